@@ -1,0 +1,33 @@
+"""A catalogue of one's own: a CSV or Parquet table and a folder of pictures below `data_root`.
+
+Change `columns` and `caption` to the names of your table. The split follows a hash of the product
+id (80 / 10 / 10). The vocabulary is trained on the training captions when it is not there yet.
+"""
+
+from mmcv.transforms import Resize
+
+from mvlt.datasets import Catalogue, LoadImage, Tokenize
+
+data_root = 'data/catalogue'
+image_size = 96
+train_set = dict(
+    type=Catalogue,
+    data_root=data_root,
+    ann_file='products.csv',
+    columns=dict(
+        image='image',
+        product_id='id',
+        main_category='subCategory',
+        sub_category='articleType',
+    ),
+    caption='{productDisplayName}. {baseColour} {articleType}. {gender}. {usage}',
+    split='train',
+)
+test_set = dict(train_set, split='test', test_mode=True)
+vocab_size = 4000
+vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
+to_pixels = [
+    dict(type=LoadImage),
+    dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
+]
+to_tokens = [dict(type=Tokenize, max_len=64, **vocabulary)]

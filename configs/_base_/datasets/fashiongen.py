@@ -1,0 +1,27 @@
+"""Fashion-Gen, raw HDF5 (docs: data layouts in mvlt/datasets/fashion_gen.py)."""
+
+from mmcv.transforms import Resize
+
+from mvlt.datasets import FashionGen, LoadImage, Tokenize
+
+data_root = 'data/fashiongen'
+image_size = 256
+train_set = dict(
+    type=FashionGen,
+    data_root=data_root,
+    ann_file='fashiongen_256_256_train.h5',
+)
+test_set = dict(
+    type=FashionGen,
+    data_root=data_root,
+    ann_file='fashiongen_256_256_validation.h5',
+    classes_from='fashiongen_256_256_train.h5',
+    test_mode=True,
+)
+# a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
+vocabulary = dict(vocabulary='bert-base-uncased', download=False)
+to_pixels = [
+    dict(type=LoadImage),
+    dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
+]
+to_tokens = [dict(type=Tokenize, max_len=128, **vocabulary)]

@@ -1,0 +1,38 @@
+"""What every run shares: logging, checkpoints, seeds, and the checks before it starts."""
+
+from mmengine.hooks import (
+    CheckpointHook,
+    DistSamplerSeedHook,
+    IterTimerHook,
+    LoggerHook,
+    ParamSchedulerHook,
+    RuntimeInfoHook,
+)
+from mmengine.runner import LogProcessor
+from mmengine.visualization import LocalVisBackend, Visualizer
+
+from mvlt.engine import LoadReportHook, VocabularyHook
+
+default_scope = 'mvlt'
+default_hooks = dict(
+    runtime_info=dict(type=RuntimeInfoHook),
+    timer=dict(type=IterTimerHook),
+    logger=dict(type=LoggerHook, interval=50),
+    param_scheduler=dict(type=ParamSchedulerHook),
+    checkpoint=dict(type=CheckpointHook, interval=1, max_keep_ckpts=2),
+    sampler_seed=dict(type=DistSamplerSeedHook),
+)
+
+custom_hooks = [dict(type=VocabularyHook), dict(type=LoadReportHook)]
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+log_processor = dict(type=LogProcessor, window_size=50)
+# TensorBoard, W&B or MLflow: add dict(type=TensorboardVisBackend) and the like
+visualizer = dict(type=Visualizer, vis_backends=[dict(type=LocalVisBackend)])
+randomness = dict(seed=0)
+log_level = 'INFO'
+load_from = None
+resume = False

@@ -1,0 +1,14 @@
+"""TIR and ITR, the 101 protocol: the positive and 100 others of its sub-category (Sec. 3.3)."""
+
+from mvlt.engine import RetrievalLoop
+from mvlt.evaluation import RetrievalMetric
+
+test_cfg = dict(
+    type=RetrievalLoop,
+    directions=('tir', 'itr'),
+    num_queries=1000,
+    num_candidates=101,
+    seed=0,
+    batch_size=256,
+)
+test_evaluator = dict(type=RetrievalMetric, topk=(1, 5, 10))

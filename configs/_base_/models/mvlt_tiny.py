@@ -1,0 +1,36 @@
+"""MVLT with PVT-VL Tiny, all three objectives: paper Table 1, Eq. 8 (weights 10, 1, 1)."""
+
+from mvlt.models import (
+    MVLT,
+    PVTVL,
+    ITMHead,
+    MIRHead,
+    MLMHead,
+    PairDataPreprocessor,
+    UNet,
+)
+
+model = dict(
+    type=MVLT,
+    data_preprocessor=dict(
+        type=PairDataPreprocessor,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        text_len=None,  # 128 pads every caption to 128 tokens
+        attend_pad=False,  # True: as the released code
+        mask_fill=1e-6,
+    ),
+    backbone=dict(
+        type=PVTVL,
+        arch='tiny',
+        image_size=256,
+        text_len=128,
+        vocab_size=30522,
+        drop_path_rate=0.1,
+    ),
+    neck=dict(type=UNet),
+    mir_head=dict(type=MIRHead, on='image', loss_weight=10.0),
+    itm_head=dict(type=ITMHead, loss_weight=1.0),
+    mlm_head=dict(type=MLMHead, on='matched', loss_weight=1.0),
+    category_heads=dict(),
+)

@@ -1,0 +1,24 @@
+"""A short schedule in iterations, for small data and small machines. Not in the paper."""
+
+from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
+from mmengine.runner import IterBasedTrainLoop
+from torch.optim import AdamW
+
+iterations = 2000
+warmup_iterations = 100
+train_cfg = dict(type=IterBasedTrainLoop, max_iters=iterations)
+optim_wrapper = dict(
+    type=OptimWrapper,
+    optimizer=dict(type=AdamW, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01),
+    clip_grad=dict(max_norm=1.0),
+)
+param_scheduler = [
+    dict(type=LinearLR, start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iterations),
+    dict(
+        type=CosineAnnealingLR,
+        T_max=iterations - warmup_iterations,
+        by_epoch=False,
+        begin=warmup_iterations,
+        end=iterations,
+    ),
+]

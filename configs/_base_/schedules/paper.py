@@ -1,0 +1,37 @@
+"""The paper's schedule (Sec. 4.1): AdamW, lr 2.5e-3 at batch 1200, weight decay 1e-4, cosine.
+
+The paper is silent on epochs and warm-up; 150 epochs are the released code's, 5 epochs of warm-up
+are its and PVT's.
+"""
+
+from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
+from mmengine.runner import EpochBasedTrainLoop
+from torch.optim import AdamW
+
+epochs = 150
+warmup_epochs = 5
+train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=epochs)
+optim_wrapper = dict(
+    type=OptimWrapper,
+    optimizer=dict(type=AdamW, lr=2.5e-3, betas=(0.9, 0.999), weight_decay=1e-4),
+)
+param_scheduler = [
+    dict(
+        type=LinearLR,
+        start_factor=1e-3,
+        by_epoch=True,
+        begin=0,
+        end=warmup_epochs,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type=CosineAnnealingLR,
+        T_max=epochs - warmup_epochs,
+        by_epoch=True,
+        begin=warmup_epochs,
+        end=epochs,
+        convert_to_iter_based=True,
+    ),
+]
+# scales lr linearly from 1200 to the batch in use
+auto_scale_lr = dict(enable=True, base_batch_size=1200)

@@ -1,0 +1,26 @@
+"""The demo's TIR and ITR on products that training has not seen, 101 protocol.
+
+Command: tools/test.py configs/demo/retrieval_demo.py work_dirs/demo/pretrain/CHECKPOINT
+"""
+
+from mmengine.config import read_base
+from mmengine.dataset import DefaultSampler
+
+from mvlt.datasets import PackPairInputs
+
+with read_base():
+    from .._base_.datasets.demo import *
+    from .._base_.default_runtime import *
+    from .._base_.evaluations.retrieval import *
+    from .._base_.models.mvlt_small_image import *
+
+model.backbone.vocab_size = vocab_size
+model.backbone.image_size = image_size
+model.merge(dict(neck=None, mir_head=None, mlm_head=None))
+test_cfg.num_queries = 300
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
+)

@@ -1,0 +1,39 @@
+"""Pre-training on Fashion-Gen: the paper's recipe (Sec. 3.2, 4.1; Eq. 8).
+
+Image and caption are masked together and the three losses taken in one pass.
+Command: tools/dist_train.sh configs/mvlt/pretrain_fashiongen.py 8
+Hardware: 8 GPUs (the paper: 8 V100), batch 8 x 150. Time and metric: not measured here.
+"""
+
+from mmengine.config import read_base
+from mmengine.dataset import DefaultSampler
+
+from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
+
+with read_base():
+    from .._base_.datasets.fashiongen import *
+    from .._base_.default_runtime import *
+    from .._base_.models.mvlt_tiny import *
+    from .._base_.schedules.paper import *
+
+model.backbone.image_size = image_size
+train_dataloader = dict(
+    batch_size=150,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type=DefaultSampler, shuffle=True),
+    dataset=dict(
+        type=MatchingPairs,
+        negative_prob=0.5,
+        dataset=dict(
+            train_set,
+            pipeline=[
+                *to_pixels,
+                dict(type=RandomGridMask, ratio=0.5, alpha=4),
+                *to_tokens,
+                dict(type=MaskWords, ratio=0.15, **vocabulary),
+                dict(type=PackPairInputs),
+            ],
+        ),
+    ),
+)

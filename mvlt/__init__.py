@@ -1,0 +1,3 @@
+"""MVLT, the Masked Vision-Language Transformer for fashion, as OpenMMLab components."""
+
+__version__ = '0.1.0'

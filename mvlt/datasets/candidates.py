@@ -1,0 +1,82 @@
+"""Candidate lists for retrieval: a query, its positive, and 100 others of the same sub-category.
+
+Draws rank products by a hash of seed and ids, so the same seed gives the same lists on every
+machine and with every version of every library.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class CandidateList(NamedTuple):
+    """Rows of a dataset: the query's, and the candidates', the positive first.
+
+    Text to image: the caption of row ``query`` against the images of ``candidates``. Image to
+    text: its image against their captions. The positive is ``query`` itself.
+    """
+
+    query: int
+    candidates: tuple[int, ...]
+
+
+def draw_candidates(
+    records: Sequence[dict], num_queries: int, num_candidates: int = 101, seed: int = 0
+) -> list[CandidateList]:
+    """Draw the 101 protocol of FashionBERT, Kaleido-BERT and MVLT.
+
+    Candidates are one view each of ``num_candidates`` different products: the query's and others of
+    the same sub-category; where that has too few, of the same main category, then of any. A
+    product with the query's id or the query's caption is never drawn as a negative.
+
+    Args:
+        records: ``product_id``, ``caption`` and, where known, the categories, a row each.
+        num_queries: one row each of so many products; all products where there are fewer.
+        num_candidates: length of each list.
+        seed: another seed, another draw.
+
+    Raises:
+        ValueError: there are too few products for a list.
+    """
+    views = defaultdict(list)
+    for row, record in enumerate(records):
+        views[record['product_id']].append(row)
+    first = {product: records[rows[0]] for product, rows in views.items()}
+    of_category: dict[tuple, list[str]] = defaultdict(list)
+    for product, record in first.items():
+        for level in _levels(record):
+            of_category[level].append(product)
+
+    def view(product: str, *salt: object) -> int:
+        return min(views[product], key=lambda row: _hash(seed, *salt, product, row))
+
+    queries = sorted(views, key=lambda product: _hash(seed, 'query', product))[:num_queries]
+    lists = []
+    for query in queries:
+        negatives: dict[str, None] = {}
+        for level in _levels(first[query]):
+            for product in sorted(of_category[level], key=lambda p: _hash(seed, query, p)):
+                if len(negatives) == num_candidates - 1:
+                    break
+                if product != query and first[product]['caption'] != first[query]['caption']:
+                    negatives.setdefault(product)
+        if len(negatives) < num_candidates - 1:
+            raise ValueError(
+                f'product {query} has {len(negatives)} possible negatives of the '
+                f'{num_candidates - 1} that a list needs: evaluate on more products, or lower '
+                'num_candidates'
+            )
+        row = view(query, 'query')
+        lists.append(CandidateList(row, (row, *(view(p, query) for p in negatives))))
+    return lists
+
+
+def _levels(record: dict) -> list[tuple]:
+    """Ever wider circles of similar products."""
+    circles = [(key, record[key]) for key in ('sub_category', 'main_category') if key in record]
+    return [*circles, ('any',)]
+
+
+def _hash(*parts: object) -> bytes:
+    return hashlib.sha256('\x1f'.join(map(str, parts)).encode()).digest()

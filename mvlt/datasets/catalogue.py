@@ -1,0 +1,214 @@
+"""Any shop's catalogue: a table (CSV or Parquet) and a folder of pictures."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Formatter
+from typing import Any, Literal
+
+import pandas as pd
+from mmengine.logging import print_log
+
+from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.registry import DATASETS
+
+KEYS = ('image', 'product_id', *CATEGORIES, 'split')
+SPLITS = ('train', 'val', 'test', 'all')
+
+
+@DATASETS.register_module()
+class Catalogue(PairDataset):
+    """One split of a catalogue; a row is a picture of a product.
+
+    Without a ``split`` column the split follows a hash of the product id and ``split_seed``: the
+    same on every machine, stable when rows are added, and all pictures of a product on one side.
+
+    Args:
+        ann_file: ``.csv`` (UTF-8) or ``.parquet``, below ``data_root``.
+        columns: which column holds ``image`` (path below ``data_root``), and, where there are any,
+            ``product_id`` (else the image path), ``main_category``, ``sub_category``, ``split``.
+        caption: template over the table's columns, e.g. '{title}. {colour} {kind}'.
+        split: 'train', 'val', 'test' or 'all'.
+        split_ratios: shares of train, val and test; they add up to 1.
+        split_seed: part of the hash.
+        missing: cell values that mean "unknown"; they leave no trace in a caption.
+        min_products: a category with fewer products in the whole table is rare.
+        rare: what happens then: 'warn' and keep, 'drop' its rows, or 'error'.
+        kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
+
+    Raises:
+        FileNotFoundError, KeyError, ValueError: table, column, picture, caption, split or category
+            is wrong; the message names file, row and remedy.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        columns: Mapping[str, str],
+        caption: str,
+        split: str = 'train',
+        split_ratios: Sequence[float] = (0.8, 0.1, 0.1),
+        split_seed: int = 0,
+        missing: Sequence[str] = ('', 'NA', 'nan', 'None'),
+        min_products: int = 2,
+        rare: Literal['warn', 'drop', 'error'] = 'warn',
+        **kwargs: Any,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"Catalogue.split='{split}'; legal: {', '.join(SPLITS)}")
+        if rare not in ('warn', 'drop', 'error'):
+            raise ValueError(f"Catalogue.rare='{rare}'; legal: warn, drop, error")
+        if len(split_ratios) != 3 or abs(sum(split_ratios) - 1) > 1e-6 or min(split_ratios) < 0:
+            raise ValueError(
+                f'Catalogue.split_ratios={split_ratios}: three shares that add up to 1'
+            )
+        unknown = sorted(set(columns) - set(KEYS))
+        if unknown or 'image' not in columns:
+            raise KeyError(
+                f"Catalogue.columns needs 'image' and knows {', '.join(KEYS)}; got {dict(columns)}"
+            )
+        self.columns = dict(columns)
+        self.caption = caption
+        self.split = split
+        self.split_ratios = tuple(split_ratios)
+        self.split_seed = split_seed
+        self.missing = frozenset(missing)
+        self.min_products = min_products
+        self.rare = rare
+        super().__init__(ann_file=ann_file, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read the table, check every row, keep the rows of the split."""
+        table = _read_table(self.ann_file)
+        self._check_columns(table)
+        table = self._handle_rare(table)
+        splits = self._splits(table)
+        chosen = table[splits == self.split] if self.split != 'all' else table
+        if chosen.empty:
+            raise ValueError(
+                f"{self.ann_file}: no row belongs to split '{self.split}' "
+                f'(rows a split: {dict(Counter(splits))}); add products or change split_ratios'
+            )
+        training = table[splits == 'train'] if self.split != 'all' else table
+        ids = self._number_categories(
+            {key: list(chosen[self.columns[key]]) for key in CATEGORIES if key in self.columns},
+            {key: list(training[self.columns[key]]) for key in CATEGORIES if key in self.columns},
+            f'{self.ann_file}, split {self.split}',
+        )
+        return [
+            dict(
+                img_path=self._image_path(row, cells),
+                product_id=cells[self.columns.get('product_id', self.columns['image'])],
+                caption=self._caption(row, cells),
+                **{key: values[i] for key, values in ids.items()},
+            )
+            for i, (row, cells) in enumerate(zip(chosen.index, chosen.to_dict('records')))
+        ]
+
+    def _check_columns(self, table: pd.DataFrame) -> None:
+        try:
+            in_caption = [name for _, name, _, _ in Formatter().parse(self.caption) if name]
+        except ValueError as error:
+            raise ValueError(f"caption template '{self.caption}': {error}") from error
+        for name in (*self.columns.values(), *in_caption):
+            if name not in table.columns:
+                raise KeyError(
+                    f"{self.ann_file} has no column '{name}'; it has "
+                    f'{", ".join(map(str, table.columns))}. Mend `columns` or `caption` in the '
+                    'config'
+                )
+
+    def _handle_rare(self, table: pd.DataFrame) -> pd.DataFrame:
+        product = table[self.columns.get('product_id', self.columns['image'])]
+        for key in CATEGORIES:
+            if key not in self.columns:
+                continue
+            categories = table[self.columns[key]]
+            products = product.groupby(categories).nunique()
+            rare = products[products < self.min_products]
+            if rare.empty:
+                continue
+            listed = ', '.join(f"'{name}' ({n})" for name, n in rare.items())
+            line = (
+                f'{self.ann_file}: {len(rare)} {key} value(s) with fewer than {self.min_products} '
+                f'products, first in row {_row(table[categories.isin(rare.index)].index[0])}: '
+                f"{listed}. Merge or fill them, set rare='drop', or lower min_products"
+            )
+            if self.rare == 'error':
+                raise ValueError(line)
+            print_log(line, 'current', level=30)
+            if self.rare == 'drop':
+                keep = ~categories.isin(rare.index)
+                table, product = table[keep], product[keep]
+        return table
+
+    def _splits(self, table: pd.DataFrame) -> pd.Series:
+        if 'split' in self.columns:
+            found = table[self.columns['split']]
+            wrong = found[~found.isin(SPLITS[:3])]
+            if not wrong.empty:
+                raise ValueError(
+                    f"{self.ann_file}, row {_row(wrong.index[0])}: split '{wrong.iloc[0]}'; "
+                    f'legal: {", ".join(SPLITS[:3])}'
+                )
+            return found
+        train, val, _ = self.split_ratios
+        product = table[self.columns.get('product_id', self.columns['image'])]
+
+        def draw(product_id: str) -> str:
+            digest = hashlib.sha256(f'{self.split_seed}:{product_id}'.encode()).digest()
+            place = int.from_bytes(digest[:8], 'big') / 2**64
+            return 'train' if place < train else 'val' if place < train + val else 'test'
+
+        return product.map(draw)
+
+    def _image_path(self, row: int, cells: dict) -> str:
+        root = Path(self.data_root or '.').resolve()
+        name = cells[self.columns['image']]
+        path = Path(os.path.normpath(root / name))
+        if not path.is_relative_to(root):
+            raise ValueError(
+                f"{self.ann_file}, row {_row(row)}: image '{name}' lies outside {root}; "
+                'paths must stay below data_root'
+            )
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{self.ann_file}, row {_row(row)}: no image '{name}' below {root}; put it there "
+                "or mend the row (columns['image'] is "
+                f"'{self.columns['image']}')"
+            )
+        return str(path)
+
+    def _caption(self, row: int, cells: dict) -> str:
+        known = {key: '' if cell in self.missing else cell for key, cell in cells.items()}
+        words = ' '.join(self.caption.format_map(known).split()).strip(' ,.;')
+        if not any(character.isalnum() for character in words):
+            raise ValueError(
+                f'{self.ann_file}, row {_row(row)}: the caption is empty (template '
+                f"'{self.caption}'); fill a column of the template or delete the row"
+            )
+        return words
+
+
+def _row(index: int) -> int:
+    """Line of the table as a spreadsheet counts: the header is line 1."""
+    return int(index) + 2
+
+
+def _read_table(path: str) -> pd.DataFrame:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such table; set data_root (--data-root) and ann_file')
+    try:
+        if path.endswith('.csv'):
+            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8')
+        if path.endswith('.parquet'):
+            return pd.read_parquet(path).fillna('').astype(str)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f'{path}: not UTF-8 (byte {error.start}: {error.reason}); save the table as UTF-8'
+        ) from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
+        raise ValueError(f'{path}: cannot be read as a table ({error})') from error
+    raise ValueError(f'{path}: a table is a .csv or a .parquet file')

@@ -1,0 +1,143 @@
+"""Fashion-Gen in its raw HDF5 layout (Rostamzadeh et al., 2018)."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.registry import DATASETS
+
+# record key -> column of the file
+COLUMNS = dict(
+    main_category='input_category',
+    sub_category='input_subcategory',
+    product_id='input_productID',
+    name='input_name',
+    description='input_description',
+)
+IMAGES = 'input_image'
+
+
+@DATASETS.register_module()
+class FashionGen(PairDataset):
+    """One split of Fashion-Gen: a row is a view of a product, a product's rows share a caption.
+
+    ``input_image`` is uint8 (N, S, S, 3), RGB; every other column (N, 1), text as latin-1 bytes.
+    Images are read row by row when they are needed, through one handle a process.
+
+    Args:
+        ann_file: the split's file, below ``data_root``.
+        classes_from: the training split's file, whose order of first appearance numbers the
+            categories; None = ``ann_file`` is the training split.
+        caption: template over ``name`` and ``description``.
+        kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
+
+    Raises:
+        FileNotFoundError, KeyError, ValueError: the file, a column or a shape is wrong, or a
+            caption is empty; the message names file, row and remedy.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        classes_from: str | None = None,
+        caption: str = '{name}. {description}',
+        **kwargs: Any,
+    ) -> None:
+        self.classes_from = classes_from
+        self.caption = caption
+        self._opened: tuple[int, h5py.Dataset] | None = None
+        super().__init__(ann_file=ann_file, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read every column but the images."""
+        columns = _read_columns(self.ann_file, (*CATEGORIES, 'product_id', 'name', 'description'))
+        training = columns
+        if self.classes_from is not None:
+            path = os.path.join(self.data_root or '', self.classes_from)
+            training = _read_columns(path, CATEGORIES)
+        ids = self._number_categories(
+            {key: columns[key] for key in CATEGORIES}, training, self.ann_file
+        )
+        records = []
+        for row, (product_id, name, description) in enumerate(
+            zip(columns['product_id'], columns['name'], columns['description'])
+        ):
+            caption = self.caption.format(name=name, description=description)
+            if not any(character.isalnum() for character in caption):
+                raise ValueError(
+                    f'{self.ann_file}, row {row}, product {product_id}: the caption is empty; '
+                    'mend the row or choose other columns in `caption`'
+                )
+            records.append(
+                dict(
+                    h5_row=row,
+                    product_id=product_id,
+                    caption=' '.join(caption.replace('<br>', ' ').split()),
+                    **{key: values[row] for key, values in ids.items()},
+                )
+            )
+        return records
+
+    def load(self, record: dict) -> dict:
+        """Add ``img``, uint8 (S, S, 3)."""
+        try:
+            record['img'] = self._images()[record['h5_row']]
+        except OSError as error:
+            raise OSError(
+                f'{self.ann_file}, row {record["h5_row"]}: the image cannot be read ({error}); '
+                'the file is damaged, fetch it again'
+            ) from error
+        return record
+
+    def _images(self) -> h5py.Dataset:
+        # HDF5 handles do not survive a fork: each process opens its own.
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), h5py.File(self.ann_file, 'r')[IMAGES])
+        return self._opened[1]
+
+    def __getstate__(self) -> dict:
+        return dict(self.__dict__, _opened=None)
+
+
+def _read_columns(path: str, names: Sequence[str]) -> dict[str, list[str]]:
+    """Columns of the file as lists of str, after checking keys and shapes."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f'{path}: no such file; Fashion-Gen has fashiongen_256_256_train.h5 and '
+            'fashiongen_256_256_validation.h5, put them there or set data_root (--data-root)'
+        )
+    try:
+        file = h5py.File(path, 'r')
+    except OSError as error:
+        raise ValueError(f'{path}: not a readable HDF5 file ({error}); fetch it again') from error
+    with file:
+        missing = [key for key in (IMAGES, *(COLUMNS[n] for n in names)) if key not in file]
+        if missing:
+            raise KeyError(
+                f'{path}: missing key(s) {missing}; it has {sorted(file)}. '
+                'Is it the raw Fashion-Gen file?'
+            )
+        shape, dtype = file[IMAGES].shape, file[IMAGES].dtype
+        if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2] or dtype != np.uint8:
+            raise ValueError(
+                f'{path}: {IMAGES} is {dtype} {shape}, expected uint8 (N, side, side, 3)'
+            )
+        columns = {}
+        for name in names:
+            column = file[COLUMNS[name]]
+            if column.shape != (shape[0], 1):
+                raise ValueError(
+                    f'{path}: {COLUMNS[name]} has shape {column.shape}, expected {(shape[0], 1)}: '
+                    f'one value an image'
+                )
+            columns[name] = [_text(value) for value in column[:, 0]]
+    return columns
+
+
+def _text(value: Any) -> str:
+    return value.decode('latin-1').strip() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,16 @@
+from .formatting import PackPairInputs
+from .loading import LoadImage
+from .masking import CentreMask, GridMask, ImageMask, RandomGridMask, StrokeMask
+from .text import MaskWords, Tokenize
+
+__all__ = [
+    'CentreMask',
+    'GridMask',
+    'ImageMask',
+    'LoadImage',
+    'MaskWords',
+    'PackPairInputs',
+    'RandomGridMask',
+    'StrokeMask',
+    'Tokenize',
+]

@@ -1,0 +1,55 @@
+"""Options that tools/train.py and tools/test.py share."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from mvlt.engine.config import load_config
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that OpenMMLab's users know."""
+    parser.add_argument('config', help='a config file, e.g. configs/mvlt/pretrain_fashiongen.py')
+    parser.add_argument('--work-dir', help='logs, checkpoints, results; default work_dirs/<config>')
+    parser.add_argument(
+        '--data-root', help='replaces data_root of the config in every path that starts with it'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='override values, e.g. train_dataloader.batch_size=32; unknown keys are refused',
+    )
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def config_from(args: argparse.Namespace) -> Config:
+    """The settled config of parsed options, with ``work_dir``."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    config = load_config(args.config, args.cfg_options, args.data_root)
+    config.work_dir = (
+        args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    )
+    return config
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Run a tool; a user's mistake ends it with one line and status 2, without a traceback.
+
+    Set ``MVLT_TRACEBACK=1`` to see where the error was raised.
+    """
+    try:
+        main()
+    except (FileNotFoundError, KeyError, ValueError, OSError) as error:
+        if os.environ.get('MVLT_TRACEBACK'):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f'error: {message}', file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,146 @@
+"""From a config file and the command line to the one config that is run."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
+from mmengine.registry.utils import init_default_scope
+
+from mvlt import registry
+
+
+def load_config(
+    path: str | Path,
+    options: Mapping[str, Any] | None = None,
+    data_root: str | None = None,
+) -> Config:
+    """Read a config and settle everything that only the user or the data know.
+
+    1. ``data_root`` replaces the config's own at the start of every path in it.
+    2. ``options`` (``--cfg-options``) override values; unknown keys are refused.
+    3. ``num_classes='data'`` of a category head becomes the number of classes in the training data.
+
+    The result is flat: dumped, it reruns the experiment.
+
+    Raises:
+        FileNotFoundError, KeyError, ValueError: no such config; an unknown key; wrong data.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such config; configs/README.md lists them')
+    config = Config.fromfile(path)
+    init_default_scope(config.get('default_scope', 'mvlt'))
+    if data_root is not None:
+        _move(config, data_root)
+    for key in options or {}:
+        _check_key(config, key)
+    config.merge_from_dict(dict(options or {}))
+    _count_classes(config)
+    return config
+
+
+def _move(config: Config, data_root: str) -> None:
+    """Replace the prefix ``config.data_root`` of every string value."""
+    old = config.get('data_root')
+    if old is None:
+        raise KeyError(f'{config.filename} has no data_root that --data-root could replace')
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, str) and (value == old or value.startswith(f'{old}/')):
+            return data_root + value[len(old) :]
+        if isinstance(value, dict):
+            for key in value:
+                value[key] = moved(value[key])
+        elif isinstance(value, list | tuple):
+            return type(value)(moved(one) for one in value)
+        return value
+
+    moved(config._cfg_dict)
+
+
+def _check_key(config: Config, key: str) -> None:
+    """Refuse a key that nothing would read: a typing error must not run for days."""
+    *parents, leaf = key.split('.')
+    place: Any = config._cfg_dict
+    for i, name in enumerate(parents):
+        known = _children(place)
+        if name not in known:
+            raise KeyError(
+                f"--cfg-options {key}: there is no '{'.'.join(parents[: i + 1])}' in "
+                f'{config.filename}; beside it are: {", ".join(known)}'
+            )
+        place = place[int(name)] if isinstance(place, list | tuple) else place[name]
+    legal = {*_children(place), *_arguments(place)}
+    if leaf not in legal:
+        raise KeyError(
+            f"--cfg-options {key}: '{leaf}' is unknown here; legal: {', '.join(sorted(legal))}"
+        )
+
+
+def _children(place: Any) -> list[str]:
+    if isinstance(place, list | tuple):
+        return [str(i) for i in range(len(place))]
+    return list(place) if isinstance(place, dict) else []
+
+
+def _arguments(place: Any) -> list[str]:
+    """Arguments of the class that a dict with ``type`` describes, its bases' included."""
+    if not isinstance(place, dict) or 'type' not in place:
+        return []
+    kind = place['type']
+    if isinstance(kind, str):
+        kind = next(filter(None, (_find(name, kind) for name in _REGISTRIES)), None)
+    if kind is None:
+        return []
+    names: list[str] = []
+    for one in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
+        try:
+            parameters = inspect.signature(one).parameters.values()
+        except (TypeError, ValueError):
+            break
+        names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names
+
+
+_REGISTRIES = ('MODELS', 'DATASETS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'LOOPS')
+
+
+def _find(name: str, kind: str) -> type | None:
+    try:
+        return getattr(registry, name).get(kind)
+    except KeyError:
+        return None
+
+
+def _heads(config: Config) -> Iterator[tuple[str, ConfigDict]]:
+    """Category heads whose number of classes the data decide."""
+    for name, head in ((config.get('model') or {}).get('category_heads') or {}).items():
+        if head.get('num_classes') == 'data':
+            yield name, head
+
+
+def _count_classes(config: Config) -> None:
+    heads = list(_heads(config))
+    if not heads:
+        return
+    if config.get('train_dataloader') is None:
+        raise KeyError(
+            f"{config.filename}: num_classes='data' needs a train_dataloader, whose classes count"
+        )
+    dataset = config.train_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    with DefaultScope.overwrite_default_scope('mvlt'):
+        built = registry.DATASETS.build(dict(dataset, pipeline=[]))
+    for name, head in heads:
+        classes = built.metainfo.get(name)
+        if not classes:
+            raise KeyError(
+                f"model.category_heads.{name}: the training data has no '{name}'; name its column "
+                'in `columns`, or take the head out of the config'
+            )
+        head.num_classes = len(classes)

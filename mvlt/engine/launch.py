@@ -1,0 +1,32 @@
+"""From a settled config to a Runner, on one process or many, with or without GPUs."""
+
+import os
+from datetime import timedelta
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper
+from mmengine.runner import Runner
+
+
+def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> Runner:
+    """Build the Runner of ``config``.
+
+    Args:
+        config: of :func:`mvlt.engine.config.load_config`, with ``work_dir``.
+        launcher: 'none', 'pytorch' (torchrun), 'slurm' or 'mpi'. Without a GPU torchrun's
+            processes talk through gloo, which mmengine does not set up by itself.
+        amp: train under autocast: bfloat16, and the gradients need no scaling.
+    """
+    config.launcher = launcher
+    if amp:
+        config.optim_wrapper.merge(dict(type=AmpOptimWrapper, dtype='bfloat16', loss_scale=1.0))
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        if not torch.distributed.is_initialized():
+            os.environ.setdefault('LOCAL_RANK', '0')
+            timeout = timedelta(seconds=config.env_cfg.dist_cfg.get('timeout', 1800))
+            torch.distributed.init_process_group('gloo', timeout=timeout)
+        config.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
+        )
+    return Runner.from_cfg(config)

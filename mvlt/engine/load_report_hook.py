@@ -1,0 +1,91 @@
+"""Says what a checkpoint gave to the model, and refuses one that does not fit."""
+
+from collections.abc import Iterable, Sequence
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mvlt.registry import HOOKS
+
+# Learnt positions, which the model resizes when it loads them.
+_RESIZABLE = 'positions.grid'
+
+
+@HOOKS.register_module()
+class LoadReportHook(Hook):
+    """Compare names and shapes before mmengine loads, which passes over differences.
+
+    A part of the model that the checkpoint lacks as a whole (a new head) starts at random; a part
+    of the checkpoint that the model lacks as a whole (a head that this task does not build) is
+    left out. Anything else that does not fit is an error.
+
+    Args:
+        restart: parts that may have other shapes, and then start at random, e.g.
+            ``('category_heads',)`` to fine-tune on other categories.
+    """
+
+    def __init__(self, restart: Sequence[str] = ()) -> None:
+        self.restart = tuple(restart)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check and trim ``checkpoint['state_dict']`` in place.
+
+        Raises:
+            ValueError: a tensor has another shape, or a part is incomplete.
+        """
+        stored = checkpoint.get('state_dict', checkpoint)
+        model = getattr(runner.model, 'module', runner.model)
+        own = model.state_dict()
+        differing = [
+            key
+            for key in stored.keys() & own.keys()
+            if stored[key].shape != own[key].shape and not key.endswith(_RESIZABLE)
+        ]
+        restarted = [key for key in differing if key.startswith(self.restart)]
+        if len(differing) > len(restarted):
+            key = min(set(differing) - set(restarted))
+            raise ValueError(
+                f"the checkpoint's {key} is {tuple(stored[key].shape)}, the model's "
+                f'{tuple(own[key].shape)} ({len(differing)} tensors differ): it was made by '
+                'another config; use that one, or change the sizes in this one'
+            )
+        missing, extra = own.keys() - stored.keys(), stored.keys() - own.keys()
+        for names, others, what in (
+            (missing, stored, 'the checkpoint lacks'),
+            (extra, own, 'the model lacks'),
+        ):
+            broken = _parts(names) & _parts(others)
+            # BatchNorm's counters are absent in old files and change nothing
+            incomplete = sorted(
+                key
+                for key in names
+                if _part(key) in broken and not key.endswith('num_batches_tracked')
+            )
+            if incomplete:
+                raise ValueError(
+                    f'{what} {len(incomplete)} tensors of a part that both have, e.g. '
+                    f'{", ".join(incomplete[:3])}: it was made by another config'
+                )
+        for key in (*extra, *restarted):
+            del stored[key]
+        resized = [key for key in own.keys() & stored.keys() if stored[key].shape != own[key].shape]
+        runner.logger.info(
+            f'checkpoint: {len(own.keys() & stored.keys())} tensors loaded, {len(resized)} of them '
+            f'resized; left at random: {_names(missing) or "nothing"}'
+            f'{", " + _names(restarted) if restarted else ""}; not needed here: '
+            f'{_names(extra) or "nothing"}'
+        )
+
+
+def _part(key: str) -> str:
+    """Head, neck or backbone that a tensor belongs to."""
+    words = key.split('.')
+    return '.'.join(words[:2]) if words[0] == 'category_heads' else words[0]
+
+
+def _parts(keys: Iterable[str]) -> set[str]:
+    return {_part(key) for key in keys}
+
+
+def _names(keys: Iterable[str]) -> str:
+    return ', '.join(sorted(_parts(keys)))

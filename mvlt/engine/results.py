@@ -1,0 +1,73 @@
+"""The file that an evaluation leaves behind."""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import numpy as np
+import torch
+from mmengine.dist import master_only
+from mmengine.runner import Runner
+
+import mvlt
+from mvlt.engine.retrieval_loop import RetrievalLoop
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.{os.getpid()}')
+    partial.write_text(json.dumps(content, indent=1, default=_plain) + '\n', encoding='utf-8')
+    partial.replace(path)
+
+
+@master_only
+def write_results(
+    runner: Runner, metrics: Mapping[str, float], config: str, checkpoint: str
+) -> None:
+    """Write ``work_dir/results.json``: metrics, protocol, and what they were measured with."""
+    loop = runner.test_loop
+    protocol: dict[str, Any] = dict(rows=len(loop.dataloader.dataset))
+    if isinstance(loop, RetrievalLoop):
+        names = ('directions', 'num_queries', 'num_candidates', 'seed')
+        protocol.update({name: getattr(loop, name) for name in names})
+        write_json(Path(runner.work_dir) / 'rankings.json', loop.results)
+    dataset = runner.cfg.test_dataloader.dataset
+    write_json(
+        Path(runner.work_dir) / 'results.json',
+        dict(
+            metrics=dict(metrics),
+            protocol=protocol,
+            data={
+                key: dataset[key]
+                for key in ('data_root', 'ann_file', 'split', 'split_seed')
+                if key in dataset
+            },
+            config=config,
+            checkpoint=checkpoint,
+            checkpoint_sha256=_sha256(checkpoint),
+            versions=dict(
+                mvlt=mvlt.__version__,
+                torch=torch.__version__,
+                mmengine=mmengine.__version__,
+                python=platform.python_version(),
+            ),
+        ),
+    )
+
+
+def _sha256(path: str) -> str:
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return str(value)

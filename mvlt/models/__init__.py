@@ -1,0 +1,16 @@
+from .backbones import PVTVL
+from .data_preprocessor import PairDataPreprocessor
+from .heads import CategoryHead, ITMHead, MIRHead, MLMHead
+from .mvlt import MVLT
+from .necks import UNet
+
+__all__ = [
+    'MVLT',
+    'PVTVL',
+    'CategoryHead',
+    'ITMHead',
+    'MIRHead',
+    'MLMHead',
+    'PairDataPreprocessor',
+    'UNet',
+]

@@ -1,0 +1,3 @@
+from .pvt_vl import PVTVL
+
+__all__ = ['PVTVL']

@@ -1,0 +1,120 @@
+"""From a list of samples to the batch that the model reads.
+
+Legend: B batch, H, W image sides, T tokens of the longest caption, u side of a masking unit.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch.nn.utils.rnn import pad_sequence
+
+from mvlt.models.masking import mask_to_pixels
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class PairDataPreprocessor(BaseDataPreprocessor):
+    """Stack, normalise and mask images; pad captions.
+
+    Args:
+        mean, std: of RGB in 0..1, three numbers each (ImageNet's by default); None = as they are.
+        pad_id: token id of [PAD].
+        text_len: None pads to the longest caption in the batch; a number pads to that length.
+        attend_pad: True lets every token attend to [PAD], as the released code does.
+        mask_fill: value of a hidden pixel in 0..1, before normalisation ([ZERO] = 1e-6, paper
+            footnote 2).
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] | None = (0.485, 0.456, 0.406),
+        std: Sequence[float] | None = (0.229, 0.224, 0.225),
+        pad_id: int = 0,
+        text_len: int | None = None,
+        attend_pad: bool = False,
+        mask_fill: float = 1e-6,
+        non_blocking: bool = False,
+    ) -> None:
+        super().__init__(non_blocking)
+        if (mean is None) != (std is None):
+            raise ValueError('data_preprocessor: give both mean and std, or neither')
+        self.pad_id = pad_id
+        self.text_len = text_len
+        self.attend_pad = attend_pad
+        self.mask_fill = mask_fill
+        self.register_buffer('mean', torch.tensor(mean or (0.0,) * 3).view(3, 1, 1), False)
+        self.register_buffer('std', torch.tensor(std or (1.0,) * 3).view(3, 1, 1), False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Collated samples -> model input.
+
+        Args:
+            data: ``inputs`` with lists ``image`` (uint8 (3, H, W)) and ``token_ids`` (int64 (T,)),
+                and ``data_samples``, a list of PairDataSample.
+            training: unused; masking follows the samples.
+
+        Returns:
+            ``inputs``: ``image`` float (B, 3, H, W), normalised, hidden pixels filled; ``pixels``
+            uint8 (B, 3, H, W), unmasked; ``image_mask`` bool (B, H / u, W / u) or None;
+            ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to).
+            ``data_samples`` as they came.
+
+        Raises:
+            ValueError: images of unequal size; a caption longer than ``text_len``.
+        """
+        data = self.cast_data(data)
+        samples = data['data_samples']
+        pixels = self._stack_images(data['inputs']['image'])
+        image_mask = self._stack_masks(samples)
+        token_ids = self.pad(data['inputs']['token_ids'])
+        inputs: dict[str, Any] = dict(
+            image=self.normalise(pixels, image_mask),
+            pixels=pixels,
+            image_mask=image_mask,
+            token_ids=token_ids,
+            text_mask=self.text_mask(token_ids),
+        )
+        return dict(inputs=inputs, data_samples=samples)
+
+    def normalise(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Uint8 (B, 3, H, W) -> float (B, 3, H, W), hidden units filled with [ZERO]."""
+        image = pixels.float().div_(255)
+        if mask is not None:
+            image.masked_fill_(mask_to_pixels(mask, image.shape[2:]), self.mask_fill)
+        return image.sub_(self.mean).div_(self.std)
+
+    def text_mask(self, token_ids: torch.Tensor) -> torch.Tensor | None:
+        """Bool (B, T), True = a real token; None where [PAD] is attended to or absent."""
+        if self.attend_pad:
+            return None
+        real = token_ids != self.pad_id
+        return None if bool(real.all()) else real
+
+    def _stack_images(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        sizes = {tuple(image.shape) for image in images}
+        if len(sizes) > 1:
+            raise ValueError(
+                f'images of different sizes in one batch: {sorted(sizes)}; end the pipeline with '
+                'Resize(scale=..., keep_ratio=False)'
+            )
+        return torch.stack(list(images))
+
+    def _stack_masks(self, samples: Sequence[Any]) -> torch.Tensor | None:
+        if not samples or 'image_mask' not in samples[0]:
+            return None
+        return torch.stack([sample.image_mask for sample in samples])
+
+    def pad(self, token_ids: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Captions int64 (T_i,) -> int64 (B, T), filled with [PAD]."""
+        padded = pad_sequence(list(token_ids), batch_first=True, padding_value=self.pad_id)
+        if self.text_len is None:
+            return padded
+        if padded.shape[1] > self.text_len:
+            raise ValueError(
+                f'a caption of {padded.shape[1]} tokens, but data_preprocessor.text_len='
+                f'{self.text_len}: lower max_len of Tokenize'
+            )
+        missing = self.text_len - padded.shape[1]
+        return torch.nn.functional.pad(padded, (0, missing), value=self.pad_id)

@@ -1,0 +1,6 @@
+from .category import CategoryHead
+from .itm import ITMHead
+from .mir import MIRHead
+from .mlm import MLMHead
+
+__all__ = ['CategoryHead', 'ITMHead', 'MIRHead', 'MLMHead']

@@ -1,0 +1,49 @@
+"""Image-text matching, Objective 2 (paper Eq. 6).
+
+Legend: B batch, C channels of the last stage.
+"""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+
+from mvlt.models.heads.projection import linear, projection
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class ITMHead(BaseModule):
+    """[CLS] of the last stage -> does the caption belong to the image?
+
+    Two logits (0 mismatched, 1 matched) and softmax cross-entropy: with two classes this is the
+    binary cross-entropy of Eq. 6.
+
+    Args:
+        in_channels: C of the backbone's last stage.
+        hidden_dims: size after the first projection.
+        loss_weight: w_2 of Eq. 8.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_dims: int = 768,
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.loss_weight = loss_weight
+        self.projection = projection(in_channels, hidden_dims)
+        self.classifier = linear(hidden_dims, 2)
+
+    def forward(self, *, cls: torch.Tensor) -> torch.Tensor:
+        """(B, C) -> logits (B, 2)."""
+        return self.classifier(self.projection(cls))
+
+    def loss(self, *, cls: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
+        """Weighted mean over the batch; ``matched`` int64 (B,) of 0 and 1."""
+        return self.loss_weight * F.cross_entropy(self(cls=cls).float(), matched)
+
+    def predict(self, *, cls: torch.Tensor) -> torch.Tensor:
+        """Probability of a match, float32 (B,)."""
+        return self(cls=cls).float().softmax(-1)[:, 1]

@@ -1,0 +1,70 @@
+"""Masked image reconstruction, Objective 1 (paper Eq. 5).
+
+Legend: B batch, C channels of the neck, H, W image sides, u side of a masking unit.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.masking import mask_to_pixels
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class MIRHead(BaseModule):
+    """The neck's map -> RGB pixels, nominally 0 to 1.
+
+    A 1 x 1 convolution predicts the pixels of each cell of the map. The paper does not say how its
+    U-Net comes from 1/4 to full size; here each cell predicts its stride x stride pixels at once.
+
+    Args:
+        in_channels: C of the neck.
+        stride: image pixels per cell of the neck's map.
+        on: 'image' takes the loss over all pixels (Eq. 5), 'masked' over hidden ones only.
+        loss_weight: w_1 of Eq. 8.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        stride: int,
+        on: Literal['image', 'masked'] = 'image',
+        loss_weight: float = 10.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if on not in ('image', 'masked'):
+            raise ValueError(f"MIRHead.on='{on}'; legal: 'image', 'masked'")
+        self.on = on
+        self.loss_weight = loss_weight
+        self.pixels = nn.Conv2d(in_channels, 3 * stride**2, 1)
+        self.spread = nn.PixelShuffle(stride)
+
+    def forward(self, *, decoded: torch.Tensor) -> torch.Tensor:
+        """(B, C, H / stride, W / stride) -> (B, 3, H, W)."""
+        return self.spread(self.pixels(decoded))
+
+    def loss(
+        self, *, decoded: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Weighted smooth-L1 (beta 1, Eq. 5), mean over pixels and colours.
+
+        Args:
+            decoded: the neck's map.
+            target: float (B, 3, H, W), 0 to 1, the unmasked image.
+            mask: bool (B, H / u, W / u), True = hidden; read only where ``on='masked'``.
+        """
+        image = self(decoded=decoded).float()
+        if self.on == 'image' or mask is None:
+            return self.loss_weight * F.smooth_l1_loss(image, target)
+        hidden = mask_to_pixels(mask, image.shape[2:])
+        error = F.smooth_l1_loss(image, target, reduction='none') * hidden
+        return self.loss_weight * error.sum() / (3 * hidden.sum()).clamp(min=1)
+
+    def predict(self, *, decoded: torch.Tensor) -> torch.Tensor:
+        """Float32 (B, 3, H, W), clipped to 0..1."""
+        return self(decoded=decoded).float().clamp(0, 1)

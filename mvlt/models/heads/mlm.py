@@ -1,0 +1,79 @@
+"""Masked language modelling, Objective 3 (paper Eq. 7).
+
+Legend: B batch, T text tokens, C channels of the last stage, M masked positions in the whole
+batch, D word vector size, V vocabulary.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.heads.projection import linear, projection
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class MLMHead(BaseModule):
+    """Text of the last stage -> the words that were hidden.
+
+    Only masked positions are scored against the vocabulary. The decoder's weights are the
+    backbone's word table (tied, as in BERT), handed in by the model.
+
+    Args:
+        in_channels: C of the backbone's last stage.
+        vocab_size: V.
+        word_dims: D, the size of the backbone's word vectors.
+        on: 'matched' scores words of matched pairs only, since the image of a mismatched pair says
+            nothing of its words; 'all' is the released code's.
+        loss_weight: w_3 of Eq. 8.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        vocab_size: int,
+        word_dims: int = 768,
+        on: Literal['matched', 'all'] = 'matched',
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if on not in ('matched', 'all'):
+            raise ValueError(f"MLMHead.on='{on}'; legal: 'matched', 'all'")
+        self.on = on
+        self.loss_weight = loss_weight
+        self.projection = projection(in_channels, word_dims)
+        self.transform = nn.Sequential(
+            linear(word_dims, word_dims), nn.GELU(), nn.LayerNorm(word_dims, eps=1e-5)
+        )
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+
+    def forward(self, *, text: torch.Tensor, word_table: torch.Tensor) -> torch.Tensor:
+        """Features (M, C), word table (V, D) -> logits (M, V)."""
+        return F.linear(self.transform(self.projection(text)), word_table, self.bias)
+
+    def loss(
+        self,
+        *,
+        text: torch.Tensor,
+        labels: torch.Tensor,
+        matched: torch.Tensor | None,
+        word_table: torch.Tensor,
+    ) -> torch.Tensor:
+        """Weighted mean over the M masked words, 0 where there are none.
+
+        Args:
+            text: (B, T, C).
+            labels: int64 (B, T), the hidden token id, -1 where nothing is hidden.
+            matched: int64 (B,), 1 = matched; None = all are.
+            word_table: (V, D).
+        """
+        hidden = labels >= 0
+        if self.on == 'matched' and matched is not None:
+            hidden = hidden & matched.bool()[:, None]
+        logits = self(text=text[hidden], word_table=word_table).float()
+        total = F.cross_entropy(logits, labels[hidden], reduction='sum')
+        return self.loss_weight * total / max(len(logits), 1)

@@ -1,0 +1,62 @@
+"""The image decoder of the paper: a U-Net over all four stages (Sec. 3.2, Objective 1).
+
+Legend: B batch, C_i channels of stage i.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class UNet(BaseModule):
+    """Four-level U-Net decoder: up-convolve, join with the map of the stage before, convolve.
+
+    The paper names "a standard four-level U-Net decoder" and no widths; by default each level
+    keeps its stage's, with two 3 x 3 convolutions, BatchNorm and ReLU (Ronneberger et al., 2015,
+    padded).
+
+    Args:
+        in_channels: C_1..C_4 of the backbone.
+        channels: widths of the three levels, of stage 1 to 3; None = C_1..C_3.
+    """
+
+    stride = 4  # of the map it returns, in pixels of the image
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: Sequence[int] | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        widths = tuple(channels or in_channels[:-1])
+        if len(widths) != len(in_channels) - 1:
+            raise ValueError(f'neck.channels={channels}: one width for each of stages 1 to 3')
+        self.out_channels = widths[0]
+        self.ups = nn.ModuleList()
+        self.joins = nn.ModuleList()
+        deep = in_channels[-1]
+        for skip, width in zip(in_channels[-2::-1], widths[::-1]):
+            self.ups.append(nn.ConvTranspose2d(deep, width, 2, 2))
+            self.joins.append(nn.Sequential(_conv(width + skip, width), _conv(width, width)))
+            deep = width
+
+    def forward(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Four maps (B, C_i, H / 2^(i+1), W / 2^(i+1)) -> (B, C_1, H / 4, W / 4)."""
+        x = images[-1]
+        for up, join, skip in zip(self.ups, self.joins, images[-2::-1]):
+            x = join(torch.cat((up(x), skip), dim=1))
+        return x
+
+
+def _conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,65 @@
+"""The registries of scope ``mvlt``: children of mmengine's, so both kinds of parts can be named.
+
+A part is registered where it is defined (``@MODELS.register_module()``); a config names the class
+itself, or, on the command line, its name as a string.
+"""
+
+from difflib import get_close_matches
+from typing import Any
+
+from mmengine import registry as mmengine_registry
+
+
+class Registry(mmengine_registry.Registry):
+    """mmengine's registry, whose error for an unknown name lists the legal ones."""
+
+    def get(self, key: str) -> Any:
+        """Return the class registered as ``key`` here or in a parent.
+
+        Raises:
+            KeyError: nothing has this name; the message lists what has.
+        """
+        try:
+            found = super().get(key)
+        except RuntimeError:
+            found = None
+        if found is not None:
+            return found
+        legal = sorted(self.module_dict)
+        near = get_close_matches(key.rpartition('.')[2], legal, n=1, cutoff=0.5)
+        hint = f' Did you mean {near[0]}?' if near else ''
+        raise KeyError(
+            f"no {self.name} is called '{key}'.{hint} Legal names in scope 'mvlt': "
+            f'{", ".join(legal)} (and those of mmengine; a part of your own must be imported first)'
+        )
+
+
+def _child(name: str, parent: mmengine_registry.Registry, *locations: str) -> Registry:
+    return Registry(name, parent=parent, scope='mvlt', locations=list(locations))
+
+
+MODELS = _child('model', mmengine_registry.MODELS, 'mvlt.models')
+DATASETS = _child('dataset', mmengine_registry.DATASETS, 'mvlt.datasets')
+TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'mvlt.datasets')
+METRICS = _child('metric', mmengine_registry.METRICS, 'mvlt.evaluation')
+HOOKS = _child('hook', mmengine_registry.HOOKS, 'mvlt.engine')
+LOOPS = _child('loop', mmengine_registry.LOOPS, 'mvlt.engine')
+
+# Nothing of ours lives in these; without a child mmengine warns at every build in our scope.
+for _parent in (
+    mmengine_registry.DATA_SAMPLERS,
+    mmengine_registry.FUNCTIONS,
+    mmengine_registry.MODEL_WRAPPERS,
+    mmengine_registry.OPTIM_WRAPPERS,
+    mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS,
+    mmengine_registry.OPTIMIZERS,
+    mmengine_registry.PARAM_SCHEDULERS,
+    mmengine_registry.LOG_PROCESSORS,
+    mmengine_registry.EVALUATOR,
+    mmengine_registry.VISUALIZERS,
+    mmengine_registry.VISBACKENDS,
+    mmengine_registry.RUNNERS,
+    mmengine_registry.WEIGHT_INITIALIZERS,
+    mmengine_registry.INFERENCERS,
+):
+    _child(_parent.name, _parent)

@@ -1,0 +1,56 @@
+"""Small real files that the tests share: a vocabulary, Fashion-Gen splits, a catalogue."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mvlt.datasets import train_vocabulary
+from mvlt.datasets.synthetic import draw_products, write_fashion_gen
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def demo_data(tmp_path_factory) -> Path:
+    """A folder as the demo makes it: 2 + 9 products a cut, 2 views, 32 px, and a vocabulary."""
+    root = tmp_path_factory.mktemp('demo')
+    train, validation = draw_products(2, seed=0), draw_products(9, seed=1, first_id=1000)
+    for name, products in dict(train=train, validation=validation).items():
+        list(write_fashion_gen(root / f'fashiongen_64_64_{name}.h5', products, views=2, side=32))
+    captions = [f'{p.name}. {p.description}' for p in (*train, *validation)]
+    train_vocabulary(captions, root / 'vocabulary', 400)
+    return root
+
+
+@pytest.fixture
+def catalogue(tmp_path) -> Path:
+    """20 products of two main and four sub-categories in a CSV, 40 x 30 pictures."""
+    (tmp_path / 'images').mkdir()
+    rows = []
+    for i in range(20):
+        Image.new('RGB', (40, 30), (12 * i, 0, 255 - 12 * i)).save(tmp_path / f'images/{i}.png')
+        rows.append(
+            dict(
+                id=str(i),
+                image=f'images/{i}.png',
+                title=f'Thing number {i}',
+                colour='NA' if i == 3 else 'Red',
+                kind='Shoes' if i % 2 else 'Bags',
+                sub=f'{"Shoes" if i % 2 else "Bags"} {i % 4 // 2}',
+            )
+        )
+    with open(tmp_path / 'products.csv', 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return tmp_path

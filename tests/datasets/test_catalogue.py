@@ -1,0 +1,146 @@
+"""Contract: any table with named columns becomes records; wrong ones are named with their row."""
+
+import pandas as pd
+import pytest
+
+from mvlt.datasets import Catalogue
+
+COLUMNS = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
+CAPTION = '{title}. {colour}'
+
+
+def _open(root, **kwargs):
+    defaults = dict(ann_file='products.csv', columns=COLUMNS, caption=CAPTION, split='all')
+    return Catalogue(data_root=str(root), **{**defaults, **kwargs})
+
+
+def _edit(root, row: int, column: str, value: str):
+    table = pd.read_csv(root / 'products.csv', dtype=str, keep_default_na=False)
+    table.loc[row, column] = value
+    table.to_csv(root / 'products.csv', index=False)
+
+
+def test_records(catalogue):
+    dataset = _open(catalogue)
+    assert len(dataset) == 20
+    assert dataset.metainfo['main_category'] == ('Bags', 'Shoes')
+    assert dataset.metainfo['sub_category'] == ('Bags 0', 'Shoes 0', 'Bags 1', 'Shoes 1')
+    record = dataset.get_data_info(6)
+    assert record['caption'] == 'Thing number 6. Red'
+    assert record['img_path'] == str((catalogue / 'images/6.png').resolve())
+    assert (record['product_id'], record['main_category'], record['sub_category']) == ('6', 0, 2)
+
+
+def test_missing_value_leaves_no_trace_in_the_caption(catalogue):
+    assert _open(catalogue).get_data_info(3)['caption'] == 'Thing number 3'
+
+
+def test_parquet_is_the_same(catalogue):
+    table = pd.read_csv(catalogue / 'products.csv')
+    table.to_parquet(catalogue / 'products.parquet')
+    assert _open(catalogue, ann_file='products.parquet').get_data_info(6)['caption'] == (
+        'Thing number 6. Red'
+    )
+
+
+def test_splits_are_disjoint_complete_and_stable(catalogue):
+    found = {}
+    for split in ('train', 'val', 'test'):
+        dataset = _open(catalogue, split=split, split_ratios=(0.5, 0.3, 0.2))
+        found[split] = [dataset.get_data_info(i)['product_id'] for i in range(len(dataset))]
+    everything = [product for products in found.values() for product in products]
+    assert sorted(everything, key=int) == [str(i) for i in range(20)]
+    # a row more does not move the others
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    extra = table.iloc[:1].assign(id='777')
+    pd.concat([extra, table]).to_csv(catalogue / 'products.csv', index=False)
+    again = _open(catalogue, split='train', split_ratios=(0.5, 0.3, 0.2))
+    ids = [again.get_data_info(i)['product_id'] for i in range(len(again))]
+    assert [i for i in ids if i != '777'] == found['train']
+
+
+def test_pictures_of_one_product_stay_on_one_side(catalogue):
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str)
+    table['id'] = [str(i // 4) for i in range(20)]
+    table.to_csv(catalogue / 'products.csv', index=False)
+    sides = {}
+    for split in ('train', 'val', 'test'):
+        try:
+            dataset = _open(catalogue, split=split, split_ratios=(0.4, 0.3, 0.3))
+        except ValueError:  # this split got no product
+            continue
+        for i in range(len(dataset)):
+            sides.setdefault(dataset.get_data_info(i)['product_id'], set()).add(split)
+    assert len(sides) == 5
+    assert all(len(splits) == 1 for splits in sides.values())
+
+
+def test_split_column(catalogue):
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str)
+    table['part'] = ['test' if i < 4 else 'train' for i in range(20)]
+    table.to_csv(catalogue / 'products.csv', index=False)
+    assert len(_open(catalogue, columns=dict(COLUMNS, split='part'), split='test')) == 4
+    _edit(catalogue, 2, 'part', 'tset')
+    with pytest.raises(ValueError, match="row 4: split 'tset'; legal: train, val, test"):
+        _open(catalogue, columns=dict(COLUMNS, split='part'), split='test')
+
+
+def test_unknown_column_lists_the_tables(catalogue):
+    with pytest.raises(KeyError, match="no column 'colr'; it has id, image, title"):
+        _open(catalogue, caption='{title} {colr}')
+    with pytest.raises(KeyError, match="no column 'picture'"):
+        _open(catalogue, columns=dict(image='picture'))
+    with pytest.raises(KeyError, match="needs 'image' and knows"):
+        _open(catalogue, columns=dict(COLUMNS, colour='colour'))
+
+
+def test_missing_picture_names_row_and_path(catalogue):
+    (catalogue / 'images/7.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r"row 9: no image 'images/7\.png'"):
+        _open(catalogue)
+
+
+@pytest.mark.parametrize('path', ['../secret.png', '/etc/hostname'])
+def test_paths_stay_below_data_root(catalogue, path):
+    _edit(catalogue, 0, 'image', path)
+    with pytest.raises(ValueError, match='row 2: image .* lies outside'):
+        _open(catalogue)
+
+
+def test_empty_caption_names_the_row(catalogue):
+    _edit(catalogue, 3, 'title', '')
+    with pytest.raises(ValueError, match='row 5: the caption is empty'):
+        _open(catalogue)
+
+
+def test_rare_categories(catalogue, caplog):
+    _edit(catalogue, 0, 'sub', 'Hats')
+    assert 'Hats' in _open(catalogue).metainfo['sub_category']
+    with pytest.raises(ValueError, match=r"first in row 2: 'Hats' \(1\)"):
+        _open(catalogue, rare='error')
+    dropped = _open(catalogue, rare='drop')
+    assert len(dropped) == 19
+    assert 'Hats' not in dropped.metainfo['sub_category']
+
+
+def test_latin1_table_is_told_to_be_utf8(catalogue):
+    (catalogue / 'products.csv').write_bytes('id,image\n1,é.png'.encode('latin-1'))
+    with pytest.raises(ValueError, match='not UTF-8'):
+        _open(catalogue)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(ann_file='none.csv'), 'no such table'),
+        (dict(ann_file='products.xls'), 'no such table'),
+        (dict(split='tests'), "split='tests'; legal"),
+        (dict(split_ratios=(0.8, 0.1)), 'three shares'),
+        (dict(split_ratios=(0.8, 0.1, 0.3)), 'three shares'),
+        (dict(rare='ignore'), "rare='ignore'; legal"),
+        (dict(caption='{title'), 'caption template'),
+    ],
+)
+def test_wrong_arguments(catalogue, change, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        _open(catalogue, **change)

@@ -1,0 +1,62 @@
+"""Contract: a mismatched caption is of another product and differs in words."""
+
+import numpy as np
+import pytest
+
+from mvlt.datasets import FashionGen, MatchingPairs
+
+
+@pytest.fixture
+def dataset(demo_data):
+    return FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_validation.h5'))
+
+
+@pytest.mark.parametrize('share', [0.0, 0.5, 1.0])
+def test_share_of_mismatched_pairs(dataset, share):
+    pairs = MatchingPairs(dataset, negative_prob=share)
+    matched = np.array([pairs.get_data_info(i % len(pairs))['matched'] for i in range(600)])
+    # standard error of 600 draws at 0.5 is 0.02
+    assert abs((1 - matched).mean() - share) <= (0.08 if share == 0.5 else 0)
+
+
+@pytest.mark.parametrize('same_category', [0.0, 1.0])
+def test_wrong_caption_is_really_wrong(dataset, same_category):
+    captions = {}
+    for i in range(len(dataset)):
+        record = dataset.get_data_info(i)
+        captions.setdefault(record['caption'], set()).add(
+            (record['product_id'], record['sub_category'])
+        )
+    pairs = MatchingPairs(dataset, negative_prob=1.0, same_category_prob=same_category)
+    for i in range(len(dataset)):
+        record, true = pairs.get_data_info(i), dataset.get_data_info(i)
+        assert record['caption'] != true['caption']
+        owners = captions[record['caption']]
+        assert all(product != true['product_id'] for product, _ in owners)
+        if same_category:
+            assert {category for _, category in owners} == {true['sub_category']}
+
+
+def test_matched_pairs_keep_their_caption(dataset):
+    pairs = MatchingPairs(dataset, negative_prob=0.0)
+    assert pairs.get_data_info(5)['caption'] == dataset.get_data_info(5)['caption']
+
+
+class _Twins:
+    """Two products with one caption."""
+
+    def __len__(self):
+        return 2
+
+    def get_data_info(self, idx):
+        return dict(product_id=str(idx), caption='the same words', sub_category=0)
+
+
+def test_products_with_one_caption_only_are_an_error_not_a_hang():
+    with pytest.raises(ValueError, match='at least two products with different captions'):
+        MatchingPairs(_Twins(), negative_prob=1.0).get_data_info(0)
+
+
+def test_share_above_one_is_refused():
+    with pytest.raises(ValueError, match=r'negative_prob=1\.2'):
+        MatchingPairs(_Twins(), negative_prob=1.2)

@@ -1,0 +1,84 @@
+"""Contract: floor(ratio x Q) units are hidden, exactly, for every style, ratio and unit size."""
+
+import numpy as np
+import pytest
+import torch
+
+from mvlt.datasets import CentreMask, GridMask, RandomGridMask, StrokeMask
+from mvlt.models.masking import mask_to_pixels
+
+STYLES = [RandomGridMask, GridMask, StrokeMask, CentreMask]
+
+
+def _draw(style, ratio, alpha, side=256):
+    img = np.zeros((side, side, 3), np.uint8)
+    return style(ratio=ratio, alpha=alpha)(dict(img=img))['image_mask']
+
+
+@pytest.mark.parametrize('style', STYLES)
+@pytest.mark.parametrize('alpha', [1, 2, 4, 8, 16])
+@pytest.mark.parametrize('ratio', [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1])
+def test_exact_number_of_units(style, ratio, alpha):
+    mask = _draw(style, ratio, alpha)
+    units = 256 // (4 * alpha)  # Q = 256^2 / (4 alpha)^2 (paper Sec. 3.2)
+    assert mask.shape == (units, units) and mask.dtype == bool
+    assert mask.sum() == int(round(ratio * 10) * units**2) // 10
+
+
+def test_units_do_not_overlap_and_true_means_hidden():
+    mask = torch.from_numpy(_draw(RandomGridMask, 0.3, 8))[None]
+    pixels = mask_to_pixels(mask, (256, 256))
+    assert pixels.shape == (1, 1, 256, 256)
+    # overlapping units would hide fewer pixels than units x unit area
+    assert pixels.sum() == mask.sum() * 32**2
+    blocks = pixels.view(8, 32, 8, 32).permute(0, 2, 1, 3).flatten(2)
+    assert torch.equal(blocks.all(-1), mask[0])
+    assert torch.equal(blocks.any(-1), mask[0])
+
+
+def test_half_of_an_even_grid_is_a_chequered_board():
+    rows, columns = np.indices((16, 16))
+    mask = _draw(GridMask, 0.5, 4)
+    assert np.array_equal(mask, (rows + columns) % 2 == 1)
+
+
+def test_centre_is_a_square_in_the_middle():
+    expected = np.zeros((16, 16), bool)
+    expected[4:12, 4:12] = True  # 64 of 256 units
+    assert np.array_equal(_draw(CentreMask, 0.25, 4), expected)
+
+
+def test_random_styles_differ_between_draws_and_fixed_ones_do_not():
+    for style in STYLES:
+        same = np.array_equal(_draw(style, 0.5, 4), _draw(style, 0.5, 4))
+        assert same == (style in (GridMask, CentreMask))
+
+
+def test_random_grid_hides_every_unit_equally_often():
+    share = np.mean([_draw(RandomGridMask, 0.5, 16) for _ in range(2000)], axis=0)
+    assert np.abs(share - 0.5).max() < 0.06  # five standard errors of 2,000 draws
+
+
+def test_strokes_are_connected_more_than_chance():
+    def neighbours(mask):
+        return (mask[:, 1:] & mask[:, :-1]).sum() + (mask[1:] & mask[:-1]).sum()
+
+    strokes = np.mean([neighbours(_draw(StrokeMask, 0.3, 4)) for _ in range(20)])
+    chance = np.mean([neighbours(_draw(RandomGridMask, 0.3, 4)) for _ in range(20)])
+    assert strokes > 1.2 * chance
+
+
+@pytest.mark.parametrize('ratio', [-0.1, 1.2])
+def test_ratio_outside_0_to_1_is_refused(ratio):
+    with pytest.raises(ValueError, match='a share from 0 to 1'):
+        RandomGridMask(ratio=ratio)
+
+
+def test_units_that_do_not_tile_the_image_name_the_legal_ones():
+    with pytest.raises(ValueError, match=r'legal alpha: \[1, 2, 4, 8, 16, 32, 64\]'):
+        _draw(GridMask, 0.5, 3)
+
+
+def test_not_square_image():
+    mask = RandomGridMask(ratio=0.5, alpha=2)(dict(img=np.zeros((64, 32, 3))))['image_mask']
+    assert mask.shape == (8, 4) and mask.sum() == 16

@@ -1,0 +1,21 @@
+"""Contract: two-class softmax cross-entropy is the binary cross-entropy of Eq. 6."""
+
+import torch
+import torch.nn.functional as F
+
+from mvlt.models import ITMHead
+
+
+def test_loss_is_eq_6():
+    head = ITMHead(in_channels=8, hidden_dims=16, loss_weight=2.0)
+    cls, matched = torch.randn(5, 8), torch.tensor([1, 0, 1, 1, 0])
+    p = head.predict(cls=cls)
+    assert p.shape == (5,) and ((p > 0) & (p < 1)).all()
+    expected = -2 * (matched * p.log() + (1 - matched) * (1 - p).log()).mean()
+    torch.testing.assert_close(head.loss(cls=cls, matched=matched), expected)
+
+
+def test_probability_is_that_of_the_second_logit():
+    head = ITMHead(in_channels=8, hidden_dims=16)
+    cls = torch.randn(3, 8)
+    torch.testing.assert_close(head.predict(cls=cls), F.softmax(head(cls=cls), -1)[:, 1])

@@ -1,0 +1,49 @@
+"""Contract: smooth L1 as Eq. 5, in pixel values 0..1, over the image or the hidden part."""
+
+import pytest
+import torch
+
+from mvlt.models import MIRHead
+
+
+@pytest.fixture
+def head():
+    return MIRHead(in_channels=4, stride=4, loss_weight=10.0)
+
+
+def _eq_5(difference: torch.Tensor) -> torch.Tensor:
+    size = difference.abs()
+    return torch.where(size < 1, 0.5 * difference**2, size - 0.5)
+
+
+def test_loss_is_eq_5_over_the_whole_image_times_10(head):
+    decoded, target = 5 * torch.randn(2, 4, 8, 8), torch.rand(2, 3, 32, 32)
+    difference = head(decoded=decoded) - target
+    assert (difference.abs() > 1).any() and (difference.abs() < 1).any()  # both branches
+    loss = head.loss(decoded=decoded, target=target, mask=None)
+    torch.testing.assert_close(loss, 10 * _eq_5(difference).mean())
+
+
+def test_loss_over_hidden_pixels_only(head):
+    head.on = 'masked'
+    decoded, target = torch.randn(1, 4, 8, 8), torch.rand(1, 3, 32, 32)
+    mask = torch.zeros(1, 4, 4, dtype=torch.bool)
+    mask[0, 1, 2] = True  # pixels 8..15 down, 16..23 across
+    difference = (head(decoded=decoded) - target)[:, :, 8:16, 16:24]
+    loss = head.loss(decoded=decoded, target=target, mask=mask)
+    torch.testing.assert_close(loss, 10 * _eq_5(difference).mean())
+    assert head.loss(decoded=decoded, target=target, mask=mask & False) == 0
+
+
+def test_each_cell_predicts_its_own_pixels(head):
+    decoded = torch.zeros(1, 4, 8, 8)
+    before = head(decoded=decoded)
+    decoded[0, :, 2, 5] = 1
+    changed = (head(decoded=decoded) != before).any(1)[0]
+    assert before.shape == (1, 3, 32, 32)
+    assert changed[8:12, 20:24].all() and changed.sum() == 16
+
+
+def test_prediction_is_clipped(head):
+    image = head.predict(decoded=100 * torch.randn(1, 4, 8, 8))
+    assert image.min() == 0 and image.max() == 1

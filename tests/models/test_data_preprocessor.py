@@ -1,0 +1,81 @@
+"""Contract: hidden pixels equal 1e-6 of the 0..1 range once normalisation is undone."""
+
+import pytest
+import torch
+
+from mvlt.models import PairDataPreprocessor
+from mvlt.structures import PairDataSample
+
+
+def _data(tokens=(3, 5), side=32, masks=True):
+    samples = []
+    for i, _ in enumerate(tokens):
+        sample = PairDataSample()
+        if masks:
+            sample.image_mask = torch.zeros(4, 4, dtype=torch.bool)
+            sample.image_mask[i, 2] = True
+        samples.append(sample)
+    images = [torch.randint(0, 256, (3, side, side), dtype=torch.uint8) for _ in tokens]
+    ids = [torch.arange(1, n + 1) for n in tokens]
+    return dict(inputs=dict(image=images, token_ids=ids), data_samples=samples)
+
+
+@pytest.mark.parametrize('normalised', [True, False])
+def test_masked_pixels(normalised):
+    none = {} if normalised else dict(mean=None, std=None)
+    preprocessor = PairDataPreprocessor(**none)
+    data = _data()
+    inputs = preprocessor(data)['inputs']
+    pixels = inputs['image'] * preprocessor.std + preprocessor.mean
+    hidden = torch.zeros(2, 32, 32, dtype=torch.bool)
+    hidden[0, 0:8, 16:24] = hidden[1, 8:16, 16:24] = True
+    shown = torch.stack(data['inputs']['image']).float() / 255
+    for i in range(2):
+        torch.testing.assert_close(
+            pixels[i][:, hidden[i]], torch.full((3, 64), 1e-6), atol=1e-7, rtol=0
+        )
+        torch.testing.assert_close(pixels[i][:, ~hidden[i]], shown[i][:, ~hidden[i]])
+    # the target stays as it was
+    assert torch.equal(inputs['pixels'], torch.stack(data['inputs']['image']))
+
+
+def test_imagenet_normalisation_by_hand():
+    preprocessor = PairDataPreprocessor()
+    image = preprocessor.normalise(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8))
+    expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    torch.testing.assert_close(image[0, :, 0, 0], torch.tensor(expected))
+
+
+def test_captions_are_padded_to_the_longest_and_pad_is_masked_out():
+    inputs = PairDataPreprocessor()(_data(tokens=(3, 5)))['inputs']
+    assert inputs['token_ids'].tolist() == [[1, 2, 3, 0, 0], [1, 2, 3, 4, 5]]
+    assert inputs['text_mask'].tolist() == [[True] * 3 + [False] * 2, [True] * 5]
+
+
+def test_fixed_length_attended_variant():
+    preprocessor = PairDataPreprocessor(text_len=8, attend_pad=True)
+    inputs = preprocessor(_data(tokens=(3, 5)))['inputs']
+    assert inputs['token_ids'].shape == (2, 8) and inputs['text_mask'] is None
+
+
+def test_no_padding_needs_no_mask_and_no_image_mask_is_none():
+    inputs = PairDataPreprocessor()(_data(tokens=(4, 4), masks=False))['inputs']
+    assert inputs['text_mask'] is None and inputs['image_mask'] is None
+
+
+def test_one_sample():
+    inputs = PairDataPreprocessor()(_data(tokens=(3,)))['inputs']
+    assert inputs['image'].shape == (1, 3, 32, 32) and inputs['token_ids'].shape == (1, 3)
+
+
+def test_wrong_batches():
+    data = _data()
+    data['inputs']['image'][1] = torch.zeros(3, 64, 64, dtype=torch.uint8)
+    with pytest.raises(ValueError, match='images of different sizes'):
+        PairDataPreprocessor()(data)
+    with pytest.raises(ValueError, match='a caption of 5 tokens, but data_preprocessor.text_len=4'):
+        PairDataPreprocessor(text_len=4)(_data())
+    with pytest.raises(ValueError, match='does not tile'):
+        PairDataPreprocessor()(_data(side=34))
+    with pytest.raises(ValueError, match='both mean and std'):
+        PairDataPreprocessor(mean=None)

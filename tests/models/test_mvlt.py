@@ -1,0 +1,142 @@
+"""Contract: the loss reads as Eq. 8, and a task builds and runs only what it needs."""
+
+import pytest
+import torch
+
+from mvlt.models import MVLT
+from mvlt.structures import PairDataSample
+
+BACKBONE = dict(
+    type='mvlt.PVTVL',
+    image_size=32,
+    text_len=12,
+    vocab_size=50,
+    embed_dims=(8, 16, 24, 32),
+    num_heads=(1, 2, 3, 4),
+    depths=(1, 1, 1, 1),
+    word_dims=16,
+)
+MIR = dict(neck=dict(type='mvlt.UNet'), mir_head=dict(type='mvlt.MIRHead'))
+ITM = dict(itm_head=dict(type='mvlt.ITMHead', hidden_dims=16))
+MLM = dict(mlm_head=dict(type='mvlt.MLMHead'))
+CATEGORIES = dict(
+    category_heads=dict(
+        main_category=dict(type='mvlt.CategoryHead', num_classes=3, hidden_dims=16),
+        sub_category=dict(type='mvlt.CategoryHead', num_classes=5, hidden_dims=16),
+    )
+)
+
+
+def _model(**heads):
+    return MVLT(
+        backbone=BACKBONE, data_preprocessor=dict(type='mvlt.PairDataPreprocessor'), **heads
+    )
+
+
+def _data(batch=4):
+    samples = []
+    for i in range(batch):
+        sample = PairDataSample()
+        sample.matched, sample.main_category, sample.sub_category = i % 2, i % 3, i % 5
+        sample.image_mask = torch.rand(2, 2) < 0.5
+        sample.word_labels = torch.tensor([-1, 7, -1, 9, -1])
+        samples.append(sample)
+    inputs = dict(
+        image=[torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8) for _ in range(batch)],
+        token_ids=[torch.randint(5, 50, (5,)) for _ in range(batch)],
+    )
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def _prepare(model, batch=4):
+    return model.data_preprocessor(_data(batch))
+
+
+@pytest.mark.parametrize(
+    ('heads', 'terms'),
+    [
+        (ITM, {'loss_itm'}),
+        ({**ITM, **MIR}, {'loss_itm', 'loss_mir'}),
+        ({**ITM, **MLM}, {'loss_itm', 'loss_mlm'}),
+        ({**ITM, **MLM, **MIR}, {'loss_itm', 'loss_mlm', 'loss_mir'}),
+        (CATEGORIES, {'loss_main_category', 'loss_sub_category'}),
+    ],
+    ids=['ITM', 'ITM+MIR', 'ITM+MLM', 'all', 'recognition'],
+)
+def test_each_head_gives_its_term_and_nothing_else_is_built(heads, terms):
+    model = _model(**heads)
+    losses = model(**_prepare(model), mode='loss')
+    assert set(losses) == terms
+    assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
+    built = {name.split('.')[0] for name, _ in model.named_parameters()}
+    assert built == {'backbone'} | set(heads)
+
+
+def test_total_is_10_1_1():
+    model = _model(**ITM, **MLM, **MIR).eval()
+    data = _prepare(model)
+    losses = model(**data, mode='loss')
+    total, _ = model.parse_losses(losses)
+    for head in (model.mir_head, model.itm_head, model.mlm_head):
+        head.loss_weight = 1.0
+    plain = model(**data, mode='loss')
+    expected = 10 * plain['loss_mir'] + plain['loss_itm'] + plain['loss_mlm']
+    torch.testing.assert_close(total, expected)
+
+
+def test_every_parameter_learns():
+    """Nothing is left out of the graph: plain DDP would hang on an unused parameter."""
+    model = _model(**ITM, **MLM, **MIR)
+    sum(model(**_prepare(model), mode='loss').values()).backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_predictions():
+    model = _model(**ITM, **MLM, **MIR, **CATEGORIES).eval()
+    samples = model(**_prepare(model), mode='predict')
+    for sample in samples:
+        assert 0 < sample.match_score < 1
+        assert sample.reconstruction.shape == (3, 32, 32)
+        assert sample.pixels.dtype == torch.uint8
+        assert len(sample.word_predictions) == 2
+        assert sample.main_category_scores.shape == (3,)
+        assert sample.sub_category_scores.shape == (5,)
+
+
+def test_match_agrees_with_predict_and_runs_no_other_head(monkeypatch):
+    model = _model(**ITM, **MLM, **MIR).eval()
+    data = _prepare(model)
+    scores = [sample.match_score for sample in model(**data, mode='predict')]
+    for part in (model.neck, model.mir_head, model.mlm_head):
+        monkeypatch.setattr(part, 'forward', None)
+    inputs = data['inputs']
+    match = model.match(inputs['image'], inputs['token_ids'], inputs['text_mask'])
+    torch.testing.assert_close(match, torch.tensor(scores))
+
+
+def test_one_sample_and_no_hidden_word():
+    model = _model(**ITM, **MLM, **MIR).eval()
+    data = _data(batch=1)
+    data['data_samples'][0].word_labels[:] = -1
+    data = model.data_preprocessor(data)
+    assert model(**data, mode='loss')['loss_mlm'] == 0
+    assert len(model(**data, mode='predict')[0].word_predictions) == 0
+
+
+def test_tensor_mode_gives_features():
+    model = _model(**ITM)
+    assert len(model(_prepare(model)['inputs']).images) == 4
+
+
+def test_wrong_use():
+    with pytest.raises(ValueError, match='need each other'):
+        _model(neck=dict(type='mvlt.UNet'))
+    model = _model(**ITM)
+    with pytest.raises(ValueError, match="legal: 'loss', 'predict', 'tensor'"):
+        model(_prepare(model)['inputs'], mode='train')
+    data = _prepare(model)
+    del data['data_samples'][0].matched
+    with pytest.raises(KeyError, match="label 'matched'"):
+        model(**data, mode='loss')
+    with pytest.raises(ValueError, match='retrieval needs model.itm_head'):
+        _model(**CATEGORIES).match(torch.zeros(1, 3, 32, 32), torch.zeros(1, 2).long(), None)

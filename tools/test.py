@@ -1,0 +1,29 @@
+"""Evaluate a checkpoint as a config describes, and write ``results.json`` into the work dir.
+
+tools/test.py configs/mvlt/retrieval_fashiongen.py CHECKPOINT
+"""
+
+import argparse
+
+from mvlt.engine.command_line import add_options, config_from, run_command
+from mvlt.engine.launch import build_runner
+from mvlt.engine.results import write_results
+
+
+def main() -> None:
+    """Parse, settle the config, run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser)
+    parser.add_argument('checkpoint', help='a .pth file')
+    args = parser.parse_args()
+    config = config_from(args)
+    config.load_from, config.resume = args.checkpoint, False
+    runner = build_runner(config, args.launcher)
+    metrics = runner.test()
+    write_results(runner, metrics, args.config, args.checkpoint)
+
+
+if __name__ == '__main__':
+    run_command(main)

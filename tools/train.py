@@ -1,0 +1,36 @@
+"""Train what a config describes.
+
+tools/train.py configs/mvlt/pretrain_catalogue.py --data-root MY_CATALOGUE
+tools/train.py CONFIG --resume          # go on from the last checkpoint of the work dir
+"""
+
+import argparse
+
+from mvlt.engine.command_line import add_options, config_from, run_command
+from mvlt.engine.launch import build_runner
+
+
+def main() -> None:
+    """Parse, settle the config, run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='without a value: from the last checkpoint in the work dir, or from the start if '
+        'there is none; with one: from that checkpoint',
+    )
+    parser.add_argument('--amp', action='store_true', help='train in bfloat16')
+    args = parser.parse_args()
+    config = config_from(args)
+    if args.resume:
+        config.resume = True
+        config.load_from = None if args.resume == 'auto' else args.resume
+    build_runner(config, args.launcher, args.amp).train()
+
+
+if __name__ == '__main__':
+    run_command(main)
