@@ -15,29 +15,27 @@ import h5py
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+_HUES = {
+    'red': (215, 40, 40),
+    'orange': (240, 140, 30),
+    'green': (50, 160, 60),
+    'blue': (45, 90, 215),
+    'purple': (145, 55, 180),
+    'grey': (128, 128, 128),
+}
+# 'light red', 'dark red', ...: the hue mixed with white or black
 COLOURS = {
-    'red': (205, 35, 45),
-    'orange': (240, 130, 30),
-    'yellow': (245, 210, 50),
-    'olive': (115, 120, 45),
-    'green': (35, 140, 70),
-    'teal': (25, 140, 150),
-    'sky blue': (120, 185, 235),
-    'navy': (30, 45, 110),
-    'purple': (120, 60, 160),
-    'pink': (245, 150, 185),
-    'brown': (120, 75, 45),
-    'grey': (150, 150, 155),
-    'black': (35, 35, 40),
+    f'{tone} {hue}': tuple(round(share * c + (1 - share) * mixed) for c in rgb)
+    for tone, mixed, share in (('light', 255, 0.55), ('dark', 0, 0.45))
+    for hue, rgb in _HUES.items()
 }
 PATTERNS = {
     'plain': 'No print.',
     'striped': '{second} stripes.',
-    'pinstriped': '{second} pinstripes.',
     'dotted': '{second} dots.',
     'checked': '{second} lines.',
 }
-MATERIALS = ('cotton', 'denim', 'leather', 'wool')
+MATERIALS = ('cotton', 'leather', 'wool')
 
 # Half outlines, clockwise from the top middle, in units of the picture's side; x is mirrored.
 _TOP = [(0.5, 0.2), (0.58, 0.16), (0.68, 0.18)]
@@ -180,7 +178,7 @@ def render(product: Product, view: str, side: int, seed: int) -> np.ndarray:
     if view == 'back':
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     width = draw.uniform(0.7, 0.8) if view == 'turned' else 1.0
-    zoom = draw.uniform(1.4, 1.6) if view == 'detail' else draw.uniform(0.85, 1.0)
+    zoom = draw.uniform(1.5, 1.7) if view == 'detail' else draw.uniform(1.0, 1.15)
     angle = np.deg2rad(draw.uniform(-12, 12) if view == 'turned' else draw.uniform(-4, 4))
     shift = [draw.uniform(-0.04, 0.04) * big for _ in range(2)]
     picture = picture.transform(
@@ -277,9 +275,6 @@ def _cloth(product: Product, big: int, draw: random.Random) -> Image.Image:
     if product.pattern == 'striped':
         for y in lines:
             pen.rectangle((0, y, big, y + step // 2), fill=second)
-    elif product.pattern == 'pinstriped':
-        for x in lines:
-            pen.rectangle((x, 0, x + step // 3, big), fill=second)
     elif product.pattern == 'checked':
         for at in lines:
             pen.rectangle((at, 0, at + step // 4, big), fill=second)
@@ -296,8 +291,6 @@ def _textured(cloth: Image.Image, material: str, big: int, draw: random.Random) 
     y, x = np.mgrid[:big, :big] / big
     if material == 'cotton':
         light = np.zeros((big, big))
-    elif material == 'denim':
-        light = 28 * np.sign(np.sin((x + y) * 2 * np.pi * 12))
     elif material == 'leather':
         light = 110 * np.exp(-(((x - 0.3 - 0.4 * y) / 0.1) ** 2)) - 10
     else:

@@ -16,12 +16,14 @@ def load_config(
     path: str | Path,
     options: Mapping[str, Any] | None = None,
     data_root: str | None = None,
+    count: bool = True,
 ) -> Config:
     """Read a config and settle everything that only the user or the data know.
 
     1. ``data_root`` replaces the config's own at the start of every path in it.
     2. ``options`` (``--cfg-options``) override values; unknown keys are refused.
-    3. ``num_classes='data'`` of a category head becomes the number of classes in the training data.
+    3. ``num_classes='data'`` of a category head becomes the number of classes in the training data,
+       unless ``count`` is False (the data may not be there yet).
 
     The result is flat: dumped, it reruns the experiment.
 
@@ -30,14 +32,16 @@ def load_config(
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such config; configs/README.md lists them')
-    config = Config.fromfile(path)
+    # classes become their import paths: plain data, which dumps and reloads unchanged
+    config = Config(Config.fromfile(path).to_dict(), filename=str(path))
     init_default_scope(config.get('default_scope', 'mvlt'))
     if data_root is not None:
         _move(config, data_root)
     for key in options or {}:
         _check_key(config, key)
     config.merge_from_dict(dict(options or {}))
-    _count_classes(config)
+    if count:
+        _count_classes(config)
     return config
 
 
@@ -89,9 +93,8 @@ def _arguments(place: Any) -> list[str]:
     """Arguments of the class that a dict with ``type`` describes, its bases' included."""
     if not isinstance(place, dict) or 'type' not in place:
         return []
-    kind = place['type']
-    if isinstance(kind, str):
-        kind = next(filter(None, (_find(name, kind) for name in _REGISTRIES)), None)
+    kind = str(place['type'])
+    kind = next(filter(None, (_find(name, kind) for name in _REGISTRIES)), None)
     if kind is None:
         return []
     names: list[str] = []

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 
 
@@ -20,7 +19,7 @@ def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> R
     """
     config.launcher = launcher
     if amp:
-        config.optim_wrapper.merge(dict(type=AmpOptimWrapper, dtype='bfloat16', loss_scale=1.0))
+        config.optim_wrapper.merge(dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=1.0))
     if launcher == 'pytorch' and not torch.cuda.is_available():
         if not torch.distributed.is_initialized():
             os.environ.setdefault('LOCAL_RANK', '0')

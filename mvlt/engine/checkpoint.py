@@ -1,0 +1,46 @@
+"""Reads checkpoints without running what is in them."""
+
+import pickle
+import zipfile
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+# What mmengine's own checkpoints hold beside tensors and plain containers: the log's history.
+# Nothing in this list can call, import or look up anything by name.
+_ALLOWED = [
+    HistoryBuffer,
+    np.ndarray,
+    np.dtype,
+    np._core.multiarray._reconstruct if hasattr(np, '_core') else np.core.multiarray._reconstruct,
+    np._core.multiarray.scalar if hasattr(np, '_core') else np.core.multiarray.scalar,
+    *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', 'u4', 'u8', '?')},
+]
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Load a ``.pth`` file onto the CPU with ``weights_only=True``; there is no fallback.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, no checkpoint, cut short, or with contents
+            that would run code.
+    """
+    try:
+        with torch.serialization.safe_globals(_ALLOWED):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{path}: no such checkpoint') from error
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'{path}: refused, it holds more than tensors and plain data, or is no checkpoint: '
+            f'{str(error).splitlines()[0]}'
+        ) from error
+    except (EOFError, RuntimeError, OSError, zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(
+            f'{path}: not a readable checkpoint, perhaps cut short ({error})'
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path}: a checkpoint is a dict, this holds {type(checkpoint).__name__}')
+    return checkpoint

@@ -1,0 +1,78 @@
+"""Contract: every pair scored once, by image and caption of the right rows, ranks as by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from mvlt.datasets import CandidateList
+from mvlt.engine.config import load_config
+from mvlt.engine.launch import build_runner
+from mvlt.engine.retrieval_loop import Query
+
+
+def _runner(demo_data, tmp_path, **options):
+    config = load_config('configs/demo/retrieval_demo.py', data_root=str(demo_data))
+    config.merge_from_dict(
+        {
+            'test_cfg.num_queries': 6,
+            'test_cfg.num_candidates': 9,
+            'test_cfg.batch_size': 10,
+            'model.backbone.image_size': 32,
+            **options,
+        }
+    )
+    for transform in config.test_dataloader.dataset.pipeline:
+        if 'scale' in transform:
+            transform.scale = (32, 32)
+    config.work_dir = str(tmp_path)
+    config.load_from = None
+    return build_runner(config)
+
+
+@pytest.fixture
+def runner(demo_data, tmp_path):
+    return _runner(demo_data, tmp_path, experiment_name='loop')
+
+
+def test_scores_agree_with_one_pair_at_a_time(runner):
+    loop = runner.build_test_loop(runner.cfg.test_cfg)
+    queries = [
+        Query('tir', CandidateList(3, (3, 8, 1))),
+        Query('itr', CandidateList(7, (7, 0, 30, 5))),
+    ]
+    dataset, model = loop.dataloader.dataset, runner.model.eval()
+    scores = loop.score(queries)
+
+    def score(image_row, text_row):
+        preprocessor = model.data_preprocessor
+        image = preprocessor.normalise(dataset[image_row]['inputs']['image'][None])
+        tokens = dataset[text_row]['inputs']['token_ids'][None]
+        return float(model.match(image, tokens, None))
+
+    expected = [[score(i, 3) for i in (3, 8, 1)], [score(7, t) for t in (7, 0, 30, 5)]]
+    for got, one in zip(scores, expected):
+        np.testing.assert_allclose(got, one, atol=1e-6)
+
+
+def test_metrics_of_a_run(runner):
+    metrics = runner.test()
+    for direction in ('tir', 'itr'):
+        assert metrics[f'retrieval/{direction}/queries'] == 6
+        recalls = [metrics[f'retrieval/{direction}/R@{k}'] for k in (1, 5, 10)]
+        assert recalls == sorted(recalls) and recalls[-1] == 100  # 9 candidates
+    results = runner.test_loop.results
+    assert [one['direction'] for one in results] == ['tir'] * 6 + ['itr'] * 6
+    assert all(len(one['scores']) == 9 and one['positives'].sum() == 1 for one in results)
+
+
+def test_constant_scores_find_nothing(runner, monkeypatch):
+    monkeypatch.setattr(
+        type(runner.model), 'match', lambda self, image, *_: torch.full((len(image),), 0.5)
+    )
+    metrics = runner.test()
+    assert metrics['retrieval/tir/R@5'] == metrics['retrieval/itr/R@5'] == 0
+
+
+def test_unknown_direction(runner):
+    with pytest.raises(ValueError, match=r"legal: \('tir', 'itr'\)"):
+        runner.build_test_loop(dict(runner.cfg.test_cfg, directions=('text',)))

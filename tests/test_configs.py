@@ -1,0 +1,181 @@
+"""Contract: every config loads, dumps, reloads, builds, trains two steps, keeps the dialect."""
+
+import ast
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+from mvlt.engine.config import load_config
+from mvlt.registry import DATASETS, MODELS
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / 'configs').glob('[!_]*/**/*.py'))
+BASES = sorted((ROOT / 'configs/_base_').glob('**/*.py'))
+NAMES = [str(path.relative_to(ROOT)) for path in FILES]
+
+
+def _data_for(name: str, demo_data: Path, products: Path) -> Path:
+    """Look-alike data under the names that the config expects."""
+    return products if 'catalogue' in name else demo_data
+
+
+@pytest.fixture(scope='session')
+def fashion_data(demo_data):
+    """The demo's files under Fashion-Gen's own names too."""
+    for split in ('train', 'validation'):
+        link = demo_data / f'fashiongen_256_256_{split}.h5'
+        if not link.exists():
+            link.symlink_to(demo_data / f'fashiongen_64_64_{split}.h5')
+    return demo_data
+
+
+@pytest.fixture(scope='session')
+def products(tmp_path_factory, demo_data):
+    """60 products with the columns that configs/_base_/datasets/catalogue.py names."""
+    import csv
+    import shutil
+
+    from PIL import Image
+
+    from mvlt.datasets.synthetic import draw_products, render
+
+    root = tmp_path_factory.mktemp('products')
+    (root / 'images').mkdir()
+    with open(root / 'products.csv', 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            [
+                'id',
+                'image',
+                'productDisplayName',
+                'subCategory',
+                'articleType',
+                'baseColour',
+                'gender',
+                'usage',
+            ]
+        )
+        for product in draw_products(5, seed=3):
+            path = f'images/{product.product_id}.png'
+            Image.fromarray(render(product, 'front', 32, 0)).save(root / path)
+            writer.writerow(
+                [
+                    product.product_id,
+                    path,
+                    product.name,
+                    product.main_category,
+                    product.cut,
+                    product.colour,
+                    'Women',
+                    'Casual',
+                ]
+            )
+    shutil.copytree(demo_data / 'vocabulary', root / 'vocabulary')
+    return root
+
+
+def _small(config: Config, vocabulary: str) -> Config:
+    """The smoke size: 32 px, narrow stages, a local vocabulary."""
+    config.model.backbone.merge(
+        dict(
+            image_size=32,
+            vocab_size=400,
+            embed_dims=(8, 16, 24, 32),
+            num_heads=(1, 1, 1, 1),
+            depths=(1, 1, 1, 1),
+            word_dims=16,
+        )
+    )
+
+    def shrink(place):
+        if isinstance(place, dict):
+            if 'scale' in place:
+                place['scale'] = (32, 32)
+            if 'vocabulary' in place:
+                place['vocabulary'] = vocabulary
+            for value in place.values():
+                shrink(value)
+        elif isinstance(place, list | tuple):
+            for value in place:
+                shrink(value)
+
+    for key in ('train_dataloader', 'test_dataloader'):
+        if config.get(key):
+            shrink(config[key])
+    return config
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_loads_dumps_reloads_builds_and_trains(name, fashion_data, products, tmp_path):
+    root = _data_for(name, fashion_data, products)
+    config = load_config(ROOT / name, data_root=str(root))
+    config.dump(tmp_path / 'dump.py')
+    again = Config.fromfile(tmp_path / 'dump.py')
+    assert again.to_dict() == config.to_dict()
+
+    config = _small(again, str(fashion_data / 'vocabulary'))
+    model = MODELS.build(copy.deepcopy(config.model))
+    model.init_weights()
+    if config.get('train_dataloader'):
+        dataset = DATASETS.build(config.train_dataloader.dataset)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+        for step in range(2):
+            rows = [(4 * step + i) % len(dataset) for i in range(4)]
+            data = pseudo_collate([dataset[row] for row in rows])
+            losses = model(**model.data_preprocessor(data, True), mode='loss')
+            assert losses and all(loss.isfinite() for loss in losses.values())
+            optimizer.zero_grad()
+            sum(losses.values()).backward()
+            optimizer.step()
+    if config.get('test_dataloader'):
+        dataset = DATASETS.build(config.test_dataloader.dataset)
+        model.eval()
+        data = pseudo_collate([dataset[row] for row in range(2)])
+        assert len(model(**model.data_preprocessor(data), mode='predict')) == 2
+
+
+@pytest.mark.parametrize('path', [*FILES, *BASES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_dialect(path):
+    """The house rules for configs, configs/README.md."""
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), 'a header says what the config is for'
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.FunctionDef | ast.Lambda | ast.For | ast.Import)
+        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('mvlt'):
+            assert node.module.count('.') == 1, 'import from the public package'
+        if isinstance(node, ast.Call):
+            called = node.func
+            assert (
+                isinstance(called, ast.Name) and called.id in ('dict', 'read_base', 'range')
+            ) or (isinstance(called, ast.Attribute) and called.attr == 'merge')
+        if isinstance(node, ast.keyword):
+            assert node.arg != '_delete_'
+    bases = [node for node in tree.body if isinstance(node, ast.With)]
+    assert len(bases) <= 1
+    if bases:
+        inherited: set[str] = set()
+        for one in bases[0].body:
+            assert isinstance(one, ast.ImportFrom) and one.names[0].name == '*'
+            file = (
+                path.parent / ('../' * (one.level - 1)) / one.module.replace('.', '/')
+            ).resolve()
+            names = _defines(file.with_suffix('.py'))
+            assert not inherited & names, f'two bases define {inherited & names}'
+            inherited |= names
+        own = _defines(path, ast.Call)  # a dict; a number or a path may be set anew
+        assert not own & inherited, f're-binds {own & inherited}; change attributes instead'
+
+
+def _defines(path: Path, kind: type = ast.AST) -> set[str]:
+    """Names that a config binds itself, to a value of one kind."""
+    return {
+        target.id
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, kind)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }

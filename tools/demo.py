@@ -1,0 +1,189 @@
+"""Draw products, pre-train, evaluate, fine-tune and report: what `make demo` runs.
+
+Each step is a command that one could type; it is printed. A step whose result is there is passed
+over, a training that was stopped goes on from its last checkpoint. To start afresh, delete
+work_dirs/demo.
+"""
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from mvlt.apis import load_model
+from mvlt.engine.config import load_config
+from mvlt.registry import DATASETS
+from mvlt.visualization import (
+    category_examples,
+    plot_losses,
+    ranking_examples,
+    reconstruction_examples,
+    write_report,
+)
+
+ROOT = Path('work_dirs/demo')
+DATA = ROOT / 'data'
+REPORT = ROOT / 'report' / 'index.html'
+TASKS = ('retrieval', 'generation', 'recognition')
+
+
+def main() -> None:
+    """Run what is missing, in order."""
+    started = time.monotonic()
+    pretrained = _checkpoint('pretrain')
+    step(
+        DATA / 'fashiongen_64_64_validation.h5',
+        f'tools/dataset_converters/make_demo_data.py {DATA}',
+    )
+    train('pretrain', pretrained)
+    evaluate('retrieval', pretrained)
+    evaluate('generation', pretrained)
+    finetuned = _checkpoint('recognition')
+    train('recognition', finetuned)
+    evaluate('recognition', finetuned)
+    report(pretrained, finetuned)
+    print(f'\n{REPORT} is there after {(time.monotonic() - started) / 60:.1f} minutes: open it')
+
+
+def step(result: Path, command: str) -> None:
+    """Run a command unless its result is there; end with its status if it fails."""
+    if result.exists():
+        print(f'{result} is there: nothing to do')
+        return
+    print(f'\n$ python {command}', flush=True)
+    status = subprocess.run([sys.executable, *shlex.split(command)], check=False).returncode
+    if status or not result.exists():
+        sys.exit(status or f'error: the command left no {result}')
+
+
+def train(task: str, checkpoint: Path) -> None:
+    """Train to the config's last iteration, going on where a stopped run was."""
+    step(
+        checkpoint,
+        f'tools/train.py configs/demo/{task}_demo.py --work-dir {ROOT / task} --resume',
+    )
+
+
+def evaluate(task: str, checkpoint: Path) -> None:
+    """Evaluate a checkpoint."""
+    work_dir = ROOT / f'{task}_test'
+    command = f'tools/test.py configs/demo/{task}_demo.py {checkpoint} --work-dir {work_dir}'
+    step(work_dir / 'results.json', command)
+
+
+def report(pretrained: Path, finetuned: Path) -> None:
+    """Write the page from what the steps have left."""
+    results = {task: json.loads((ROOT / f'{task}_test/results.json').read_text()) for task in TASKS}
+    rankings = json.loads((ROOT / 'retrieval_test/rankings.json').read_text())
+    retrieval = _dataset('retrieval')
+    recognition, generation = _model('recognition', finetuned), _model('generation', pretrained)
+    rows = [3 * row for row in range(8)]  # the first view of each of eight products
+    write_report(
+        REPORT,
+        title='MVLT: the demo',
+        facts=dict(
+            date=time.strftime('%Y-%m-%d'),
+            machine=f'{platform.machine()}, {torch.get_num_threads()} threads, no GPU needed',
+            torch=torch.__version__,
+            checkpoint=results['retrieval']['checkpoint_sha256'][:12],
+        ),
+        tables=_tables(results),
+        curves={
+            'Pre-training: loss of each objective, weighted': plot_losses(
+                ROOT / 'pretrain', ('loss_mir', 'loss_itm', 'loss_mlm')
+            ),
+            'Fine-tuning': plot_losses(
+                ROOT / 'recognition', ('loss_main_category', 'loss_sub_category')
+            ),
+        },
+        **{
+            name: ranking_examples(retrieval, [r for r in rankings if r['direction'] == name], 6)
+            for name in ('tir', 'itr')
+        },
+        categories=category_examples(recognition, _dataset('recognition'), rows[:5]),
+        reconstructions=reconstruction_examples(generation, _dataset('generation'), rows[:7]),
+    )
+
+
+def _tables(results: dict) -> list[dict]:
+    found, protocol = results['retrieval']['metrics'], results['retrieval']['protocol']
+    chance = 100 / protocol['num_candidates']
+    names = ('R@1', 'R@5', 'R@10', 'SumR')
+    recalls = [
+        [label, *(f'{found[f"retrieval/{key}/{name}"]:.1f}' for name in names)]
+        for key, label in (('tir', 'text to image (TIR)'), ('itr', 'image to text (ITR)'))
+    ]
+    recalls.append(['chance', *(f'{k * chance:.1f}' for k in (1, 5, 10, 16))])
+    categories = results['recognition']['metrics']
+    rebuilt = results['generation']['metrics']
+    return [
+        dict(
+            title='Retrieval, percent',
+            note=f'{protocol["num_queries"]} queries a direction on products that training has '
+            f'not seen; each ranks {protocol["num_candidates"]} candidates of one sub-category; '
+            'ties count against the model',
+            head=('', *names),
+            rows=recalls,
+        ),
+        dict(
+            title='Recognition',
+            note=f'{categories["main_category/samples"]:.0f} pictures of products that training '
+            'has not seen; macro-F over the classes that occur',
+            head=('', 'classes', 'accuracy, %', 'macro-F', 'SumC'),
+            rows=[
+                [
+                    label,
+                    f'{categories[f"{key}/classes"]:.0f}',
+                    f'{categories[f"{key}/accuracy"]:.1f}',
+                    f'{categories[f"{key}/macro_f"]:.3f}',
+                    f'{categories[f"{key}/SumC"]:.1f}',
+                ]
+                for key, label in (
+                    ('main_category', 'main category (M-CR)'),
+                    ('sub_category', 'sub-category (S-CR)'),
+                )
+            ],
+        ),
+        dict(
+            title='Masked image generation',
+            note='half of the units hidden at random; PSNR in dB over the whole picture and over '
+            'the hidden part, there beside a fill with the mean of what is visible',
+            head=('pictures', 'PSNR', 'SSIM', 'PSNR, hidden part', 'mean fill'),
+            rows=[
+                [
+                    f'{rebuilt["reconstruction/images"]:.0f}',
+                    f'{rebuilt["reconstruction/psnr"]:.2f}',
+                    f'{rebuilt["reconstruction/ssim"]:.3f}',
+                    f'{rebuilt["reconstruction/masked_psnr"]:.2f}',
+                    f'{rebuilt["reconstruction/mean_fill_masked_psnr"]:.2f}',
+                ]
+            ],
+        ),
+    ]
+
+
+def _checkpoint(task: str) -> Path:
+    """Where the training of this task ends."""
+    iterations = load_config(f'configs/demo/{task}_demo.py', count=False).train_cfg.max_iters
+    return ROOT / task / f'iter_{iterations}.pth'
+
+
+def _dataset(task: str):
+    config = load_config(f'configs/demo/{task}_demo.py')
+    return DATASETS.build(config.test_dataloader.dataset)
+
+
+def _model(task: str, checkpoint: Path):
+    return load_model(load_config(f'configs/demo/{task}_demo.py'), str(checkpoint))
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit('\nstopped; the same command goes on from here')
