@@ -151,7 +151,7 @@ def test_dialect(path):
             called = node.func
             assert (
                 isinstance(called, ast.Name) and called.id in ('dict', 'read_base', 'range')
-            ) or (isinstance(called, ast.Attribute) and called.attr == 'merge')
+            ) or (isinstance(called, ast.Attribute) and called.attr in ('merge', 'append'))
         if isinstance(node, ast.keyword):
             assert node.arg != '_delete_'
     bases = [node for node in tree.body if isinstance(node, ast.With)]

@@ -16,7 +16,9 @@ from pathlib import Path
 import torch
 
 from mvlt.apis import load_model
+from mvlt.datasets import PairDataset
 from mvlt.engine.config import load_config
+from mvlt.models import MVLT
 from mvlt.registry import DATASETS
 from mvlt.visualization import (
     category_examples,
@@ -173,12 +175,12 @@ def _checkpoint(task: str) -> Path:
     return ROOT / task / f'iter_{iterations}.pth'
 
 
-def _dataset(task: str):
+def _dataset(task: str) -> PairDataset:
     config = load_config(f'configs/demo/{task}_demo.py')
     return DATASETS.build(config.test_dataloader.dataset)
 
 
-def _model(task: str, checkpoint: Path):
+def _model(task: str, checkpoint: Path) -> MVLT:
     return load_model(load_config(f'configs/demo/{task}_demo.py'), str(checkpoint))
 
 

@@ -1,23 +1,33 @@
 """The demo's pre-training: all three objectives on drawn products.
 
+Beyond the paper, for a model that starts at random and has minutes: matching gets a head start of
+700 steps on whole pairs and weighs 50 instead of 1, two wrong captions in five are of the same
+sub-category, and three images in ten are masked instead of every one. With the paper's values
+matching did not leave chance within 900 steps (docs/results/).
+
 Command: make demo (or tools/train.py configs/demo/pretrain_demo.py once its data are there)
 Hardware: two CPU cores. Time and metric: docs/results/.
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import InfiniteSampler
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 
 from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
+from mvlt.engine import HeadStartHook
 
 with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
-    from .._base_.models.mvlt_small_image import *
+    from .._base_.evaluations.pretraining import *
+    from .._base_.models.mvlt_mini import *
     from .._base_.schedules.iterations import *
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
+model.itm_head.loss_weight = 50.0
+randomness.seed = 1
 custom_hooks[0].train_size = vocab_size
+custom_hooks.append(dict(type=HeadStartHook, hold=('mir_head', 'mlm_head'), begin=700, end=1000))
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
@@ -25,12 +35,12 @@ train_dataloader = dict(
     dataset=dict(
         type=MatchingPairs,
         negative_prob=0.5,
-        same_category_prob=0.5,  # beyond the paper (0): wrong captions of the same kind
+        same_category_prob=0.4,
         dataset=dict(
             train_set,
             pipeline=[
                 *to_pixels,
-                dict(type=RandomGridMask, ratio=0.5, alpha=2),
+                dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.3),
                 *to_tokens,
                 dict(type=MaskWords, ratio=0.15, **vocabulary),
                 dict(type=PackPairInputs),
@@ -38,6 +48,23 @@ train_dataloader = dict(
         ),
     ),
 )
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(
+        test_set,
+        pipeline=[
+            *to_pixels,
+            dict(type=RandomGridMask, ratio=0.5, alpha=2),
+            *to_tokens,
+            dict(type=MaskWords, ratio=0.15, **vocabulary),
+            dict(type=PackPairInputs),
+        ],
+    ),
+)
+train_cfg.max_iters = 1400
+param_scheduler[1].merge(dict(T_max=1300, end=1400))
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False

@@ -14,7 +14,7 @@ with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.recognition import *
-    from .._base_.models.mvlt_small_image import *
+    from .._base_.models.mvlt_mini import *
     from .._base_.schedules.iterations import *
 
 model.backbone.vocab_size = vocab_size
@@ -26,12 +26,12 @@ model.merge(
         itm_head=None,
         mlm_head=None,
         category_heads=dict(
-            main_category=dict(type=CategoryHead, num_classes='data', hidden_dims=192),
-            sub_category=dict(type=CategoryHead, num_classes='data', hidden_dims=192),
+            main_category=dict(type=CategoryHead, num_classes='data', hidden_dims=128),
+            sub_category=dict(type=CategoryHead, num_classes='data', hidden_dims=128),
         ),
     )
 )
-load_from = 'work_dirs/demo/pretrain/iter_2000.pth'
+load_from = 'work_dirs/demo/pretrain/iter_1400.pth'
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
@@ -52,6 +52,9 @@ test_dataloader = dict(
     sampler=dict(type=DefaultSampler, shuffle=False),
     dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
 )
+train_cfg.max_iters = 200
+param_scheduler[0].end = 50
+param_scheduler[1].merge(dict(T_max=150, begin=50, end=200))
 default_hooks.checkpoint.by_epoch = False
-default_hooks.checkpoint.interval = 250
+default_hooks.checkpoint.interval = 100
 log_processor.by_epoch = False

@@ -13,6 +13,7 @@ from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMa
 with read_base():
     from .._base_.datasets.fashiongen import *
     from .._base_.default_runtime import *
+    from .._base_.evaluations.pretraining import *
     from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.paper import *
 
@@ -35,5 +36,20 @@ train_dataloader = dict(
                 dict(type=PackPairInputs),
             ],
         ),
+    ),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(
+        test_set,
+        pipeline=[
+            *to_pixels,
+            dict(type=RandomGridMask, ratio=0.5, alpha=4),
+            *to_tokens,
+            dict(type=MaskWords, ratio=0.15, **vocabulary),
+            dict(type=PackPairInputs),
+        ],
     ),
 )

@@ -2,20 +2,34 @@
 
 import pickle
 import zipfile
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+_multiarray: Any = import_module(
+    'numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray'
+)
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    """What HistoryBuffer's pickle asks `getattr` for, and nothing else."""
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(f'refused to look up {name!r}')
+
+
 # What mmengine's own checkpoints hold beside tensors and plain containers: the log's history.
 # Nothing in this list can call, import or look up anything by name.
-_ALLOWED = [
+_ALLOWED: list[Any] = [
     HistoryBuffer,
+    (_history_method, 'builtins.getattr'),
     np.ndarray,
     np.dtype,
-    np._core.multiarray._reconstruct if hasattr(np, '_core') else np.core.multiarray._reconstruct,
-    np._core.multiarray.scalar if hasattr(np, '_core') else np.core.multiarray.scalar,
+    _multiarray._reconstruct,
+    _multiarray.scalar,
     *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', 'u4', 'u8', '?')},
 ]
 

@@ -31,7 +31,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from(args: argparse.Namespace) -> Config:
-    """The settled config of parsed options, with ``work_dir``."""
+    """The settled config of parsed options, with ``work_dir``.
+
+    Parts of one's own are imported from the folder that one stands in.
+    """
+    sys.path.insert(0, os.getcwd())
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = load_config(args.config, args.cfg_options, args.data_root)
     config.work_dir = (

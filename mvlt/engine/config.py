@@ -93,8 +93,8 @@ def _arguments(place: Any) -> list[str]:
     """Arguments of the class that a dict with ``type`` describes, its bases' included."""
     if not isinstance(place, dict) or 'type' not in place:
         return []
-    kind = str(place['type'])
-    kind = next(filter(None, (_find(name, kind) for name in _REGISTRIES)), None)
+    found = (_find(name, str(place['type'])) for name in _REGISTRIES)
+    kind: Any = next(filter(None, found), None)
     if kind is None:
         return []
     names: list[str] = []

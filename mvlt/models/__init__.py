@@ -2,7 +2,7 @@ from .backbones import PVTVL
 from .data_preprocessor import PairDataPreprocessor
 from .heads import CategoryHead, ITMHead, MIRHead, MLMHead
 from .mvlt import MVLT
-from .necks import UNet
+from .necks import PartialDecoder, UNet
 
 __all__ = [
     'MVLT',
@@ -12,5 +12,6 @@ __all__ = [
     'MIRHead',
     'MLMHead',
     'PairDataPreprocessor',
+    'PartialDecoder',
     'UNet',
 ]

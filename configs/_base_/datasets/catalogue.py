@@ -9,7 +9,7 @@ from mmcv.transforms import Resize
 from mvlt.datasets import Catalogue, LoadImage, Tokenize
 
 data_root = 'data/catalogue'
-image_size = 96
+image_size = 64
 train_set = dict(
     type=Catalogue,
     data_root=data_root,

@@ -4,7 +4,7 @@ from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from mmengine.runner import IterBasedTrainLoop
 from torch.optim import AdamW
 
-iterations = 2000
+iterations = 4000
 warmup_iterations = 100
 train_cfg = dict(type=IterBasedTrainLoop, max_iters=iterations)
 optim_wrapper = dict(

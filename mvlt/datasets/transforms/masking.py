@@ -22,20 +22,28 @@ class ImageMask(BaseTransform, ABC):
         ratio: r_v, share of units to hide, 0 to 1.
         alpha: side of a unit in patches (1 to 16 in Table 3 b).
         patch_size: P, side of a patch in pixels.
+        prob: share of images that are masked at all, 0 to 1. The paper masks every one (1); the
+            released code those of every second step.
 
     Raises:
-        ValueError: ``ratio`` outside 0..1, a unit of no pixels, or, for an image, units that do not
-            tile it.
+        ValueError: ``ratio`` or ``prob`` outside 0..1, a unit of no pixels, or, for an image, units
+            that do not tile it.
     """
 
-    def __init__(self, ratio: float = 0.5, alpha: int = 4, patch_size: int = 4) -> None:
-        if not 0 <= ratio <= 1:
-            raise ValueError(f'{type(self).__name__}.ratio={ratio}: a share from 0 to 1 is needed')
+    def __init__(
+        self, ratio: float = 0.5, alpha: int = 4, patch_size: int = 4, prob: float = 1.0
+    ) -> None:
+        for name, share in dict(ratio=ratio, prob=prob).items():
+            if not 0 <= share <= 1:
+                raise ValueError(
+                    f'{type(self).__name__}.{name}={share}: a share from 0 to 1 is needed'
+                )
         if alpha < 1 or patch_size < 1:
             raise ValueError(
                 f'{type(self).__name__}: alpha={alpha} and patch_size={patch_size} must be positive'
             )
         self.ratio = ratio
+        self.prob = prob
         self.unit = alpha * patch_size
         self.patch_size = patch_size
 
@@ -56,6 +64,8 @@ class ImageMask(BaseTransform, ABC):
         rows, columns = height // self.unit, width // self.unit
         # the margin undoes binary rounding: 0.7 x 10 units are 7, not 6
         count = int(np.floor(self.ratio * rows * columns + 1e-9))
+        if self.prob < 1 and np.random.random() >= self.prob:
+            count = 0
         results['image_mask'] = self.draw(rows, columns, count)
         return results
 
@@ -106,10 +116,11 @@ class StrokeMask(ImageMask):
         ratio: float = 0.5,
         alpha: int = 4,
         patch_size: int = 4,
+        prob: float = 1.0,
         stroke_length: int | None = None,
         turn_prob: float = 0.3,
     ) -> None:
-        super().__init__(ratio, alpha, patch_size)
+        super().__init__(ratio, alpha, patch_size, prob)
         self.stroke_length = stroke_length
         self.turn_prob = turn_prob
 

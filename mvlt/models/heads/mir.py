@@ -18,12 +18,14 @@ from mvlt.registry import MODELS
 class MIRHead(BaseModule):
     """The neck's map -> RGB pixels, nominally 0 to 1.
 
-    A 1 x 1 convolution predicts the pixels of each cell of the map. The paper does not say how its
-    U-Net comes from 1/4 to full size; here each cell predicts its stride x stride pixels at once.
+    The paper does not say how its U-Net comes from 1/4 to full size; here a 1 x 1 convolution
+    predicts the stride x stride pixels of each cell at once. The released code predicts one colour
+    a cell and spreads it bilinearly.
 
     Args:
         in_channels: C of the neck.
         stride: image pixels per cell of the neck's map.
+        upsample: 'shuffle' (each cell its own pixels) or 'bilinear' (the released code's).
         on: 'image' takes the loss over all pixels (Eq. 5), 'masked' over hidden ones only.
         loss_weight: w_1 of Eq. 8.
     """
@@ -32,6 +34,7 @@ class MIRHead(BaseModule):
         self,
         in_channels: int,
         stride: int,
+        upsample: Literal['shuffle', 'bilinear'] = 'shuffle',
         on: Literal['image', 'masked'] = 'image',
         loss_weight: float = 10.0,
         init_cfg: dict | None = None,
@@ -39,10 +42,15 @@ class MIRHead(BaseModule):
         super().__init__(init_cfg)
         if on not in ('image', 'masked'):
             raise ValueError(f"MIRHead.on='{on}'; legal: 'image', 'masked'")
+        if upsample not in ('shuffle', 'bilinear'):
+            raise ValueError(f"MIRHead.upsample='{upsample}'; legal: 'shuffle', 'bilinear'")
         self.on = on
         self.loss_weight = loss_weight
-        self.pixels = nn.Conv2d(in_channels, 3 * stride**2, 1)
-        self.spread = nn.PixelShuffle(stride)
+        cell = stride**2 if upsample == 'shuffle' else 1
+        self.pixels = nn.Conv2d(in_channels, 3 * cell, 1)
+        self.spread: nn.Module = nn.PixelShuffle(stride)
+        if upsample == 'bilinear':
+            self.spread = nn.Upsample(scale_factor=stride, mode='bilinear', align_corners=True)
 
     def forward(self, *, decoded: torch.Tensor) -> torch.Tensor:
         """(B, C, H / stride, W / stride) -> (B, 3, H, W)."""

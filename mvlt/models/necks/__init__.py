@@ -1,3 +1,4 @@
+from .partial_decoder import PartialDecoder
 from .unet import UNet
 
-__all__ = ['UNet']
+__all__ = ['PartialDecoder', 'UNet']

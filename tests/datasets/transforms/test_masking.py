@@ -68,6 +68,14 @@ def test_strokes_are_connected_more_than_chance():
     assert strokes > 1.2 * chance
 
 
+@pytest.mark.parametrize('prob', [0.0, 0.5, 1.0])
+def test_share_of_images_that_are_masked(prob):
+    mask = RandomGridMask(ratio=0.5, alpha=16, prob=prob)
+    counts = [mask(dict(img=np.zeros((256, 256, 3))))['image_mask'].sum() for _ in range(400)]
+    assert set(counts) <= {0, 8}
+    assert abs(np.mean(counts) / 8 - prob) <= (0.1 if prob == 0.5 else 0)
+
+
 @pytest.mark.parametrize('ratio', [-0.1, 1.2])
 def test_ratio_outside_0_to_1_is_refused(ratio):
     with pytest.raises(ValueError, match='a share from 0 to 1'):

@@ -1,0 +1,160 @@
+"""Names of other code's weights -> names of this project's."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+_LAYER = {
+    'attn.q': 'attention.query',
+    'attn.kv': 'attention.key_value',
+    'attn.proj': 'attention.out',
+    'attn.sr': 'attention.reduce',
+    'attn.norm': 'attention.reduce_norm',
+    'mlp.fc1': 'mlp.0',
+    'mlp.fc2': 'mlp.2',
+    'norm1': 'norm1',
+    'norm2': 'norm2',
+}
+_DECODER = {
+    'reduction1': 'reductions.0',
+    'reduction2': 'reductions.1',
+    'reduction3': 'reductions.2',
+    'conv_upsample1': 'gate_mid',
+    'conv_upsample2': 'gate_low_by_mid',
+    'conv_upsample3': 'gate_low',
+    'conv_upsample4': 'lift_high',
+    'conv_upsample5': 'lift_mid',
+    'conv_concat2': 'join_mid',
+    'conv_concat3': 'join_low',
+    'conv4': 'smooth',
+}
+_HEADS = {
+    'itm_head': 'itm_head',
+    'sup_cls_head': 'category_heads.main_category',
+    'sub_cls_head': 'category_heads.sub_category',
+}
+# pattern of a name elsewhere -> name here; {0}, {1}, ... are the pattern's groups, a leading stage
+# number counted from 0
+_SHARED = (
+    (r'patch_embed(\d)\.proj\.(weight|bias)', 'backbone.stages.{0}.patches.projection.{1}'),
+    (r'patch_embed(\d)\.norm\.(weight|bias)', 'backbone.stages.{0}.patches.norm.{1}'),
+    (r'pos_embed(\d)', 'backbone.stages.{0}.patches.positions.grid'),
+    *(
+        (
+            rf'block(\d)\.(\d+)\.{re.escape(theirs)}\.(weight|bias)',
+            f'backbone.stages.{{0}}.layers.{{1}}.{ours}.{{2}}',
+        )
+        for theirs, ours in _LAYER.items()
+    ),
+)
+_RELEASED = (
+    *_SHARED,
+    (r'text_embed(\d)\.0\.(weight|bias)', 'backbone.stages.{0}.text.linear.{1}'),
+    (r'text_embed(\d)\.1\.(weight|bias)', 'backbone.stages.{0}.text.norm.{1}'),
+    (r'text_pos_embed(\d)', 'backbone.stages.{0}.text.positions'),
+    (r'text_embeddings\.word_embeddings\.weight', 'backbone.words.words.weight'),
+    (r'text_embeddings\.position_embeddings\.weight', 'backbone.words.positions.weight'),
+    (r'text_embeddings\.LayerNorm\.(weight|bias)', 'backbone.words.norm.{0}'),
+    *(
+        pair
+        for theirs, ours in _HEADS.items()
+        for pair in (
+            (rf'{theirs}_embed\.([01])\.(weight|bias)', f'{ours}.projection.{{0}}.{{1}}'),
+            (rf'{theirs}\.linear\.(weight|bias)', f'{ours}.classifier.{{0}}'),
+        )
+    ),
+    (r'mlm_head_embed\.([01])\.(weight|bias)', 'mlm_head.projection.{0}.{1}'),
+    (r'mlm_head\.transform\.dense\.(weight|bias)', 'mlm_head.transform.0.{0}'),
+    (r'mlm_head\.transform\.LayerNorm\.(weight|bias)', 'mlm_head.transform.2.{0}'),
+    (r'mlm_head\.bias', 'mlm_head.bias'),
+    *(
+        (
+            rf't2i_head\.{theirs}\.([01])\.(weight|bias|running_mean|running_var)',
+            f'neck.{ours}.{{0}}.{{1}}',
+        )
+        for theirs, ours in _DECODER.items()
+    ),
+    (r't2i_head\.score\.0\.(weight|bias)', 'mir_head.pixels.{0}'),
+)
+# PVT's classifier and its class token have no place in a model that reads words as well.
+_PVT_UNUSED = r'cls_token|head\..+|norm\..+'
+_RELEASED_UNUSED = (
+    r'.*position_ids|.*num_batches_tracked|mlm_head\.mlm_decoder\.(weight|bias)|cls_token'
+)
+
+
+def convert_released(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """State dict of the released MVLT code -> this project's names (PVTVL, PartialDecoder, heads).
+
+    Folded in, where the two differ: BERT's segment vector into the word positions, the second bias
+    of the released classifiers into their first. The decoder of words is tied to the word table in
+    both. The extra leading position of stage 4 is dropped.
+
+    Raises:
+        ValueError: a tensor has no place here, or the backbone is incomplete.
+    """
+    state = dict(state)
+    segments = state.pop('text_embeddings.token_type_embeddings.weight', None)
+    second = {
+        name: state.pop(f'{name}.linear_bias') for name in _HEADS if f'{name}.linear_bias' in state
+    }
+    renamed = _rename(state, _RELEASED, _RELEASED_UNUSED, 'the released MVLT code')
+    if segments is not None and 'backbone.words.positions.weight' in renamed:
+        renamed['backbone.words.positions.weight'] += segments[0]
+    for name, bias in second.items():
+        renamed[f'{_HEADS[name]}.classifier.bias'] += bias
+    return renamed
+
+
+def convert_pvt(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """State dict of an ImageNet PVT (Tiny, Small, Medium, Large) -> the image part of PVTVL.
+
+    The names carry the prefix ``backbone.``; text, words and heads are left to start at random.
+    Class token, class position and classifier are dropped.
+
+    Raises:
+        ValueError: a tensor has no place here, or a stage is missing.
+    """
+    return _rename(dict(state), _SHARED, _PVT_UNUSED, 'PVT')
+
+
+def _rename(
+    state: dict[str, Any], rules: tuple, unused: str, source: str
+) -> dict[str, torch.Tensor]:
+    renamed: dict[str, torch.Tensor] = {}
+    unknown = []
+    for name, value in state.items():
+        if re.fullmatch(unused, name):
+            continue
+        for pattern, target in rules:
+            if match := re.fullmatch(pattern, name):
+                groups = list(match.groups())
+                if target.startswith('backbone.stages'):
+                    groups[0] = str(int(groups[0]) - 1)
+                renamed[target.format(*groups)] = (
+                    _grid(value) if 'pos_embed' in name[:9] else value.clone()
+                )
+                break
+        else:
+            unknown.append(name)
+    if unknown:
+        raise ValueError(
+            f'{len(unknown)} tensors have no place in this project, e.g. '
+            f'{", ".join(sorted(unknown)[:3])}: is this a checkpoint of {source}?'
+        )
+    stages = {name.split('.')[2] for name in renamed if name.startswith('backbone.stages')}
+    if stages != set('0123'):
+        raise ValueError(
+            f'stages {sorted(int(i) + 1 for i in stages)} found, four needed: is this a '
+            f'checkpoint of {source}?'
+        )
+    return renamed
+
+
+def _grid(positions: torch.Tensor) -> torch.Tensor:
+    """(1, N, C) -> (1, C, side, side); a class position in front is dropped."""
+    side = int(positions.shape[1] ** 0.5)
+    square = positions[:, positions.shape[1] - side * side :]
+    return square.transpose(1, 2).reshape(1, -1, side, side).clone()

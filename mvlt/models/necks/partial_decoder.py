@@ -1,0 +1,60 @@
+"""The image decoder of the released code, over stages 2 to 4.
+
+Legend: B batch, C_i channels of stage i, W width of the decoder.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class PartialDecoder(BaseModule):
+    """Cascaded partial decoder (Wu et al., 2019): deep maps gate shallow ones by multiplication.
+
+    The paper describes a U-Net over four stages; the code that its authors released has this, which
+    leaves stage 1 out and predicts at 1/8 (fidelity point 6). Its head spreads bilinearly:
+    ``mir_head=dict(type=MIRHead, upsample='bilinear')``.
+
+    Args:
+        in_channels: C_1..C_4 of the backbone; C_1 is not used.
+        channels: W.
+    """
+
+    stride = 8  # of the map it returns, in pixels of the image
+
+    def __init__(
+        self, in_channels: Sequence[int], channels: int = 64, init_cfg: dict | None = None
+    ) -> None:
+        super().__init__(init_cfg)
+        self.out_channels = 3 * channels
+        self.reductions = nn.ModuleList(_conv(dims, channels) for dims in in_channels[1:])
+        self.up = nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)
+        self.gate_mid = _conv(channels, channels)
+        self.gate_low_by_mid = _conv(channels, channels)
+        self.gate_low = _conv(channels, channels)
+        self.lift_high = _conv(channels, channels)
+        self.lift_mid = _conv(2 * channels, 2 * channels)
+        self.join_mid = _conv(2 * channels, 2 * channels)
+        self.join_low = _conv(3 * channels, 3 * channels)
+        self.smooth = _conv(3 * channels, 3 * channels)
+
+    def forward(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Four maps (B, C_i, H / 2^(i+1), W / 2^(i+1)) -> (B, 3 W, H / 8, W / 8)."""
+        low, mid, high = (reduce(image) for reduce, image in zip(self.reductions, images[1:]))
+        gated_mid = self.gate_mid(self.up(high)) * mid
+        gated_low = self.gate_low_by_mid(self.up(mid)) * self.gate_low(self.up(gated_mid)) * low
+        joined_mid = self.join_mid(torch.cat((gated_mid, self.lift_high(self.up(high))), 1))
+        joined_low = self.join_low(torch.cat((gated_low, self.lift_mid(self.up(joined_mid))), 1))
+        return self.smooth(joined_low)
+
+
+def _conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+    )

@@ -1,0 +1,13 @@
+"""The demo's pre-training with the mask of this project.
+
+Command: tools/train.py projects/example_mask/pretrain_stripes.py
+"""
+
+from mmengine.config import read_base
+
+from projects.example_mask.stripe_mask import StripeMask
+
+with read_base():
+    from ...configs.demo.pretrain_demo import *
+
+train_dataloader.dataset.dataset.pipeline[2].type = StripeMask

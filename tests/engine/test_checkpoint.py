@@ -1,0 +1,56 @@
+"""Contract: a checkpoint is read whole, or refused in one line; nothing in it runs."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from mvlt.engine.checkpoint import read_checkpoint
+
+
+def test_mmengines_own_contents_are_read(tmp_path):
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    content = dict(state_dict={'a': torch.ones(2)}, message_hub={'loss': history})
+    torch.save(content, tmp_path / 'a.pth')
+    read = read_checkpoint(str(tmp_path / 'a.pth'))
+    assert torch.equal(read['state_dict']['a'], torch.ones(2))
+    assert read['message_hub']['loss'].data[0].tolist() == [1.0, 2.0]
+
+
+class _Hostile:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_hostile_pickle_is_refused_and_does_not_run(tmp_path, zipped):
+    torch.save(
+        dict(a=_Hostile(tmp_path / 'run')),
+        tmp_path / 'a.pth',
+        _use_new_zipfile_serialization=zipped,
+    )
+    with pytest.raises(ValueError, match='a.pth: refused'):
+        read_checkpoint(str(tmp_path / 'a.pth'))
+    assert not (tmp_path / 'run').exists()
+
+
+def test_cut_empty_foreign_and_missing_files(tmp_path):
+    torch.save(dict(a=torch.zeros(1000)), tmp_path / 'whole.pth')
+    content = (tmp_path / 'whole.pth').read_bytes()
+    (tmp_path / 'cut.pth').write_bytes(content[: len(content) // 2])
+    (tmp_path / 'empty.pth').write_bytes(b'')
+    (tmp_path / 'text.pth').write_text('hello')
+    (tmp_path / 'plain.pth').write_bytes(pickle.dumps([1]))
+    for name in ('cut', 'empty', 'text', 'plain'):
+        with pytest.raises(ValueError, match=f'{name}.pth'):
+            read_checkpoint(str(tmp_path / f'{name}.pth'))
+    with pytest.raises(FileNotFoundError, match='no such checkpoint'):
+        read_checkpoint(str(tmp_path / 'none.pth'))
+    torch.save([1], tmp_path / 'list.pth')
+    with pytest.raises(ValueError, match='this holds list'):
+        read_checkpoint(str(tmp_path / 'list.pth'))

@@ -1,0 +1,161 @@
+"""Contract: the commands of the README train, resume, test and run on two processes, for real."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    'train_dataloader.batch_size=8',
+    'default_hooks.logger.interval=1',
+    'train_cfg.max_iters=4',
+    'default_hooks.checkpoint.interval=2',
+    'model.backbone.embed_dims=(8,16,24,32)',
+    'model.backbone.num_heads=(1,1,1,1)',
+    'model.neck.channels=None',
+]
+
+
+def _run(*command, **environment):
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable, **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def _train(demo_data, work_dir, *options, more=()):
+    return _run(
+        *(sys.executable, 'tools/train.py', 'configs/demo/pretrain_demo.py'),
+        *('--data-root', demo_data, '--work-dir', work_dir, *more),
+        *('--cfg-options', *SMALL, *options),
+    )
+
+
+def _losses(work_dir) -> list[float]:
+    lines = [
+        json.loads(line)
+        for file in sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+        for line in file.read_text().splitlines()
+    ]
+    return [line['loss'] for line in lines]
+
+
+@pytest.fixture(scope='module')
+def trained(demo_data, tmp_path_factory):
+    """Four steps of the demo's pre-training."""
+    work_dir = tmp_path_factory.mktemp('trained')
+    done = _train(demo_data, work_dir)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return work_dir
+
+
+def test_training_writes_checkpoints_and_no_warning_floods(trained):
+    assert {'iter_2.pth', 'iter_4.pth', 'last_checkpoint'} <= set(os.listdir(trained))
+    assert len(_losses(trained)) == 4
+
+
+def test_same_seed_same_losses_bit_for_bit(demo_data, trained, tmp_path):
+    assert _train(demo_data, tmp_path).returncode == 0
+    assert _losses(tmp_path) == _losses(trained)
+    first, second = (
+        torch.load(folder / 'iter_4.pth', weights_only=False)['state_dict']
+        for folder in (trained, tmp_path)
+    )
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_resume_goes_on_from_the_last_checkpoint(demo_data, tmp_path):
+    assert _train(demo_data, tmp_path, 'train_cfg.max_iters=2').returncode == 0
+    done = _train(demo_data, tmp_path, more=['--resume'])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 'resumed epoch: 0, iter: 2' in done.stdout + done.stderr
+    assert len(_losses(tmp_path)) == 4
+
+
+def test_retrieval_and_generation_of_the_checkpoint(demo_data, trained, tmp_path):
+    for task, key in (
+        ('retrieval', 'retrieval/tir/R@10'),
+        ('generation', 'reconstruction/masked_psnr'),
+    ):
+        small = [one for one in SMALL if one.startswith('model.backbone')]
+        if task == 'retrieval':
+            small += ['test_cfg.num_queries=4', 'test_cfg.num_candidates=9']
+        done = _run(
+            *(sys.executable, 'tools/test.py', f'configs/demo/{task}_demo.py'),
+            *(trained / 'iter_4.pth', '--data-root', demo_data, '--work-dir', tmp_path / task),
+            *('--cfg-options', *small, *(['model.neck.channels=None'] * (task != 'retrieval'))),
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        results = json.loads((tmp_path / task / 'results.json').read_text())
+        assert key in results['metrics']
+        assert len(results['checkpoint_sha256']) == 64 and results['protocol']['rows'] == 216
+
+
+def test_two_processes_train_and_rank_as_one(demo_data, trained, tmp_path):
+    port = 20000 + os.getpid() % 20000
+    done = _run(
+        *('tools/dist_train.sh', 'configs/demo/pretrain_demo.py', 2),
+        *('--data-root', demo_data, '--work-dir', tmp_path, '--cfg-options', *SMALL),
+        PORT=str(port),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(_losses(tmp_path)) == 4 and (tmp_path / 'iter_4.pth').exists()
+    found = []
+    for processes in (1, 2):
+        work_dir = tmp_path / f'test{processes}'
+        done = _run(
+            *('tools/dist_test.sh', 'configs/demo/retrieval_demo.py', trained / 'iter_4.pth'),
+            *(processes, '--data-root', demo_data, '--work-dir', work_dir, '--cfg-options'),
+            *[one for one in SMALL if one.startswith('model.backbone')],
+            *('test_cfg.num_queries=5', 'test_cfg.num_candidates=9'),
+            PORT=str(port + processes),
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        found.append(json.loads((work_dir / 'results.json').read_text())['metrics'])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ('options', 'line'),
+    [
+        (['model.backbone.image_size=100'], r'backbone.image_size=100: .*32 must divide'),
+        (['model.backbone.dephts=1'], r"'dephts' is unknown here; legal: arch"),
+        (
+            ['train_dataloader.dataset.dataset.pipeline.2.type=StrokesMask'],
+            r'Did you mean StrokeMask\?',
+        ),
+        (['train_dataloader.dataset.dataset.ann_file=none.h5'], r'none.h5: no such file'),
+        (['model.backbone.vocab_size=100'], r'has \d+ word pieces, the model 100 rows'),
+    ],
+)
+def test_a_users_mistake_is_one_line_before_training_starts(demo_data, tmp_path, options, line):
+    done = _train(demo_data, tmp_path, *options)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith('error: ') and re.search(line, last), last
+    assert 'Traceback' not in done.stderr
+
+
+def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_path):
+    from mvlt.datasets import train_vocabulary
+
+    train_vocabulary(['other words'] * 3, tmp_path / 'other', 100)
+    done = _run(
+        *(sys.executable, 'tools/test.py', 'configs/demo/retrieval_demo.py'),
+        *(trained / 'iter_4.pth', '--data-root', demo_data, '--work-dir', tmp_path),
+        *('--cfg-options', f'test_dataloader.dataset.pipeline.2.vocabulary={tmp_path / "other"}'),
+        *[one for one in SMALL if one.startswith('model.backbone')],
+    )
+    assert done.returncode == 2
+    assert 'is not the one that the checkpoint was trained with' in done.stderr

@@ -1,0 +1,55 @@
+"""Convert weights of the released MVLT code or of an ImageNet PVT, to safetensors.
+
+    tools/model_converters/to_mvlt.py released checkpoint_retrieval.pth mvlt_retrieval.safetensors
+    tools/model_converters/to_mvlt.py pvt pvt_tiny.pth pvt_tiny.safetensors
+
+A config takes the result as `load_from`, or the backbone's as
+`init_cfg=dict(type='Pretrained', checkpoint=...)`.
+"""
+
+import argparse
+import os
+from collections import Counter
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from mvlt.engine.checkpoint import read_checkpoint
+from mvlt.engine.command_line import run_command
+from mvlt.models.conversion import convert_pvt, convert_released
+
+CONVERTERS = dict(released=convert_released, pvt=convert_pvt)
+
+
+def main() -> None:
+    """Parse, convert, write the whole file or none."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', choices=CONVERTERS)
+    parser.add_argument('checkpoint', help='.pth (read without running code) or .safetensors')
+    parser.add_argument('out', type=Path, help='the .safetensors file to write')
+    args = parser.parse_args()
+    if args.checkpoint.endswith('.safetensors'):
+        stored = load_file(args.checkpoint)
+    else:
+        stored = read_checkpoint(args.checkpoint)
+    renamed = CONVERTERS[args.source](stored.get('model', stored))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = args.out.with_name(f'.{args.out.name}.{os.getpid()}')
+    try:
+        save_file({key: value.contiguous() for key, value in renamed.items()}, partial)
+        partial.replace(args.out)
+    finally:
+        partial.unlink(missing_ok=True)
+    parts = Counter(key.split('.')[0] for key in renamed)
+    dropped = len(stored.get('model', stored)) - len(renamed)
+    print(
+        f'{args.out}: {len(renamed)} tensors ('
+        + ', '.join(f'{part} {n}' for part, n in sorted(parts.items()))
+        + f'); {dropped} folded or not needed'
+    )
+
+
+if __name__ == '__main__':
+    run_command(main)
