@@ -9,7 +9,6 @@ from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 
 from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
-from mvlt.engine import HeadStartHook
 
 with read_base():
     from .._base_.datasets.catalogue import *
@@ -20,10 +19,9 @@ with read_base():
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-model.itm_head.loss_weight = 50.0
+model.itm_head.loss_weight = 8.0
 randomness.seed = 1
 custom_hooks[0].train_size = vocab_size
-custom_hooks.append(dict(type=HeadStartHook, hold=('mir_head', 'mlm_head'), begin=700, end=1000))
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
@@ -31,7 +29,7 @@ train_dataloader = dict(
     dataset=dict(
         type=MatchingPairs,
         negative_prob=0.5,
-        same_category_prob=0.4,
+        same_category_prob=0.2,
         dataset=dict(
             train_set,
             pipeline=[

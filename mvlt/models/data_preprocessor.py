@@ -44,7 +44,6 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         self.text_len = text_len
         self.attend_pad = attend_pad
         self.mask_fill = mask_fill
-        self.reveal = False  # True shows what the transforms have hidden (HeadStartHook)
         self.register_buffer('mean', torch.tensor(mean or (0.0,) * 3).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(std or (1.0,) * 3).view(3, 1, 1), False)
 
@@ -68,8 +67,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         data = self.cast_data(data)
         samples = data['data_samples']
         pixels = self._stack_images(data['inputs']['image'])
-        image_mask = None if self.reveal else self._stack_masks(samples)
-        token_ids = self.pad(self._shown(data['inputs']['token_ids'], samples))
+        image_mask = self._stack_masks(samples)
+        token_ids = self.pad(data['inputs']['token_ids'])
         inputs: dict[str, Any] = dict(
             image=self.normalise(pixels, image_mask),
             pixels=pixels,
@@ -101,16 +100,6 @@ class PairDataPreprocessor(BaseDataPreprocessor):
                 'Resize(scale=..., keep_ratio=False)'
             )
         return torch.stack(list(images))
-
-    def _shown(
-        self, token_ids: Sequence[torch.Tensor], samples: Sequence[Any]
-    ) -> Sequence[torch.Tensor]:
-        if not self.reveal or not samples or 'word_labels' not in samples[0]:
-            return token_ids
-        return [
-            torch.where(sample.word_labels >= 0, sample.word_labels, ids)
-            for ids, sample in zip(token_ids, samples)
-        ]
 
     def _stack_masks(self, samples: Sequence[Any]) -> torch.Tensor | None:
         if not samples or 'image_mask' not in samples[0]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from mvlt.engine import HeadStartHook, LoadReportHook, VocabularyHook
+from mvlt.engine import LoadReportHook, VocabularyHook
 from mvlt.models import MVLT
 from tests.models.test_mvlt import BACKBONE, CATEGORIES, ITM, MIR, MLM
 
@@ -71,31 +71,6 @@ def test_other_categories_restart_only_when_asked():
     LoadReportHook(restart=('category_heads',)).after_load_checkpoint(runner, checkpoint)
     assert 'category_heads.sub_category.classifier.bias' not in checkpoint['state_dict']
     assert 'category_heads.main_category.classifier.bias' in checkpoint['state_dict']
-
-
-def test_head_start_holds_then_raises_losses_and_hides_again():
-    runner = _runner(**ITM, **MLM, **MIR)
-    model = runner.model
-    hook = HeadStartHook(hold=('mir_head', 'mlm_head'), begin=2, end=6)
-    hook.before_train(runner)
-    seen = []
-    for runner.iter in range(8):
-        hook.before_train_iter(runner, runner.iter)
-        seen.append(
-            (model.mir_head.loss_weight, model.itm_head.loss_weight, model.data_preprocessor.reveal)
-        )
-    assert [weight for weight, _, _ in seen] == [0, 0, 0, 2.5, 5, 7.5, 10, 10]
-    assert {weight for _, weight, _ in seen} == {1.0}
-    assert [reveal for _, _, reveal in seen] == [True] * 2 + [False] * 6
-    hook.after_train(runner)
-    assert (model.mir_head.loss_weight, model.mlm_head.loss_weight) == (10, 1)
-
-
-def test_head_start_of_a_head_that_is_not_there():
-    with pytest.raises(ValueError, match="builds no 'mir_head'"):
-        HeadStartHook(hold=('mir_head',), begin=0, end=1).before_train(_runner(**ITM))
-    with pytest.raises(ValueError, match='begin <= end'):
-        HeadStartHook(hold=(), begin=5, end=1)
 
 
 def test_checkpoint_of_another_vocabulary_is_refused(demo_data):

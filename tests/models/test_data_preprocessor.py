@@ -63,20 +63,6 @@ def test_no_padding_needs_no_mask_and_no_image_mask_is_none():
     assert inputs['text_mask'] is None and inputs['image_mask'] is None
 
 
-def test_reveal_shows_what_the_transforms_have_hidden():
-    preprocessor = PairDataPreprocessor()
-    data = _data(tokens=(3, 3))
-    for sample, ids in zip(data['data_samples'], data['inputs']['token_ids']):
-        sample.word_labels = torch.tensor([-1, 9, -1])
-        assert ids.tolist() == [1, 2, 3]
-    preprocessor.reveal = True
-    inputs = preprocessor(data)['inputs']
-    assert inputs['token_ids'].tolist() == [[1, 9, 3]] * 2
-    assert inputs['image_mask'] is None
-    shown = inputs['image'] * preprocessor.std + preprocessor.mean
-    torch.testing.assert_close(shown, inputs['pixels'] / 255)
-
-
 def test_one_sample():
     inputs = PairDataPreprocessor()(_data(tokens=(3,)))['inputs']
     assert inputs['image'].shape == (1, 3, 32, 32) and inputs['token_ids'].shape == (1, 3)

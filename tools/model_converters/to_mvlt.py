@@ -11,6 +11,7 @@ import argparse
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 
@@ -31,10 +32,11 @@ def main() -> None:
     parser.add_argument('out', type=Path, help='the .safetensors file to write')
     args = parser.parse_args()
     if args.checkpoint.endswith('.safetensors'):
-        stored = load_file(args.checkpoint)
+        state: Any = load_file(args.checkpoint)
     else:
         stored = read_checkpoint(args.checkpoint)
-    renamed = CONVERTERS[args.source](stored.get('model', stored))
+        state = stored.get('model', stored)
+    renamed = CONVERTERS[args.source](state)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     partial = args.out.with_name(f'.{args.out.name}.{os.getpid()}')
     try:
@@ -43,7 +45,7 @@ def main() -> None:
     finally:
         partial.unlink(missing_ok=True)
     parts = Counter(key.split('.')[0] for key in renamed)
-    dropped = len(stored.get('model', stored)) - len(renamed)
+    dropped = len(state) - len(renamed)
     print(
         f'{args.out}: {len(renamed)} tensors ('
         + ', '.join(f'{part} {n}' for part, n in sorted(parts.items()))
