@@ -133,6 +133,6 @@ def _read(source: str, download: bool) -> Tokenizer | BertWordPieceTokenizer:
             pass
     raise FileNotFoundError(
         f"vocabulary '{source}': no folder with vocab.txt or tokenizer.json, and no tokenizer of "
-        'that name in the local Hugging Face cache. Train one (tools/train_vocabulary.py), point '
+        'that name in the local Hugging Face cache. Train one (VocabularyHook.train_size), point '
         'to a folder, or set download=True to fetch it from the hub'
     )
