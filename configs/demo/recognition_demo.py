@@ -31,7 +31,7 @@ model.merge(
         ),
     )
 )
-load_from = 'work_dirs/demo/pretrain/iter_1400.pth'
+load_from = 'work_dirs/demo/pretrain/iter_1200.pth'
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,

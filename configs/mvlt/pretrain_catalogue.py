@@ -20,7 +20,7 @@ with read_base():
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
 model.itm_head.loss_weight = 8.0
-randomness.seed = 1
+model.mlm_head.loss_weight = 8.0
 custom_hooks[0].train_size = vocab_size
 train_dataloader = dict(
     batch_size=64,
@@ -29,14 +29,14 @@ train_dataloader = dict(
     dataset=dict(
         type=MatchingPairs,
         negative_prob=0.5,
-        same_category_prob=0.2,
+        same_category_prob=0.5,
         dataset=dict(
             train_set,
             pipeline=[
                 *to_pixels,
                 dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.3),
                 *to_tokens,
-                dict(type=MaskWords, ratio=0.15, **vocabulary),
+                dict(type=MaskWords, ratio=0.3, **vocabulary),
                 dict(type=PackPairInputs),
             ],
         ),

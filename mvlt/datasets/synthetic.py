@@ -7,6 +7,7 @@ among them means reading the words and looking at the picture.
 
 import os
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +18,9 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 _HUES = {
     'red': (215, 40, 40),
-    'orange': (240, 140, 30),
+    'yellow': (245, 215, 40),
     'green': (50, 160, 60),
     'blue': (45, 90, 215),
-    'purple': (145, 55, 180),
-    'grey': (128, 128, 128),
 }
 # 'light red', 'dark red', ...: the hue mixed with white or black
 COLOURS = {
@@ -157,6 +156,16 @@ def draw_products(per_cut: int, seed: int, first_id: int = 1) -> list[Product]:
         products += [(cut, *look) for look in looks]
     draw.shuffle(products)
     return [Product(first_id + i, *product) for i, product in enumerate(products)]
+
+
+def split_products(products: Sequence[Product], train: int) -> tuple[list[Product], list[Product]]:
+    """The first ``train`` products of each cut, and the others: no look is in both."""
+    seen: Counter[str] = Counter()
+    splits: tuple[list[Product], list[Product]] = ([], [])
+    for product in products:
+        splits[seen[product.cut] >= train].append(product)
+        seen[product.cut] += 1
+    return splits
 
 
 def render(product: Product, view: str, side: int, seed: int) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Contract: the demo's products are different, repeatable, and say what they show."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from mvlt.datasets.synthetic import COLOURS, CUTS, Product, draw_products, render
+from mvlt.datasets.synthetic import COLOURS, CUTS, Product, draw_products, render, split_products
 
 
 def test_products_are_different_and_seeded():
@@ -11,6 +13,13 @@ def test_products_are_different_and_seeded():
     assert len({p[1:] for p in products}) == len(products) == 40 * len(CUTS)
     assert products == draw_products(40, seed=0) != draw_products(40, seed=1)
     assert len({p.name + p.description for p in products}) == len(products)
+
+
+def test_no_look_is_in_both_splits():
+    train, validation = split_products(draw_products(30, seed=0), train=20)
+    assert Counter(p.cut for p in train) == dict.fromkeys(CUTS, 20)
+    assert Counter(p.cut for p in validation) == dict.fromkeys(CUTS, 10)
+    assert not {p[1:] for p in train} & {p[1:] for p in validation}
 
 
 def test_the_picture_has_the_colour_that_the_caption_names():

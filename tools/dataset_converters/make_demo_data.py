@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mvlt.datasets.synthetic import CUTS, draw_products, write_fashion_gen
+from mvlt.datasets.synthetic import CUTS, draw_products, split_products, write_fashion_gen
 
 
 def main() -> None:
@@ -23,11 +23,9 @@ def main() -> None:
     parser.add_argument('--side', type=int, default=64, help='of the pictures, pixels')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
-    first_id = 1
-    for i, split in enumerate(('train', 'validation')):
+    splits = split_products(draw_products(args.train + args.validation, args.seed), args.train)
+    for split, products in zip(('train', 'validation'), splits):
         path = args.out / f'fashiongen_{args.side}_{args.side}_{split}.h5'
-        products = draw_products(getattr(args, split), args.seed + i, first_id)
-        first_id += len(products)
         if path.exists():
             print(f'{path} is there already')
             continue
