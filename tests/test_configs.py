@@ -80,16 +80,11 @@ def products(tmp_path_factory, demo_data):
 
 def _small(config: Config, vocabulary: str) -> Config:
     """The smoke size: 32 px, narrow stages, a local vocabulary."""
-    config.model.backbone.merge(
-        dict(
-            image_size=32,
-            vocab_size=400,
-            embed_dims=(8, 16, 24, 32),
-            num_heads=(1, 1, 1, 1),
-            depths=(1, 1, 1, 1),
-            word_dims=16,
-        )
-    )
+    config.model.backbone.merge(dict(image_size=32, vocab_size=400, word_dims=16))
+    stages = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1), depths=(1, 1, 1, 1))
+    if config.model.backbone.type.endswith('ViTVL'):
+        stages = dict(embed_dims=(24,), num_heads=1, depth=1)
+    config.model.backbone.merge(stages)
 
     def shrink(place):
         if isinstance(place, dict):

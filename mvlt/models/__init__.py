@@ -1,4 +1,4 @@
-from .backbones import PVTVL
+from .backbones import PVTV2VL, PVTVL, ViTVL
 from .data_preprocessor import PairDataPreprocessor
 from .heads import CategoryHead, ITMHead, MIRHead, MLMHead
 from .mvlt import MVLT
@@ -6,6 +6,7 @@ from .necks import PartialDecoder, UNet
 
 __all__ = [
     'MVLT',
+    'PVTV2VL',
     'PVTVL',
     'CategoryHead',
     'ITMHead',
@@ -14,4 +15,5 @@ __all__ = [
     'PairDataPreprocessor',
     'PartialDecoder',
     'UNet',
+    'ViTVL',
 ]

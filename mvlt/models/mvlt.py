@@ -8,7 +8,7 @@ from mmengine.model import BaseModel
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-from mvlt.models.backbones.pvt_vl import PairFeatures
+from mvlt.models.backbones import PairFeatures
 from mvlt.registry import MODELS
 from mvlt.structures import PairDataSample, stack_labels
 
@@ -25,7 +25,8 @@ class MVLT(BaseModel):
         data_preprocessor: stacks, normalises, masks, pads.
 
     Raises:
-        ValueError: ``mir_head`` without ``neck``, or the other way round.
+        ValueError: ``mir_head`` without ``neck``, or the other way round, or with a backbone that
+            does not give maps of four stages.
     """
 
     def __init__(
@@ -51,6 +52,12 @@ class MVLT(BaseModel):
         self.itm_head: Any = None
         self.mlm_head: Any = None
         if neck is not None and mir_head is not None:
+            if len(dims) != 4:
+                raise ValueError(
+                    f'rebuilding images needs maps of four stages, {type(self.backbone).__name__} '
+                    f'gives {len(dims)}: set model.neck and model.mir_head to None, or take a '
+                    'pyramid (PVTVL, PVTV2VL)'
+                )
             self.neck = MODELS.build(dict(neck, in_channels=dims))
             self.mir_head = MODELS.build(
                 dict(mir_head, in_channels=self.neck.out_channels, stride=self.neck.stride)

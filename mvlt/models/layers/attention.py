@@ -49,13 +49,42 @@ class SpatialReductionAttention(nn.Module):
         )
         return self.out(attended.transpose(1, 2).flatten(2))
 
+    def image_keys(self, size: tuple[int, int]) -> int:
+        """R, the number of keys that an image of ``size`` = (H, W) tokens gives."""
+        return (size[0] // self.reduction) * (size[1] // self.reduction)
+
     def _reduced(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         if self.reduction == 1:
             return x
-        image_BNC, text_BTC = x.split((size[0] * size[1], x.shape[1] - size[0] * size[1]), dim=1)
-        image_BCHW = image_BNC.transpose(1, 2).unflatten(2, size)
-        image_BRC = self.reduce_norm(self.reduce(image_BCHW).flatten(2).transpose(1, 2))
+        image_BNC, text_BTC = x.tensor_split((size[0] * size[1],), dim=1)
+        image_BRC = self._shrink(image_BNC.transpose(1, 2).unflatten(2, size))
         return torch.cat((image_BRC, text_BTC), dim=1)
+
+    def _shrink(self, image: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> keys (B, R, C)."""
+        return self.reduce_norm(self.reduce(image).flatten(2).transpose(1, 2))
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+
+
+class PooledAttention(SpatialReductionAttention):
+    """The image's keys are its map averaged to a fixed size (PVT-v2, Sec. 3.2, linear SRA).
+
+    Its cost grows linearly with the number of image tokens.
+    """
+
+    def __init__(self, dims: int, num_heads: int, pool_size: int) -> None:
+        super().__init__(dims, num_heads, reduction=1)
+        self.pool_size = pool_size
+        self.reduce = nn.Conv2d(dims, dims, 1)
+        self.reduce_norm = nn.LayerNorm(dims)
+
+    def image_keys(self, size: tuple[int, int]) -> int:
+        """R, the same for every image."""
+        return self.pool_size**2
+
+    def _reduced(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        image_BNC, text_BTC = x.tensor_split((size[0] * size[1],), dim=1)
+        pooled = F.adaptive_avg_pool2d(image_BNC.transpose(1, 2).unflatten(2, size), self.pool_size)
+        return torch.cat((F.gelu(self._shrink(pooled)), text_BTC), dim=1)

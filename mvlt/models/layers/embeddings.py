@@ -95,3 +95,22 @@ class PatchEmbedding(nn.Module):
         image_BCHW = self.projection(image)
         size = (image_BCHW.shape[2], image_BCHW.shape[3])
         return self.norm(image_BCHW.flatten(2).transpose(1, 2)) + self.positions(size), size
+
+
+class OverlapPatchEmbedding(nn.Module):
+    """A convolution that sees almost two patches, and LayerNorm (PVT-v2, Sec. 3.3).
+
+    It has no positions: zero padding, here and in the layers, tells tokens their place.
+    """
+
+    def __init__(self, in_dims: int, dims: int, patch_size: int) -> None:
+        super().__init__()
+        side = 2 * patch_size - 1
+        self.projection = nn.Conv2d(in_dims, dims, side, patch_size, padding=patch_size - 1)
+        self.norm = nn.LayerNorm(dims)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
+        """As :class:`PatchEmbedding`."""
+        image_BCHW = self.projection(image)
+        size = (image_BCHW.shape[2], image_BCHW.shape[3])
+        return self.norm(image_BCHW.flatten(2).transpose(1, 2)), size

@@ -1,21 +1,27 @@
-"""One transformer layer over image and text tokens."""
+"""One transformer layer over image and text tokens.
+
+Legend: B batch, N image tokens = H x W, T text tokens, C channels.
+"""
 
 import torch
 from mmcv.cnn.bricks import DropPath
 from torch import nn
 
-from .attention import SpatialReductionAttention
-
 
 class EncoderLayer(nn.Module):
-    """Pre-norm attention and MLP, each with a residual (paper Sec. 3.1; layout as PVT)."""
+    """Pre-norm attention and MLP, each with a residual (paper Sec. 3.1; layout as PVT).
 
-    def __init__(
-        self, dims: int, num_heads: int, mlp_ratio: float, reduction: int, drop_path: float
-    ) -> None:
+    Args:
+        dims: C.
+        attention: (x, size, key_mask) -> x; has ``image_keys(size)``.
+        mlp_ratio: hidden size of the MLP in units of C.
+        drop_path: share of samples, 0 to 1, that pass the layer by in training.
+    """
+
+    def __init__(self, dims: int, attention: nn.Module, mlp_ratio: float, drop_path: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dims, eps=1e-6)
-        self.attention = SpatialReductionAttention(dims, num_heads, reduction)
+        self.attention = attention
         self.norm2 = nn.LayerNorm(dims, eps=1e-6)
         hidden = int(dims * mlp_ratio)
         self.mlp = nn.Sequential(nn.Linear(dims, hidden), nn.GELU(), nn.Linear(hidden, dims))
@@ -26,4 +32,8 @@ class EncoderLayer(nn.Module):
     ) -> torch.Tensor:
         """Args and result as of :class:`SpatialReductionAttention`."""
         x = x + self.drop_path(self.attention(self.norm1(x), size, key_mask))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        return x + self.drop_path(self.feed_forward(self.norm2(x), size))
+
+    def feed_forward(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """(B, N + T, C) -> (B, N + T, C); ``size`` is H, W of the image tokens."""
+        return self.mlp(x)

@@ -1,0 +1,24 @@
+"""Pre-training on Fashion-Gen with the single-scale ViT-VL (Fig. 4a).
+
+One map at 1/32 cannot be rebuilt from, so ITM and MLM are trained, not MIR.
+Command: tools/dist_train.sh configs/mvlt/backbones/pretrain_vit_vl.py 8
+Time and metric: not measured here.
+"""
+
+from mmengine.config import read_base
+
+from mvlt.evaluation import MLMMetric
+from mvlt.models import ViTVL
+
+with read_base():
+    from ..pretrain_fashiongen import *
+
+model.backbone = dict(
+    type=ViTVL,
+    image_size=image_size,
+    text_len=128,
+    vocab_size=30522,
+    drop_path_rate=0.1,
+)
+model.merge(dict(neck=None, mir_head=None))
+test_evaluator = dict(type=MLMMetric)

@@ -1,0 +1,20 @@
+"""TIR and ITR on Fashion-Gen with the single-scale ViT-VL (Fig. 4a).
+
+Command: tools/dist_test.sh configs/mvlt/backbones/retrieval_vit_vl.py CHECKPOINT 8
+Time and metric: not measured here.
+"""
+
+from mmengine.config import read_base
+
+from mvlt.models import ViTVL
+
+with read_base():
+    from ..retrieval_fashiongen import *
+
+model.backbone = dict(
+    type=ViTVL,
+    image_size=image_size,
+    text_len=128,
+    vocab_size=30522,
+    drop_path_rate=0.1,
+)

@@ -1,0 +1,163 @@
+"""What the backbones share: stages that read image and text together, and their contract.
+
+Legend: B batch, N image tokens = H x W, T text tokens, C channels.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.layers import EncoderLayer, TextEmbedding, WordEmbedding
+
+
+class PairFeatures(NamedTuple):
+    """What a backbone returns, first stage first; a single-scale one has one stage.
+
+    images: maps (B, C_i, H / s_i, W / s_i), s_i the backbone's ``strides``.
+    texts: sequences (B, T, C_i); position 0 is [CLS].
+    """
+
+    images: tuple[torch.Tensor, ...]
+    texts: tuple[torch.Tensor, ...]
+
+
+class EncoderStage(nn.Module):
+    """Embed both modalities (Eq. 1, 2), encode them as one sequence, take them apart again.
+
+    Args:
+        patches: image map -> tokens (B, N, C) and their grid (H, W).
+        text: sequence of the stage before -> (B, T, C).
+        layers: of one kind, at least one.
+    """
+
+    def __init__(
+        self, patches: nn.Module, text: TextEmbedding, layers: Sequence[EncoderLayer]
+    ) -> None:
+        super().__init__()
+        self.patches = patches
+        self.text = text
+        self.layers = nn.ModuleList(layers)
+
+    def forward(
+        self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        image_BNC, size = self.patches(image)
+        text_BTC = self.text(text)
+        key_mask = self._key_mask(size, text_mask)
+        x = torch.cat((image_BNC, text_BTC), dim=1)
+        for layer in self.layers:
+            x = layer(x, size, key_mask)
+        image_BNC, text_BTC = x.split((image_BNC.shape[1], text_BTC.shape[1]), dim=1)
+        return image_BNC.transpose(1, 2).unflatten(2, size), text_BTC
+
+    def _key_mask(
+        self, size: tuple[int, int], text_mask: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        if text_mask is None:
+            return None
+        attention: Any = self.layers[0].attention
+        seen = text_mask.new_ones(len(text_mask), attention.image_keys(size))
+        return torch.cat((seen, text_mask), dim=1)[:, None, None]
+
+
+class PairBackbone(BaseModule):
+    """Words and image through ``stages``, which a subclass makes.
+
+    Args:
+        image_size: side of the square image in pixels; 32 must divide it.
+        text_len: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
+        vocab_size: rows of the word table.
+        word_dims: size of a word vector.
+        word_dropout: dropout on word vectors, 0 to 1.
+        embed_dims: C_i, hidden size of each stage.
+
+    Raises:
+        ValueError: a side that 32 does not divide.
+    """
+
+    stages: nn.ModuleList
+    strides: tuple[int, ...]  # image pixels a cell of each map
+
+    def __init__(
+        self,
+        image_size: int,
+        text_len: int,
+        vocab_size: int,
+        word_dims: int,
+        word_dropout: float,
+        embed_dims: Sequence[int],
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if image_size % 32 or image_size <= 0:
+            raise ValueError(
+                f'backbone.image_size={image_size}: the stages take the image down to 1/32, '
+                f'so 32 must divide the side; near it are {image_size // 32 * 32 or 32} and '
+                f'{image_size // 32 * 32 + 32}'
+            )
+        self.embed_dims = tuple(embed_dims)
+        self.image_size = image_size
+        self.text_len = text_len
+        self.vocab_size = vocab_size
+        self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), word_dropout)
+
+    def forward(
+        self,
+        image: torch.Tensor,
+        token_ids: torch.Tensor,
+        text_mask: torch.Tensor | None = None,
+    ) -> PairFeatures:
+        """Encode image and caption together.
+
+        Args:
+            image: float (B, 3, H, W), H and W multiples of 32.
+            token_ids: int64 (B, T), T at most ``text_len``.
+            text_mask: bool (B, T), True = a real token; None = every token is attended to.
+
+        Raises:
+            ValueError: a caption is longer than ``text_len``, or 32 does not divide the image.
+        """
+        if token_ids.shape[1] > self.text_len:
+            raise ValueError(
+                f'captions of {token_ids.shape[1]} tokens, but backbone.text_len={self.text_len}: '
+                'lower max_len of Tokenize or raise text_len'
+            )
+        if image.shape[2] % 32 or image.shape[3] % 32:
+            raise ValueError(
+                f'images of {image.shape[2]} x {image.shape[3]} pixels: 32 must divide both sides; '
+                'mend the scale of Resize'
+            )
+        text = self.words(token_ids)
+        images, texts = [], []
+        for stage in self.stages:
+            image, text = stage(image, text, text_mask)
+            images.append(image)
+            texts.append(text)
+        return PairFeatures(tuple(images), tuple(texts))
+
+
+def check_stages(**values: Sequence[float]) -> None:
+    """Refuse lists that do not have one value for each of four stages."""
+    for name, listed in values.items():
+        if len(listed) != 4:
+            raise ValueError(f'backbone.{name} needs one value for each of 4 stages, got {listed}')
+
+
+def init_weights(module: nn.Module, std: float | None) -> None:
+    """Truncated normal for linear layers and tables, He for patch and reduction convolutions.
+
+    ``std`` is that of linear layers; None = 1 / sqrt(inputs).
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=std or module.in_features**-0.5)
+    elif isinstance(module, nn.Embedding):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    elif isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels / module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+    if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
+        nn.init.zeros_(module.bias)
