@@ -4,12 +4,23 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 
 from mvlt.models import MVLT, PVTVL
 from mvlt.models.conversion import convert_pvt, convert_released
+from tests.models.released_twin import Sizes, draw_weights, run
 
 REFERENCE = Path(__file__).parents[3] / 'shared/reference/released_mvlt_small.safetensors'
+OF_REFERENCE = Sizes(
+    text_len=24,
+    vocab_size=1000,
+    dims=(16, 32, 80, 128),
+    depths=(1, 2, 1, 2),
+    heads=(1, 2, 5, 8),
+    words=48,
+    classes=(48, 122),
+)
 needs_reference = pytest.mark.skipif(
     not REFERENCE.exists(), reason='the reference numbers of the released network are not at hand'
 )
@@ -21,76 +32,131 @@ def reference():
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _weights(reference):
+def _part(reference, prefix):
     return {
-        name.removeprefix('weights/'): value
+        name.removeprefix(prefix): value
         for name, value in reference.items()
-        if name.startswith('weights/')
+        if name.startswith(prefix)
     }
 
 
-def _model():
-    head = dict(hidden_dims=48)
+def _model(sizes):
+    head = dict(hidden_dims=sizes.words)
     return MVLT(
         backbone=dict(
             type='mvlt.PVTVL',
-            image_size=64,
-            text_len=24,
-            vocab_size=1000,
-            embed_dims=(16, 32, 80, 128),
-            depths=(1, 2, 1, 2),
-            word_dims=48,
+            image_size=sizes.image_size,
+            text_len=sizes.text_len,
+            vocab_size=sizes.vocab_size,
+            embed_dims=sizes.dims,
+            depths=sizes.depths,
+            num_heads=sizes.heads,
+            mlp_ratios=sizes.ratios,
+            reductions=sizes.reductions,
+            word_dims=sizes.words,
         ),
-        neck=dict(type='mvlt.PartialDecoder'),
+        neck=dict(type='mvlt.PartialDecoder', channels=sizes.decoder),
         itm_head=dict(type='mvlt.ITMHead', **head),
         mlm_head=dict(type='mvlt.MLMHead', on='all'),
         mir_head=dict(type='mvlt.MIRHead', upsample='bilinear', loss_weight=1.0),
-        category_heads=dict(
-            main_category=dict(type='mvlt.CategoryHead', num_classes=48, **head),
-            sub_category=dict(type='mvlt.CategoryHead', num_classes=122, **head),
-        ),
+        category_heads={
+            name: dict(type='mvlt.CategoryHead', num_classes=classes, **head)
+            for name, classes in zip(('main_category', 'sub_category'), sizes.classes)
+        },
     ).eval()
 
 
-@needs_reference
 @torch.no_grad()
-def test_parity_with_the_released_network(reference, capsys):
-    model = _model()
-    model.load_state_dict(convert_released(_weights(reference)))
-    features = model.backbone(reference['inputs/image'], reference['inputs/input_ids'])
+def _outputs(model, image, ids, itm_labels, mlm_labels):
+    features = model.backbone(image, ids)
     cls, text = features.texts[-1][:, 0], features.texts[-1]
     decoded = model.neck(features.images)
     categories = model.category_heads
-    found = {
+    return {
         **{f'image_feat{i + 1}': one for i, one in enumerate(features.images)},
         **{f'text_feat{i + 1}': one for i, one in enumerate(features.texts)},
-        'itm_logits': model.itm_head(cls=cls)[:, None],
+        'itm_logits': model.itm_head(cls=cls),
         'mlm_logits': model.mlm_head(text=text, word_table=model.word_table),
-        'sup_cls_logits': categories['main_category'](cls=cls)[:, None],
-        'sub_cls_logits': categories['sub_category'](cls=cls)[:, None],
+        'sup_cls_logits': categories['main_category'](cls=cls),
+        'sub_cls_logits': categories['sub_category'](cls=cls),
         't2i_logits': model.mir_head(decoded=decoded),
-        'loss_itm': model.itm_head.loss(cls=cls, matched=reference['inputs/itm_labels']),
+        'loss_itm': model.itm_head.loss(cls=cls, matched=itm_labels),
         'loss_mlm': model.mlm_head.loss(
-            text=text,
-            labels=reference['inputs/mlm_labels'],
-            matched=None,
-            word_table=model.word_table,
+            text=text, labels=mlm_labels, matched=None, word_table=model.word_table
         ),
-        'loss_mir': model.mir_head.loss(
-            decoded=decoded, target=reference['inputs/image'], mask=None
-        ),
+        'loss_mir': model.mir_head.loss(decoded=decoded, target=image, mask=None),
     }
-    assert set(found) == {n.removeprefix('outputs/') for n in reference if n.startswith('outputs/')}
+
+
+def _compare(found, expected, capsys):
+    assert set(found) == set(expected)
     with capsys.disabled():
         for name, value in found.items():
-            difference = (value - reference[f'outputs/{name}']).abs()
+            difference = (value - expected[name].view_as(value)).abs()
             print(f'\n{name}: max {difference.max():.1e}, mean {difference.mean():.1e}', end='')
             assert difference.max() < 1e-5, name
 
 
 @needs_reference
-def test_foreign_and_incomplete_states_are_refused(reference):
-    weights = _weights(reference)
+def test_parity_with_the_released_network(reference, capsys):
+    model = _model(OF_REFERENCE)
+    model.load_state_dict(convert_released(_part(reference, 'weights/')))
+    inputs = (reference[f'inputs/{k}'] for k in ('image', 'input_ids', 'itm_labels', 'mlm_labels'))
+    _compare(_outputs(model, *inputs), _part(reference, 'outputs/'), capsys)
+
+
+@needs_reference
+@torch.no_grad()
+def test_the_twin_is_the_released_network(reference):
+    """What the next test leans on where the reference is not at hand."""
+    found = run(
+        OF_REFERENCE,
+        _part(reference, 'weights/'),
+        reference['inputs/image'],
+        reference['inputs/input_ids'],
+    )
+    for name, value in found.items():
+        expected = reference[f'outputs/{name}'].view_as(value)
+        torch.testing.assert_close(value, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    'sizes',
+    [
+        Sizes(),
+        Sizes(image_size=96, text_len=17, depths=(2, 1, 2, 1), reductions=(4, 2, 1, 1)),
+        Sizes(dims=(16, 16, 32, 64), heads=(2, 2, 4, 8), ratios=(4, 4, 2, 2), decoder=16),
+    ],
+)
+@torch.no_grad()
+def test_parity_with_the_twin(sizes, capsys):
+    torch.manual_seed(0)
+    state = draw_weights(sizes, seed=3)
+    image = torch.rand(2, 3, sizes.image_size, sizes.image_size)
+    ids = torch.randint(0, sizes.vocab_size, (2, sizes.text_len))
+    matched = torch.tensor([1, 0])
+    words = torch.where(torch.rand(ids.shape) < 0.5, ids, -1)
+    expected = run(sizes, state, image, ids)
+    expected |= dict(
+        loss_itm=F.cross_entropy(expected['itm_logits'], matched),
+        loss_mlm=F.cross_entropy(
+            expected['mlm_logits'].flatten(0, 1), words.flatten(), ignore_index=-1
+        ),
+        loss_mir=F.smooth_l1_loss(expected['t2i_logits'], image),
+    )
+    model = _model(sizes)
+    model.load_state_dict(convert_released(state))
+    scale = {name: value.abs().max().clamp(min=1) for name, value in expected.items()}
+    found = _outputs(model, image, ids, matched, words)
+    _compare(
+        {name: value / scale[name] for name, value in found.items()},
+        {name: value / scale[name] for name, value in expected.items()},
+        capsys,
+    )
+
+
+def test_foreign_and_incomplete_states_are_refused():
+    weights = draw_weights(Sizes(), seed=0)
     with pytest.raises(ValueError, match='1 tensors have no place .*lora_A'):
         convert_released({**weights, 'block1.0.attn.q.lora_A': torch.zeros(1)})
     part = {name: value for name, value in weights.items() if 'block4' not in name[:7]}
