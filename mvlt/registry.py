@@ -44,6 +44,9 @@ TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'mvlt.datasets')
 METRICS = _child('metric', mmengine_registry.METRICS, 'mvlt.evaluation')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'mvlt.engine')
 LOOPS = _child('loop', mmengine_registry.LOOPS, 'mvlt.engine')
+WEIGHT_INITIALIZERS = _child(
+    'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.engine'
+)
 
 # Nothing of ours lives in these; without a child mmengine warns at every build in our scope.
 for _parent in (
@@ -59,7 +62,6 @@ for _parent in (
     mmengine_registry.VISUALIZERS,
     mmengine_registry.VISBACKENDS,
     mmengine_registry.RUNNERS,
-    mmengine_registry.WEIGHT_INITIALIZERS,
     mmengine_registry.INFERENCERS,
 ):
     _child(_parent.name, _parent)

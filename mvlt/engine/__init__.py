@@ -1,5 +1,7 @@
+from . import checkpoint  # noqa: F401  every local file is then read safely
 from .load_report_hook import LoadReportHook
+from .pretrained import PretrainedImagePart
 from .retrieval_loop import RetrievalLoop
 from .vocabulary_hook import VocabularyHook
 
-__all__ = ['LoadReportHook', 'RetrievalLoop', 'VocabularyHook']
+__all__ = ['LoadReportHook', 'PretrainedImagePart', 'RetrievalLoop', 'VocabularyHook']

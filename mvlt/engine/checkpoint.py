@@ -1,5 +1,6 @@
 """Reads checkpoints without running what is in them."""
 
+import os
 import pickle
 import zipfile
 from importlib import import_module
@@ -8,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 _multiarray: Any = import_module(
     'numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray'
@@ -35,13 +39,15 @@ _ALLOWED: list[Any] = [
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
-    """Load a ``.pth`` file onto the CPU with ``weights_only=True``; there is no fallback.
+    """Load ``.safetensors``, or ``.pth`` with ``weights_only=True``, onto the CPU; no fallback.
 
     Raises:
         FileNotFoundError, ValueError: no such file, no checkpoint, cut short, or with contents
             that would run code.
     """
     try:
+        if path.endswith('.safetensors'):
+            return load_file(path)
         with torch.serialization.safe_globals(_ALLOWED):
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except FileNotFoundError as error:
@@ -51,10 +57,25 @@ def read_checkpoint(path: str) -> dict[str, Any]:
             f'{path}: refused, it holds more than tensors and plain data, or is no checkpoint: '
             f'{str(error).splitlines()[0]}'
         ) from error
-    except (EOFError, RuntimeError, OSError, zipfile.BadZipFile, KeyError) as error:
+    except (
+        EOFError,
+        RuntimeError,
+        OSError,
+        zipfile.BadZipFile,
+        KeyError,
+        SafetensorError,
+    ) as error:
         raise ValueError(
             f'{path}: not a readable checkpoint, perhaps cut short ({error})'
         ) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path}: a checkpoint is a dict, this holds {type(checkpoint).__name__}')
     return checkpoint
+
+
+def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    return read_checkpoint(os.path.expanduser(filename))
+
+
+# `load_from`, `resume` and `init_cfg` of mmengine read local files through this one function.
+CheckpointLoader.register_scheme(prefixes='', loader=_load_local, force=True)
