@@ -5,6 +5,7 @@ Command: tools/train.py configs/mvlt/pretrain_catalogue.py --data-root MY_CATALO
 Hardware: two CPU cores. Time and metric: docs/results/.
 """
 
+from mmcv.transforms import RandomFlip
 from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 
@@ -34,6 +35,7 @@ train_dataloader = dict(
             train_set,
             pipeline=[
                 *to_pixels,
+                dict(type=RandomFlip, prob=0.5),
                 dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.3),
                 *to_tokens,
                 dict(type=MaskWords, ratio=0.3, **vocabulary),
@@ -57,6 +59,8 @@ test_dataloader = dict(
         ],
     ),
 )
+train_cfg.max_iters = 6000
+param_scheduler[1].merge(dict(T_max=5900, end=6000))
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False

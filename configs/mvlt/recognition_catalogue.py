@@ -31,7 +31,7 @@ model.merge(
         ),
     )
 )
-load_from = 'work_dirs/pretrain_catalogue/iter_4000.pth'
+load_from = 'work_dirs/pretrain_catalogue/iter_6000.pth'
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,

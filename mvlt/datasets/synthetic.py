@@ -17,15 +17,15 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 _HUES = {
-    'red': (215, 40, 40),
-    'yellow': (245, 215, 40),
-    'green': (50, 160, 60),
-    'blue': (45, 90, 215),
+    'red': (220, 20, 20),
+    'yellow': (250, 220, 20),
+    'green': (30, 150, 40),
+    'blue': (30, 60, 220),
 }
 # 'light red', 'dark red', ...: the hue mixed with white or black
 COLOURS = {
     f'{tone} {hue}': tuple(round(share * c + (1 - share) * mixed) for c in rgb)
-    for tone, mixed, share in (('light', 255, 0.55), ('dark', 0, 0.45))
+    for tone, mixed, share in (('light', 255, 0.6), ('dark', 0, 0.5))
     for hue, rgb in _HUES.items()
 }
 PATTERNS = {
