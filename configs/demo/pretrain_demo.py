@@ -61,8 +61,8 @@ test_dataloader = dict(
         ],
     ),
 )
-train_cfg.max_iters = 1200
-param_scheduler[1].merge(dict(T_max=1100, end=1200))
+train_cfg.max_iters = 1400
+param_scheduler[1].merge(dict(T_max=1300, end=1400))
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False

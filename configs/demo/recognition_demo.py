@@ -31,7 +31,7 @@ model.merge(
         ),
     )
 )
-load_from = 'work_dirs/demo/pretrain/iter_1200.pth'
+load_from = 'work_dirs/demo/pretrain/iter_1400.pth'
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
@@ -52,9 +52,9 @@ test_dataloader = dict(
     sampler=dict(type=DefaultSampler, shuffle=False),
     dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
 )
-train_cfg.max_iters = 200
-param_scheduler[0].end = 50
-param_scheduler[1].merge(dict(T_max=150, begin=50, end=200))
+train_cfg.max_iters = 120
+param_scheduler[0].end = 20
+param_scheduler[1].merge(dict(T_max=100, begin=20, end=120))
 default_hooks.checkpoint.by_epoch = False
-default_hooks.checkpoint.interval = 100
+default_hooks.checkpoint.interval = 60
 log_processor.by_epoch = False
