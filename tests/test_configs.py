@@ -84,12 +84,14 @@ def _small(config: Config, vocabulary: str) -> Config:
     stages = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1), depths=(1, 1, 1, 1))
     if config.model.backbone.type.endswith('ViTVL'):
         stages = dict(embed_dims=(24,), num_heads=1, depth=1)
-    config.model.backbone.merge(stages)
+    config.model.backbone.merge(dict(stages, init_cfg=None))  # weights that are not at hand
 
     def shrink(place):
         if isinstance(place, dict):
             if 'scale' in place:
                 place['scale'] = (32, 32)
+            if 'alpha' in place:
+                place['alpha'] = min(place['alpha'], 8)
             if 'vocabulary' in place:
                 place['vocabulary'] = vocabulary
             for value in place.values():

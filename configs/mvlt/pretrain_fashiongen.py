@@ -1,6 +1,8 @@
 """Pre-training on Fashion-Gen: the paper's recipe (Sec. 3.2, 4.1; Eq. 8).
 
-Image and caption are masked together and the three losses taken in one pass.
+Image and caption are masked together and the three losses taken in one pass. The image part starts
+from an ImageNet PVT-Tiny (Table 4), converted by tools/model_converters/to_mvlt.py pvt; at random:
+--cfg-options model.backbone.init_cfg=None.
 Command: tools/dist_train.sh configs/mvlt/pretrain_fashiongen.py 8
 Hardware: 8 GPUs (the paper: 8 V100), batch 8 x 150. Time and metric: not measured here.
 """
@@ -9,6 +11,7 @@ from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler
 
 from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
+from mvlt.engine import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen import *
@@ -18,6 +21,9 @@ with read_base():
     from .._base_.schedules.paper import *
 
 model.backbone.image_size = image_size
+model.backbone.init_cfg = dict(
+    type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
+)
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,

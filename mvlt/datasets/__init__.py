@@ -5,6 +5,7 @@ from .matching import MatchingPairs
 from .pair_dataset import PairDataset
 from .transforms import (
     CentreMask,
+    CropToProduct,
     GridMask,
     ImageMask,
     LoadImage,
@@ -20,6 +21,7 @@ __all__ = [
     'CandidateList',
     'Catalogue',
     'CentreMask',
+    'CropToProduct',
     'FashionGen',
     'GridMask',
     'ImageMask',

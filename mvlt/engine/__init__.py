@@ -1,7 +1,14 @@
 from . import checkpoint  # noqa: F401  every local file is then read safely
 from .load_report_hook import LoadReportHook
+from .mask_steps_hook import MaskStepsHook
 from .pretrained import PretrainedImagePart
 from .retrieval_loop import RetrievalLoop
 from .vocabulary_hook import VocabularyHook
 
-__all__ = ['LoadReportHook', 'PretrainedImagePart', 'RetrievalLoop', 'VocabularyHook']
+__all__ = [
+    'LoadReportHook',
+    'MaskStepsHook',
+    'PretrainedImagePart',
+    'RetrievalLoop',
+    'VocabularyHook',
+]

@@ -44,6 +44,7 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         self.text_len = text_len
         self.attend_pad = attend_pad
         self.mask_fill = mask_fill
+        self.mask_images = True  # MaskStepsHook switches it
         self.register_buffer('mean', torch.tensor(mean or (0.0,) * 3).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(std or (1.0,) * 3).view(3, 1, 1), False)
 
@@ -102,7 +103,7 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         return torch.stack(list(images))
 
     def _stack_masks(self, samples: Sequence[Any]) -> torch.Tensor | None:
-        if not samples or 'image_mask' not in samples[0]:
+        if not samples or 'image_mask' not in samples[0] or not self.mask_images:
             return None
         return torch.stack([sample.image_mask for sample in samples])
 

@@ -1,3 +1,4 @@
+from .cropping import CropToProduct
 from .formatting import PackPairInputs
 from .loading import LoadImage
 from .masking import CentreMask, GridMask, ImageMask, RandomGridMask, StrokeMask
@@ -5,6 +6,7 @@ from .text import MaskWords, Tokenize
 
 __all__ = [
     'CentreMask',
+    'CropToProduct',
     'GridMask',
     'ImageMask',
     'LoadImage',

@@ -1,0 +1,39 @@
+"""MVLT as its authors released it: partial decoder, [PAD] attended to, no normalisation.
+
+For its checkpoints (tools/model_converters/to_mvlt.py released) and its figures.
+"""
+
+from mvlt.models import (
+    MVLT,
+    PVTVL,
+    ITMHead,
+    MIRHead,
+    MLMHead,
+    PairDataPreprocessor,
+    PartialDecoder,
+)
+
+model = dict(
+    type=MVLT,
+    data_preprocessor=dict(
+        type=PairDataPreprocessor,
+        mean=None,
+        std=None,
+        text_len=128,
+        attend_pad=True,
+        mask_fill=1e-6,
+    ),
+    backbone=dict(
+        type=PVTVL,
+        arch='tiny',
+        image_size=256,
+        text_len=128,
+        vocab_size=30522,
+        drop_path_rate=0.1,
+    ),
+    neck=dict(type=PartialDecoder),
+    mir_head=dict(type=MIRHead, upsample='bilinear', on='image', loss_weight=10.0),
+    itm_head=dict(type=ITMHead, loss_weight=1.0),
+    mlm_head=dict(type=MLMHead, on='all', loss_weight=1.0),
+    category_heads=dict(),
+)

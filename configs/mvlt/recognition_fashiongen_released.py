@@ -1,0 +1,68 @@
+"""M-CR and S-CR on Fashion-Gen with the released network: fine-tune for 30 epochs, then test.
+
+A converted released checkpoint of recognition is tested without training. The published script
+starts from ImageNet weights and stops with an error; here fine-tuning starts from pre-training.
+Command: tools/dist_train.sh configs/mvlt/recognition_fashiongen_released.py 8
+"""
+
+from mmengine.config import read_base
+from mmengine.dataset import DefaultSampler
+
+from mvlt.datasets import CropToProduct, PackPairInputs
+from mvlt.models import CategoryHead
+
+with read_base():
+    from .._base_.datasets.fashiongen import *
+    from .._base_.default_runtime import *
+    from .._base_.evaluations.recognition import *
+    from .._base_.models.mvlt_released import *
+    from .._base_.schedules.released import *
+
+model.backbone.image_size = image_size
+model.merge(
+    dict(
+        neck=None,
+        mir_head=None,
+        itm_head=None,
+        mlm_head=None,
+        category_heads=dict(
+            main_category=dict(type=CategoryHead, num_classes='data'),
+            sub_category=dict(type=CategoryHead, num_classes='data'),
+        ),
+    )
+)
+load_from = 'work_dirs/pretrain_fashiongen_released/epoch_150.pth'
+train_cfg.max_epochs = 30
+param_scheduler[1].T_max = 25
+param_scheduler[1].end = 30
+train_dataloader = dict(
+    batch_size=150,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type=DefaultSampler, shuffle=True),
+    dataset=dict(
+        train_set,
+        pipeline=[
+            to_pixels[0],
+            dict(type=CropToProduct),
+            to_pixels[1],
+            *to_tokens,
+            dict(type=PackPairInputs),
+        ],
+    ),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(
+        test_set,
+        pipeline=[
+            to_pixels[0],
+            dict(type=CropToProduct),
+            to_pixels[1],
+            *to_tokens,
+            dict(type=PackPairInputs),
+        ],
+    ),
+)

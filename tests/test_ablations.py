@@ -1,0 +1,63 @@
+"""Contract: each ablation changes what its row of the paper's Tables 3 and 4 says, nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from mvlt.engine.config import load_config
+
+FOLDER = Path(__file__).parent.parent / 'configs/mvlt/ablations'
+MASK = 'train_dataloader.dataset.dataset.pipeline.2'
+WORDS = 'train_dataloader.dataset.dataset.pipeline.4'
+NO_MIR = {f'{MASK}.ratio': 0.0, 'model.neck': None, 'model.mir_head': None}
+NO_MLM = {f'{WORDS}.ratio': 0.0, 'model.mlm_head': None}
+ROWS = {
+    'a1_ratio_10': {f'{MASK}.ratio': 0.1},
+    'a2_ratio_30': {f'{MASK}.ratio': 0.3},
+    'a3_ratio_70': {f'{MASK}.ratio': 0.7},
+    'a4_ratio_90': {f'{MASK}.ratio': 0.9},
+    'b1_alpha_1': {f'{MASK}.alpha': 1},
+    'b2_alpha_2': {f'{MASK}.alpha': 2},
+    'b3_alpha_8': {f'{MASK}.alpha': 8},
+    'b4_alpha_16': {f'{MASK}.alpha': 16},
+    'c1_grid': {f'{MASK}.type': 'mvlt.datasets.GridMask'},
+    'c2_stroke': {f'{MASK}.type': 'mvlt.datasets.StrokeMask'},
+    'c3_centre': {f'{MASK}.type': 'mvlt.datasets.CentreMask'},
+    'd1_itm': {**NO_MIR, **NO_MLM},
+    'd2_itm_mir': NO_MLM,
+    'd3_itm_mlm': NO_MIR,
+    'e1_without_pvt': {'model.backbone.init_cfg': None},
+}
+
+
+def _flat(value, key=''):
+    """A config's leaves by their dotted keys; a dict of None counts as a leaf."""
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    else:
+        return {key: value}
+    return {
+        name: leaf
+        for part, one in items
+        for name, leaf in _flat(one, f'{key}.{part}' if key else str(part)).items()
+    }
+
+
+def test_every_row_has_a_config():
+    assert {path.stem for path in FOLDER.glob('*.py')} == set(ROWS)
+
+
+@pytest.mark.parametrize('name', ROWS)
+def test_a_row_changes_only_its_own_factor(name, demo_data):
+    final = _flat(load_config(FOLDER.parent / 'pretrain_fashiongen.py', count=False).to_dict())
+    row = _flat(load_config(FOLDER / f'{name}.py', count=False).to_dict())
+    changed = {
+        key: row.get(key)
+        for key in final.keys() | row.keys()
+        if final.get(key) != row.get(key) and not key.startswith('test_evaluator')
+    }
+    for key, value in ROWS[name].items():
+        assert row[key] == value
+    assert all(any(key.startswith(own) for own in ROWS[name]) for key in changed), changed
