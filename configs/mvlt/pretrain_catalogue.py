@@ -30,7 +30,7 @@ train_dataloader = dict(
     dataset=dict(
         type=MatchingPairs,
         negative_prob=0.5,
-        same_category_prob=0.5,
+        same_category_prob=0.3,
         dataset=dict(
             train_set,
             pipeline=[

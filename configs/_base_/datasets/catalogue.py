@@ -1,6 +1,7 @@
 """A catalogue of one's own: a CSV or Parquet table and a folder of pictures below `data_root`.
 
-Change `columns` and `caption` to the names of your table. The split follows a hash of the product
+Change `columns` and `caption` to the names of your table. Say each thing once in the caption: a
+hidden word that stands there twice is guessed from its twin, not from the picture. The split follows a hash of the product
 id (80 / 10 / 10). The vocabulary is trained on the training captions when it is not there yet.
 """
 
@@ -20,7 +21,7 @@ train_set = dict(
         main_category='subCategory',
         sub_category='articleType',
     ),
-    caption='{productDisplayName}. {baseColour} {articleType}. {gender}. {usage}',
+    caption='{productDisplayName}',
     split='train',
 )
 test_set = dict(train_set, split='test', test_mode=True)
