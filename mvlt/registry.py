@@ -44,6 +44,7 @@ TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'mvlt.datasets')
 METRICS = _child('metric', mmengine_registry.METRICS, 'mvlt.evaluation')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'mvlt.engine')
 LOOPS = _child('loop', mmengine_registry.LOOPS, 'mvlt.engine')
+OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'mvlt.engine')
 WEIGHT_INITIALIZERS = _child(
     'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.engine'
 )
@@ -53,7 +54,6 @@ for _parent in (
     mmengine_registry.DATA_SAMPLERS,
     mmengine_registry.FUNCTIONS,
     mmengine_registry.MODEL_WRAPPERS,
-    mmengine_registry.OPTIM_WRAPPERS,
     mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS,
     mmengine_registry.OPTIMIZERS,
     mmengine_registry.PARAM_SCHEDULERS,

@@ -1,11 +1,16 @@
 """Contract: the README's configs run and its tree is the real one."""
 
+import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
 from mvlt.engine.config import load_config
+from mvlt.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
@@ -47,14 +52,33 @@ def test_make_targets_and_files_that_the_commands_name_are_there():
         assert (ROOT / path).exists(), path
 
 
-@pytest.mark.parametrize('text', CONFIGS, ids=['own catalogue', 'swap a part'])
-def test_configs_of_the_readme_load(text, tmp_path):
+@pytest.mark.parametrize('text', CONFIGS)
+def test_configs_of_the_readme_load_and_build(text, tmp_path):
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
     (tmp_path / 'mine.py').write_text(text)
     config = load_config(tmp_path / 'mine.py', count=False)
-    if 'StrokeMask' in text:
-        assert config.train_dataloader.dataset.dataset.pipeline[2].type.endswith('StrokeMask')
-        assert config.model.backbone.arch == 'small'
-    else:
-        dataset = config.train_dataloader.dataset.dataset
-        assert dataset.columns.image == 'photo' and dataset.caption == '{title}. {colour}'
+    assert config.train_dataloader.dataset.dataset.pipeline[2].type.endswith('StrokeMask')
+    with torch.device('meta'):
+        model = MODELS.build(config.model)
+    assert sum(len(stage.layers) for stage in model.backbone.stages) == 16  # PVT Small: 3 4 6 3
+
+
+def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
+    """Its products.json, a table with those columns, and the commands' configs."""
+    description = json.loads(re.search(r'```json\n(.*?)```', README, re.DOTALL).group(1))
+    (tmp_path / 'images').mkdir()
+    rows = [
+        dict(photo=f'images/{i}.png', sku=i, group='BAGS', kind='TOTES', title='Bag', colour=i)
+        for i in range(40)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / 'products.csv', index=False)
+    (tmp_path / 'products.json').write_text(json.dumps(description))
+    for i in range(40):
+        Image.new('RGB', (64, 64)).save(tmp_path / f'images/{i}.png')
+    names = set(re.findall(r'(configs/mvlt/\w+_catalogue\.py)', README))
+    assert len(names) == 3
+    for name in names:
+        config = load_config(ROOT / name, data_root=str(tmp_path))
+        dataset = DATASETS.build(config.test_dataloader.dataset)
+        record = dataset.get_data_info(0)
+        assert record['caption'] == f'Bag. {record["product_id"]}'

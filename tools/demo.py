@@ -11,12 +11,14 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from mvlt.apis import load_model
 from mvlt.datasets import PairDataset
+from mvlt.engine.checkpoint import file_sha256, read_checkpoint
 from mvlt.engine.config import load_config
 from mvlt.models import MVLT
 from mvlt.registry import DATASETS
@@ -52,22 +54,25 @@ def main() -> None:
     print(f'\n{REPORT} is there after {(time.monotonic() - started) / 60:.1f} minutes: open it')
 
 
-def step(result: Path, command: str) -> None:
-    """Run a command unless its result is there; end with its status if it fails."""
-    if result.exists():
+def step(result: Path, command: str, is_whole: Callable[[Path], bool] = Path.exists) -> None:
+    """Run a command unless its result is there and whole; end with its status if it fails."""
+    if is_whole(result):
         print(f'{result} is there: nothing to do')
         return
     print(f'\n$ python {command}', flush=True)
     status = subprocess.run([sys.executable, *shlex.split(command)], check=False).returncode
-    if status or not result.exists():
+    if status or not is_whole(result):
         sys.exit(status or f'error: the command left no {result}')
 
 
 def train(task: str, checkpoint: Path) -> None:
     """Train to the config's last iteration, going on where a stopped run was."""
+    if checkpoint.exists() and not _is_readable(checkpoint):
+        _pass_over(checkpoint)
     step(
         checkpoint,
         f'tools/train.py configs/demo/{task}_demo.py --work-dir {ROOT / task} --resume',
+        _is_readable,
     )
 
 
@@ -75,7 +80,12 @@ def evaluate(task: str, checkpoint: Path) -> None:
     """Evaluate a checkpoint."""
     work_dir = ROOT / f'{task}_test'
     command = f'tools/test.py configs/demo/{task}_demo.py {checkpoint} --work-dir {work_dir}'
-    step(work_dir / 'results.json', command)
+    digest = file_sha256(checkpoint)
+    step(
+        work_dir / 'results.json',
+        command,
+        lambda path: path.exists() and json.loads(path.read_text())['checkpoint_sha256'] == digest,
+    )
 
 
 def report(pretrained: Path, finetuned: Path) -> None:
@@ -167,6 +177,27 @@ def _tables(results: dict) -> list[dict]:
             ],
         ),
     ]
+
+
+def _is_readable(checkpoint: Path) -> bool:
+    """Whether a checkpoint is there and was written to its end."""
+    try:
+        read_checkpoint(str(checkpoint))
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
+
+
+def _pass_over(cut: Path) -> None:
+    """Delete a checkpoint that was cut short, and name the newest one before it as the last."""
+    print(f'{cut} was cut short: going on from the one before')
+    cut.unlink()
+    before = sorted(cut.parent.glob('iter_*.pth'), key=lambda path: int(path.stem[5:]))
+    last = cut.parent / 'last_checkpoint'
+    if before:
+        last.write_text(str(before[-1]))
+    else:
+        last.unlink(missing_ok=True)
 
 
 def _checkpoint(task: str) -> Path:

@@ -6,6 +6,8 @@ tools/train.py CONFIG --resume          # go on from the last checkpoint of the 
 
 import argparse
 
+from mmengine.runner import find_latest_checkpoint
+
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
 
@@ -20,15 +22,17 @@ def main() -> None:
         '--resume',
         nargs='?',
         const='auto',
-        help='without a value: from the last checkpoint in the work dir, or from the start if '
-        'there is none; with one: from that checkpoint',
+        help='without a value: from the last checkpoint in the work dir, or as the config '
+        'says if there is none; with one: from that checkpoint',
     )
     parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     args = parser.parse_args()
     config = config_from(args)
-    if args.resume:
-        config.resume = True
-        config.load_from = None if args.resume == 'auto' else args.resume
+    checkpoint = args.resume
+    if checkpoint == 'auto':
+        checkpoint = find_latest_checkpoint(config.work_dir)
+    if checkpoint:  # else the run starts as the config says, from its own load_from
+        config.resume, config.load_from = True, checkpoint
     build_runner(config, args.launcher, args.amp).train()
 
 

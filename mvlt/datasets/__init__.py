@@ -1,8 +1,10 @@
 from .candidates import CandidateList, draw_candidates
 from .catalogue import Catalogue
+from .coco import COCOCaptions
 from .fashion_gen import FashionGen
 from .matching import MatchingPairs
 from .pair_dataset import PairDataset
+from .pair_json import PairJSON
 from .transforms import (
     CentreMask,
     CropToProduct,
@@ -18,6 +20,7 @@ from .transforms import (
 from .vocabulary import Vocabulary, load_vocabulary, train_vocabulary
 
 __all__ = [
+    'COCOCaptions',
     'CandidateList',
     'Catalogue',
     'CentreMask',
@@ -30,6 +33,7 @@ __all__ = [
     'MatchingPairs',
     'PackPairInputs',
     'PairDataset',
+    'PairJSON',
     'RandomGridMask',
     'StrokeMask',
     'Tokenize',

@@ -1,7 +1,6 @@
 """Any shop's catalogue: a table (CSV or Parquet) and a folder of pictures."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 from mmengine.logging import print_log
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, read_json
 from mvlt.registry import DATASETS
 
 KEYS = ('image', 'product_id', *CATEGORIES, 'split')
@@ -28,8 +27,11 @@ class Catalogue(PairDataset):
     Args:
         ann_file: ``.csv`` (UTF-8) or ``.parquet``, below ``data_root``.
         columns: which column holds ``image`` (path below ``data_root``), and, where there are any,
-            ``product_id`` (else the image path), ``main_category``, ``sub_category``, ``split``.
-        caption: template over the table's columns, e.g. '{title}. {colour} {kind}'.
+            ``product_id`` (else the image path), ``main_category``, ``sub_category``, ``split``;
+            None = there is no such column.
+        caption: template over the table's columns, e.g. '{title}. {colour} {kind}'. A JSON file of
+            the table's name beside it (``products.json`` for ``products.csv``) with ``columns`` and
+            ``caption`` goes before both arguments: every config then fits the catalogue.
         split: 'train', 'val', 'test' or 'all'.
         split_ratios: shares of train, val and test; they add up to 1.
         split_seed: part of the hash.
@@ -64,12 +66,7 @@ class Catalogue(PairDataset):
             raise ValueError(
                 f'Catalogue.split_ratios={split_ratios}: three shares that add up to 1'
             )
-        unknown = sorted(set(columns) - set(KEYS))
-        if unknown or 'image' not in columns:
-            raise KeyError(
-                f"Catalogue.columns needs 'image' and knows {', '.join(KEYS)}; got {dict(columns)}"
-            )
-        self.columns = dict(columns)
+        self.columns = _known_columns(columns, 'Catalogue')
         self.caption = caption
         self.split = split
         self.split_ratios = tuple(split_ratios)
@@ -81,8 +78,10 @@ class Catalogue(PairDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read the table, check every row, keep the rows of the split."""
+        self._read_description()
         table = _read_table(self.ann_file)
         self._check_columns(table)
+        self._check_cells(table)
         table = self._handle_rare(table)
         splits = self._splits(table)
         chosen = table[splits == self.split] if self.split != 'all' else table
@@ -99,13 +98,30 @@ class Catalogue(PairDataset):
         )
         return [
             dict(
-                img_path=self._image_path(row, cells),
+                row=_row(row),
+                img_path=self._image_below_root(
+                    cells[self.columns['image']],
+                    f"{self.ann_file}, row {_row(row)}, column '{self.columns['image']}'",
+                ),
                 product_id=cells[self.columns.get('product_id', self.columns['image'])],
                 caption=self._caption(row, cells),
                 **{key: values[i] for key, values in ids.items()},
             )
             for i, (row, cells) in enumerate(zip(chosen.index, chosen.to_dict('records')))
         ]
+
+    def _read_description(self) -> None:
+        path = Path(self.ann_file).with_suffix('.json')
+        if not path.is_file():
+            return
+        content = read_json(str(path), 'it describes the table beside it')
+        if not isinstance(content, dict) or not content.keys() <= {'columns', 'caption'}:
+            raise KeyError(
+                f"{path}: an object with 'columns' and 'caption' is needed, no other key"
+            )
+        if 'columns' in content:
+            self.columns = _known_columns(content['columns'], str(path))
+        self.caption = content.get('caption', self.caption)
 
     def _check_columns(self, table: pd.DataFrame) -> None:
         try:
@@ -118,6 +134,19 @@ class Catalogue(PairDataset):
                     f"{self.ann_file} has no column '{name}'; it has "
                     f'{", ".join(map(str, table.columns))}. Mend `columns` or `caption` in the '
                     'config'
+                )
+
+    def _check_cells(self, table: pd.DataFrame) -> None:
+        """No product without an id, a picture or, where there is such a column, a category."""
+        for key, column in self.columns.items():
+            if key == 'split':
+                continue
+            empty = table[table[column].str.strip().isin(self.missing)]
+            if not empty.empty:
+                raise ValueError(
+                    f"{self.ann_file}, row {_row(empty.index[0])}: column '{column}' ({key}) says "
+                    f"'{empty.iloc[0][column]}', which means unknown ({len(empty)} such rows); "
+                    'fill it or delete the row'
                 )
 
     def _handle_rare(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -164,23 +193,6 @@ class Catalogue(PairDataset):
 
         return product.map(draw)
 
-    def _image_path(self, row: int, cells: dict) -> str:
-        root = Path(self.data_root or '.').resolve()
-        name = cells[self.columns['image']]
-        path = Path(os.path.normpath(root / name))
-        if not path.is_relative_to(root):
-            raise ValueError(
-                f"{self.ann_file}, row {_row(row)}: image '{name}' lies outside {root}; "
-                'paths must stay below data_root'
-            )
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{self.ann_file}, row {_row(row)}: no image '{name}' below {root}; put it there "
-                "or mend the row (columns['image'] is "
-                f"'{self.columns['image']}')"
-            )
-        return str(path)
-
     def _caption(self, row: int, cells: dict) -> str:
         known = {key: '' if cell in self.missing else cell for key, cell in cells.items()}
         words = ' '.join(self.caption.format_map(known).split()).strip(' ,.;')
@@ -190,6 +202,16 @@ class Catalogue(PairDataset):
                 f"'{self.caption}'); fill a column of the template or delete the row"
             )
         return words
+
+
+def _known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, str]:
+    """Those of ``columns`` that there are."""
+    found = {key: column for key, column in columns.items() if column is not None}
+    if set(found) - set(KEYS) or 'image' not in found:
+        raise KeyError(
+            f"{source}: columns needs 'image' and knows {', '.join(KEYS)}; got {dict(columns)}"
+        )
+    return found
 
 
 def _row(index: int) -> int:
@@ -202,9 +224,18 @@ def _read_table(path: str) -> pd.DataFrame:
         raise FileNotFoundError(f'{path}: no such table; set data_root (--data-root) and ann_file')
     try:
         if path.endswith('.csv'):
-            return pd.read_csv(path, dtype=str, keep_default_na=False, encoding='utf-8')
+            table = pd.read_csv(
+                path,
+                dtype=str,
+                keep_default_na=False,
+                encoding='utf-8',
+                index_col=False,  # a comma too many at the end of rows shifts no column
+                skip_blank_lines=False,  # or rows would be numbered wrongly
+            ).fillna('')
+            return table[(table != '').any(axis=1)]
         if path.endswith('.parquet'):
-            return pd.read_parquet(path).fillna('').astype(str)
+            table = pd.read_parquet(path)
+            return table.astype(str).where(table.notna(), '')
     except UnicodeDecodeError as error:
         raise ValueError(
             f'{path}: not UTF-8 (byte {error.start}: {error.reason}); save the table as UTF-8'

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import h5py
@@ -48,6 +49,9 @@ class FashionGen(PairDataset):
         caption: str = '{name}. {description}',
         **kwargs: Any,
     ) -> None:
+        fields = {field for _, field, _, _ in Formatter().parse(caption) if field is not None}
+        if not fields <= {'name', 'description'}:
+            raise KeyError(f"FashionGen.caption='{caption}'; legal fields: name, description")
         self.classes_from = classes_from
         self.caption = caption
         self._opened: tuple[int, h5py.Dataset] | None = None
@@ -63,11 +67,13 @@ class FashionGen(PairDataset):
         ids = self._number_categories(
             {key: columns[key] for key in CATEGORIES}, training, self.ann_file
         )
+        for key in CATEGORIES:
+            self._warn_of_rare(key, columns[key], columns['product_id'], self.ann_file)
         records = []
         for row, (product_id, name, description) in enumerate(
             zip(columns['product_id'], columns['name'], columns['description'])
         ):
-            caption = self.caption.format(name=name, description=description)
+            caption = self.caption.format(name=name, description=description).replace('<br>', ' ')
             if not any(character.isalnum() for character in caption):
                 raise ValueError(
                     f'{self.ann_file}, row {row}, product {product_id}: the caption is empty; '
@@ -77,7 +83,7 @@ class FashionGen(PairDataset):
                 dict(
                     h5_row=row,
                     product_id=product_id,
-                    caption=' '.join(caption.replace('<br>', ' ').split()),
+                    caption=' '.join(caption.split()),
                     **{key: values[row] for key, values in ids.items()},
                 )
             )

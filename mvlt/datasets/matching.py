@@ -20,7 +20,7 @@ class MatchingPairs:
         same_category_prob: share of the mismatched pairs whose caption is drawn from the same
             sub-category, 0 to 1. 0 is the paper's ("chosen at random from different entries");
             more is beyond the paper: such captions share the obvious words, so the model must
-            look at details.
+            look at details. Without sub-categories any product will do.
     """
 
     def __init__(
@@ -61,11 +61,11 @@ class MatchingPairs:
         return record
 
     def __getitem__(self, idx: int) -> dict:
-        return self.dataset.pipeline(self.dataset.load(self.get_data_info(idx)))
+        return self.dataset.run_pipeline(self.get_data_info(idx))
 
     def _other(self, record: dict) -> dict:
         rows = None
-        if self.same_category_prob and np.random.random() < self.same_category_prob:
+        if 'sub_category' in record and np.random.random() < self.same_category_prob:
             rows = self._category_rows(record['sub_category'])
         for attempt in range(_TRIES):
             if attempt == _TRIES // 10:  # a category of look-alikes only: take any other product

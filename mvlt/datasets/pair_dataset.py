@@ -1,7 +1,11 @@
 """What every dataset of image-caption pairs shares."""
 
+import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
@@ -16,6 +20,8 @@ class PairDataset(BaseDataset):
     ``sub_category`` (int, where known), and ``img_path`` (str) or, once :meth:`load` has run,
     ``img`` (uint8 (H, W, 3), RGB).
 
+    ``row`` in a record is its line in the annotations, where they have lines.
+
     ``metainfo`` holds the category names in the order of their ids: ``main_category`` and
     ``sub_category``, tuples of str.
     """
@@ -26,11 +32,61 @@ class PairDataset(BaseDataset):
 
     def prepare_data(self, idx: int) -> dict:
         """Record ``idx`` through the pipeline."""
-        return self.pipeline(self.load(self.get_data_info(idx)))
+        return self.run_pipeline(self.get_data_info(idx))
+
+    def run_pipeline(self, record: dict) -> dict:
+        """A record through the pipeline.
+
+        Raises:
+            OSError: a picture cannot be read; the message names the annotations, row and picture.
+        """
+        try:
+            return self.pipeline(self.load(record))
+        except OSError as error:
+            place = f'{self.ann_file}, row {record["row"]}: ' if 'row' in record else ''
+            raise type(error)(f'{place}{error}') from error
 
     def captions(self) -> list[str]:
         """All captions, one a record."""
         return [self.get_data_info(i)['caption'] for i in range(len(self))]
+
+    def _image_below_root(self, name: str, where: str) -> str:
+        """Path of a picture that is there and below ``data_root``.
+
+        Args:
+            name: path in the annotations.
+            where: file and row, for the message.
+
+        Raises:
+            FileNotFoundError, ValueError: no such file, or a path that leaves ``data_root``.
+        """
+        root = Path(self.data_root or '.').resolve()
+        path = Path(os.path.normpath(root / name))
+        if not path.is_relative_to(root):
+            raise ValueError(
+                f"{where}: image '{name}' lies outside {root}; paths must stay below data_root"
+            )
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{where}: no image '{name}' below {root}; put it there or mend the row"
+            )
+        return str(path)
+
+    def _warn_of_rare(
+        self, key: str, names: Sequence[str], products: Sequence[str], source: str
+    ) -> None:
+        """Name the categories with a single product: nothing can be learnt or ranked in them."""
+        seen: dict[str, set[str]] = {}
+        for name, product in zip(names, products):
+            seen.setdefault(name, set()).add(product)
+        rare = [name for name, ids in seen.items() if len(ids) < 2]
+        if rare:
+            print_log(
+                f'{source}: {len(rare)} {key} value(s) with a single product, first in row '
+                f'{names.index(rare[0])}: {", ".join(rare)}',
+                'current',
+                level=30,
+            )
 
     def _number_categories(
         self, names: Mapping[str, Sequence[str]], training: Mapping[str, Sequence[str]], source: str
@@ -59,3 +115,17 @@ class PairDataset(BaseDataset):
             self._metainfo[key] = classes
             self._metainfo[f'{key}_trained'] = len(known)
         return ids
+
+
+def read_json(path: str, remedy: str) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or no JSON; the message ends with ``remedy``.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{path}: no such file; {remedy}') from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path}: no JSON, perhaps cut short ({error}); {remedy}') from error

@@ -1,4 +1,5 @@
 from . import checkpoint  # noqa: F401  every local file is then read safely
+from .bfloat16 import BFloat16OptimWrapper
 from .load_report_hook import LoadReportHook
 from .mask_steps_hook import MaskStepsHook
 from .pretrained import PretrainedImagePart
@@ -6,6 +7,7 @@ from .retrieval_loop import RetrievalLoop
 from .vocabulary_hook import VocabularyHook
 
 __all__ = [
+    'BFloat16OptimWrapper',
     'LoadReportHook',
     'MaskStepsHook',
     'PretrainedImagePart',

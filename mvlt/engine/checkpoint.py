@@ -1,9 +1,11 @@
 """Reads checkpoints without running what is in them."""
 
+import hashlib
 import os
 import pickle
 import zipfile
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,6 +73,15 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path}: a checkpoint is a dict, this holds {type(checkpoint).__name__}')
     return checkpoint
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def run_command(main: Callable[[], None]) -> None:
     except (FileNotFoundError, KeyError, ValueError, OSError) as error:
         if os.environ.get('MVLT_TRACEBACK'):
             raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        message = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+        if message.startswith('Caught '):  # in a data worker, with its traceback
+            message = message.strip().splitlines()[-1].partition(': ')[2]
         print(f'error: {message}', file=sys.stderr)
         sys.exit(2)

@@ -8,6 +8,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.registry.utils import init_default_scope
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from mvlt import registry
 
@@ -67,6 +69,13 @@ def _move(config: Config, data_root: str) -> None:
 def _check_key(config: Config, key: str) -> None:
     """Refuse a key that nothing would read: a typing error must not run for days."""
     *parents, leaf = key.split('.')
+    top = key.split('.')[0]
+    if top in config and top not in _SECTIONS:
+        raise KeyError(
+            f"--cfg-options {key}: '{top}' only helps the file to write its other values, which "
+            f'are settled by now; set those (for data_root: --data-root). Legal: '
+            f'{", ".join(name for name in config if name in _SECTIONS)}'
+        )
     place: Any = config._cfg_dict
     for i, name in enumerate(parents):
         known = _children(place)
@@ -77,6 +86,8 @@ def _check_key(config: Config, key: str) -> None:
             )
         place = place[int(name)] if isinstance(place, list | tuple) else place[name]
     legal = {*_children(place), *_arguments(place)}
+    if len(parents) == 1 and parents[0].endswith('_dataloader'):
+        legal.update(_LOADER)
     if leaf not in legal:
         raise KeyError(
             f"--cfg-options {key}: '{leaf}' is unknown here; legal: {', '.join(sorted(legal))}"
@@ -109,6 +120,9 @@ def _arguments(place: Any) -> list[str]:
     return names
 
 
+# what a Runner reads of a config, and what a data loader takes
+_SECTIONS = {*inspect.signature(Runner.__init__).parameters}
+_LOADER = {*inspect.signature(DataLoader.__init__).parameters} - {'self', 'dataset'}
 _REGISTRIES = ('MODELS', 'DATASETS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'LOOPS')
 
 

@@ -15,11 +15,11 @@ def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> R
         config: of :func:`mvlt.engine.config.load_config`, with ``work_dir``.
         launcher: 'none', 'pytorch' (torchrun), 'slurm' or 'mpi'. Without a GPU torchrun's
             processes talk through gloo, which mmengine does not set up by itself.
-        amp: train under autocast: bfloat16, and the gradients need no scaling.
+        amp: train in bfloat16 (:class:`mvlt.engine.BFloat16OptimWrapper`).
     """
     config.launcher = launcher
     if amp:
-        config.optim_wrapper.merge(dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=1.0))
+        config.optim_wrapper.type = 'mvlt.BFloat16OptimWrapper'
     if launcher == 'pytorch' and not torch.cuda.is_available():
         if not torch.distributed.is_initialized():
             os.environ.setdefault('LOCAL_RANK', '0')

@@ -1,6 +1,5 @@
 """The file that an evaluation leaves behind."""
 
-import hashlib
 import json
 import os
 import platform
@@ -15,6 +14,7 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 import mvlt
+from mvlt.engine.checkpoint import file_sha256
 from mvlt.engine.retrieval_loop import RetrievalLoop
 
 
@@ -51,7 +51,7 @@ def write_results(
             },
             config=config,
             checkpoint=checkpoint,
-            checkpoint_sha256=_sha256(checkpoint),
+            checkpoint_sha256=file_sha256(checkpoint),
             versions=dict(
                 mvlt=mvlt.__version__,
                 torch=torch.__version__,
@@ -60,14 +60,6 @@ def write_results(
             ),
         ),
     )
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _plain(value: Any) -> Any:

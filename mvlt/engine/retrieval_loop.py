@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import collect_results, get_rank, get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader, Subset
@@ -70,7 +70,10 @@ class RetrievalLoop(BaseLoop):
         self.results: list[dict] = []
 
     def run(self) -> dict[str, float]:
-        """Score this rank's share, hand it to the evaluator, return the metrics of all ranks."""
+        """Score this rank's share, hand it to the evaluator, return the metrics of all ranks.
+
+        ``results`` then holds a dict a query, of all ranks, on the main process.
+        """
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
         self.runner.model.eval()
@@ -95,6 +98,7 @@ class RetrievalLoop(BaseLoop):
         ]
         self.evaluator.process(data_samples=self.results, data_batch=None)
         metrics = self.evaluator.evaluate(len(queries))
+        self.results = collect_results(self.results, len(queries), 'gpu') or []
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics
@@ -129,13 +133,16 @@ class RetrievalLoop(BaseLoop):
             Subset(self.dataloader.dataset, rows.tolist()),
             batch_size=self.dataloader.batch_size,
             num_workers=self.dataloader.num_workers,
-            collate_fn=_inputs,
+            collate_fn=_stack,
         )
-        samples = [inputs for batch in loader for inputs in batch]
-        return (
-            {int(row): inputs['image'] for row, inputs in zip(rows, samples)},
-            {int(row): inputs['token_ids'] for row, inputs in zip(rows, samples)},
-        )
+        images, texts = {}, {}
+        remaining = iter(rows.tolist())
+        for pixels, token_ids, lengths in loader:
+            # copies: what a worker sends keeps a file open for as long as it lives
+            pictures, captions = pixels.clone(), token_ids.clone().split(lengths)
+            for picture, caption, row in zip(pictures, captions, remaining):
+                images[row], texts[row] = picture, caption
+        return images, texts
 
     @torch.no_grad()
     def _match(self, pixels: torch.Tensor, token_ids: list[torch.Tensor]) -> np.ndarray:
@@ -159,5 +166,12 @@ def _pairs(query: Query) -> list[tuple[int, int]]:
     return [(row, candidate) for candidate in candidates]
 
 
-def _inputs(samples: list[dict]) -> list[dict]:
-    return [sample['inputs'] for sample in samples]
+def _stack(samples: list[dict]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Few large tensors instead of many small ones: they are cheap to send between processes."""
+    inputs = [sample['inputs'] for sample in samples]
+    token_ids = [one['token_ids'] for one in inputs]
+    return (
+        torch.stack([one['image'] for one in inputs]),
+        torch.cat(token_ids),
+        [len(ids) for ids in token_ids],
+    )

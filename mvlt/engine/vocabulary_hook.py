@@ -5,9 +5,9 @@ from typing import Any
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
-from mvlt.datasets import PairDataset, Vocabulary, load_vocabulary, train_vocabulary
+from mvlt.datasets import PairDataset, Vocabulary, train_vocabulary
 from mvlt.datasets.transforms import Tokenize
 from mvlt.registry import HOOKS
 
@@ -54,20 +54,22 @@ class VocabularyHook(Hook):
         )
 
     def _load(self, transform: Tokenize, dataset: PairDataset, runner: Runner) -> Vocabulary:
-        try:
+        if self.train_size is None or not isinstance(runner._train_loop, BaseLoop):
             return transform.vocabulary
-        except FileNotFoundError:
-            if self.train_size is None or not hasattr(runner.train_loop, 'dataloader'):
-                raise
         if is_main_process():
-            captions = list(dict.fromkeys(dataset.captions()))
-            trained = train_vocabulary(captions, transform.source, self.train_size)
-            runner.logger.info(
-                f'trained a vocabulary of {len(trained)} word pieces on {len(captions)} captions: '
-                f'{transform.source}/vocab.txt'
-            )
-        barrier()
-        load_vocabulary.cache_clear()
+            try:
+                return transform.vocabulary
+            except FileNotFoundError:
+                captions = list(dict.fromkeys(dataset.captions()))
+                trained = train_vocabulary(captions, transform.source, self.train_size)
+                runner.logger.info(
+                    f'trained a vocabulary of {len(trained)} word pieces on {len(captions)} '
+                    f'captions: {transform.source}/vocab.txt'
+                )
+            finally:
+                barrier()
+            return transform.vocabulary
+        barrier()  # of every rank, whether or not it would have found the file
         return transform.vocabulary
 
     def _check_size(self, runner: Runner) -> None:

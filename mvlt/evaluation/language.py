@@ -14,6 +14,9 @@ class MLMMetric(BaseMetric):
 
     default_prefix = 'mlm'
 
+    def __init__(self, collect_device: str = 'gpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Each sample: ``word_labels`` (T,), ``word_predictions`` (N,) where labels >= 0."""
         for sample in data_samples:

@@ -25,7 +25,7 @@ class CategoryMetric(BaseMetric):
     def __init__(
         self,
         category: str,
-        collect_device: str = 'cpu',
+        collect_device: str = 'gpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix or category)

@@ -25,6 +25,9 @@ class ReconstructionMetric(BaseMetric):
 
     default_prefix = 'reconstruction'
 
+    def __init__(self, collect_device: str = 'gpu', prefix: str | None = None) -> None:
+        super().__init__(collect_device, prefix)
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Each sample: ``reconstruction`` (3, H, W) 0..1, ``pixels`` uint8, ``image_mask``."""
         for sample in data_samples:

@@ -25,7 +25,7 @@ class RetrievalMetric(BaseMetric):
     def __init__(
         self,
         topk: Sequence[int] = (1, 5, 10),
-        collect_device: str = 'cpu',
+        collect_device: str = 'gpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix)

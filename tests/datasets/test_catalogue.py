@@ -96,14 +96,14 @@ def test_unknown_column_lists_the_tables(catalogue):
 
 def test_missing_picture_names_row_and_path(catalogue):
     (catalogue / 'images/7.png').unlink()
-    with pytest.raises(FileNotFoundError, match=r"row 9: no image 'images/7\.png'"):
+    with pytest.raises(FileNotFoundError, match=r"row 9, column 'image': no image 'images/7\.png'"):
         _open(catalogue)
 
 
 @pytest.mark.parametrize('path', ['../secret.png', '/etc/hostname'])
 def test_paths_stay_below_data_root(catalogue, path):
     _edit(catalogue, 0, 'image', path)
-    with pytest.raises(ValueError, match='row 2: image .* lies outside'):
+    with pytest.raises(ValueError, match='row 2, .*: image .* lies outside'):
         _open(catalogue)
 
 

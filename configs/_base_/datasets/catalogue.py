@@ -1,8 +1,9 @@
 """A catalogue of one's own: a CSV or Parquet table and a folder of pictures below `data_root`.
 
-Change `columns` and `caption` to the names of your table. Say each thing once in the caption: a
-hidden word that stands there twice is guessed from its twin, not from the picture. The split follows a hash of the product
-id (80 / 10 / 10). The vocabulary is trained on the training captions when it is not there yet.
+A file `products.json` beside the table names its columns; without it those below hold. Say each
+thing once in the caption: a hidden word that stands there twice is guessed from its twin, not from
+the picture. The split follows a hash of the product id (80 / 10 / 10). The vocabulary is trained on
+the training captions when it is not there yet.
 """
 
 from mmcv.transforms import Resize

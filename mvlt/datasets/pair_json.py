@@ -1,0 +1,80 @@
+"""Pairs in one JSON file: what the dataset converters write."""
+
+from typing import Any
+
+from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, read_json
+from mvlt.registry import DATASETS
+
+KEYS = ('image', 'caption', 'product_id', *CATEGORIES)
+_REMEDY = 'make it with tools/dataset_converters/; set data_root (--data-root) and ann_file'
+
+
+@DATASETS.register_module()
+class PairJSON(PairDataset):
+    """One split: ``{"records": [{"image", "caption", "product_id", "main_category", ...}]}``.
+
+    ``image`` is a path below ``data_root``, all values are strings; the categories may be absent.
+
+    Args:
+        ann_file: the split's file, below ``data_root``.
+        classes_from: the training split's file, whose order of first appearance numbers the
+            categories; None = ``ann_file`` is the training split.
+        kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
+
+    Raises:
+        FileNotFoundError, KeyError, ValueError: no such file, another layout, an image without its
+            file, an empty caption; the message names the record.
+    """
+
+    def __init__(self, ann_file: str, classes_from: str | None = None, **kwargs: Any) -> None:
+        self.classes_from = classes_from
+        super().__init__(ann_file=ann_file, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read and check every record."""
+        records = _records(self.ann_file)
+        training = records
+        if self.classes_from is not None:
+            training = _records(f'{self.data_root or "."}/{self.classes_from}')
+        present = [key for key in CATEGORIES if key in records[0]]
+        ids = self._number_categories(
+            {key: [record[key] for record in records] for key in present},
+            {key: [record[key] for record in training] for key in present},
+            self.ann_file,
+        )
+        return [
+            dict(
+                img_path=self._image_below_root(
+                    record['image'], f'{self.ann_file}, records[{number}]'
+                ),
+                caption=record['caption'],
+                product_id=record['product_id'],
+                **{key: values[number] for key, values in ids.items()},
+            )
+            for number, record in enumerate(records)
+        ]
+
+
+def _records(path: str) -> list[dict[str, str]]:
+    content = read_json(path, _REMEDY)
+    records = content.get('records') if isinstance(content, dict) else None
+    if not isinstance(records, list) or not records:
+        raise ValueError(f"{path}: no list 'records' in it, or an empty one; {_REMEDY}")
+    keys = set(records[0]) if isinstance(records[0], dict) else set()
+    for number, record in enumerate(records):
+        if (
+            not isinstance(record, dict)
+            or set(record) != keys
+            or not {*KEYS[:3]} <= keys <= {*KEYS}
+        ):
+            raise KeyError(
+                f'{path}, records[{number}]: every record needs {", ".join(KEYS[:3])} and, if any '
+                f'has them, {" and ".join(CATEGORIES)}; nothing else'
+            )
+        if not all(isinstance(value, str) for value in record.values()):
+            raise ValueError(f'{path}, records[{number}]: every value must be a string')
+        if not any(character.isalnum() for character in record['caption']):
+            raise ValueError(
+                f'{path}, records[{number}], product {record["product_id"]}: the caption is empty'
+            )
+    return records

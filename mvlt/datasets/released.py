@@ -1,0 +1,97 @@
+"""The processed Fashion-Gen folders of the released MVLT code, read without running anything.
+
+``extracted_{train,valid}_images/*.png`` and ``full_{train,valid}_info_PAI/*.pkl``, one pickle a
+picture. A pickle may name any function and have it called; this reader admits none.
+"""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+SPLITS = ('train', 'valid')
+# key in a pickle -> key of a record (PairJSON)
+KEYS = dict(
+    img_name='image',
+    captions='caption',
+    product_id='product_id',
+    super_cls_name='main_category',
+    sub_cls_name='sub_category',
+)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Containers, strings and numbers need no class; a file that asks for one is refused."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f'it asks for {module}.{name}')
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise pickle.UnpicklingError('it refers to something outside the file')
+
+
+def read_plain_pickle(path: Path) -> Any:
+    """What a pickle of plain containers, strings and numbers holds.
+
+    Raises:
+        ValueError: it asks for a class or a function, whatever that may be, or is cut short.
+    """
+    try:
+        with open(path, 'rb') as file:
+            return _PlainUnpickler(file).load()
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'{path}: refused ({error}): a pickle may hold containers, strings and numbers, and '
+            'must be whole'
+        ) from error
+    except (EOFError, IndexError, KeyError, ValueError, UnicodeDecodeError, TypeError) as error:
+        raise ValueError(f'{path}: not a readable pickle, perhaps cut short ({error})') from error
+
+
+def read_released(root: str | Path, split: str) -> Iterator[dict[str, str]]:
+    """Records of a processed folder as :class:`mvlt.datasets.PairJSON` wants them.
+
+    Args:
+        root: the folder that holds ``full_<split>_info_PAI`` and ``extracted_<split>_images``.
+        split: 'train' or 'valid'.
+
+    Raises:
+        FileNotFoundError, KeyError, ValueError: a folder, a picture or a key is missing, a caption
+            is empty, or a pickle is refused; the message names the file.
+    """
+    root = Path(root)
+    folder, images = root / f'full_{split}_info_PAI', f'extracted_{split}_images'
+    for needed in (folder, root / images):
+        if not needed.is_dir():
+            raise FileNotFoundError(
+                f'{needed}: no such folder; the released code keeps full_<split>_info_PAI and '
+                'extracted_<split>_images side by side, with train and valid for <split>'
+            )
+    paths = sorted(folder.glob('*.pkl'))
+    if not paths:
+        raise FileNotFoundError(f'{folder}: no .pkl file in it')
+    for path in paths:
+        yield _record(path, root, images)
+
+
+def _record(path: Path, root: Path, images: str) -> dict[str, str]:
+    content = read_plain_pickle(path)
+    if not isinstance(content, dict) or not KEYS.keys() <= content.keys():
+        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise KeyError(f'{path}: needs the keys {", ".join(KEYS)}; it has {found}')
+    record = {key: ' '.join(_text(content[theirs], path).split()) for theirs, key in KEYS.items()}
+    if not any(character.isalnum() for character in record['caption']):
+        raise ValueError(f'{path}: the caption of product {record["product_id"]} is empty')
+    name = record['image']
+    if Path(name).name != name or not (root / images / name).is_file():
+        raise FileNotFoundError(f"{path}: no picture '{name}' in {root / images}")
+    return {**record, 'image': f'{images}/{name}'}
+
+
+def _text(value: Any, path: Path) -> str:
+    """A string; a list of one string is what some files hold for a caption."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, str | int):
+        raise ValueError(f'{path}: a text or a number was expected, not {type(value).__name__}')
+    return str(value)
