@@ -144,3 +144,75 @@ def test_latin1_table_is_told_to_be_utf8(catalogue):
 def test_wrong_arguments(catalogue, change, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         _open(catalogue, **change)
+
+
+def test_a_description_beside_the_table_goes_before_the_config(catalogue):
+    (catalogue / 'products.json').write_text(
+        '{"columns": {"image": "image", "product_id": "id", "sub_category": null},'
+        ' "caption": "{colour} {title}"}'
+    )
+    record = _open(catalogue, columns=dict(image='nowhere'), caption='{none}').get_data_info(0)
+    assert record['caption'] == 'Red Thing number 0' and 'sub_category' not in record
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"columns": {"picture": "image"}}', "products.json: columns needs 'image'"),
+        ('{"column": {}}', "'columns' and 'caption' is needed, no other key"),
+        ('[]', "'columns' and 'caption' is needed"),
+        ('{', 'no JSON'),
+    ],
+)
+def test_a_bad_description(catalogue, text, message):
+    (catalogue / 'products.json').write_text(text)
+    with pytest.raises((KeyError, ValueError), match=message):
+        _open(catalogue)
+
+
+@pytest.mark.parametrize(
+    ('column', 'value', 'message'),
+    [
+        (
+            'kind',
+            'NA',
+            r"row 6: column 'kind' \(main_category\) says 'NA', which means unknown \(1",
+        ),
+        ('sub', ' ', r"row 6: column 'sub' \(sub_category\)"),
+        ('id', '', r"row 6: column 'id' \(product_id\)"),
+        ('image', '', r"row 6: column 'image' \(image\)"),
+    ],
+)
+def test_empty_cells_that_matter(catalogue, column, value, message):
+    _edit(catalogue, 4, column, value)
+    with pytest.raises(ValueError, match=message):
+        _open(catalogue)
+
+
+def test_blank_lines_keep_the_numbers_and_commas_too_many_shift_nothing(catalogue):
+    path = catalogue / 'products.csv'
+    head, *rows = path.read_text().splitlines()
+    first, *others = (f'{row},' for row in rows)
+    path.write_text('\n'.join([head, first, '', *others, '']) + '\n')
+    dataset = _open(catalogue)
+    assert len(dataset) == 20
+    record = dataset.get_data_info(1)
+    assert (record['caption'], record['row']) == ('Thing number 1. Red', 4)
+
+
+def test_parquet_with_numbers_and_gaps(catalogue):
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    sizes = pd.array([None, *range(1, 20)], dtype='Int64')
+    table.assign(size=sizes).to_parquet(catalogue / 'products.parquet')
+    dataset = _open(catalogue, ann_file='products.parquet', caption='{title} {size}')
+    assert [dataset.get_data_info(i)['caption'] for i in (0, 1)] == [
+        'Thing number 0',
+        'Thing number 1 1',
+    ]
+
+
+def test_an_unreadable_picture_is_named_with_its_row(catalogue):
+    (catalogue / 'images/7.png').write_bytes(b'no picture')
+    dataset = _open(catalogue, pipeline=[dict(type='mvlt.LoadImage')])
+    with pytest.raises(OSError, match=r'products\.csv, row 9: .*7\.png: unreadable image'):
+        dataset[7]

@@ -124,3 +124,18 @@ def test_interrupted_writing_leaves_no_file(tmp_path):
     next(writing)
     writing.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_caption_of_breaks_only_is_empty(broken):
+    with h5py.File(broken, 'r+') as file:
+        for key in ('input_name', 'input_description'):
+            column = file[key][:]
+            column[2] = b'<br>'
+            file[key][:] = column
+    with pytest.raises(ValueError, match='row 2, .*the caption is empty'):
+        _open(broken)
+
+
+def test_unknown_field_of_the_caption(broken):
+    with pytest.raises(KeyError, match='legal fields: name, description'):
+        _open(broken, caption='{title}')

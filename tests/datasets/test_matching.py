@@ -60,3 +60,17 @@ def test_products_with_one_caption_only_are_an_error_not_a_hang():
 def test_share_above_one_is_refused():
     with pytest.raises(ValueError, match=r'negative_prob=1\.2'):
         MatchingPairs(_Twins(), negative_prob=1.2)
+
+
+def test_without_sub_categories_any_product_will_do(catalogue):
+    from mvlt.datasets import Catalogue
+
+    records = Catalogue(
+        data_root=str(catalogue),
+        ann_file='products.csv',
+        columns=dict(image='image', product_id='id'),
+        caption='{title}',
+        split='all',
+    )
+    pairs = MatchingPairs(records, negative_prob=1.0, same_category_prob=1.0)
+    assert pairs.get_data_info(0)['caption'] != 'Thing number 0'

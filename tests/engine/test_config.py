@@ -16,6 +16,8 @@ CONFIG = 'configs/demo/pretrain_demo.py'
         ('learning_rate', "'learning_rate' is unknown here"),
         ('train_dataloader.dataset.dataset.pipeline.9.ratio', "there is no '.*pipeline.9'"),
         ('train_dataloader.batchsize', "'batchsize' is unknown here"),
+        ('image_size', "'image_size' only helps the file to write"),
+        ('data_root', 'for data_root: --data-root'),
     ],
 )
 def test_unknown_keys_are_refused(key, message):
@@ -31,6 +33,7 @@ def test_known_keys_and_unwritten_arguments_are_taken():
             'train_dataloader.dataset.dataset.pipeline.2.ratio': 0.3,
             'train_dataloader.dataset.dataset.indices': 8,  # of mmengine's BaseDataset
             'model.neck.type': 'UNet',
+            'train_dataloader.pin_memory': True,  # an argument of the data loader
         },
     )
     assert config.model.backbone.word_dropout == 0.2

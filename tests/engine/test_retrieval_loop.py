@@ -1,5 +1,7 @@
 """Contract: every pair scored once, by image and caption of the right rows, ranks as by hand."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,24 @@ def test_constant_scores_find_nothing(runner, monkeypatch):
 def test_unknown_direction(runner):
     with pytest.raises(ValueError, match=r"legal: \('tir', 'itr'\)"):
         runner.build_test_loop(dict(runner.cfg.test_cfg, directions=('text',)))
+
+
+def test_data_workers_give_the_same_scores_and_leave_no_file_open(demo_data, tmp_path):
+    found = []
+    for workers in (0, 2):
+        runner = _runner(
+            demo_data,
+            tmp_path,
+            experiment_name=f'workers{workers}',
+            **{'test_dataloader.num_workers': workers, 'test_dataloader.batch_size': 3},
+        )
+        loop = runner.build_test_loop(runner.cfg.test_cfg)
+        rows = np.arange(0, 40, 2)
+        open_before = len(os.listdir('/proc/self/fd'))
+        images, texts = loop._read(rows)
+        assert len(os.listdir('/proc/self/fd')) <= open_before + 4
+        found.append((images, texts))
+    (images, texts), (again, again_texts) = found
+    assert list(images) == list(again) == rows.tolist()
+    assert all(torch.equal(images[row], again[row]) for row in images)
+    assert all(torch.equal(texts[row], again_texts[row]) for row in texts)

@@ -60,7 +60,7 @@ def trained(demo_data, tmp_path_factory):
     return work_dir
 
 
-def test_training_writes_checkpoints_and_no_warning_floods(trained):
+def test_training_writes_checkpoints(trained):
     assert {'iter_2.pth', 'iter_4.pth', 'last_checkpoint'} <= set(os.listdir(trained))
     assert len(_losses(trained)) == 4
 
@@ -122,8 +122,14 @@ def test_two_processes_train_and_rank_as_one(demo_data, trained, tmp_path):
             PORT=str(port + processes),
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        found.append(json.loads((work_dir / 'results.json').read_text())['metrics'])
-    assert found[0] == found[1]
+        found.append(
+            (
+                json.loads((work_dir / 'results.json').read_text())['metrics'],
+                [one['query'] for one in json.loads((work_dir / 'rankings.json').read_text())],
+            )
+        )
+    assert found[0] == found[1] and len(found[0][1]) == 10  # five queries a direction
+    assert not (ROOT / '.dist_test').exists()
 
 
 @pytest.mark.parametrize(
@@ -159,3 +165,49 @@ def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_p
     )
     assert done.returncode == 2
     assert 'is not the one that the checkpoint was trained with' in done.stderr
+
+
+def test_resume_into_an_empty_folder_starts_from_the_configs_checkpoint(
+    demo_data, trained, tmp_path
+):
+    def start(checkpoint):
+        return _run(
+            *(sys.executable, 'tools/train.py', 'configs/demo/recognition_demo.py', '--resume'),
+            *('--data-root', demo_data, '--work-dir', tmp_path, '--cfg-options'),
+            *(f'load_from={checkpoint}', 'train_cfg.max_iters=1', 'train_dataloader.batch_size=4'),
+            *[one for one in SMALL if one.startswith('model.backbone')],
+        )
+
+    missing = start(tmp_path / 'none.pth')
+    assert missing.returncode == 2 and 'none.pth: no such checkpoint' in missing.stderr
+    done = start(trained / 'iter_4.pth')
+    assert done.returncode == 0, done.stderr[-3000:]
+    # of the backbone all tensors are loaded, only the new heads start at random
+    assert re.search(
+        r'left at random: category_heads.main_category, category_heads.sub_category;',
+        done.stdout + done.stderr,
+    )
+
+
+def test_bfloat16_trains_on_a_cpu(demo_data, trained, tmp_path):
+    done = _train(demo_data, tmp_path, 'train_cfg.max_iters=1', more=['--amp'])
+    assert done.returncode == 0, done.stderr[-3000:]
+    (amp,), full = _losses(tmp_path), _losses(trained)[0]
+    assert amp != full and abs(amp - full) < 0.02 * full
+
+
+def test_an_unreadable_picture_in_a_data_worker_is_one_line(catalogue, demo_data, tmp_path):
+    (catalogue / 'images/7.png').write_bytes(b'no picture')
+    (catalogue / 'products.json').write_text(
+        '{"columns": {"image": "image", "product_id": "id"}, "caption": "{title}"}'
+    )
+    done = _run(
+        *(sys.executable, 'tools/train.py', 'configs/mvlt/pretrain_catalogue.py'),
+        *('--data-root', catalogue, '--work-dir', tmp_path / 'out', '--cfg-options'),
+        *('train_dataloader.num_workers=1', 'train_dataloader.batch_size=8'),
+        *(f'train_dataloader.dataset.dataset.split={split}' for split in ['all']),
+        *[one for one in SMALL if one.startswith('model.')],
+    )
+    assert done.returncode == 2, done.stderr[-2000:]
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.search(r'^error: .*products.csv, row 9: .*7\.png: unreadable image', last), last
