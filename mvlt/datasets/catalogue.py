@@ -1,6 +1,7 @@
 """Any shop's catalogue: a table (CSV or Parquet) and a folder of pictures."""
 
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -224,14 +225,16 @@ def _read_table(path: str) -> pd.DataFrame:
         raise FileNotFoundError(f'{path}: no such table; set data_root (--data-root) and ann_file')
     try:
         if path.endswith('.csv'):
-            table = pd.read_csv(
-                path,
-                dtype=str,
-                keep_default_na=False,
-                encoding='utf-8',
-                index_col=False,  # a comma too many at the end of rows shifts no column
-                skip_blank_lines=False,  # or rows would be numbered wrongly
-            ).fillna('')
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore', pd.errors.ParserWarning)
+                table = pd.read_csv(
+                    path,
+                    dtype=str,
+                    keep_default_na=False,
+                    encoding='utf-8',
+                    index_col=False,  # a comma at the end of every row shifts no column
+                    skip_blank_lines=False,  # or rows would be numbered wrongly
+                ).fillna('')
             return table[(table != '').any(axis=1)]
         if path.endswith('.parquet'):
             table = pd.read_parquet(path)

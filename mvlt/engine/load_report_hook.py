@@ -1,6 +1,7 @@
 """Says what a checkpoint gave to the model, and refuses one that does not fit."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -17,7 +18,8 @@ class LoadReportHook(Hook):
 
     A part of the model that the checkpoint lacks as a whole (a new head) starts at random; a part
     of the checkpoint that the model lacks as a whole (a head that this task does not build) is
-    left out. Anything else that does not fit is an error.
+    left out. Anything else that does not fit is an error. The checkpoints of this run then say which
+    run it started from.
 
     Args:
         restart: parts that may have other shapes, and then start at random, e.g.
@@ -26,6 +28,12 @@ class LoadReportHook(Hook):
 
     def __init__(self, restart: Sequence[str] = ()) -> None:
         self.restart = tuple(restart)
+        self.started_from: dict[str, Any] | None = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add what this run started from, so that results can be traced to their pre-training."""
+        if self.started_from is not None:
+            checkpoint['meta']['started_from'] = self.started_from
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check and trim ``checkpoint['state_dict']`` in place.
@@ -33,6 +41,12 @@ class LoadReportHook(Hook):
         Raises:
             ValueError: a tensor has another shape, or a part is incomplete.
         """
+        meta = checkpoint.get('meta', {})
+        self.started_from = (
+            meta.get('started_from')
+            if runner._resume
+            else {key: meta[key] for key in ('experiment_name', 'seed') if key in meta}
+        )
         stored = checkpoint.get('state_dict', checkpoint)
         model = getattr(runner.model, 'module', runner.model)
         own = model.state_dict()

@@ -14,7 +14,7 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 import mvlt
-from mvlt.engine.checkpoint import file_sha256
+from mvlt.engine.checkpoint import file_sha256, read_checkpoint
 from mvlt.engine.retrieval_loop import RetrievalLoop
 
 
@@ -52,6 +52,7 @@ def write_results(
             config=config,
             checkpoint=checkpoint,
             checkpoint_sha256=file_sha256(checkpoint),
+            run=_run_of(checkpoint),
             versions=dict(
                 mvlt=mvlt.__version__,
                 torch=torch.__version__,
@@ -60,6 +61,12 @@ def write_results(
             ),
         ),
     )
+
+
+def _run_of(checkpoint: str) -> dict[str, Any]:
+    """Which training the checkpoint is of, with which seed, and which one that started from."""
+    meta = read_checkpoint(checkpoint).get('meta', {})
+    return {key: meta[key] for key in ('experiment_name', 'seed', 'started_from') if key in meta}
 
 
 def _plain(value: Any) -> Any:

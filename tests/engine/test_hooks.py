@@ -16,7 +16,7 @@ def _runner(**heads):
     model = MVLT(
         backbone=BACKBONE, data_preprocessor=dict(type='mvlt.PairDataPreprocessor'), **heads
     )
-    return SimpleNamespace(model=model, logger=MMLogger.get_instance('hooks'))
+    return SimpleNamespace(model=model, logger=MMLogger.get_instance('hooks'), _resume=False)
 
 
 @pytest.fixture
