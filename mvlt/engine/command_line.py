@@ -47,10 +47,15 @@ def config_from(args: argparse.Namespace) -> Config:
 def run_command(main: Callable[[], None]) -> None:
     """Run a tool; a user's mistake ends it with one line and status 2, without a traceback.
 
+    Ctrl-C ends it with status 130.
+
     Set ``MVLT_TRACEBACK=1`` to see where the error was raised.
     """
     try:
         main()
+    except KeyboardInterrupt:
+        print('stopped', file=sys.stderr)
+        sys.exit(130)  # as a shell reports a command that ctrl-C ended
     except (FileNotFoundError, KeyError, ValueError, OSError) as error:
         if os.environ.get('MVLT_TRACEBACK'):
             raise

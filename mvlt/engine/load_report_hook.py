@@ -18,8 +18,8 @@ class LoadReportHook(Hook):
 
     A part of the model that the checkpoint lacks as a whole (a new head) starts at random; a part
     of the checkpoint that the model lacks as a whole (a head that this task does not build) is
-    left out. Anything else that does not fit is an error. The checkpoints of this run then say which
-    run it started from.
+    left out. Anything else that does not fit is an error. The checkpoints of this run then say
+    which run it started from.
 
     Args:
         restart: parts that may have other shapes, and then start at random, e.g.

@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.engine.command_line import run_command
@@ -31,11 +31,8 @@ def main() -> None:
     parser.add_argument('checkpoint', help='.pth (read without running code) or .safetensors')
     parser.add_argument('out', type=Path, help='the .safetensors file to write')
     args = parser.parse_args()
-    if args.checkpoint.endswith('.safetensors'):
-        state: Any = load_file(args.checkpoint)
-    else:
-        stored = read_checkpoint(args.checkpoint)
-        state = stored.get('model', stored)
+    stored = read_checkpoint(args.checkpoint)
+    state: Any = stored.get('model', stored)
     renamed = CONVERTERS[args.source](state)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     partial = args.out.with_name(f'.{args.out.name}.{os.getpid()}')
