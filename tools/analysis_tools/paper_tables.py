@@ -72,8 +72,9 @@ def read_results(folders: list[Path]) -> tuple[Found, list[str]]:
                 raise ValueError(f'{path}: not a result of tools/test.py ({error})') from error
             column = column_of(run, content['config'])
             sources.append(f'{path} -> {column or "no row of the paper"}')
-            for name, value in metrics.items() if column else ():
-                found[column, name].append(value)
+            if column is not None:
+                for name, value in metrics.items():
+                    found[column, name].append(value)
     return found, sources
 
 
