@@ -61,3 +61,13 @@ def test_a_row_changes_only_its_own_factor(name, demo_data):
     for key, value in ROWS[name].items():
         assert row[key] == value
     assert all(any(key.startswith(own) for own in ROWS[name]) for key in changed), changed
+
+
+@pytest.mark.parametrize(
+    'name', ['a1_ratio_10', 'a4_ratio_90', 'd1_itm', 'd2_itm_mir', 'd3_itm_mlm']
+)
+def test_the_same_rows_on_a_catalogue(name):
+    """The pictures are also flipped there: mask and words are one place further on."""
+    row = _flat(load_config(FOLDER / f'catalogue/{name}.py', count=False).to_dict())
+    for key, value in ROWS[name].items():
+        assert row[key.replace('.4.', '.5.').replace('.2.', '.3.')] == value

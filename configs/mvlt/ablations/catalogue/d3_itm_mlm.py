@@ -1,0 +1,15 @@
+"""D3 of Table 3 on a catalogue: ITM and MLM, no image hidden.
+
+Command: tools/train.py configs/mvlt/ablations/catalogue/d3_itm_mlm.py --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from mvlt.evaluation import MLMMetric
+
+with read_base():
+    from ...pretrain_catalogue import *
+
+train_dataloader.dataset.dataset.pipeline[3].ratio = 0.0
+model.merge(dict(neck=None, mir_head=None))
+test_evaluator = dict(type=MLMMetric)
