@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mvlt.engine.config import load_config
-from mvlt.registry import DATASETS, MODELS
+from mvlt.registry import DATASETS, FUNCTIONS, MODELS
+from tests.datasets.test_coco import write_coco
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / 'configs').glob('[!_]*/**/*.py'))
@@ -20,6 +21,8 @@ NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 
 def _data_for(name: str, demo_data: Path, products: Path) -> Path:
     """Look-alike data under the names that the config expects."""
+    if 'coco' in name:
+        return products / 'coco'
     return products if 'catalogue' in name else demo_data
 
 
@@ -75,6 +78,8 @@ def products(tmp_path_factory, demo_data):
                 ]
             )
     shutil.copytree(demo_data / 'vocabulary', root / 'vocabulary')
+    (root / 'coco').mkdir()
+    write_coco(root / 'coco', images=30)
     return root
 
 
@@ -119,10 +124,12 @@ def test_loads_dumps_reloads_builds_and_trains(name, fashion_data, products, tmp
     model.init_weights()
     if config.get('train_dataloader'):
         dataset = DATASETS.build(config.train_dataloader.dataset)
+        named = config.train_dataloader.get('collate_fn')
+        collate = FUNCTIONS.get(named.type) if named else pseudo_collate
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
         for step in range(2):
             rows = [(4 * step + i) % len(dataset) for i in range(4)]
-            data = pseudo_collate([dataset[row] for row in rows])
+            data = collate([dataset[row] for row in rows])
             losses = model(**model.data_preprocessor(data, True), mode='loss')
             assert losses and all(loss.isfinite() for loss in losses.values())
             optimizer.zero_grad()

@@ -5,6 +5,7 @@ from .fashion_gen import FashionGen
 from .matching import MatchingPairs
 from .pair_dataset import PairDataset
 from .pair_json import PairJSON
+from .ranking import RankingGroups, collate_groups
 from .transforms import (
     CentreMask,
     CropToProduct,
@@ -35,9 +36,11 @@ __all__ = [
     'PairDataset',
     'PairJSON',
     'RandomGridMask',
+    'RankingGroups',
     'StrokeMask',
     'Tokenize',
     'Vocabulary',
+    'collate_groups',
     'draw_candidates',
     'load_vocabulary',
     'train_vocabulary',

@@ -299,7 +299,7 @@ def _cloth(product: Product, big: int, draw: random.Random) -> Image.Image:
 def _textured(cloth: Image.Image, material: str, big: int, draw: random.Random) -> Image.Image:
     y, x = np.mgrid[:big, :big] / big
     if material == 'cotton':
-        light = np.zeros((big, big))
+        light: np.ndarray = np.zeros((big, big))
     elif material == 'leather':
         light = 110 * np.exp(-(((x - 0.3 - 0.4 * y) / 0.1) ** 2)) - 10
     else:

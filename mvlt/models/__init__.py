@@ -1,6 +1,6 @@
 from .backbones import PVTV2VL, PVTVL, ViTVL
 from .data_preprocessor import PairDataPreprocessor
-from .heads import CategoryHead, ITMHead, MIRHead, MLMHead
+from .heads import CategoryHead, ITMHead, MIRHead, MLMHead, RankingHead
 from .mvlt import MVLT
 from .necks import PartialDecoder, UNet
 
@@ -14,6 +14,7 @@ __all__ = [
     'MLMHead',
     'PairDataPreprocessor',
     'PartialDecoder',
+    'RankingHead',
     'UNet',
     'ViTVL',
 ]

@@ -1,0 +1,30 @@
+"""ViLT's schedule for fine-tuning: AdamW 1e-4, 10 epochs, 10 % warm-up, then linearly to 0."""
+
+from mmengine.optim import LinearLR, OptimWrapper
+from mmengine.runner import EpochBasedTrainLoop
+from torch.optim import AdamW
+
+train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=10)
+optim_wrapper = dict(
+    type=OptimWrapper,
+    optimizer=dict(type=AdamW, lr=1e-4, weight_decay=0.01),
+)
+param_scheduler = [
+    dict(
+        type=LinearLR,
+        start_factor=1e-3,
+        by_epoch=True,
+        begin=0,
+        end=1,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type=LinearLR,
+        start_factor=1.0,
+        end_factor=0.0,
+        by_epoch=True,
+        begin=1,
+        end=10,
+        convert_to_iter_based=True,
+    ),
+]

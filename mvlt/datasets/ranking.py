@@ -1,0 +1,84 @@
+"""An image, its caption and wrong captions: ViLT's way to train ranking (Kim et al., 2021)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.dataset import Compose, pseudo_collate
+
+from mvlt.datasets.pair_dataset import PairDataset
+from mvlt.registry import DATASETS, FUNCTIONS
+
+_TRIES = 1000
+
+
+@DATASETS.register_module()
+class RankingGroups:
+    """A group is one image with its caption first and ``num_negatives`` captions of others.
+
+    Needs ``collate_fn=dict(type='collate_groups')`` in the data loader, which lays the groups of a
+    batch one behind the other, and :class:`mvlt.models.RankingHead` in the model.
+
+    Args:
+        dataset: a PairDataset or its config, with an empty pipeline.
+        image_pipeline: transforms that make ``img``; they run once a group.
+        text_pipeline: transforms from the caption to the packed sample; once a caption.
+        num_negatives: wrong captions a group (ViLT: 15), drawn at random from other products.
+
+    Raises:
+        ValueError: too few other captions.
+    """
+
+    def __init__(
+        self,
+        dataset: PairDataset | dict,
+        image_pipeline: Sequence[dict],
+        text_pipeline: Sequence[dict],
+        num_negatives: int = 15,
+    ) -> None:
+        if num_negatives < 1:
+            raise ValueError(f'RankingGroups.num_negatives={num_negatives}: one at least is needed')
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self.image_pipeline = Compose(image_pipeline)
+        self.text_pipeline = Compose(text_pipeline)
+        self.num_negatives = num_negatives
+
+    @property
+    def metainfo(self) -> dict:
+        """The wrapped dataset's."""
+        return self.dataset.metainfo
+
+    def full_init(self) -> None:
+        """Load the wrapped dataset."""
+        self.dataset.full_init()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, idx: int) -> list[dict]:
+        record = self.dataset.get_data_info(idx)
+        captions = [record['caption'], *self._others(record)]
+        seen = self.image_pipeline(self.dataset.load(record))
+        return [
+            self.text_pipeline({**seen, 'caption': caption, 'matched': int(place == 0)})
+            for place, caption in enumerate(captions)
+        ]
+
+    def _others(self, record: dict) -> list[str]:
+        found: dict[str, None] = {}
+        for _ in range(_TRIES):
+            other = self.dataset.get_data_info(int(np.random.randint(len(self.dataset))))
+            if other['product_id'] != record['product_id']:
+                if other['caption'] != record['caption']:
+                    found.setdefault(other['caption'])
+                if len(found) == self.num_negatives:
+                    return list(found)
+        raise ValueError(
+            f'product {record["product_id"]}: only {len(found)} captions of other products '
+            f'found in {_TRIES} draws, num_negatives={self.num_negatives} are needed'
+        )
+
+
+@FUNCTIONS.register_module()
+def collate_groups(groups: Sequence[list[dict]]) -> dict:
+    """Groups of samples -> one batch, group behind group."""
+    return pseudo_collate([sample for group in groups for sample in group])

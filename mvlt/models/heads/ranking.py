@@ -1,0 +1,47 @@
+"""Ranking of captions, as ViLT fine-tunes for retrieval (paper Table 6).
+
+Legend: B pairs, G groups, K pairs a group, C channels of the last stage.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from mvlt.models.heads.itm import ITMHead
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class RankingHead(ITMHead):
+    """The matching head, trained to put the right caption before the wrong ones of its group.
+
+    Softmax over the K pairs of a group of what a pair's two logits differ by. That difference
+    orders pairs as the matching probability does, so :meth:`predict` and everything that ranks by
+    it stay as they are, and the weights are those of :class:`ITMHead`.
+
+    Args:
+        group_size: K, pairs of one image that follow each other in the batch, one of them matched.
+        in_channels, hidden_dims, loss_weight: see :class:`ITMHead`.
+    """
+
+    def __init__(self, in_channels: int, group_size: int = 16, **kwargs: Any) -> None:
+        super().__init__(in_channels, **kwargs)
+        self.group_size = group_size
+
+    def loss(self, *, cls: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
+        """Weighted mean over the G groups; ``matched`` int64 (B,) of 0 and 1, B = G x K.
+
+        Raises:
+            ValueError: the batch does not consist of groups with one matched pair each.
+        """
+        if len(matched) % self.group_size or (matched.view(-1, self.group_size).sum(1) != 1).any():
+            raise ValueError(
+                f'RankingHead: a batch of {len(matched)} pairs does not consist of groups of '
+                f'{self.group_size} with one matched pair each; train on RankingGroups with '
+                f"num_negatives={self.group_size - 1} and collate_fn=dict(type='collate_groups')"
+            )
+        logits = self(cls=cls).float()
+        scores = (logits[:, 1] - logits[:, 0]).view(-1, self.group_size)
+        right = matched.view(-1, self.group_size).argmax(1)
+        return self.loss_weight * F.cross_entropy(scores, right)
