@@ -180,7 +180,8 @@ def render(product: Product, view: str, side: int, seed: int) -> np.ndarray:
     big = 2 * side
     outline = _outline(product.cut, big)
     cloth = _cloth(product, big, draw)
-    edge = ImageChops.subtract(outline, outline.filter(ImageFilter.MinFilter(2 * (big // 100) + 1)))
+    line = 2 * max(big // 100, 1) + 1  # a filter of 1 ends some releases of Pillow
+    edge = ImageChops.subtract(outline, outline.filter(ImageFilter.MinFilter(line)))
     cloth.paste(tuple(c // 2 for c in COLOURS[product.colour]), mask=edge)
     picture = Image.new('RGB', (big, big), 'white')
     picture.paste(cloth, mask=outline)
