@@ -60,7 +60,14 @@ def test_a_row_changes_only_its_own_factor(name, demo_data):
     }
     for key, value in ROWS[name].items():
         assert row[key] == value
-    assert all(any(key.startswith(own) for own in ROWS[name]) for key in changed), changed
+    own = [
+        *ROWS[name],
+        *(key.replace('train_dataloader.dataset', 'test_dataloader') for key in ROWS[name]),
+    ]
+    assert all(any(key.startswith(one) for one in own) for key in changed), changed
+    if name.startswith(('d2', 'd3')):  # tested on what they were trained on
+        place = 'test_dataloader.dataset.pipeline.' + ('2' if name.startswith('d3') else '4')
+        assert row[f'{place}.ratio'] == 0.0
 
 
 @pytest.mark.parametrize(

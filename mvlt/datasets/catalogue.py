@@ -1,5 +1,6 @@
 """Any shop's catalogue: a table (CSV or Parquet) and a folder of pictures."""
 
+import csv
 import hashlib
 import warnings
 from collections import Counter
@@ -81,6 +82,8 @@ class Catalogue(PairDataset):
         """Read the table, check every row, keep the rows of the split."""
         self._read_description()
         table = _read_table(self.ann_file)
+        if self.ann_file.endswith('.csv'):
+            _refuse_more_cells_than_columns(self.ann_file)
         self._check_columns(table)
         self._check_cells(table)
         table = self._handle_rare(table)
@@ -225,19 +228,20 @@ def _read_table(path: str) -> pd.DataFrame:
         raise FileNotFoundError(f'{path}: no such table; set data_root (--data-root) and ann_file')
     try:
         if path.endswith('.csv'):
-            with warnings.catch_warnings():
+            with warnings.catch_warnings():  # about commas at the end of rows, which are harmless
                 warnings.simplefilter('ignore', pd.errors.ParserWarning)
                 table = pd.read_csv(
                     path,
                     dtype=str,
                     keep_default_na=False,
                     encoding='utf-8',
-                    index_col=False,  # a comma at the end of every row shifts no column
+                    index_col=False,  # such commas shift no column
                     skip_blank_lines=False,  # or rows would be numbered wrongly
                 ).fillna('')
             return table[(table != '').any(axis=1)]
         if path.endswith('.parquet'):
             table = pd.read_parquet(path)
+            table = table.reset_index(drop=table.index.name is None)
             return table.astype(str).where(table.notna(), '')
     except UnicodeDecodeError as error:
         raise ValueError(
@@ -246,3 +250,16 @@ def _read_table(path: str) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
         raise ValueError(f'{path}: cannot be read as a table ({error})') from error
     raise ValueError(f'{path}: a table is a .csv or a .parquet file')
+
+
+def _refuse_more_cells_than_columns(path: str) -> None:
+    """A comma in an unquoted text would move what stands behind it to the next column."""
+    with open(path, encoding='utf-8', newline='') as file:
+        reader = csv.reader(file)
+        columns = len(next(reader, []))
+        for cells in reader:
+            if any(cells[columns:]):
+                raise ValueError(
+                    f'{path}, line {reader.line_num}: {len(cells)} cells for {columns} columns; '
+                    'put a text with commas in double quotes'
+                )

@@ -37,6 +37,12 @@ class PairJSON(PairDataset):
         if self.classes_from is not None:
             training = _records(f'{self.data_root or "."}/{self.classes_from}')
         present = [key for key in CATEGORIES if key in records[0]]
+        missing = [key for key in present if key not in training[0]]
+        if missing:
+            raise KeyError(
+                f"{self.classes_from}: its records lack '{missing[0]}', which those of "
+                f'{self.ann_file} have; convert both again'
+            )
         ids = self._number_categories(
             {key: [record[key] for record in records] for key in present},
             {key: [record[key] for record in training] for key in present},

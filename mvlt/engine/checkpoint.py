@@ -1,8 +1,10 @@
 """Reads checkpoints without running what is in them."""
 
+import argparse
 import hashlib
 import os
 import pickle
+import re
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +33,7 @@ def _history_method(owner: Any, name: str) -> Any:
 # Nothing in this list can call, import or look up anything by name.
 _ALLOWED: list[Any] = [
     HistoryBuffer,
+    argparse.Namespace,  # in checkpoints of research code: their command line, plain attributes
     (_history_method, 'builtins.getattr'),
     np.ndarray,
     np.dtype,
@@ -55,9 +58,10 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{path}: no such checkpoint') from error
     except pickle.UnpicklingError as error:
+        asked = re.search(r'GLOBAL (\S+)', str(error))
         raise ValueError(
-            f'{path}: refused, it holds more than tensors and plain data, or is no checkpoint: '
-            f'{str(error).splitlines()[0]}'
+            f'{path}: refused, it holds more than tensors and plain data, or is no checkpoint'
+            + (f': it asks for {asked[1]}' if asked else '')
         ) from error
     except (
         EOFError,

@@ -30,12 +30,10 @@ class VocabularyHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Find, or train, the vocabulary; compare its size with the model's word table."""
-        for dataset in _datasets(runner):
-            for transform in getattr(dataset.pipeline, 'transforms', ()):
-                if isinstance(transform, Tokenize):
-                    self.vocabulary = self._load(transform, dataset, runner)
-                    self._check_size(runner)
-                    return
+        for transform, dataset in _tokenizers(runner):
+            self.vocabulary = self._load(transform, dataset, runner)
+            self._check_size(runner)
+            return
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the fingerprint."""
@@ -83,11 +81,17 @@ class VocabularyHook(Hook):
             )
 
 
-def _datasets(runner: Runner) -> Iterator[PairDataset]:
-    """Datasets of the loops that this run has built, training first."""
+def _tokenizers(runner: Runner) -> Iterator[tuple[Tokenize, PairDataset]]:
+    """Tokenizers of the loops that this run has built, training first, with their records."""
     for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
-        while dataset is not None and not isinstance(dataset, PairDataset):
+        found: list[Tokenize] = []
+        while dataset is not None:
+            for name in ('pipeline', 'text_pipeline'):
+                transforms = getattr(getattr(dataset, name, None), 'transforms', ())
+                found += [one for one in transforms if isinstance(one, Tokenize)]
+            if isinstance(dataset, PairDataset):
+                for transform in found:
+                    yield transform, dataset
+                break
             dataset = getattr(dataset, 'dataset', None)
-        if dataset is not None:
-            yield dataset

@@ -200,6 +200,20 @@ def test_blank_lines_keep_the_numbers_and_commas_too_many_shift_nothing(catalogu
     assert (record['caption'], record['row']) == ('Thing number 1. Red', 4)
 
 
+def test_a_comma_in_an_unquoted_text_is_refused(catalogue):
+    path = catalogue / 'products.csv'
+    head, first, *others = path.read_text().splitlines()
+    path.write_text('\n'.join([head, first.replace('Thing', 'Thing,'), *others]))
+    with pytest.raises(ValueError, match='line 2: 7 cells for 6 columns; put a text with commas'):
+        _open(catalogue)
+
+
+def test_parquet_with_an_index_of_names(catalogue):
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    table.set_index('id').to_parquet(catalogue / 'products.parquet')
+    assert _open(catalogue, ann_file='products.parquet').get_data_info(6)['product_id'] == '6'
+
+
 def test_parquet_with_numbers_and_gaps(catalogue):
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
     sizes = pd.array([None, *range(1, 20)], dtype='Int64')

@@ -52,6 +52,13 @@ def test_bad_records(tmp_path, records, message):
         PairJSON(data_root=str(tmp_path), ann_file='train.json')
 
 
+def test_training_without_the_categories_of_validation(tmp_path):
+    _write(tmp_path, [{key: RECORD[key] for key in ('image', 'caption', 'product_id')}])
+    _write(tmp_path, [RECORD], 'valid.json')
+    with pytest.raises(KeyError, match="train.json: its records lack 'main_category'"):
+        PairJSON(data_root=str(tmp_path), ann_file='valid.json', classes_from='train.json')
+
+
 def test_no_file_and_no_json(tmp_path):
     with pytest.raises(FileNotFoundError, match='make it with tools/dataset_converters'):
         PairJSON(data_root=str(tmp_path), ann_file='none.json')

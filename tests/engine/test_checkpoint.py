@@ -1,5 +1,6 @@
 """Contract: a checkpoint is read whole, or refused in one line; nothing in it runs."""
 
+import argparse
 import os
 import pickle
 
@@ -54,3 +55,11 @@ def test_cut_empty_foreign_and_missing_files(tmp_path):
     torch.save([1], tmp_path / 'list.pth')
     with pytest.raises(ValueError, match='this holds list'):
         read_checkpoint(str(tmp_path / 'list.pth'))
+
+
+def test_a_command_line_in_a_checkpoint_is_read_and_a_refusal_names_the_class(tmp_path):
+    torch.save(dict(model={}, args=argparse.Namespace(lr=0.1)), tmp_path / 'a.pth')
+    assert read_checkpoint(str(tmp_path / 'a.pth'))['args'].lr == 0.1
+    torch.save(dict(model={}, args=argparse.ArgumentParser()), tmp_path / 'b.pth')
+    with pytest.raises(ValueError, match=r'b\.pth: refused, .*: it asks for argparse\.ArgumentPar'):
+        read_checkpoint(str(tmp_path / 'b.pth'))

@@ -83,3 +83,20 @@ def test_checkpoint_of_another_vocabulary_is_refused(demo_data):
     hook.after_load_checkpoint(None, saved)
     with pytest.raises(ValueError, match='is not the one that the checkpoint was trained with'):
         hook.after_load_checkpoint(None, dict(meta=dict(vocabulary='another')))
+
+
+def test_the_vocabulary_of_wrapped_datasets_is_checked_too(demo_data):
+    """RankingGroups keeps Tokenize in a pipeline of its own, its records' pipeline is empty."""
+    from mvlt.datasets import FashionGen, RankingGroups, Tokenize
+
+    source = str(demo_data / 'vocabulary')
+    records = FashionGen(data_root=str(demo_data), ann_file='fashiongen_64_64_train.h5')
+    groups = RankingGroups(records, [], [Tokenize(vocabulary=source)], num_negatives=1)
+    runner = SimpleNamespace(
+        model=SimpleNamespace(word_table=torch.zeros(5, 8)),
+        _train_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=groups)),
+        _val_loop=None,
+        _test_loop=None,
+    )
+    with pytest.raises(ValueError, match='word pieces, the model 5 rows'):
+        VocabularyHook().before_run(runner)

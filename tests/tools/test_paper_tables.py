@@ -7,9 +7,10 @@ import pytest
 from tools.analysis_tools.paper_tables import METRICS, column_of, read_results, tables
 
 
-def _write(folder, experiment, metrics, config='configs/mvlt/retrieval_fashiongen.py', **run):
+def _write(folder, experiment, metrics, config='retrieval.py', data='x', **run):
     folder.mkdir(parents=True)
-    content = dict(metrics=metrics, config=config, run=dict(run, experiment_name=experiment))
+    content = dict(metrics=metrics, config=config, data=dict(data_root=data))
+    content['run'] = dict(run, experiment_name=experiment)
     (folder / 'results.json').write_text(json.dumps(content))
 
 
@@ -35,9 +36,10 @@ def test_rows_seeds_and_empty_columns(tmp_path):
         {'main_category/accuracy': 97.5, 'main_category/macro_f': 0.875},
         started_from=start,
     )
+    _write(tmp_path / 'other', 'd1_itm_2026', {'retrieval/tir/R@1': 90.0}, data='y')
     found, sources = read_results([tmp_path])
-    assert len(sources) == 3
-    lines = tables(found)
+    assert len(sources) == 4 and set(found) == {'data_root x', 'data_root y'}
+    lines = tables(found['data_root x'])
     # sample standard deviation of 20 and 24 is 2.83
     assert any('30.4 | 22.00 +- 2.83 (n=2)' in line for line in lines)
     assert any('98.26 | 97.50 (n=1)' in line for line in lines)
@@ -48,7 +50,8 @@ def test_rows_seeds_and_empty_columns(tmp_path):
 def test_column_of():
     assert column_of(dict(experiment_name='b4_alpha_16_2026'), 'x.py') == 'B4'
     assert column_of(dict(experiment_name='pretrain_catalogue_2026'), 'x.py') == 'Final'
-    assert column_of(dict(experiment_name='mine'), 'x.py') is None
+    for other in ('mine', 'pretrain_demo_2026', 'pretrain_fashiongen_released_2026'):
+        assert column_of(dict(experiment_name=other), 'x.py') is None
     assert column_of({}, 'x.py') is None
     assert column_of(dict(experiment_name='mine'), 'configs/mvlt/retrieval_coco.py') == 'COCO'
 

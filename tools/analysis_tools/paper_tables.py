@@ -3,8 +3,9 @@
     tools/analysis_tools/paper_tables.py work_dirs [MORE ...]
 
 Every results.json below the folders is read. Which row it belongs to follows from the name of the
-config that pre-trained its checkpoint: a1_..., d3_..., and "Final" for pretrain_...; several seeds
-give mean and standard deviation. Cells read "paper | ours"; rows without a result are named below.
+config that pre-trained its checkpoint: a1_..., d3_..., and "Final" for pretrain_fashiongen or
+pretrain_catalogue; several seeds give mean and standard deviation. Each data set that the results
+name has tables of its own. Cells read "paper | ours"; rows without a result are named below.
 """
 
 import argparse
@@ -49,17 +50,18 @@ def main() -> None:
     found, sources = read_results(args.folders)
     for source in sources:
         print(f'read: {source}')
-    for line in tables(found):
-        print(line)
+    for data in sorted(found):
+        print(f'\n===== {data}')
+        print('\n'.join(tables(found[data])))
 
 
-def read_results(folders: list[Path]) -> tuple[Found, list[str]]:
-    """Values of each (column, metric), and a line for each file read.
+def read_results(folders: list[Path]) -> tuple[dict[str, Found], list[str]]:
+    """By data set, the values of each (column, metric); and a line for each file read.
 
     Raises:
         FileNotFoundError, ValueError: a folder is missing, a file is no result of ours.
     """
-    found: Found = defaultdict(list)
+    found: dict[str, Found] = defaultdict(lambda: defaultdict(list))
     sources = []
     for folder in folders:
         if not folder.is_dir():
@@ -74,7 +76,7 @@ def read_results(folders: list[Path]) -> tuple[Found, list[str]]:
             sources.append(f'{path} -> {column or "no row of the paper"}')
             if column is not None:
                 for name, value in metrics.items():
-                    found[column, name].append(value)
+                    found[_data(content)][column, name].append(value)
     return found, sources
 
 
@@ -85,7 +87,13 @@ def column_of(run: dict, config: str) -> str | None:
         return 'COCO'
     if match := re.match(r'([a-e]\d)_', name):
         return match[1].upper()
-    return 'Final' if name.startswith('pretrain_') else None
+    return 'Final' if re.match(r'pretrain_(fashiongen|catalogue)_\d', name) else None
+
+
+def _data(content: dict) -> str:
+    """What was evaluated on: two results of one name are comparable."""
+    data = content.get('data', {})
+    return ', '.join(f'{key} {data[key]}' for key in sorted(data)) or 'data not named'
 
 
 def tables(found: Found) -> list[str]:

@@ -1,6 +1,7 @@
 """The released code's schedule: lr 2.5e-4 x batch / 512, weight decay 0.01, 150 epochs.
 
-Warm-up of 5 epochs from 1e-6, cosine down to 1e-5; no decay on biases and norms (timm's rule).
+Warm-up of 5 epochs from 1e-6 (at batch 1200), cosine down to 1e-5; no decay on biases and norms
+(timm's rule).
 """
 
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
@@ -19,7 +20,7 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(
         type=LinearLR,
-        start_factor=1e-6 / rate,
+        start_factor=1e-6 / (rate * 1200 / 512),
         by_epoch=True,
         begin=0,
         end=warmup_epochs,

@@ -14,4 +14,5 @@ with read_base():
 
 train_dataloader.dataset.dataset.pipeline[2].ratio = 0.0
 model.merge(dict(neck=None, mir_head=None))
+test_dataloader.dataset.pipeline[2].ratio = 0.0
 test_evaluator = dict(type=MLMMetric)

@@ -12,4 +12,5 @@ with read_base():
 
 train_dataloader.dataset.dataset.pipeline[5].ratio = 0.0
 model.merge(dict(mlm_head=None))
+test_dataloader.dataset.pipeline[4].ratio = 0.0
 test_evaluator = dict(type=ReconstructionMetric)
