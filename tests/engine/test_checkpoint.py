@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+from pathlib import PurePosixPath
 
 import pytest
 import torch
@@ -60,6 +61,6 @@ def test_cut_empty_foreign_and_missing_files(tmp_path):
 def test_a_command_line_in_a_checkpoint_is_read_and_a_refusal_names_the_class(tmp_path):
     torch.save(dict(model={}, args=argparse.Namespace(lr=0.1)), tmp_path / 'a.pth')
     assert read_checkpoint(str(tmp_path / 'a.pth'))['args'].lr == 0.1
-    torch.save(dict(model={}, args=argparse.ArgumentParser()), tmp_path / 'b.pth')
-    with pytest.raises(ValueError, match=r'b\.pth: refused, .*: it asks for argparse\.ArgumentPar'):
+    torch.save(dict(model={}, args=PurePosixPath('a')), tmp_path / 'b.pth')
+    with pytest.raises(ValueError, match=r'b\.pth: refused, .*: it asks for pathlib'):
         read_checkpoint(str(tmp_path / 'b.pth'))
