@@ -13,7 +13,6 @@ from mmengine.dataset import DefaultSampler
 from mmpretrain.datasets import RepeatAugSampler
 
 from mvlt.datasets import (
-    CropToProduct,
     MaskWords,
     MatchingPairs,
     PackPairInputs,
@@ -22,7 +21,7 @@ from mvlt.datasets import (
 from mvlt.engine import MaskStepsHook, PretrainedImagePart
 
 with read_base():
-    from .._base_.datasets.fashiongen import *
+    from .._base_.datasets.fashiongen_released import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
     from .._base_.models.mvlt_released import *
@@ -44,9 +43,7 @@ train_dataloader = dict(
         dataset=dict(
             train_set,
             pipeline=[
-                to_pixels[0],
-                dict(type=CropToProduct),
-                to_pixels[1],
+                *to_pixels,
                 dict(type=RandomGridMask, ratio=0.5, alpha=4),
                 *to_tokens,
                 dict(type=MaskWords, ratio=0.15, **vocabulary),
@@ -62,9 +59,7 @@ test_dataloader = dict(
     dataset=dict(
         test_set,
         pipeline=[
-            to_pixels[0],
-            dict(type=CropToProduct),
-            to_pixels[1],
+            *to_pixels,
             dict(type=RandomGridMask, ratio=0.5, alpha=4),
             *to_tokens,
             dict(type=MaskWords, ratio=0.15, **vocabulary),

@@ -8,11 +8,11 @@ Command: tools/dist_train.sh configs/mvlt/recognition_fashiongen_released.py 8
 from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import CropToProduct, PackPairInputs
+from mvlt.datasets import PackPairInputs
 from mvlt.models import CategoryHead
 
 with read_base():
-    from .._base_.datasets.fashiongen import *
+    from .._base_.datasets.fashiongen_released import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.recognition import *
     from .._base_.models.mvlt_released import *
@@ -43,9 +43,7 @@ train_dataloader = dict(
     dataset=dict(
         train_set,
         pipeline=[
-            to_pixels[0],
-            dict(type=CropToProduct),
-            to_pixels[1],
+            *to_pixels,
             *to_tokens,
             dict(type=PackPairInputs),
         ],
@@ -58,9 +56,7 @@ test_dataloader = dict(
     dataset=dict(
         test_set,
         pipeline=[
-            to_pixels[0],
-            dict(type=CropToProduct),
-            to_pixels[1],
+            *to_pixels,
             *to_tokens,
             dict(type=PackPairInputs),
         ],

@@ -7,10 +7,10 @@ Command: tools/dist_test.sh configs/mvlt/retrieval_fashiongen_released.py CHECKP
 from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import CropToProduct, PackPairInputs
+from mvlt.datasets import PackPairInputs
 
 with read_base():
-    from .._base_.datasets.fashiongen import *
+    from .._base_.datasets.fashiongen_released import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.retrieval import *
     from .._base_.models.mvlt_released import *
@@ -24,9 +24,7 @@ test_dataloader = dict(
     dataset=dict(
         test_set,
         pipeline=[
-            to_pixels[0],
-            dict(type=CropToProduct),
-            to_pixels[1],
+            *to_pixels,
             *to_tokens,
             dict(type=PackPairInputs),
         ],

@@ -9,18 +9,12 @@ Time and metric: not measured here.
 from mmengine.config import read_base
 
 from mvlt.evaluation import MLMMetric
-from mvlt.models import ViTVL
 
 with read_base():
+    from ..._base_.models.vit_vl import *
     from ..pretrain_fashiongen import *
 
-model.backbone = dict(
-    type=ViTVL,
-    image_size=image_size,
-    text_len=128,
-    vocab_size=30522,
-    drop_path_rate=0.1,
-)
+model.backbone = backbone
 model.merge(dict(neck=None, mir_head=None))
 train_dataloader.dataset.dataset.pipeline[2].ratio = 0.0
 test_dataloader.dataset.pipeline[2].ratio = 0.0

@@ -6,16 +6,9 @@ Time and metric: not measured here.
 
 from mmengine.config import read_base
 
-from mvlt.models import ViTVL
-
 with read_base():
+    from ..._base_.models.vit_vl import *
     from ..recognition_fashiongen import *
 
-model.backbone = dict(
-    type=ViTVL,
-    image_size=image_size,
-    text_len=128,
-    vocab_size=30522,
-    drop_path_rate=0.1,
-)
+model.backbone = backbone
 load_from = 'work_dirs/pretrain_vit_vl/epoch_150.pth'
