@@ -21,6 +21,7 @@ class PairDataSample(BaseDataElement):
     word_labels          int64 (T,)          original token id where a word is hidden, else -1
     match_score          float               predicted probability of a match, 0 to 1
     word_predictions     int64 (N,)          predicted ids at the N positions where labels >= 0
+    word_log_probs       float32 (N,)        log-probability of the hidden word at each of them
     reconstruction       float32 (3, H, W)   predicted image, RGB, nominally 0 to 1
     pixels               uint8 (3, H, W)     the image as the model was to see it, unmasked
     <category>_scores    float32 (classes,)  probabilities, e.g. ``main_category_scores``

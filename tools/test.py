@@ -1,6 +1,7 @@
 """Evaluate a checkpoint as a config describes, and write ``results.json`` into the work dir.
 
 tools/test.py configs/mvlt/retrieval_fashiongen.py CHECKPOINT
+tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --rerank 100
 """
 
 import argparse
@@ -17,7 +18,15 @@ def main() -> None:
     )
     add_options(parser)
     parser.add_argument('checkpoint', help='a .pth file')
+    parser.add_argument(
+        '--rerank',
+        type=int,
+        metavar='K',
+        help='full ranking: exact scores only for the K best of a cheap scorer',
+    )
     args = parser.parse_args()
+    if args.rerank is not None:
+        args.cfg_options['test_cfg.rerank'] = args.rerank
     config = config_from(args)
     config.load_from, config.resume = args.checkpoint, False
     runner = build_runner(config, args.launcher)

@@ -5,9 +5,11 @@ picture. A pickle may name any function and have it called; this reader admits n
 """
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+from mvlt.datasets.candidate_files import DIRECTIONS, row_ids
 
 SPLITS = ('train', 'valid')
 # key in a pickle -> key of a record (PairJSON)
@@ -72,6 +74,52 @@ def read_released(root: str | Path, split: str) -> Iterator[dict[str, str]]:
         raise FileNotFoundError(f'{folder}: no .pkl file in it')
     for path in paths:
         yield _record(path, root, images)
+
+
+def read_released_lists(
+    root: str | Path, records: Sequence[dict[str, str]]
+) -> dict[str, list[list[str]]]:
+    """The released 101-lists, ``retrieve_TIR/*.pkl`` and ``retrieve_ITR/*.pkl``, as ids.
+
+    A pickle holds a dict of entries, the positive first, each with ``img_name``; which are looked
+    up among the records of the validation split.
+
+    Args:
+        root: the processed folder.
+        records: of :func:`read_released` for 'valid', in the order in which they are kept.
+
+    Returns:
+        ``tir`` and ``itr``: lists of row ids (:mod:`mvlt.datasets.candidate_files`); a direction
+        whose folder is missing is absent.
+
+    Raises:
+        ValueError: a pickle is refused, has another layout, or names a picture that the records
+            lack; the message names the file.
+    """
+    ids = {Path(one['image']).name: name for one, name in zip(records, row_ids(records))}
+    found = {}
+    for direction in DIRECTIONS:
+        folder = Path(root) / f'retrieve_{direction.upper()}'
+        if folder.is_dir():
+            found[direction] = [_one_list(path, ids) for path in sorted(folder.glob('*.pkl'))]
+    return found
+
+
+def _one_list(path: Path, ids: Mapping[str, str]) -> list[str]:
+    content = read_plain_pickle(path)
+    try:
+        names = [entry['img_name'] for entry in content.values()]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: a dict of entries, each with 'img_name', was expected ({error})"
+        ) from error
+    unknown = [name for name in names if name not in ids]
+    if unknown or len(names) < 2:
+        raise ValueError(
+            f'{path}: {len(unknown)} of {len(names)} pictures are not in the validation split'
+            + (f", e.g. '{unknown[0]}'" if unknown else '; two at least are needed')
+        )
+    return [ids[name] for name in names]
 
 
 def _record(path: Path, root: Path, images: str) -> dict[str, str]:

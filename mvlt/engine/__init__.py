@@ -1,5 +1,6 @@
 from . import checkpoint  # noqa: F401  every local file is then read safely
 from .bfloat16 import BFloat16OptimWrapper
+from .full_ranking_loop import FullRankingLoop
 from .load_report_hook import LoadReportHook
 from .mask_steps_hook import MaskStepsHook
 from .pretrained import PretrainedImagePart
@@ -8,6 +9,7 @@ from .vocabulary_hook import VocabularyHook
 
 __all__ = [
     'BFloat16OptimWrapper',
+    'FullRankingLoop',
     'LoadReportHook',
     'MaskStepsHook',
     'PretrainedImagePart',

@@ -15,15 +15,15 @@ from mmengine.runner import Runner
 
 import mvlt
 from mvlt.engine.checkpoint import file_sha256, read_checkpoint
-from mvlt.engine.retrieval_loop import RetrievalLoop
+from mvlt.engine.ranking_loop import RankingLoop
 
 
-def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON, whole or not at all."""
+def write_json(path: str | Path, content: Any, indent: int | None = 1) -> None:
+    """Write JSON, whole or not at all; ``indent`` None puts everything on one line."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.{os.getpid()}')
-    partial.write_text(json.dumps(content, indent=1, default=_plain) + '\n', encoding='utf-8')
+    partial.write_text(json.dumps(content, indent=indent, default=_plain) + '\n', encoding='utf-8')
     partial.replace(path)
 
 
@@ -31,19 +31,28 @@ def write_json(path: str | Path, content: Any) -> None:
 def write_results(
     runner: Runner, metrics: Mapping[str, float], config: str, checkpoint: str
 ) -> None:
-    """Write ``work_dir/results.json``: metrics, protocol, and what they were measured with."""
+    """Write ``work_dir/results.json``: metrics, protocol, and what they were measured with.
+
+    Protocols that rank also leave ``rankings.json``: a dict a query.
+    """
     loop = runner.test_loop
     protocol: dict[str, Any] = dict(rows=len(loop.dataloader.dataset))
-    if isinstance(loop, RetrievalLoop):
-        names = ('directions', 'num_queries', 'num_candidates', 'seed')
-        protocol.update({name: getattr(loop, name) for name in names})
-        write_json(Path(runner.work_dir) / 'rankings.json', loop.results)
+    if isinstance(loop, RankingLoop):
+        protocol.update(loop.protocol)
+        write_json(Path(runner.work_dir) / 'rankings.json', loop.results, indent=None)
+    details = {
+        metric.prefix: metric.details
+        for metric in loop.evaluator.metrics
+        if getattr(metric, 'details', None)
+    }
     dataset = runner.cfg.test_dataloader.dataset
     write_json(
         Path(runner.work_dir) / 'results.json',
         dict(
             metrics=dict(metrics),
             protocol=protocol,
+            seed=runner.seed,
+            details=details,
             data={
                 key: dataset[key]
                 for key in ('data_root', 'ann_file', 'split', 'split_seed')

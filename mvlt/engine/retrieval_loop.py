@@ -1,43 +1,45 @@
-"""Scores every pair that a retrieval protocol asks for."""
+"""Ranks short candidate lists: the protocols 101 and 101 x 5."""
 
-import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmengine.dist import collect_results, get_rank, get_world_size
-from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
-from torch.utils.data import DataLoader, Subset
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from mvlt.datasets import CandidateList, draw_candidates
+from mvlt.datasets.candidate_files import DIRECTIONS, Draw, read_candidates
+from mvlt.engine.pair_scorer import Progress
+from mvlt.engine.ranking_loop import RankingLoop, share
+from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.registry import LOOPS
-
-DIRECTIONS = ('tir', 'itr')
 
 
 class Query(NamedTuple):
-    """One list to rank: ``direction`` and the rows that make its pairs."""
+    """One list to rank: ``direction``, the rows that make its pairs, and the draw it is of."""
 
     direction: str
     lists: CandidateList
+    draw: int = 0
 
 
 @LOOPS.register_module()
-class RetrievalLoop(BaseLoop):
+class RetrievalLoop(RankingLoop):
     """Rank 101 candidates for each query, with the matching head alone.
 
-    Each picture that is needed is decoded once; pairs are scored in batches of similar caption
-    length; queries are split over ranks and their results gathered once, by the metric.
+    Each picture that is needed is decoded once; queries are split over ranks and their results
+    gathered once, by the metric.
 
     Args:
         dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
         evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
         directions: 'tir' (text query, ranked images), 'itr' (image query, ranked texts).
         num_queries, num_candidates, seed: of :func:`mvlt.datasets.draw_candidates`.
-        batch_size: pairs at once.
-        amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
+        draws: so many draws, with the seeds seed, seed + 1, ...; 5 is FashionViL's protocol.
+        candidates: a file of lists (:mod:`mvlt.datasets.candidate_files`) instead of a draw; the
+            four arguments before are then not read.
+        batch_size, amp_dtype: see :class:`RankingLoop`.
     """
 
     def __init__(
@@ -49,113 +51,98 @@ class RetrievalLoop(BaseLoop):
         num_queries: int = 1000,
         num_candidates: int = 101,
         seed: int = 0,
+        draws: int = 1,
+        candidates: str | None = None,
         batch_size: int = 256,
         amp_dtype: str | None = None,
     ) -> None:
-        super().__init__(runner, dataloader)
+        super().__init__(runner, dataloader, evaluator, batch_size, amp_dtype)
         unknown = set(directions) - set(DIRECTIONS)
         if unknown or not directions:
             raise ValueError(f'RetrievalLoop.directions={directions}; legal: {DIRECTIONS}')
-        self.evaluator = (
-            runner.build_evaluator(evaluator)
-            if isinstance(evaluator, dict | list | tuple)
-            else evaluator
-        )
+        if draws < 1:
+            raise ValueError(f'RetrievalLoop.draws={draws}: one at least is needed')
         self.directions = tuple(directions)
         self.num_queries = num_queries
         self.num_candidates = num_candidates
         self.seed = seed
-        self.batch_size = batch_size
-        self.amp_dtype = getattr(torch, amp_dtype) if amp_dtype else None
-        self.results: list[dict] = []
+        self.draws = draws
+        self.candidates = candidates
+        self._lists: list[Draw] | None = None
 
-    def run(self) -> dict[str, float]:
-        """Score this rank's share, hand it to the evaluator, return the metrics of all ranks.
-
-        ``results`` then holds a dict a query, of all ranks, on the main process.
-        """
-        self.runner.call_hook('before_test')
-        self.runner.call_hook('before_test_epoch')
-        self.runner.model.eval()
-        dataset = self.dataloader.dataset
-        lists = draw_candidates(
-            [dataset.get_data_info(row) for row in range(len(dataset))],
-            self.num_queries,
-            self.num_candidates,
-            self.seed,
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Where the lists come from, and how many there are of which length."""
+        lists = [one for draw in self.lists for name in self.directions for one in draw[name]]
+        lengths = sorted({len(one.candidates) for one in lists})
+        drawn = dict(seeds=list(range(self.seed, self.seed + self.draws)))
+        return dict(
+            name=f'{lengths[-1]}' + (f' x {len(self.lists)}' if len(self.lists) > 1 else ''),
+            directions=self.directions,
+            num_queries={name: len(self.lists[0][name]) for name in self.directions},
+            num_candidates=lengths[0] if len(lengths) == 1 else lengths,
+            draws=len(self.lists),
+            **(dict(candidates=self.candidates) if self.candidates else drawn),
+            ties='against the model',
         )
-        queries = [Query(direction, one) for direction in self.directions for one in lists]
-        mine = queries[get_rank() :: get_world_size()]
-        self.results = [
-            dict(
-                direction=query.direction,
-                query=query.lists.query,
-                candidates=query.lists.candidates,
-                scores=scores,
-                positives=np.arange(len(scores)) == 0,
-            )
-            for query, scores in zip(mine, self.score(mine))
+
+    @property
+    def lists(self) -> list[Draw]:
+        """The lists of every draw, as rows of the dataset."""
+        if self._lists is None:
+            dataset = self.dataloader.dataset
+            records = [dataset.get_data_info(row) for row in range(len(dataset))]
+            if self.candidates:
+                self._lists = read_candidates(self.candidates, records)
+            else:
+                self._lists = [
+                    dict.fromkeys(
+                        DIRECTIONS,
+                        draw_candidates(records, self.num_queries, self.num_candidates, seed),
+                    )
+                    for seed in range(self.seed, self.seed + self.draws)
+                ]
+        return self._lists
+
+    def rank(self) -> tuple[list[dict], int, dict[str, float]]:
+        """Score this rank's queries."""
+        queries = [
+            Query(direction, one, number)
+            for number, draw in enumerate(self.lists)
+            for direction in self.directions
+            for one in draw[direction]
         ]
-        self.evaluator.process(data_samples=self.results, data_batch=None)
-        metrics = self.evaluator.evaluate(len(queries))
-        self.results = collect_results(self.results, len(queries), 'gpu') or []
-        self.runner.call_hook('after_test_epoch', metrics=metrics)
-        self.runner.call_hook('after_test')
-        return metrics
+        mine = share(queries)
+        results = []
+        for query, scores in zip(mine, self.score(mine)):
+            positives = np.arange(len(scores)) == 0
+            results.append(
+                dict(
+                    direction=query.direction,
+                    draw=query.draw,
+                    query=query.lists.query,
+                    rank=pessimistic_rank(scores, positives),
+                    candidates=query.lists.candidates,
+                    scores=scores,
+                    positives=positives,
+                )
+            )
+        return results, len(queries), {}
 
     def score(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Matching probabilities, float32 (candidates,) a query."""
         pairs = np.array([pair for query in queries for pair in _pairs(query)])
-        images, texts = self._read(np.unique(pairs))
-        lengths = np.array([len(texts[text]) for _, text in pairs])
-        scores = np.empty(len(pairs), dtype=np.float32)
-        started = reported = time.monotonic()
-        order = np.argsort(lengths, kind='stable')
-        for start in range(0, len(order), self.batch_size):
-            batch = order[start : start + self.batch_size]
-            scores[batch] = self._match(
-                torch.stack([images[image] for image in pairs[batch, 0]]),
-                [texts[text] for text in pairs[batch, 1]],
-            )
-            if time.monotonic() - reported > 10:
-                reported = time.monotonic()
-                done = (start + len(batch)) / len(order)
-                self.runner.logger.info(
-                    f'retrieval: {start + len(batch)} of {len(order)} pairs scored, '
-                    f'{(reported - started) * (1 - done) / done:.0f} s left'
-                )
+        # a pair may be in several lists: both directions, or two draws
+        pairs, place = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
+        rows = np.unique(pairs).tolist()
+        images: dict[int, torch.Tensor] = {}
+        texts: dict[int, torch.Tensor] = {}
+        for row, (image, text) in zip(rows, self.scorer.read(rows)):
+            images[row], texts[row] = image, text
+        progress = Progress(len(pairs), self.runner.logger)
+        scores = self.scorer.score(pairs, images, texts, progress)[place.reshape(-1)]
         ends = np.cumsum([len(query.lists.candidates) for query in queries])
         return np.split(scores, ends[:-1])
-
-    def _read(self, rows: np.ndarray) -> tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]:
-        """Pictures, uint8 (3, H, W), and token ids, int64 (T,), of the rows."""
-        loader = DataLoader(
-            Subset(self.dataloader.dataset, rows.tolist()),
-            batch_size=self.dataloader.batch_size,
-            num_workers=self.dataloader.num_workers,
-            collate_fn=_stack,
-        )
-        images, texts = {}, {}
-        remaining = iter(rows.tolist())
-        for pixels, token_ids, lengths in loader:
-            # copies: what a worker sends keeps a file open for as long as it lives
-            pictures, captions = pixels.clone(), token_ids.clone().split(lengths)
-            for picture, caption, row in zip(pictures, captions, remaining):
-                images[row], texts[row] = picture, caption
-        return images, texts
-
-    @torch.no_grad()
-    def _match(self, pixels: torch.Tensor, token_ids: list[torch.Tensor]) -> np.ndarray:
-        model: Any = self.runner.model
-        model = model.module if is_model_wrapper(model) else model
-        preprocessor = model.data_preprocessor
-        device = preprocessor.device
-        tokens = preprocessor.pad(token_ids).to(device)
-        with torch.autocast(device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
-            scores = model.match(
-                preprocessor.normalise(pixels.to(device)), tokens, preprocessor.text_mask(tokens)
-            )
-        return scores.cpu().numpy()
 
 
 def _pairs(query: Query) -> list[tuple[int, int]]:
@@ -164,14 +151,3 @@ def _pairs(query: Query) -> list[tuple[int, int]]:
     if query.direction == 'tir':
         return [(candidate, row) for candidate in candidates]
     return [(row, candidate) for candidate in candidates]
-
-
-def _stack(samples: list[dict]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-    """Few large tensors instead of many small ones: they are cheap to send between processes."""
-    inputs = [sample['inputs'] for sample in samples]
-    token_ids = [one['token_ids'] for one in inputs]
-    return (
-        torch.stack([one['image'] for one in inputs]),
-        torch.cat(token_ids),
-        [len(ids) for ids in token_ids],
-    )

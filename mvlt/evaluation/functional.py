@@ -6,6 +6,8 @@ PSNR and SSIM are torchmetrics', F-measures scikit-learn's; what stands here the
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 
 def pessimistic_rank(scores: np.ndarray, positives: np.ndarray) -> int:
@@ -18,7 +20,7 @@ def pessimistic_rank(scores: np.ndarray, positives: np.ndarray) -> int:
         scores [0.9, 0.9, 0.1], positives [True, False, False] -> 2.
 
     Args:
-        scores: (n,), higher is better.
+        scores: (n,), higher is better; minus infinity = behind all others.
         positives: bool (n,), at least one True.
 
     Raises:
@@ -41,3 +43,51 @@ def recall_at_k(ranks: Sequence[int], k: int) -> float:
         ranks [1, 3, 12], k = 5 -> 66.7.
     """
     return 100 * float(np.mean(np.asarray(ranks) <= k))
+
+
+def rank_statistics(ranks: Sequence[int], topk: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
+    """What is reported of one list of ranks: R@k and their sum, and where positives lie.
+
+    Example:
+        ranks [1, 3, 12], topk (1, 5) -> R@1 33.3, R@5 66.7, SumR 100, median_rank 3, mean_rank
+        5.33, MRR 0.472 (mean of 1, 1/3, 1/12).
+    """
+    recalls = {f'R@{k}': recall_at_k(ranks, k) for k in topk}
+    return dict(
+        recalls,
+        SumR=sum(recalls.values()),
+        median_rank=float(np.median(ranks)),
+        mean_rank=float(np.mean(ranks)),
+        MRR=float(np.mean(1 / np.asarray(ranks, dtype=np.float64))),
+    )
+
+
+def fill_mean(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """Hidden pixels get the mean colour of the visible ones: the least that a model must beat.
+
+    Args:
+        image: float (C, H, W).
+        hidden: bool (H, W), at least one False.
+    """
+    colour = image[:, ~hidden].mean(1)
+    return torch.where(hidden, colour[:, None, None], image)
+
+
+def fill_bilinear(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    """Hidden pixels are interpolated from the visible ones around them, coarse to fine.
+
+    The pull-push scheme (Gortler et al., 1996): means of the visible pixels at half the size, their
+    own gaps filled in the same way, enlarged bilinearly into the gaps.
+
+    Args:
+        image: float (C, H, W).
+        hidden: bool (H, W), at least one False.
+    """
+    if not hidden.any():
+        return image
+    weight = (~hidden).to(image.dtype)[None]
+    share = F.avg_pool2d(weight, 2, ceil_mode=True)
+    total = F.avg_pool2d(image * weight, 2, ceil_mode=True)
+    coarse = fill_bilinear(total / share.clamp(min=1e-12), share[0] == 0)
+    grown = F.interpolate(coarse[None], size=image.shape[1:], mode='bilinear', align_corners=False)
+    return torch.where(hidden, grown[0], image)

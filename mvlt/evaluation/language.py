@@ -1,5 +1,6 @@
-"""Accuracy of predicted hidden words."""
+"""Accuracy and perplexity of predicted hidden words."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,11 @@ from mvlt.registry import METRICS
 
 @METRICS.register_module()
 class MLMMetric(BaseMetric):
-    """Share of hidden words, in percent, that the model names first; ``words`` counts them."""
+    """Share of hidden words, in percent, that the model names first, and their perplexity.
+
+    Perplexity is exp of the mean negative log-probability of the hidden words: 1 = certain and
+    right, the size of the vocabulary = knows nothing. ``words`` counts them.
+    """
 
     default_prefix = 'mlm'
 
@@ -18,14 +23,19 @@ class MLMMetric(BaseMetric):
         super().__init__(collect_device, prefix)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Each sample: ``word_labels`` (T,), ``word_predictions`` (N,) where labels >= 0."""
+        """Each sample: ``word_labels`` (T,); ``word_predictions``, ``word_log_probs`` (N,)."""
         for sample in data_samples:
-            labels = sample['word_labels']
+            labels = sample['word_labels'].cpu()
             labels = labels[labels >= 0]
-            right = int((labels.cpu() == sample['word_predictions'].cpu()).sum())
-            self.results.append((right, len(labels)))
+            right = int((labels == sample['word_predictions'].cpu()).sum())
+            surprise = -float(sample['word_log_probs'].double().sum())
+            self.results.append((right, surprise, len(labels)))
 
-    def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
-        """Counts -> percent; no hidden word at all gives 0."""
-        right, words = (sum(column) for column in zip(*results))
-        return dict(accuracy=100 * right / max(words, 1), words=float(words))
+    def compute_metrics(self, results: list[tuple[int, float, int]]) -> dict[str, float]:
+        """Counts -> percent; without any hidden word the accuracy is 0 and the perplexity 1."""
+        right, surprise, words = (sum(column) for column in zip(*results))
+        return dict(
+            accuracy=100 * right / max(words, 1),
+            perplexity=math.exp(surprise / max(words, 1)),
+            words=float(words),
+        )

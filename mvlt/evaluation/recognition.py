@@ -1,22 +1,27 @@
-"""Accuracy and macro-F of category recognition."""
+"""Accuracy and F-measures of category recognition."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from sklearn.metrics import f1_score
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from mvlt.registry import METRICS
 
 
 @METRICS.register_module()
 class CategoryMetric(BaseMetric):
-    """Accuracy (percent), macro-F (0 to 1) and SumC of one category level (paper Table 2).
+    """Accuracy (percent), macro-F and weighted F (0 to 1), SumC of one category level (Table 2).
 
-    macro-F is the mean F1 of the classes that occur in the evaluated data; a class that is only
-    predicted lowers the precision of others but has no F1 of its own to average. ``classes`` says
-    how many were averaged. SumC = accuracy + 100 x macro-F.
+    macro-F is the mean F1 of the classes that occur in the evaluated data, weighted F the same
+    weighted by how often they occur; a class that is only predicted lowers the precision of others
+    but has no F1 of its own to average. ``classes`` says how many were averaged. SumC = accuracy +
+    100 x macro-F.
+
+    ``details``, which results.json keeps, then holds ``per_class`` (name, precision, recall, f1,
+    samples, and whether training has the class) and ``confusion`` (``names``, and ``counts``
+    with a row a true class).
 
     Args:
         category: label name, 'main_category' or 'sub_category'; also the prefix of the results.
@@ -30,6 +35,7 @@ class CategoryMetric(BaseMetric):
     ) -> None:
         super().__init__(collect_device, prefix or category)
         self.category = category
+        self.details: dict[str, Any] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Each sample: the label and ``<category>_scores`` float (classes,)."""
@@ -41,12 +47,44 @@ class CategoryMetric(BaseMetric):
         """Pairs of truth and prediction -> the figures."""
         truth, predicted = np.array(results).T
         classes = np.unique(truth)
+        per_class = precision_recall_fscore_support(
+            truth, predicted, labels=classes, average=None, zero_division=0
+        )
+        f1, samples = per_class[2], per_class[3]
         accuracy = 100 * float((truth == predicted).mean())
-        macro = float(f1_score(truth, predicted, labels=classes, average='macro', zero_division=0))
+        macro = float(f1.mean())
+        self.details = self._details(truth, predicted, classes, np.stack(per_class, 1))
         return dict(
             accuracy=accuracy,
             macro_f=macro,
+            weighted_f=float(np.average(f1, weights=samples)),
             SumC=accuracy + 100 * macro,
             classes=float(len(classes)),
             samples=float(len(truth)),
+        )
+
+    def _details(
+        self, truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray, per_class: np.ndarray
+    ) -> dict[str, Any]:
+        meta = self.dataset_meta or {}
+        names = meta.get(self.category) or [str(i) for i in range(max(truth.max(), *predicted) + 1)]
+        trained = meta.get(f'{self.category}_trained', len(names))
+        seen = np.union1d(classes, predicted)
+        return dict(
+            class_set='classes that occur in the evaluated data',
+            per_class=[
+                dict(
+                    name=names[c],
+                    precision=round(float(p), 4),
+                    recall=round(float(r), 4),
+                    f1=round(float(f), 4),
+                    samples=int(n),
+                    in_training=bool(c < trained),
+                )
+                for c, (p, r, f, n) in zip(classes, per_class)
+            ],
+            confusion=dict(
+                names=[names[c] for c in seen],
+                counts=confusion_matrix(truth, predicted, labels=seen).tolist(),
+            ),
         )

@@ -11,16 +11,20 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from mvlt.evaluation.functional import fill_bilinear, fill_mean
 from mvlt.models.masking import mask_to_pixels
 from mvlt.registry import METRICS
 
 
 @METRICS.register_module()
 class ReconstructionMetric(BaseMetric):
-    """Mean PSNR (dB) and SSIM of the images; ``masked_psnr`` over hidden pixels only.
+    """Mean over images of PSNR (dB) and SSIM, each over the whole image and over hidden pixels.
 
-    Beside it stands what filling the hidden pixels with the mean of the visible ones reaches
-    (``mean_fill_masked_psnr``): a model below it has learnt nothing.
+    ``psnr``, ``ssim``, ``masked_psnr``, ``masked_ssim`` are the model's. Beside them stand two
+    trivial fills of the hidden pixels, ``mean_fill_...`` (mean colour of the visible ones) and
+    ``bilinear_fill_...`` (interpolated from the visible ones around): a model below them has learnt
+    nothing. SSIM over hidden pixels is the mean of its map there; its windows (11 x 11, Gaussian)
+    also see what is around.
     """
 
     default_prefix = 'reconstruction'
@@ -31,30 +35,45 @@ class ReconstructionMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Each sample: ``reconstruction`` (3, H, W) 0..1, ``pixels`` uint8, ``image_mask``."""
         for sample in data_samples:
-            truth = sample['pixels'].float().cpu()[None] / 255
-            image = sample['reconstruction'].float().cpu()[None]
-            result = [
-                float(peak_signal_noise_ratio(image, truth, data_range=1.0)),
-                float(torch.as_tensor(structural_similarity_index_measure(image, truth))),
-            ]
+            truth = sample['pixels'].float().cpu() / 255
+            guesses = {'': sample['reconstruction'].float().cpu()}
+            where = None
             hidden = sample.get('image_mask')
             if hidden is not None and hidden.any() and not hidden.all():
-                where = mask_to_pixels(hidden.cpu()[None], truth.shape[2:]).expand_as(truth)
-                colours = [truth[:, c][~where[:, c]].mean() for c in range(3)]
-                filled = torch.stack(colours).view(1, 3, 1, 1).expand_as(truth)
-                result += [
-                    float(peak_signal_noise_ratio(guess[where], truth[where], data_range=1.0))
-                    for guess in (image, filled)
-                ]
+                where = mask_to_pixels(hidden.cpu()[None], truth.shape[1:])[0, 0]
+                guesses['mean_fill_'] = fill_mean(truth, where)
+                guesses['bilinear_fill_'] = fill_bilinear(truth, where)
+            result = {}
+            for name, guess in guesses.items():
+                figures = _compare(guess, truth, where)
+                result.update({name + key: value for key, value in figures.items()})
             self.results.append(result)
 
-    def compute_metrics(self, results: list[list[float]]) -> dict[str, float]:
-        """Mean over images; the masked figures over those with both hidden and visible pixels."""
-        names = ('psnr', 'ssim', 'masked_psnr', 'mean_fill_masked_psnr')
-        metrics = {}
-        for i, name in enumerate(names):
-            values = [result[i] for result in results if len(result) > i]
-            if values:
-                metrics[name] = float(np.mean(values))
+    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+        """Mean over images; what needs a mask over those with both hidden and visible pixels."""
+        names = dict.fromkeys(name for result in results for name in result)
+        metrics = {
+            name: float(np.mean([result[name] for result in results if name in result]))
+            for name in names
+        }
         metrics['images'] = float(len(results))
         return metrics
+
+
+def _compare(
+    guess: torch.Tensor, truth: torch.Tensor, where: torch.Tensor | None
+) -> dict[str, float]:
+    """Figures of one image (3, H, W); over hidden pixels too where ``where``, bool (H, W), is."""
+    # the map lies in the second place of what torchmetrics then returns
+    ssim, ssim_map = structural_similarity_index_measure(
+        guess[None], truth[None], data_range=1.0, return_full_image=True
+    )
+    figures = dict(
+        psnr=float(peak_signal_noise_ratio(guess, truth, data_range=1.0)), ssim=float(ssim)
+    )
+    if where is not None:
+        figures['masked_psnr'] = float(
+            peak_signal_noise_ratio(guess[:, where], truth[:, where], data_range=1.0)
+        )
+        figures['masked_ssim'] = float(ssim_map[0][:, where].mean())
+    return figures

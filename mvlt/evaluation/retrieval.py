@@ -1,20 +1,22 @@
-"""Recall at k for both directions."""
+"""Ranks of both directions to the figures that papers report."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.evaluator import BaseMetric
 
-from mvlt.evaluation.functional import pessimistic_rank, recall_at_k
+from mvlt.evaluation.functional import rank_statistics
 from mvlt.registry import METRICS
 
 
 @METRICS.register_module()
 class RetrievalMetric(BaseMetric):
-    """R@k and SumR in percent, per direction: ``tir/R@1``, ..., ``itr/SumR`` (paper Table 2).
+    """R@k and SumR in percent, median and mean rank, MRR: ``tir/R@1``, ..., ``itr/MRR``.
 
-    TIR: text query, ranked images. ITR: image query, ranked texts. Ties count against the model.
-    It scores what :class:`mvlt.engine.RetrievalLoop` hands it, one result a query.
+    TIR: text query, ranked images. ITR: image query, ranked texts (paper Table 2). It scores what
+    a loop of :mod:`mvlt.engine` hands it, one rank a query. Of several draws of candidates it gives
+    the mean, and, as ``tir/R@1_sd``, the sample standard deviation over draws.
 
     Args:
         topk: the k's.
@@ -32,18 +34,23 @@ class RetrievalMetric(BaseMetric):
         self.topk = tuple(topk)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Each sample: ``direction`` ('tir', 'itr'), ``scores`` (n,), ``positives`` bool (n,)."""
+        """Each sample: ``direction`` ('tir', 'itr'), ``rank`` (1 = first), ``draw`` (from 0)."""
         for sample in data_samples:
-            rank = pessimistic_rank(sample['scores'], sample['positives'])
-            self.results.append((sample['direction'], rank))
+            self.results.append((sample['direction'], sample.get('draw', 0), int(sample['rank'])))
 
-    def compute_metrics(self, results: list[tuple[str, int]]) -> dict[str, float]:
-        """Ranks of all queries -> recalls."""
+    def compute_metrics(self, results: list[tuple[str, int, int]]) -> dict[str, float]:
+        """Ranks of all queries -> figures."""
         metrics = {}
-        for direction in sorted({direction for direction, _ in results}, reverse=True):
-            ranks = [rank for name, rank in results if name == direction]
-            recalls = {f'R@{k}': recall_at_k(ranks, k) for k in self.topk}
-            metrics.update({f'{direction}/{name}': value for name, value in recalls.items()})
-            metrics[f'{direction}/SumR'] = sum(recalls.values())
-            metrics[f'{direction}/queries'] = float(len(ranks))
+        for direction in sorted({direction for direction, _, _ in results}, reverse=True):
+            draws: dict[int, list[int]] = {}
+            for name, draw, rank in results:
+                if name == direction:
+                    draws.setdefault(draw, []).append(rank)
+            figures = [rank_statistics(draws[draw], self.topk) for draw in sorted(draws)]
+            for name in figures[0]:
+                values = [one[name] for one in figures]
+                metrics[f'{direction}/{name}'] = float(np.mean(values))
+                if len(values) > 1:
+                    metrics[f'{direction}/{name}_sd'] = float(np.std(values, ddof=1))
+            metrics[f'{direction}/queries'] = float(sum(len(ranks) for ranks in draws.values()))
         return metrics

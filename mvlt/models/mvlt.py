@@ -153,11 +153,13 @@ class MVLT(BaseModel):
             for sample, score in zip(data_samples, self.itm_head.predict(cls=cls).tolist()):
                 sample.match_score = score
         if self.mlm_head is not None and data_samples and 'word_labels' in data_samples[0]:
-            hidden = _word_labels(data_samples, inputs['token_ids']) >= 0
+            labels = _word_labels(data_samples, inputs['token_ids'])
+            hidden = labels >= 0
             logits = self.mlm_head(text=texts[-1][hidden], word_table=self.word_table)
-            predictions = logits.argmax(-1).split(hidden.sum(1).tolist())
-            for sample, ids in zip(data_samples, predictions):
-                sample.word_predictions = ids
+            log_probs = logits.float().log_softmax(-1).gather(-1, labels[hidden][:, None])[:, 0]
+            counts = hidden.sum(1).tolist()
+            for key, values in (('predictions', logits.argmax(-1)), ('log_probs', log_probs)):
+                _write(data_samples, f'word_{key}', values.split(counts))
         for name, head in self._categories():
             _write(data_samples, f'{name}_scores', head.predict(cls=cls))
         return data_samples
@@ -192,6 +194,8 @@ def _word_labels(samples: list[PairDataSample], token_ids: torch.Tensor) -> torc
     return full
 
 
-def _write(samples: list[PairDataSample], key: str, values: torch.Tensor) -> None:
+def _write(
+    samples: list[PairDataSample], key: str, values: torch.Tensor | Sequence[torch.Tensor]
+) -> None:
     for sample, value in zip(samples, values):
         sample.set_field(value, key)

@@ -22,11 +22,10 @@ def ranking_examples(
     examples = []
     for one in rankings[:count]:
         order = sorted(range(len(one['scores'])), key=lambda i: -one['scores'][i])
-        positive = one['positives'].index(True)
         examples.append(
             dict(
                 query=_row(dataset, one['query']),
-                rank=sum(score >= one['scores'][positive] for score in one['scores']),
+                rank=one['rank'],
                 candidates=[
                     dict(
                         _row(dataset, one['candidates'][i]),

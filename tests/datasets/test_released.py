@@ -3,13 +3,15 @@
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mvlt.datasets import PairJSON
-from mvlt.datasets.released import read_plain_pickle, read_released
+from mvlt.datasets.candidate_files import read_candidates
+from mvlt.datasets.released import read_plain_pickle, read_released, read_released_lists
 
 INFO = dict(
     product_id=7,
@@ -115,3 +117,38 @@ def test_bad_folders(folder):
             list(read_released(folder, 'train'))
     with pytest.raises(FileNotFoundError, match='side by side'):
         list(read_released(folder / 'none', 'train'))
+
+
+def _lists(folder, names, direction='TIR'):
+    (folder / f'retrieve_{direction}').mkdir(exist_ok=True)
+    entries = {str(i): dict(captions='x', img_name=name) for i, name in enumerate(names)}
+    (folder / f'retrieve_{direction}/0.pkl').write_bytes(pickle.dumps(entries))
+
+
+def test_released_lists_become_a_candidate_file(folder):
+    for row in (3, 4):
+        name = f'{row}_0.png'
+        info = dict(INFO, img_name=name, product_id=row, captions=f'Shirt {row}.')
+        (folder / f'full_valid_info_PAI/{row}.pkl').write_bytes(pickle.dumps(info))
+        Image.new('RGB', (4, 4)).save(folder / 'extracted_valid_images' / name)
+    _lists(folder, ['4_0.png', '7_2.png', '3_0.png'])
+    run = _convert(folder)
+    assert 'tir: 1 lists of 3 candidates' in run.stdout, run.stderr
+    dataset = PairJSON(data_root=str(folder), ann_file='valid.json', classes_from='train.json')
+    records = [dataset.get_data_info(row) for row in range(3)]
+    draws = read_candidates(str(folder / 'candidates.json'), records)
+    names = [
+        [Path(records[row]['img_path']).name for row in one.candidates] for one in draws[0]['tir']
+    ]
+    assert names == [['4_0.png', '7_2.png', '3_0.png']]
+    assert draws[0]['itr'] == []
+
+
+def test_released_lists_of_unknown_pictures_or_another_layout(folder):
+    records = list(read_released(folder, 'valid'))
+    _lists(folder, ['7_2.png', 'none.png'])
+    with pytest.raises(ValueError, match=r"0.pkl: 1 of 2 pictures are not in .*e.g. 'none.png'"):
+        read_released_lists(folder, records)
+    (folder / 'retrieve_TIR/0.pkl').write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(ValueError, match="each with 'img_name', was expected"):
+        read_released_lists(folder, records)

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from mvlt.datasets import CandidateList
+from mvlt.datasets.candidate_files import candidate_content
 from mvlt.engine.config import load_config
 from mvlt.engine.launch import build_runner
+from mvlt.engine.results import write_json
 from mvlt.engine.retrieval_loop import Query
 
 
@@ -80,7 +82,7 @@ def test_unknown_direction(runner):
         runner.build_test_loop(dict(runner.cfg.test_cfg, directions=('text',)))
 
 
-def test_data_workers_give_the_same_scores_and_leave_no_file_open(demo_data, tmp_path):
+def test_data_workers_give_the_same_pairs_and_leave_no_file_open(demo_data, tmp_path):
     found = []
     for workers in (0, 2):
         runner = _runner(
@@ -90,12 +92,55 @@ def test_data_workers_give_the_same_scores_and_leave_no_file_open(demo_data, tmp
             **{'test_dataloader.num_workers': workers, 'test_dataloader.batch_size': 3},
         )
         loop = runner.build_test_loop(runner.cfg.test_cfg)
-        rows = np.arange(0, 40, 2)
         open_before = len(os.listdir('/proc/self/fd'))
-        images, texts = loop._read(rows)
+        found.append(list(loop.scorer.read(range(0, 40, 2))))
         assert len(os.listdir('/proc/self/fd')) <= open_before + 4
-        found.append((images, texts))
-    (images, texts), (again, again_texts) = found
-    assert list(images) == list(again) == rows.tolist()
-    assert all(torch.equal(images[row], again[row]) for row in images)
-    assert all(torch.equal(texts[row], again_texts[row]) for row in texts)
+    alone, workers = found
+    assert len(alone) == len(workers) == 20
+    for (image, text), (again, again_text) in zip(alone, workers):
+        assert torch.equal(image, again) and torch.equal(text, again_text)
+
+
+def test_draws_have_seeds_of_their_own_and_give_a_mean_and_a_deviation(demo_data, tmp_path):
+    runner = _runner(demo_data, tmp_path, experiment_name='draws', **{'test_cfg.draws': 3})
+    metrics = runner.test()
+    loop = runner.test_loop
+    assert loop.protocol['seeds'] == [0, 1, 2] and loop.protocol['name'] == '9 x 3'
+    assert metrics['retrieval/tir/queries'] == 18
+    each = []
+    for draw in range(3):
+        ranks = [r['rank'] for r in loop.results if r['draw'] == draw and r['direction'] == 'tir']
+        assert len(ranks) == 6
+        each.append(100 * np.mean([rank <= 5 for rank in ranks]))
+    assert metrics['retrieval/tir/R@5'] == pytest.approx(np.mean(each))
+    assert metrics['retrieval/tir/R@5_sd'] == pytest.approx(np.std(each, ddof=1))
+    queries = [[r['query'] for r in loop.results if r['draw'] == draw] for draw in range(3)]
+    assert queries[0] != queries[1]
+
+
+def test_a_file_of_candidates_gives_what_the_draw_gives(demo_data, tmp_path):
+    drawn = _runner(demo_data, tmp_path, experiment_name='drawn', **{'test_cfg.draws': 2})
+    metrics = drawn.test()
+    dataset = drawn.test_loop.dataloader.dataset
+    records = [dataset.get_data_info(row) for row in range(len(dataset))]
+    content = candidate_content(records, {}, num_queries=6, num_candidates=9, seeds=(0, 1))
+    write_json(tmp_path / 'candidates.json', content)
+    options = {'test_cfg.candidates': str(tmp_path / 'candidates.json'), 'test_cfg.num_queries': 1}
+    # the same seed: the same random weights
+    read = _runner(demo_data, tmp_path, experiment_name='read', **options)
+    read.model.load_state_dict(drawn.model.state_dict())
+    assert read.test() == metrics
+    assert read.test_loop.protocol['candidates'].endswith('candidates.json')
+    assert 'seeds' not in read.test_loop.protocol
+
+
+def test_recall_of_random_weights_is_chance(demo_data, tmp_path):
+    """A leak (the positive's place, a caption's tie) would show: 3 standard errors around k / 9."""
+    runner = _runner(demo_data, tmp_path, experiment_name='chance', **{'test_cfg.num_queries': 108})
+    metrics = runner.test()
+    for direction in ('tir', 'itr'):
+        queries = metrics[f'retrieval/{direction}/queries']
+        assert queries == 108
+        chance = 5 / 9
+        error = 100 * (chance * (1 - chance) / queries) ** 0.5
+        assert abs(metrics[f'retrieval/{direction}/R@5'] - 100 * chance) < 3 * error

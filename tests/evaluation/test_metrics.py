@@ -2,9 +2,10 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.functional.text import perplexity
 
 from mvlt.evaluation import CategoryMetric, MLMMetric, ReconstructionMetric, RetrievalMetric
 from mvlt.structures import PairDataSample
@@ -16,19 +17,33 @@ def _evaluate(metric, samples):
 
 
 def test_retrieval():
-    def query(direction, rank):
-        scores = np.arange(10.0)
-        positives = scores == 10 - rank
-        return dict(direction=direction, scores=scores, positives=positives)
-
-    samples = [query('tir', 1), query('tir', 4), query('itr', 7), query('itr', 1), query('itr', 2)]
+    ranks = [('tir', 1), ('tir', 4), ('itr', 7), ('itr', 1), ('itr', 2)]
+    samples = [dict(direction=direction, rank=rank) for direction, rank in ranks]
     metrics = _evaluate(RetrievalMetric(), samples)
     assert metrics['retrieval/tir/R@1'] == 50
     assert metrics['retrieval/tir/R@5'] == 100
+    assert metrics['retrieval/tir/MRR'] == pytest.approx((1 + 1 / 4) / 2)
     assert metrics['retrieval/itr/R@1'] == pytest.approx(100 / 3)
     assert metrics['retrieval/itr/R@5'] == pytest.approx(200 / 3)
     assert metrics['retrieval/itr/SumR'] == pytest.approx(200)
+    assert metrics['retrieval/itr/median_rank'] == 2
+    assert metrics['retrieval/itr/mean_rank'] == pytest.approx(10 / 3)
     assert metrics['retrieval/itr/queries'] == 3
+    assert not any(name.endswith('_sd') for name in metrics)
+
+
+def test_retrieval_over_draws():
+    # R@1 of the draws: 100, 50, 0; mean 50, sample standard deviation 50
+    samples = [
+        dict(direction='tir', draw=draw, rank=rank)
+        for draw, ranks in enumerate([(1, 1), (1, 9), (2, 3)])
+        for rank in ranks
+    ]
+    metrics = _evaluate(RetrievalMetric(topk=(1,)), samples)
+    assert metrics['retrieval/tir/R@1'] == 50
+    assert metrics['retrieval/tir/R@1_sd'] == pytest.approx(50)
+    assert metrics['retrieval/tir/mean_rank'] == pytest.approx((1 + 5 + 2.5) / 3)
+    assert metrics['retrieval/tir/queries'] == 6
 
 
 def test_recognition():
@@ -37,11 +52,24 @@ def test_recognition():
     for truth, predicted in ((0, 0), (0, 0), (0, 1), (1, 2)):
         scores = torch.eye(3)[predicted]
         samples.append(dict(main_category=truth, main_category_scores=scores))
-    metrics = _evaluate(CategoryMetric('main_category'), samples)
+    metric = CategoryMetric('main_category')
+    metric.dataset_meta = dict(main_category=('A', 'B', 'C', 'D'), main_category_trained=1)
+    metrics = _evaluate(metric, samples)
     assert metrics['main_category/accuracy'] == 50
     assert metrics['main_category/macro_f'] == pytest.approx(0.4)
     assert metrics['main_category/SumC'] == pytest.approx(90)
     assert metrics['main_category/classes'] == 2
+    assert metrics['main_category/weighted_f'] == pytest.approx(
+        0.6
+    )  # 3 of 4 samples are of class 0
+    first, second = metric.details['per_class']
+    assert first == dict(
+        name='A', precision=1.0, recall=0.6667, f1=0.8, samples=3, in_training=True
+    )
+    assert (second['name'], second['f1'], second['in_training']) == ('B', 0, False)
+    confusion = metric.details['confusion']
+    assert confusion['names'] == ['A', 'B', 'C']
+    assert confusion['counts'] == [[2, 1, 0], [0, 0, 1], [0, 0, 0]]
 
 
 def test_reconstruction():
@@ -60,6 +88,32 @@ def test_reconstruction():
         -10 * math.log10(0.64), abs=1e-3
     )
     assert 0.9 < metrics['reconstruction/ssim'] < 1
+    assert metrics['reconstruction/masked_ssim'] < metrics['reconstruction/ssim']
+    # around the white square everything is grey: both fills say grey
+    for name in ('psnr', 'ssim', 'masked_psnr', 'masked_ssim'):
+        fills = [metrics[f'reconstruction/{fill}_fill_{name}'] for fill in ('mean', 'bilinear')]
+        assert fills[0] == pytest.approx(fills[1], abs=1e-3)
+        assert fills[0] < metrics[f'reconstruction/{name}']
+
+
+def test_ssim_over_a_region_is_the_mean_of_the_map_there():
+    """Hiding all but one unit and hiding that unit share the map between them."""
+    sample = PairDataSample()
+    sample.pixels = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
+    sample.reconstruction = torch.rand(3, 32, 32)
+    parts = []
+    for mask in (torch.eye(4, dtype=torch.bool), ~torch.eye(4, dtype=torch.bool)):
+        sample.image_mask = mask
+        parts.append(_evaluate(ReconstructionMetric(), [sample.to_dict()]))
+    masked = [one['reconstruction/masked_ssim'] for one in parts]
+    # a quarter and three quarters of all pixels; ssim itself leaves out the border
+    whole = structural_similarity_index_measure(
+        sample.reconstruction[None],
+        sample.pixels[None].float() / 255,
+        data_range=1.0,
+        return_full_image=True,
+    )[1].mean()
+    assert 0.25 * masked[0] + 0.75 * masked[1] == pytest.approx(float(whole), abs=1e-5)
 
 
 @pytest.mark.parametrize('hidden', [True, False])
@@ -74,12 +128,30 @@ def test_reconstruction_of_wholly_hidden_or_visible_images(hidden):
 
 
 def test_mlm():
-    def sample(labels, predictions):
+    def sample(labels, predictions, probabilities):
         return dict(
             word_labels=torch.tensor(labels),
             word_predictions=torch.tensor(predictions, dtype=torch.long),
+            word_log_probs=torch.tensor(probabilities).log(),
         )
 
-    samples = [sample([-1, 7, 9], [7, 8]), sample([-1, -1], []), sample([5, 6], [5, 6])]
-    assert _evaluate(MLMMetric(), samples) == {'mlm/accuracy': 75.0, 'mlm/words': 4.0}
-    assert _evaluate(MLMMetric(), samples[1:2])['mlm/accuracy'] == 0
+    samples = [
+        sample([-1, 7, 9], [7, 8], [0.5, 0.25]),
+        sample([-1, -1], [], []),
+        sample([5, 6], [5, 6], [0.5, 1.0]),
+    ]
+    metrics = _evaluate(MLMMetric(), samples)
+    assert metrics['mlm/accuracy'] == 75 and metrics['mlm/words'] == 4
+    assert metrics['mlm/perplexity'] == pytest.approx(2)  # (1/2 x 1/4 x 1/2 x 1) ** (-1/4)
+    none = _evaluate(MLMMetric(), samples[1:2])
+    assert none['mlm/accuracy'] == 0 and none['mlm/perplexity'] == 1
+
+
+def test_perplexity_is_that_of_torchmetrics():
+    logits, labels = torch.randn(1, 30, 11), torch.randint(0, 11, (1, 30))
+    log_probs = logits.log_softmax(-1)[0].gather(-1, labels[0][:, None])[:, 0]
+    sample = dict(
+        word_labels=labels[0], word_predictions=logits[0].argmax(-1), word_log_probs=log_probs
+    )
+    expected = float(perplexity(logits, labels))
+    assert _evaluate(MLMMetric(), [sample])['mlm/perplexity'] == pytest.approx(expected, rel=1e-5)

@@ -2,8 +2,10 @@
 
     tools/dataset_converters/released_to_json.py FOLDER [--check]
 
-Writes FOLDER/train.json and FOLDER/valid.json, which mvlt.datasets.PairJSON reads. Pickles are read
-without running anything; one that asks for a class is refused.
+Writes FOLDER/train.json and FOLDER/valid.json, which mvlt.datasets.PairJSON reads, and, where
+retrieve_TIR and retrieve_ITR are there, FOLDER/candidates.json with their 101-lists, for
+test_cfg.candidates of a retrieval config. Pickles are read without running anything; one that asks
+for a class is refused.
 """
 
 import argparse
@@ -12,7 +14,8 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mvlt.datasets.released import SPLITS, read_released
+from mvlt.datasets.candidate_files import candidate_file
+from mvlt.datasets.released import SPLITS, read_released, read_released_lists
 from mvlt.engine.command_line import run_command
 from mvlt.engine.results import write_json
 
@@ -35,12 +38,23 @@ def main() -> None:
             f'{len({record["product_id"] for record in records})} products, '
             f'{len(categories)} main and {len({r["sub_category"] for r in records})} sub-categories'
         )
+    lists = read_released_lists(args.folder, found['valid'])
+    for direction, ids in lists.items():
+        print(f'{direction}: {len(ids)} lists of {max(map(len, ids), default=0)} candidates')
     if args.check:
         print('nothing written (--check)')
         return
     for split, records in found.items():
         write_json(args.folder / f'{split}.json', dict(records=records))
         print(f'{args.folder / split}.json written')
+    if lists:
+        content = candidate_file(
+            dict(source='retrieve_TIR and retrieve_ITR of the released code'),
+            dict(ann_file='valid.json', rows=len(found['valid'])),
+            [lists],
+        )
+        write_json(args.folder / 'candidates.json', content, indent=None)
+        print(f'{args.folder}/candidates.json written')
 
 
 if __name__ == '__main__':

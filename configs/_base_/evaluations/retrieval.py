@@ -9,6 +9,8 @@ test_cfg = dict(
     num_queries=1000,
     num_candidates=101,
     seed=0,
+    draws=1,
+    candidates=None,  # or a file of tools/dataset_converters/make_candidates.py
     batch_size=256,
 )
 test_evaluator = dict(type=RetrievalMetric, topk=(1, 5, 10))

@@ -1,0 +1,25 @@
+"""TIR and ITR on MS-COCO, full 5k ranking (Table 6: R@1 49.66 TIR, 65.38 ITR).
+
+5,000 pictures for each distinct caption, about 25,000, and back; any caption of a picture counts.
+Command: tools/dist_test.sh configs/mvlt/retrieval_full_coco.py CHECKPOINT 8
+"""
+
+from mmengine.config import read_base
+from mmengine.dataset import DefaultSampler
+
+from mvlt.datasets import PackPairInputs
+
+with read_base():
+    from .._base_.datasets.coco import *
+    from .._base_.default_runtime import *
+    from .._base_.evaluations.full_ranking import *
+    from .._base_.models.mvlt_tiny import *
+
+model.backbone.image_size = image_size
+model.merge(dict(neck=None, mir_head=None, mlm_head=None))
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
+)

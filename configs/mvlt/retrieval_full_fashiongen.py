@@ -1,0 +1,24 @@
+"""TIR and ITR on Fashion-Gen, full protocol: 32,528 pictures x 7,519 products' captions, zero-shot.
+
+Command: tools/dist_test.sh configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT 8 [--rerank K]
+"""
+
+from mmengine.config import read_base
+from mmengine.dataset import DefaultSampler
+
+from mvlt.datasets import PackPairInputs
+
+with read_base():
+    from .._base_.datasets.fashiongen import *
+    from .._base_.default_runtime import *
+    from .._base_.evaluations.full_ranking import *
+    from .._base_.models.mvlt_tiny import *
+
+model.backbone.image_size = image_size
+model.merge(dict(neck=None, mir_head=None))  # the MLM head is the cheap scorer's
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
+)

@@ -1,0 +1,119 @@
+"""Matching probabilities of many image-text pairs: decode once, batch by caption length."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
+from torch.utils.data import DataLoader, Subset
+
+
+class PairScorer:
+    """Runs the matching head of a model over pairs, and nothing else of it.
+
+    Args:
+        model: an MVLT in evaluation mode, wrapped or not.
+        dataloader: its dataset's pipeline reads pictures and captions; its batch size and workers
+            decode them.
+        batch_size: pairs at once.
+        amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
+    """
+
+    def __init__(
+        self, model: Any, dataloader: DataLoader, batch_size: int, amp_dtype: str | None
+    ) -> None:
+        self.model = model.module if is_model_wrapper(model) else model
+        self.dataloader = dataloader
+        self.batch_size = batch_size
+        self.amp_dtype = getattr(torch, amp_dtype) if amp_dtype else None
+
+    def read(self, rows: Sequence[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Picture, uint8 (3, H, W), and token ids, int64 (T,), of each row, in their order."""
+        loader = DataLoader(
+            Subset(self.dataloader.dataset, list(rows)),
+            batch_size=self.dataloader.batch_size,
+            num_workers=self.dataloader.num_workers,
+            collate_fn=_stack,
+        )
+        for pixels, token_ids, lengths in loader:
+            # copies: what a worker sends keeps a file open for as long as it lives
+            yield from zip(pixels.clone(), token_ids.clone().split(lengths))
+
+    def score(
+        self,
+        pairs: np.ndarray,
+        images: Any,
+        texts: Any,
+        progress: 'Progress | None' = None,
+    ) -> np.ndarray:
+        """Probability of a match for each pair, float32 (n,).
+
+        Args:
+            pairs: int (n, 2), keys of ``images`` and of ``texts``.
+            images: key -> uint8 (3, H, W).
+            texts: key -> int64 (T,).
+            progress: is told how many pairs are done.
+
+        Raises:
+            ValueError: a score is not a number.
+        """
+        lengths = np.array([len(texts[text]) for _, text in pairs])
+        scores = np.empty(len(pairs), dtype=np.float32)
+        order = np.argsort(lengths, kind='stable')
+        for start in range(0, len(order), self.batch_size):
+            batch = order[start : start + self.batch_size]
+            scores[batch] = self._match(
+                torch.stack([images[image] for image in pairs[batch, 0]]),
+                [texts[text] for text in pairs[batch, 1]],
+            )
+            if progress is not None:
+                progress.add(len(batch))
+        if np.isnan(scores).any():
+            raise ValueError('a matching score is not a number: the model has diverged')
+        return scores
+
+    @torch.no_grad()
+    def _match(self, pixels: torch.Tensor, token_ids: list[torch.Tensor]) -> np.ndarray:
+        preprocessor = self.model.data_preprocessor
+        device = preprocessor.device
+        tokens = preprocessor.pad(token_ids).to(device)
+        with torch.autocast(device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
+            scores = self.model.match(
+                preprocessor.normalise(pixels.to(device)), tokens, preprocessor.text_mask(tokens)
+            )
+        return scores.float().cpu().numpy()
+
+
+class Progress:
+    """Says every ten seconds how many pairs are scored and how long the rest will take."""
+
+    def __init__(self, total: int, logger: MMLogger) -> None:
+        self.total = total
+        self.logger = logger
+        self.done = 0
+        self.started = self.reported = time.monotonic()
+
+    def add(self, pairs: int) -> None:
+        """So many more are done."""
+        self.done += pairs
+        now = time.monotonic()
+        if now - self.reported > 10:
+            self.reported = now
+            left = (now - self.started) * (self.total - self.done) / self.done
+            self.logger.info(
+                f'retrieval: {self.done} of {self.total} pairs scored, {left:.0f} s left'
+            )
+
+
+def _stack(samples: list[dict]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Few large tensors instead of many small ones: they are cheap to send between processes."""
+    inputs = [sample['inputs'] for sample in samples]
+    token_ids = [one['token_ids'] for one in inputs]
+    return (
+        torch.stack([one['image'] for one in inputs]),
+        torch.cat(token_ids),
+        [len(ids) for ids in token_ids],
+    )

@@ -1,0 +1,168 @@
+"""Contract: all pairs once, ranks as a naive twin counts them; a stopped run goes on."""
+
+import numpy as np
+import pytest
+import torch
+
+from mvlt.engine.config import load_config
+from mvlt.engine.launch import build_runner
+from mvlt.evaluation.functional import pessimistic_rank
+
+
+def _runner(demo_data, tmp_path, name, **options):
+    config = load_config('configs/mvlt/retrieval_full_fashiongen.py', data_root=str(demo_data))
+    config.test_dataloader.num_workers = 0
+    config.test_dataloader.dataset.update(
+        ann_file='fashiongen_64_64_train.h5', classes_from=None, indices=20
+    )
+    for transform in config.test_dataloader.dataset.pipeline:
+        if 'scale' in transform:
+            transform.scale = (32, 32)
+        if 'vocabulary' in transform:
+            transform.vocabulary = str(demo_data / 'vocabulary')
+    config.model.backbone.update(
+        image_size=32,
+        vocab_size=400,
+        word_dims=16,
+        embed_dims=(8, 16, 24, 32),
+        num_heads=(1, 1, 1, 1),
+        depths=(1, 1, 1, 1),
+    )
+    config.test_cfg.update(dict(batch_size=16, shard_pairs=30))
+    config.merge_from_dict(options)
+    config.work_dir = str(tmp_path)
+    config.experiment_name = name
+    return build_runner(config)
+
+
+def _twin(loop):
+    """Every pair scored by itself, ranks by the plain definition."""
+    dataset, model, gallery = loop.dataloader.dataset, loop.scorer.model, loop.gallery
+    records = [dataset.get_data_info(row) for row in range(len(dataset))]
+    scores = np.empty((len(gallery.images), len(gallery.texts)), dtype=np.float32)
+    belong = np.zeros(scores.shape, dtype=bool)
+    for i, image_row in enumerate(gallery.images):
+        pixels = model.data_preprocessor.normalise(dataset[image_row]['inputs']['image'][None])
+        for j, text_row in enumerate(gallery.texts):
+            tokens = dataset[text_row]['inputs']['token_ids'][None]
+            scores[i, j] = float(model.match(pixels, tokens, None))
+            belong[i, j] = any(
+                record['product_id'] == records[image_row]['product_id']
+                and record['caption'] == records[text_row]['caption']
+                for record in records
+            )
+    tir = [pessimistic_rank(scores[:, j], belong[:, j]) for j in range(len(gallery.texts))]
+    itr = [pessimistic_rank(scores[i], belong[i]) for i in range(len(gallery.images))]
+    return dict(tir=tir, itr=itr), scores
+
+
+def _ranks(loop, direction):
+    return [one['rank'] for one in loop.results if one['direction'] == direction]
+
+
+def test_ranks_are_those_of_a_naive_twin(demo_data, tmp_path):
+    runner = _runner(demo_data, tmp_path, 'full')
+    metrics = runner.test()
+    loop = runner.test_loop
+    expected, scores = _twin(loop)
+    # 20 rows, two views a product: 20 pictures, 10 captions
+    assert len(loop.gallery.images) == 20 and len(loop.gallery.texts) == 10
+    assert _ranks(loop, 'tir') == expected['tir'] and _ranks(loop, 'itr') == expected['itr']
+    assert metrics['retrieval/tir/queries'] == 10 and metrics['retrieval/itr/queries'] == 20
+    assert loop.protocol['pairs'] == 200 and loop.protocol['name'] == 'full'
+    first = next(one for one in loop.results if one['direction'] == 'tir')
+    best = np.argsort(-scores[:, 0], kind='stable')[:10]
+    assert first['candidates'] == [loop.gallery.images[i] for i in best]
+    np.testing.assert_allclose(first['scores'], scores[best, 0], atol=1e-6)
+    assert len(list((tmp_path / 'scores').glob('*/*.npy'))) == 7  # three pictures of ten captions
+
+
+def test_a_stopped_run_goes_on_and_other_weights_start_anew(demo_data, tmp_path, monkeypatch):
+    whole = _runner(demo_data, tmp_path / 'whole', 'whole')
+    weights = whole.model.state_dict()
+    expected = whole.test()
+
+    class KilledError(Exception):
+        pass
+
+    def dies(self, *args):
+        if len(list((tmp_path / 'cut').rglob('*.npy'))) == 3:
+            raise KilledError
+        return score(self, *args)
+
+    runner = _runner(demo_data, tmp_path / 'cut', 'cut')
+    runner.model.load_state_dict(weights)
+    score = type(whole.test_loop.scorer).score
+    monkeypatch.setattr(type(whole.test_loop.scorer), 'score', dies)
+    with pytest.raises(KilledError):
+        runner.test()
+    shards = sorted((tmp_path / 'cut').rglob('*.npy'))
+    assert len(shards) == 3
+    shards[1].write_bytes(shards[1].read_bytes()[:-8])  # and one of them was cut
+    calls = []
+    monkeypatch.setattr(
+        type(whole.test_loop.scorer), 'score', lambda *args: calls.append(1) or score(*args)
+    )
+    again = _runner(demo_data, tmp_path / 'cut', 'again')
+    again.model.load_state_dict(weights)
+    assert again.test() == expected
+    assert len(calls) == 5  # of seven
+    assert again.test_loop.results[3]['rank'] == whole.test_loop.results[3]['rank']
+    with torch.no_grad():
+        next(again.model.parameters()).add_(1)
+    again.test()
+    assert len(calls) == 12
+
+
+def test_reranking_scores_the_shortlist_only_and_says_what_it_can_lose(demo_data, tmp_path):
+    runner = _runner(demo_data, tmp_path, 'rerank', **{'test_cfg.rerank': 2})
+    metrics = runner.test()
+    loop = runner.test_loop
+    _, scores = _twin(loop)
+    (folder,) = (tmp_path / 'scores').iterdir()
+    found = np.concatenate([np.load(path) for path in sorted(folder.glob('*.npy'))])
+    asked = np.isfinite(found)
+    assert asked.sum(0).min() >= 2 and asked.sum(1).min() >= 2
+    assert asked.sum() <= 2 * 10 + 2 * 20
+    np.testing.assert_allclose(found[asked], scores[asked], atol=1e-6)
+    for direction in ('tir', 'itr'):
+        assert (
+            metrics[f'retrieval/{direction}/R@1']
+            <= (metrics[f'retrieval/{direction}/shortlist_recall'])
+        )
+    everything = _runner(demo_data, tmp_path, 'all', **{'test_cfg.rerank': 1000})
+    everything.model.load_state_dict(runner.model.state_dict())
+    exact = _runner(demo_data, tmp_path, 'exact')
+    exact.model.load_state_dict(runner.model.state_dict())
+    metrics = everything.test()
+    assert metrics.pop('retrieval/tir/shortlist_recall') == 100
+    assert metrics.pop('retrieval/itr/shortlist_recall') == 100
+    assert metrics == pytest.approx(exact.test())
+
+
+def test_constant_scores_find_nothing(demo_data, tmp_path, monkeypatch):
+    runner = _runner(demo_data, tmp_path, 'constant')
+    monkeypatch.setattr(
+        type(runner.model), 'match', lambda self, image, *_: torch.full((len(image),), 0.5)
+    )
+    metrics = runner.test()
+    assert metrics['retrieval/tir/R@10'] == metrics['retrieval/itr/R@5'] == 0
+    assert metrics['retrieval/tir/mean_rank'] == 19  # behind the 18 pictures of others
+    assert metrics['retrieval/itr/mean_rank'] == 10
+
+
+def test_diverged_weights_are_named(demo_data, tmp_path):
+    runner = _runner(demo_data, tmp_path, 'nan')
+    torch.nn.init.constant_(runner.model.itm_head.classifier.bias, float('nan'))
+    with pytest.raises(ValueError, match='diverged'):
+        runner.test()
+
+
+def test_wrong_settings(demo_data, tmp_path):
+    with pytest.raises(ValueError, match='rerank=0: a positive number'):
+        _runner(demo_data, tmp_path, 'wrong', **{'test_cfg.rerank': 0}).test()
+    runner = _runner(
+        demo_data, tmp_path, 'no_mlm', **{'model.mlm_head': None, 'test_cfg.rerank': 2}
+    )
+    with pytest.raises(ValueError, match=r'rerank needs model.mlm_head'):
+        runner.test()
