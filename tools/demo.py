@@ -23,10 +23,12 @@ from mvlt.engine.config import load_config
 from mvlt.models import MVLT
 from mvlt.registry import DATASETS
 from mvlt.visualization import (
-    category_examples,
+    Section,
+    category_cells,
+    in_rows,
     plot_losses,
-    ranking_examples,
-    reconstruction_examples,
+    ranking_rows,
+    reconstruction_cells,
     write_report,
 )
 
@@ -92,9 +94,6 @@ def report(pretrained: Path, finetuned: Path) -> None:
     """Write the page from what the steps have left."""
     results = {task: json.loads((ROOT / f'{task}_test/results.json').read_text()) for task in TASKS}
     rankings = json.loads((ROOT / 'retrieval_test/rankings.json').read_text())
-    retrieval = _dataset('retrieval')
-    recognition, generation = _model('recognition', finetuned), _model('generation', pretrained)
-    rows = [3 * row for row in range(8)]  # the first view of each of eight products
     write_report(
         REPORT,
         title='MVLT: the demo',
@@ -113,13 +112,50 @@ def report(pretrained: Path, finetuned: Path) -> None:
                 ROOT / 'recognition', ('loss_main_category', 'loss_sub_category')
             ),
         },
-        **{
-            name: ranking_examples(retrieval, [r for r in rankings if r['direction'] == name], 6)
-            for name in ('tir', 'itr')
-        },
-        categories=category_examples(recognition, _dataset('recognition'), rows[:5]),
-        reconstructions=reconstruction_examples(generation, _dataset('generation'), rows[:7]),
+        examples=[
+            *_rankings(rankings),
+            *_answers(_model('recognition', finetuned), _model('generation', pretrained)),
+        ],
     )
+
+
+def _rankings(rankings: list[dict]) -> list[Section]:
+    dataset = _dataset('retrieval')
+    notes = dict(
+        tir='A caption and the five pictures that match it best of 101 of its own kind, with the '
+        'matching probability. Green: the product itself. The first queries of the protocol, not '
+        'chosen.',
+        itr='A picture and the five captions that match it best of 101.',
+    )
+    return [
+        Section(
+            name,
+            title,
+            notes[name],
+            ranking_rows(dataset, [one for one in rankings if one['direction'] == name][:6]),
+        )
+        for name, title in (('tir', 'Text to image'), ('itr', 'Image to text'))
+    ]
+
+
+def _answers(recognition: MVLT, generation: MVLT) -> list[Section]:
+    rows = [3 * row for row in range(6)]  # the first view of each of six products
+    categories = category_cells(recognition, _dataset('recognition'), rows)
+    rebuilt = reconstruction_cells(generation, _dataset('generation'), rows)
+    return [
+        Section(
+            'categories',
+            'Categories',
+            'The three most probable main and sub-categories. Green: right.',
+            in_rows([cell for _, cell in categories], 6),
+        ),
+        Section(
+            'reconstructions',
+            'Masked, rebuilt, original',
+            'Half of the units are hidden (grey); the model sees the rest and the caption.',
+            in_rows([cell for _, cells in rebuilt for cell in cells], 6),
+        ),
+    ]
 
 
 def _tables(results: dict) -> list[dict]:
@@ -136,9 +172,9 @@ def _tables(results: dict) -> list[dict]:
     return [
         dict(
             title='Retrieval, percent',
-            note=f'{protocol["num_queries"]} queries a direction on products that training has '
-            f'not seen; each ranks {protocol["num_candidates"]} candidates of one sub-category; '
-            'ties count against the model',
+            note=f'{protocol["num_queries"]["tir"]} queries a direction on products that training '
+            f'has not seen; each ranks {protocol["num_candidates"]} candidates of one '
+            'sub-category; ties count against the model',
             head=('', *names),
             rows=recalls,
         ),

@@ -51,7 +51,7 @@ def candidate_content(
         ValueError: there are too few products for a list.
     """
     ids = row_ids(records)
-    draws = []
+    draws: list[dict[str, Any]] = []
     for seed in seeds:
         lists = [
             [ids[row] for row in one.candidates]

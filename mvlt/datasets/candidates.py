@@ -6,7 +6,7 @@ machine and with every version of every library.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -22,7 +22,7 @@ class CandidateList(NamedTuple):
 
 
 def draw_candidates(
-    records: Sequence[dict], num_queries: int, num_candidates: int = 101, seed: int = 0
+    records: Sequence[Mapping], num_queries: int, num_candidates: int = 101, seed: int = 0
 ) -> list[CandidateList]:
     """Draw the 101 protocol of FashionBERT, Kaleido-BERT and MVLT.
 
@@ -72,7 +72,7 @@ def draw_candidates(
     return lists
 
 
-def _levels(record: dict) -> list[tuple]:
+def _levels(record: Mapping) -> list[tuple]:
     """Ever wider circles of similar products."""
     circles = [(key, record[key]) for key in ('sub_category', 'main_category') if key in record]
     return [*circles, ('any',)]

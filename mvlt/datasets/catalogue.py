@@ -47,6 +47,8 @@ class Catalogue(PairDataset):
             is wrong; the message names file, row and remedy.
     """
 
+    splits = SPLITS[:3]
+
     def __init__(
         self,
         ann_file: str,

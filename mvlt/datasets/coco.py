@@ -28,6 +28,8 @@ class COCOCaptions(PairDataset):
             without its file or without a caption; the message names the entry.
     """
 
+    splits = tuple(SPLITS)
+
     def __init__(self, ann_file: str, split: str = 'train', **kwargs: Any) -> None:
         if split not in SPLITS:
             raise ValueError(f"COCOCaptions.split='{split}'; legal: {', '.join(SPLITS)}")

@@ -3,6 +3,7 @@ from .bfloat16 import BFloat16OptimWrapper
 from .full_ranking_loop import FullRankingLoop
 from .load_report_hook import LoadReportHook
 from .mask_steps_hook import MaskStepsHook
+from .pictures_hook import PicturesHook
 from .pretrained import PretrainedImagePart
 from .retrieval_loop import RetrievalLoop
 from .vocabulary_hook import VocabularyHook
@@ -12,6 +13,7 @@ __all__ = [
     'FullRankingLoop',
     'LoadReportHook',
     'MaskStepsHook',
+    'PicturesHook',
     'PretrainedImagePart',
     'RetrievalLoop',
     'VocabularyHook',

@@ -42,7 +42,8 @@ def make_gallery(records: Sequence[Mapping]) -> Gallery:
     images: dict[object, int] = {}
     texts: dict[str, int] = {}
     of_product: dict[str, tuple[set[int], set[int]]] = {}
-    image_rows, text_rows = [], []
+    image_rows: list[int] = []
+    text_rows: list[int] = []
     products_of: list[set[str]] = []
     for row, record in enumerate(records):
         image = images.setdefault(record.get('img_path', row), len(images))

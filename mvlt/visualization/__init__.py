@@ -1,13 +1,26 @@
-from .curves import plot_losses
-from .examples import category_examples, ranking_examples, reconstruction_examples
+from .attention import attention_rows, cls_attention
+from .curves import draw_losses, plot_losses
+from .examples import category_cells, in_rows, ranking_rows, reconstruction_cells
 from .pictures import picture_uri
 from .report import write_report
+from .sheet import Bar, Cell, Row, Section, write_sheet
+from .steps import pipeline_rows
 
 __all__ = [
-    'category_examples',
+    'Bar',
+    'Cell',
+    'Row',
+    'Section',
+    'attention_rows',
+    'category_cells',
+    'cls_attention',
+    'draw_losses',
+    'in_rows',
     'picture_uri',
+    'pipeline_rows',
     'plot_losses',
-    'ranking_examples',
-    'reconstruction_examples',
+    'ranking_rows',
+    'reconstruction_cells',
     'write_report',
+    'write_sheet',
 ]

@@ -1,90 +1,128 @@
-"""What a model answers to single products, ready to be drawn (Fig. 5, 6 and 7 of the paper)."""
+"""What a model answers to single products, as rows of a sheet (Fig. 5 to 8 of the paper)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset, pseudo_collate
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mvlt.models import MVLT
 from mvlt.models.masking import mask_to_pixels
-from mvlt.visualization.pictures import picture_uri
+from mvlt.visualization.pictures import hide, to_array
+from mvlt.visualization.sheet import Bar, Cell, Row
+
+_BATCH = 32
 
 
-def ranking_examples(
-    dataset: BaseDataset, rankings: Sequence[dict], count: int, best: int = 5
-) -> list[dict[str, Any]]:
-    """The ``best`` first candidates of the first ``count`` queries: Fig. 5.
+def ranking_rows(
+    dataset: BaseDataset, rankings: Sequence[Mapping], shown: int = 5
+) -> tuple[Row, ...]:
+    """A query and its first ``shown`` candidates; the match too, if it ranks behind them: Fig. 5.
 
     Args:
         dataset: the evaluated one; gives pictures and captions.
-        rankings: ``rankings.json`` of tools/test.py, one direction.
+        rankings: results of a :class:`mvlt.engine.RankingLoop` (``rankings.json``).
     """
-    examples = []
-    for one in rankings[:count]:
+    rows = []
+    for one in rankings:
+        text_query = one['direction'] == 'tir'
         order = sorted(range(len(one['scores'])), key=lambda i: -one['scores'][i])
-        examples.append(
-            dict(
-                query=_row(dataset, one['query']),
-                rank=one['rank'],
-                candidates=[
-                    dict(
-                        _row(dataset, one['candidates'][i]),
-                        score=one['scores'][i],
-                        matched=one['positives'][i],
-                    )
-                    for i in order[:best]
-                ],
+        behind = [i for i in order[shown:] if one['positives'][i]][:1]
+        cells = [
+            Cell(
+                _picture(dataset, one['query']) if not text_query else None,
+                _caption(dataset, one['query']) if text_query else 'query',
+                'query',
             )
-        )
-    return examples
+        ]
+        for i in (*order[:shown], *behind):
+            row, matched = one['candidates'][i], one['positives'][i]
+            words = f'{one["scores"][i]:.3f}{" matched" if matched else ""}'
+            if i in behind:
+                words += f', rank {one["rank"]}'
+            if not text_query:
+                words += f' {_caption(dataset, row)}'
+            picture = _picture(dataset, row) if text_query else None
+            cells.append(Cell(picture, words, 'right' if matched else ''))
+        rows.append(Row(f'rank of the match: {one["rank"]}', tuple(cells)))
+    return tuple(rows)
 
 
-def category_examples(
+def category_cells(
     model: MVLT, dataset: BaseDataset, rows: Sequence[int], best: int = 3
-) -> list[dict[str, Any]]:
-    """Picture, truth and the ``best`` most probable classes of each level: Fig. 6."""
-    examples = []
-    for row, sample in zip(rows, _predict(model, dataset, rows)):
-        levels = {}
+) -> list[tuple[float, Cell]]:
+    """Picture, truth and the ``best`` most probable classes of each level: Fig. 6.
+
+    Returns:
+        For each row the lowest probability that any level gives to the truth, and the card.
+    """
+    found = []
+    for row, sample in zip(rows, predict(model, dataset, rows)):
+        bars: list[Bar] = []
+        words, certain = [], 1.0
+        right = True
         for level in model.category_heads:
             names = dataset.metainfo[level]
-            scores = sample.get(f'{level}_scores')
+            scores = sample.get(f'{level}_scores').cpu()
+            truth = sample.get(level)
             order = scores.argsort(descending=True)[:best].tolist()
-            levels[level] = dict(
-                truth=names[sample.get(level)],
-                predictions=[dict(name=names[i], score=float(scores[i])) for i in order],
-            )
-        examples.append(dict(_row(dataset, row), levels=levels))
-    return examples
+            words.append(f'{level.replace("_", " ")}: {names[truth]}')
+            bars += [Bar(names[i], float(scores[i]), i == truth) for i in order]
+            # a class that training lacks has no probability at all
+            certain = min(certain, float(scores[truth]) if truth < len(scores) else 0.0)
+            right = right and order[0] == truth
+        mark = 'right' if right else 'wrong'
+        found.append((certain, Cell(_picture(dataset, row), '; '.join(words), mark, tuple(bars))))
+    return found
 
 
-def reconstruction_examples(
+def reconstruction_cells(
     model: MVLT, dataset: BaseDataset, rows: Sequence[int]
-) -> list[dict[str, str]]:
-    """Masked, rebuilt and original picture: Fig. 7. Hidden units are drawn grey."""
-    examples = []
-    for row, sample in zip(rows, _predict(model, dataset, rows)):
-        masked = sample.pixels.clone()
-        hidden = mask_to_pixels(sample.image_mask[None], masked.shape[1:])[0]
-        masked.masked_fill_(hidden, 190)
-        examples.append(
-            dict(
-                masked=picture_uri(masked),
-                rebuilt=picture_uri(sample.reconstruction),
-                original=picture_uri(sample.pixels),
-                caption=dataset.get_data_info(row)['caption'],
+) -> list[tuple[float, tuple[Cell, Cell, Cell]]]:
+    """Masked, rebuilt and original picture: Fig. 7. Hidden units are drawn grey.
+
+    Returns:
+        For each row the PSNR over the hidden part (the whole where nothing is hidden), and cards.
+    """
+    found = []
+    for row, sample in zip(rows, predict(model, dataset, rows)):
+        truth, rebuilt = sample.pixels.cpu().float() / 255, sample.reconstruction.cpu()
+        hidden = mask_to_pixels(sample.image_mask[None].cpu(), truth.shape[1:])[0].expand_as(truth)
+        where = hidden if hidden.any() else ~hidden
+        psnr = float(peak_signal_noise_ratio(rebuilt[where], truth[where], data_range=1.0))
+        picture = to_array(sample.pixels)
+        found.append(
+            (
+                psnr,
+                (
+                    Cell(hide(picture, sample.image_mask), _caption(dataset, row)),
+                    Cell(to_array(rebuilt), f'rebuilt, {psnr:.1f} dB'),
+                    Cell(picture, 'original'),
+                ),
             )
         )
-    return examples
+    return found
 
 
-def _predict(model: MVLT, dataset: BaseDataset, rows: Sequence[int]) -> list[Any]:
-    batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))
-    return model(**batch, mode='predict')
-
-
-def _row(dataset: BaseDataset, row: int) -> dict[str, str]:
-    return dict(
-        caption=dataset.get_data_info(row)['caption'],
-        image=picture_uri(dataset[row]['inputs']['image']),
+def in_rows(cells: Sequence[Cell], width: int) -> tuple[Row, ...]:
+    """Cards in rows of ``width``."""
+    return tuple(
+        Row('', tuple(cells[start : start + width])) for start in range(0, len(cells), width)
     )
+
+
+def predict(model: MVLT, dataset: BaseDataset, rows: Sequence[int]) -> Iterator[Any]:
+    """Samples with the model's answers, one a row."""
+    for start in range(0, len(rows), _BATCH):
+        samples = [dataset[row] for row in rows[start : start + _BATCH]]
+        batch = model.data_preprocessor(pseudo_collate(samples))
+        yield from model(**batch, mode='predict')
+
+
+def _caption(dataset: BaseDataset, row: int) -> str:
+    return dataset.get_data_info(row)['caption']
+
+
+def _picture(dataset: BaseDataset, row: int) -> np.ndarray:
+    return to_array(dataset[row]['inputs']['image'])

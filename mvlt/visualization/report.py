@@ -1,9 +1,9 @@
-"""One self-contained page: it needs no network, no script and no second file."""
+"""The demo's page: figures, curves and examples; it needs no network, script or second file."""
 
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
+from mvlt.visualization.sheet import environment, write_text
 
 
 def write_report(path: str | Path, **content: Any) -> None:
@@ -12,13 +12,6 @@ def write_report(path: str | Path, **content: Any) -> None:
     Args:
         path: the page.
         content: ``title``, ``facts`` (str -> str), ``tables`` (each ``title``, ``note``, ``head``,
-            ``rows``), ``curves`` (title -> data URI), ``tir``, ``itr`` (ranking_examples),
-            ``categories``, ``reconstructions``.
+            ``rows``), ``curves`` (title -> data URI), ``examples`` (Sections).
     """
-    environment = Environment(loader=PackageLoader('mvlt.visualization', '.'), autoescape=True)
-    page = environment.get_template('report.html').render(**content)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}')
-    partial.write_text(page, encoding='utf-8')
-    partial.replace(path)
+    write_text(path, environment().get_template('report.html').render(**content))

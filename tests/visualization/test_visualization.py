@@ -8,10 +8,28 @@ import re
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mvlt.datasets import FashionGen
-from mvlt.visualization import picture_uri, plot_losses, ranking_examples, write_report
+from mvlt.datasets import FashionGen, MatchingPairs, load_vocabulary
+from mvlt.registry import MODELS
+from mvlt.visualization import (
+    Bar,
+    Cell,
+    Row,
+    Section,
+    attention_rows,
+    category_cells,
+    cls_attention,
+    picture_uri,
+    pipeline_rows,
+    plot_losses,
+    ranking_rows,
+    reconstruction_cells,
+    write_report,
+    write_sheet,
+)
 
 
 def _decode(uri: str) -> np.ndarray:
@@ -45,46 +63,165 @@ def test_curves_of_a_resumed_run_have_each_step_once(tmp_path):
         plot_losses(tmp_path / 'none', ('loss',))
 
 
-def test_ranking_example(demo_data):
+@pytest.fixture
+def dataset(demo_data):
     pipeline = [
         dict(type='LoadImage'),
+        dict(type='RandomGridMask', ratio=0.25, alpha=2),
         dict(type='Tokenize', vocabulary=str(demo_data / 'vocabulary')),
         dict(type='PackPairInputs'),
     ]
-    from mmengine.registry import DefaultScope
-
     with DefaultScope.overwrite_default_scope('mvlt'):
-        dataset = FashionGen(
-            ann_file=str(demo_data / 'fashiongen_64_64_train.h5'), pipeline=pipeline
-        )
+        return FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_train.h5'), pipeline=pipeline)
+
+
+def _model(**parts):
+    sizes = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 1, 1), depths=(1, 2, 1, 1))
+    backbone = dict(type='PVTVL', image_size=32, vocab_size=400, word_dims=16, **sizes)
+    preprocessor = dict(type='PairDataPreprocessor')
+    with DefaultScope.overwrite_default_scope('mvlt'):
+        model = dict(type='MVLT', backbone=backbone, data_preprocessor=preprocessor, **parts)
+        return MODELS.build(model).eval()
+
+
+def test_ranking_rows_show_the_first_and_the_match(dataset):
     ranking = dict(
+        direction='tir',
         query=4,
+        rank=3,
         candidates=[4, 0, 2, 6],
-        scores=[0.3, 0.9, 0.3, 0.1],
+        scores=[0.3, 0.9, 0.4, 0.1],
         positives=[True, False, False, False],
     )
-    (example,) = ranking_examples(dataset, [ranking], count=1, best=2)
-    assert example['rank'] == 3  # one better, one equal: ties count against the model
-    assert [one['score'] for one in example['candidates']] == [0.9, 0.3]
-    assert example['query']['caption'] == dataset.get_data_info(4)['caption']
-    shown = _decode(example['candidates'][0]['image'])
-    step = shown.shape[0] // 32
-    assert np.array_equal(shown[::step, ::step], dataset.load(dataset.get_data_info(0))['img'])
+    (row,) = ranking_rows(dataset, [ranking], shown=2)
+    query, first, second, match = row.cells
+    assert query.picture is None and query.words == dataset.get_data_info(4)['caption']
+    assert [first.words, second.words, match.words] == ['0.900', '0.400', '0.300 matched, rank 3']
+    assert [one.mark for one in row.cells] == ['query', '', '', 'right']
+    assert np.array_equal(first.picture, dataset.load(dataset.get_data_info(0))['img'])
+    (row,) = ranking_rows(dataset, [dict(ranking, direction='itr')], shown=4)
+    assert len(row.cells) == 5 and row.cells[1].picture is None
+    assert np.array_equal(row.cells[0].picture, dataset.load(dataset.get_data_info(4))['img'])
+    assert row.cells[3].words == f'0.300 matched {dataset.get_data_info(4)["caption"]}'
+
+
+def test_category_cells_mark_the_truth(dataset):
+    heads = {
+        level: dict(type='CategoryHead', num_classes=len(dataset.metainfo[level]))
+        for level in ('main_category', 'sub_category')
+    }
+    model = _model(category_heads=heads)
+    truth = dataset.get_data_info(2)
+    for level, head in model.category_heads.items():
+        torch.nn.init.zeros_(head.classifier.weight)
+        with torch.no_grad():
+            head.classifier.bias[truth[level]] = 10
+    ((certain, cell),) = category_cells(model, dataset, [2], best=2)
+    assert certain > 0.99 and cell.mark == 'right'
+    names = [dataset.metainfo[level][truth[level]] for level in ('main_category', 'sub_category')]
+    assert [bar.name for bar in cell.bars if bar.right] == names
+    with torch.no_grad():
+        model.category_heads['sub_category'].classifier.bias[truth['sub_category']] = -10
+    ((certain, cell),) = category_cells(model, dataset, [2], best=2)
+    assert certain < 0.01 and cell.mark == 'wrong'
+
+
+def test_reconstruction_cells(dataset, monkeypatch):
+    model = _model(neck=dict(type='UNet'), mir_head=dict(type='MIRHead'))
+    monkeypatch.setattr(
+        type(model.mir_head), 'predict', lambda self, decoded: torch.full((1, 3, 32, 32), 0.5)
+    )
+    ((psnr, (masked, rebuilt, original)),) = reconstruction_cells(model, dataset, [3])
+    truth = dataset.load(dataset.get_data_info(3))['img']
+    assert np.array_equal(original.picture, truth) and (rebuilt.picture == 128).all()
+    grey = (masked.picture == 190).all(-1)
+    assert grey.mean() == pytest.approx(0.25, abs=0.02)  # four of sixteen units
+    visible = (masked.picture == truth).all(-1)
+    hidden = ~visible
+    error = np.mean((truth[hidden] / 255 - 0.5) ** 2)
+    assert psnr == pytest.approx(-10 * np.log10(error), abs=0.05)
+
+
+def test_attention_is_what_the_layer_computes(dataset):
+    """Weights times values, put through the layer's own output, is the layer's own answer."""
+    model = _model(itm_head=dict(type='ITMHead'))
+    batch = model.data_preprocessor(pseudo_collate([dataset[0], dataset[5]]))['inputs']
+    stages = cls_attention(model, batch)
+    assert [image.shape[1:] for image, _ in stages] == [(1, 1), (1, 1), (1, 1), (1, 1)]
+    for image, text in stages:
+        assert torch.allclose(image.flatten(1).sum(1) + text.sum(1), torch.ones(2))
+        if batch['text_mask'] is not None:
+            assert (text[~batch['text_mask']] == 0).all()  # padding is not looked at
+    attention = model.backbone.stages[1].layers[-1].attention
+    x, size, query = torch.randn(2, 16 + 6, 16), (4, 4), 17
+    weights = attention.weights(x, size, None, query)
+    values = attention._split(attention.key_value(attention._reduced(x, size)).chunk(2, -1)[1])
+    mixed = (weights[:, :, None] @ values).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(attention.out(mixed)[:, 0], attention(x, size, None)[:, query])
+
+
+def test_attention_rows_name_the_words(dataset, demo_data):
+    vocabulary = load_vocabulary(str(demo_data / 'vocabulary'))
+    (row,) = attention_rows(_model(), dataset, [1], vocabulary)
+    assert len(row.cells) == 5 and row.cells[0].mark == 'query'
+    words = {vocabulary.token(i) for i in dataset[1]['inputs']['token_ids']}
+    assert {bar.name for cell in row.cells[1:] for bar in cell.bars} <= words
+
+
+def test_pipeline_rows_show_each_step(demo_data):
+    vocabulary = dict(vocabulary=str(demo_data / 'vocabulary'))
+    pipeline = [
+        dict(type='LoadImage'),
+        dict(type='CentreMask', ratio=0.25, alpha=2),
+        dict(type='Tokenize', **vocabulary),
+        dict(type='MaskWords', ratio=1.0, mask_prob=1.0, random_prob=0.0, **vocabulary),
+        dict(type='PackPairInputs'),
+    ]
+    with DefaultScope.overwrite_default_scope('mvlt'):
+        inner = FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_train.h5'), pipeline=pipeline)
+        pairs = MatchingPairs(inner, negative_prob=1.0)
+    (row,) = pipeline_rows(pairs, [0])
+    assert "(another product's caption)" in row.title
+    loaded, masked, tokens, hidden = row.cells
+    assert (
+        loaded.words == 'LoadImage, 32 x 32' and masked.words == 'CentreMask, 32 x 32, 25% hidden'
+    )
+    assert (masked.picture[8:24, 8:24] == 190).all()
+    assert np.array_equal(masked.picture[:8], loaded.picture[:8])
+    assert tokens.words.startswith('Tokenize: [CLS] ') and '[MASK]' not in tokens.words
+    assert hidden.words.count('>[MASK]') == len(tokens.words.split()) - 3  # but [CLS] and [SEP]
+
+
+def _section():
+    picture = np.full((8, 8, 3), 7, np.uint8)
+    cells = (
+        Cell(None, '<script>alert(1)</script> $x_1$ costs 5 $', 'query'),
+        Cell(picture, 'a picture', 'right', (Bar('TOPS', 0.75, True), Bar('BAGS', 0.25))),
+    )
+    return Section('some', 'Some', 'a note', (Row('a row', cells),))
+
+
+def test_a_sheet_is_one_page_and_a_picture_a_section(tmp_path):
+    empty = Section('none', 'None', 'nothing to show', ())
+    written = write_sheet(tmp_path / 'sheet', 'A <test>', [_section(), empty], dict(a='b'))
+    assert [path.name for path in written] == ['index.html', 'some.png']
+    page = written[0].read_text()
+    assert '<script' not in page and '&lt;script&gt;' in page and 'A &lt;test&gt;' in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page) and 'http' not in page
+    assert 'width: 75.0%' in page and 'class="truth"' in page
+    drawn = np.asarray(Image.open(written[1]).convert('RGB'))
+    assert (drawn == 7).all(-1).sum() > 5000  # the picture, enlarged
+    assert not list((tmp_path / 'sheet').glob('.*'))
 
 
 def test_report_needs_nothing_from_elsewhere_and_escapes_captions(tmp_path):
-    picture = picture_uri(np.zeros((2, 2, 3), np.uint8))
-    row = dict(caption='<script>alert(1)</script>', image=picture)
     write_report(
         tmp_path / 'report/index.html',
         title='A test',
         facts=dict(date='today'),
         tables=[dict(title='T', note='n', head=('', 'R@1'), rows=[['tir', '1.0']])],
-        curves={'loss': picture},
-        tir=[dict(query=row, rank=2, candidates=[dict(row, score=0.5, matched=True)])],
-        itr=[dict(query=row, rank=1, candidates=[dict(row, score=0.5, matched=False)])],
-        categories=[],
-        reconstructions=[],
+        curves={'loss': picture_uri(np.zeros((2, 2, 3), np.uint8))},
+        examples=[_section()],
     )
     page = (tmp_path / 'report/index.html').read_text()
     assert '<script' not in page and '&lt;script&gt;' in page

@@ -49,9 +49,28 @@ class SpatialReductionAttention(nn.Module):
         )
         return self.out(attended.transpose(1, 2).flatten(2))
 
+    def weights(
+        self, x: torch.Tensor, size: tuple[int, int], key_mask: torch.Tensor | None, query: int
+    ) -> torch.Tensor:
+        """How much token ``query`` attends to each key: (B, heads, R + T), each row sums to 1.
+
+        Args as of :meth:`forward`, which never makes these weights; for pictures of them.
+        """
+        asked_BH1D = self._split(self.query(x[:, query : query + 1]))
+        keys_BHKD = self._split(self.key_value(self._reduced(x, size)).chunk(2, dim=-1)[0])
+        logits = (asked_BH1D @ keys_BHKD.transpose(2, 3)) * asked_BH1D.shape[-1] ** -0.5
+        if key_mask is not None:
+            logits = logits.masked_fill(~key_mask, float('-inf'))
+        return logits.softmax(-1)[:, :, 0]
+
+    def key_grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the keys that an image of ``size`` = (H, W) tokens gives."""
+        return size[0] // self.reduction, size[1] // self.reduction
+
     def image_keys(self, size: tuple[int, int]) -> int:
-        """R, the number of keys that an image of ``size`` = (H, W) tokens gives."""
-        return (size[0] // self.reduction) * (size[1] // self.reduction)
+        """R, their number."""
+        rows, columns = self.key_grid(size)
+        return rows * columns
 
     def _reduced(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         if self.reduction == 1:
@@ -80,9 +99,9 @@ class PooledAttention(SpatialReductionAttention):
         self.reduce = nn.Conv2d(dims, dims, 1)
         self.reduce_norm = nn.LayerNorm(dims)
 
-    def image_keys(self, size: tuple[int, int]) -> int:
-        """R, the same for every image."""
-        return self.pool_size**2
+    def key_grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The same for every image."""
+        return self.pool_size, self.pool_size
 
     def _reduced(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         image_BNC, text_BTC = x.tensor_split((size[0] * size[1],), dim=1)

@@ -1,0 +1,64 @@
+"""Contract: what a doctor counts, a hand can count too."""
+
+from PIL import Image
+
+from mvlt.datasets import Catalogue
+from mvlt.datasets.inspection import describe, leaks, read_pictures, short_of_candidates
+
+
+def _record(product, caption, sub=0):
+    return dict(product_id=product, caption=caption, main_category=0, sub_category=sub)
+
+
+def test_counts_by_hand():
+    records = [
+        _record('a', 'red'),
+        _record('a', 'red'),
+        _record('b', 'red', 1),
+        _record('c', 'blue sea', 1),
+    ]
+    names = dict(main_category=('X',), sub_category=('S', 'T'), sub_category_trained=1)
+    found = describe(records, names, [1, 1, 1, 2], max_len=1)
+    assert (found['rows'], found['products']) == (4, 3)
+    assert found['main_category'] == dict(
+        classes=1, largest=dict(X=3), single_product=[], unseen=[]
+    )
+    assert found['sub_category'] == dict(
+        classes=2, largest=dict(T=2, S=1), single_product=['S'], unseen=['T']
+    )
+    assert found['captions_cut'] == 1 and found['caption_length']['max'] == 2
+    assert (found['shared_captions'], found['products_sharing']) == (1, 2)
+
+
+def test_short_of_candidates_by_hand():
+    # five of one kind, two of them with one caption: these have three others, the rest four
+    records = [_record(str(i), caption) for i, caption in enumerate('aabcd')]
+    records += [_record('0', 'a'), _record('z', 'z', sub=1)]
+    assert short_of_candidates(records, 4) == 3  # the two look-alikes, and z, which is alone
+    assert short_of_candidates(records, 3) == 1
+    assert short_of_candidates(records, 5) == 6
+
+
+def test_leaks():
+    splits = dict(train=['a', 'b', 'a'], val=['c'], test=['b', 'a', 'd'])
+    assert leaks(splits) == {'train, test': ['a', 'b']}
+
+
+def test_pictures_that_repeat_and_pictures_that_cannot_be_read(catalogue):
+    Image.open(catalogue / 'images/3.png').save(catalogue / 'images/4.png')
+    (catalogue / 'images/7.png').write_bytes((catalogue / 'images/8.png').read_bytes()[:60])
+    Image.new('RGB', (10, 90)).save(catalogue / 'images/9.png')
+    dataset = Catalogue(
+        'products.csv',
+        dict(image='image', product_id='id'),
+        '{title}',
+        'all',
+        data_root=str(catalogue),
+    )
+    for workers in (1, 3):
+        found = read_pictures(dataset, workers)
+        assert len(found.sizes) == 19 and found.sizes.count((40, 30)) == 18
+        assert (10, 90) in found.sizes
+        assert sorted(count for _, count in found.digests.values())[-2:] == [1, 2]
+        (line,) = found.unreadable
+        assert 'products.csv, row 9: ' in line and '7.png: unreadable image' in line

@@ -1,0 +1,151 @@
+"""Contract: the tools that draw and check run as the README says, on real files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from mvlt.engine.config import load_config
+from mvlt.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+SMALL = ['model.backbone.embed_dims=(8,16,24,32)', 'model.backbone.num_heads=(1,1,1,1)']
+
+
+def _run(*command):
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.fixture(scope='module')
+def checkpoint(demo_data, tmp_path_factory):
+    """A checkpoint of the demo's model, at random."""
+    config = load_config('configs/demo/pretrain_demo.py', data_root=str(demo_data))
+    config.model.backbone.update(embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1))
+    config.model.neck.channels = None
+    path = tmp_path_factory.mktemp('checkpoint') / 'random.pth'
+    torch.save(dict(state_dict=MODELS.build(config.model).state_dict(), meta={}), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ('kind', 'task', 'pictures'),
+    [
+        ('reconstruction', 'generation', ['best.png', 'worst.png']),
+        ('masks', 'generation', ['masks.png']),
+        ('attention', 'retrieval', ['attention.png']),
+        (
+            'retrieval',
+            'retrieval',
+            ['itr_best.png', 'itr_worst.png', 'tir_best.png', 'tir_worst.png'],
+        ),
+    ],
+)
+def test_visualize(kind, task, pictures, checkpoint, demo_data, tmp_path):
+    options = [*SMALL, *(['model.neck.channels=None'] if task == 'generation' else [])]
+    if kind == 'retrieval':
+        options.append('test_cfg.num_candidates=9')
+    run = _run(
+        *('tools/visualize.py', kind, f'configs/demo/{task}_demo.py', checkpoint),
+        *('--data-root', demo_data, '--out', tmp_path / 'out', '--work-dir', tmp_path / 'work'),
+        *('--count', 2, '--pool', 6, '--cfg-options', *options),
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert sorted(path.name for path in (tmp_path / 'out').glob('*.png')) == pictures
+    assert '<img src="data:image/png' in (tmp_path / 'out/index.html').read_text()
+
+
+def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
+    run = _run(
+        *('tools/visualize.py', 'masks', 'configs/demo/retrieval_demo.py', checkpoint),
+        *('--data-root', demo_data, '--cfg-options', *SMALL),
+    )
+    assert run.returncode == 2 and 'its test pipeline hides nothing' in run.stderr
+
+
+def test_browse(demo_data, tmp_path):
+    run = _run(
+        *('tools/browse_dataset.py', 'configs/demo/pretrain_demo.py', '--data-root', demo_data),
+        *('--out', tmp_path, '--count', 2),
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    page = (tmp_path / 'index.html').read_text()
+    assert 'MaskWords: [CLS]' in page and 'RandomGridMask, 64 x 64' in page
+    run = _run('tools/browse_dataset.py', 'configs/demo/pretrain_demo.py', '--split', 'val')
+    assert run.returncode == 2 and 'has no val_dataloader' in run.stderr
+
+
+def test_analyze_logs(tmp_path):
+    for name in ('a', 'b'):
+        folder = tmp_path / name / '1/vis_data'
+        folder.mkdir(parents=True)
+        lines = [json.dumps(dict(step=step, loss=1 / step, lr=0.1)) for step in (1, 2, 3)]
+        (folder / 'scalars.json').write_text('\n'.join([*lines, '{"step": 4, "lo']))
+    tool, out = 'tools/analysis_tools/analyze_logs.py', tmp_path / 'losses.png'
+    assert _run(tool, tmp_path / 'a', tmp_path / 'b', '--out', out).returncode == 0
+    assert Image.open(out).width > 200
+    run = _run(tool, tmp_path / 'a', '--keys', 'loss_x', '--out', out)
+    assert run.returncode == 2 and "nothing was logged as 'loss_x'" in run.stderr
+    assert _run(tool, tmp_path, '--out', out).returncode == 2
+    assert 'legal endings' in _run(tool, tmp_path / 'a', '--out', tmp_path / 'x.txt').stderr
+
+
+@pytest.fixture
+def shop(catalogue):
+    description = dict(
+        columns=dict(image='image', product_id='id', main_category='kind', sub_category='sub'),
+        caption='{title}',
+    )
+    (catalogue / 'products.json').write_text(json.dumps(description))
+    return catalogue
+
+
+def _check(shop, *options):
+    return _run(
+        *('tools/check_dataset.py', 'configs/mvlt/pretrain_catalogue.py', '--data-root', shop),
+        *options,
+    )
+
+
+def test_a_sound_catalogue_can_be_trained_on(shop, tmp_path):
+    run = _check(shop, '--out', tmp_path / 'report.json')
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert 'training can start' in run.stdout and 'no vocabulary' in run.stdout
+    report = json.loads((tmp_path / 'report.json').read_text())
+    assert list(report['splits']) == ['train', 'val', 'test']
+    assert sum(one['products'] for one in report['splits'].values()) == 20
+    assert not report['fail'] and not report['leaks']
+
+
+def test_unreadable_pictures_and_missing_ones_fail(shop):
+    (shop / 'images/5.png').write_bytes(b'no picture')
+    run = _check(shop)
+    assert run.returncode == 1 and 'training would fail' in run.stdout
+    assert '1 unreadable pictures, first: ' in run.stdout and 'row 7: ' in run.stdout
+    (shop / 'images/6.png').unlink()
+    run = _check(shop)
+    assert run.returncode == 1 and "no image 'images/6.png'" in run.stdout
+
+
+def test_products_in_two_splits_are_named(shop):
+    table = pd.read_csv(shop / 'products.csv', dtype=str)
+    table['split'] = ['train'] * 14 + ['val'] * 3 + ['test'] * 3
+    table.loc[19, 'id'] = '2'
+    table.to_csv(shop / 'products.csv', index=False)
+    content = json.loads((shop / 'products.json').read_text())
+    content['columns']['split'] = 'split'
+    (shop / 'products.json').write_text(json.dumps(content))
+    run = _check(shop)
+    assert run.returncode == 0
+    assert '1 products are in two splits (train, test), e.g. 2' in run.stdout

@@ -1,0 +1,47 @@
+"""Plot what one or more trainings logged.
+
+    tools/analysis_tools/analyze_logs.py work_dirs/pretrain_catalogue --out losses.png
+    tools/analysis_tools/analyze_logs.py work_dirs/a work_dirs/b --keys loss_itm lr --out itm.svg
+
+A run that was resumed is one line.
+"""
+
+import argparse
+from pathlib import Path
+
+from mvlt.engine.command_line import run_command
+from mvlt.visualization.curves import draw_losses, read_scalars
+
+KINDS = ('png', 'svg', 'pdf')
+
+
+def main() -> None:
+    """Read, draw."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('work_dirs', type=Path, nargs='+')
+    parser.add_argument('--keys', nargs='+', help='logged values; default: every loss')
+    parser.add_argument('--out', type=Path, default=Path('losses.png'), help=', '.join(KINDS))
+    args = parser.parse_args()
+    kind = args.out.suffix.removeprefix('.')
+    if kind not in KINDS:
+        raise ValueError(f'--out {args.out}: legal endings are {", ".join(KINDS)}')
+    runs = {str(folder): read_scalars(folder) for folder in args.work_dirs}
+    for folder, entries in runs.items():
+        if not entries:
+            raise FileNotFoundError(f'{folder}: no training log (*/vis_data/scalars.json) in it')
+    logged = list(dict.fromkeys(key for run in runs.values() for entry in run for key in entry))
+    keys = args.keys or [key for key in logged if key.startswith('loss')]
+    unknown = [key for key in keys if key not in logged]
+    if unknown:
+        raise KeyError(f"--keys: nothing was logged as '{unknown[0]}'; there are: {logged}")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = args.out.with_name(f'.{args.out.name}')
+    partial.write_bytes(draw_losses(runs, keys, kind))
+    partial.replace(args.out)
+    print(args.out)
+
+
+if __name__ == '__main__':
+    run_command(main)

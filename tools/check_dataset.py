@@ -1,0 +1,257 @@
+"""Read every record of every split and say what training on it would meet.
+
+    tools/check_dataset.py configs/mvlt/pretrain_catalogue.py --data-root MY_CATALOGUE
+
+Exit status 1 if training would fail (marked FAIL); what only spoils results is marked WARN.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from rich.progress import track
+
+from mvlt.datasets import MatchingPairs, Tokenize
+from mvlt.datasets.inspection import describe, leaks, read_pictures, short_of_candidates
+from mvlt.engine.command_line import add_options, config_from, run_command
+from mvlt.engine.results import write_json
+from mvlt.registry import DATASETS, TRANSFORMS
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def main() -> None:
+    """Parse, read, report."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_options(parser)
+    parser.add_argument('--out', help='also write the report as JSON')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='threads')
+    args = parser.parse_args()
+    MMLogger.get_instance('check_dataset', log_level='ERROR')
+    # the classes are counted only once the splits are known to open
+    config = config_from(args, count=False)
+    report = check(config, args.workers)
+    for line in lines(report):
+        print(line)
+    if args.out:
+        write_json(args.out, report)
+    sys.exit(1 if report['fail'] else 0)
+
+
+def check(config: Config, workers: int) -> dict[str, Any]:
+    """Everything that is said, as plain data: ``splits``, ``fail`` and ``warn``."""
+    report: dict[str, Any] = dict(splits={}, fail=[], warn=[])
+    described = splits_of(config)
+    tokenize, max_len = _tokenizer(config, report)
+    products: dict[str, list[str]] = {}
+    digests: dict[str, set[bytes]] = {}
+    for name, settings in described.items():
+        try:
+            dataset = DATASETS.build(settings)
+        except (FileNotFoundError, KeyError, ValueError, OSError) as error:
+            report['fail'].append(f'{name}: {error.args[0] if error.args else error}')
+            continue
+        records = [dataset.get_data_info(row) for row in range(len(dataset))]
+        lengths = _lengths(records, tokenize)
+        found = describe(records, dataset.metainfo, lengths, max_len if tokenize else None)
+        found['length_unit'] = 'tokens' if tokenize else 'words'
+        pictures = read_pictures(dataset, workers, _bar(name))
+        twice = [count for _, count in pictures.digests.values() if count > 1]
+        found.update(
+            pictures=len(pictures.sizes) + len(pictures.unreadable),
+            unreadable=pictures.unreadable,
+            same_pictures=sum(twice) - len(twice),
+            sizes=_sizes(pictures.sizes),
+            short_of_candidates=short_of_candidates(records),
+        )
+        report['splits'][name] = found
+        products[name] = [record['product_id'] for record in records]
+        digests[name] = set(pictures.digests)
+        _judge(name, found, report)
+    for pair, common in leaks(products).items():
+        report['warn'].append(
+            f'{len(common)} products are in two splits ({pair}), e.g. {common[0]}: what is learnt '
+            'of them is tested again'
+        )
+    report['leaks'] = {pair: len(common) for pair, common in leaks(products).items()}
+    _judge_common_pictures(digests, report)
+    _judge_matching(config, report)
+    return report
+
+
+def splits_of(config: Config) -> dict[str, dict]:
+    """Settings of the datasets that the config reads, and of their kind's other splits."""
+    found: dict[str, dict] = {}
+    for loader in LOADERS:
+        settings = (config.get(loader) or {}).get('dataset')
+        if settings is None:
+            continue
+        while 'dataset' in settings:
+            settings = settings['dataset']
+        settings = dict(settings, pipeline=[], indices=None)
+        kind: Any = DATASETS.get(settings['type'])
+        own = settings.get('split') or loader.removesuffix('_dataloader')
+        found[own] = settings
+        for split in getattr(kind, 'splits', ()):
+            if 'split' in settings:
+                found.setdefault(split, dict(settings, split=split))
+    return {name: found[name] for name in (*('train', 'val', 'test'), *found) if name in found}
+
+
+def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | None]:
+    """The training pipeline's tokenizer, None where its vocabulary is yet to be trained."""
+    settings = next((s for s in _transforms(config) if _is(s, Tokenize)), None)
+    if settings is None:
+        return None, None
+    tokenize = TRANSFORMS.build(settings)
+    rows = config.model.backbone.get('vocab_size')
+    text_len = config.model.backbone.get('text_len')
+    try:
+        pieces = len(tokenize.vocabulary)
+    except (FileNotFoundError, ValueError) as error:
+        trained = any(hook.get('train_size') for hook in config.get('custom_hooks') or ())
+        if trained:
+            report['warn'].append(
+                f"no vocabulary in '{tokenize.source}' yet: training makes it; lengths are in words"
+            )
+        else:
+            report['fail'].append(str(error))
+        return None, None
+    if rows is not None and pieces > rows:
+        report['fail'].append(
+            f"vocabulary '{tokenize.source}' has {pieces} word pieces, the model {rows} rows: set "
+            f'model.backbone.vocab_size={pieces}'
+        )
+    if text_len is not None and tokenize.max_len > text_len:
+        report['fail'].append(
+            f'Tokenize.max_len={tokenize.max_len} is more than model.backbone.text_len={text_len}'
+        )
+    return tokenize, tokenize.max_len
+
+
+def _transforms(config: Config) -> Iterable[dict]:
+    for loader in LOADERS:
+        settings = (config.get(loader) or {}).get('dataset')
+        while settings is not None:
+            for name in ('pipeline', 'text_pipeline'):
+                yield from settings.get(name) or ()
+            settings = settings.get('dataset')
+
+
+def _is(settings: dict, kind: type) -> bool:
+    found = TRANSFORMS.get(settings['type']) if isinstance(settings['type'], str) else None
+    return issubclass(found or settings['type'], kind)
+
+
+def _lengths(records: list[dict], tokenize: Tokenize | None) -> list[int]:
+    if tokenize is None:
+        return [len(record['caption'].split()) for record in records]
+    lengths: dict[str, int] = {}
+    for record in records:
+        if record['caption'] not in lengths:
+            ids = tokenize.vocabulary.encode(record['caption'], 1_000_000)
+            lengths[record['caption']] = len(ids)
+    return [lengths[record['caption']] for record in records]
+
+
+def _bar(name: str) -> Any:
+    return lambda found, total: track(found, description=name, total=total)
+
+
+def _sizes(sizes: list[tuple[int, int]]) -> dict[str, list[int]]:
+    """Width and height, sorted by area: the smallest, the middle one, the largest."""
+    ordered = sorted(sizes, key=lambda size: size[0] * size[1])
+    if not ordered:
+        return {}
+    places = dict(smallest=0, median=len(ordered) // 2, largest=-1)
+    return {name: list(ordered[place]) for name, place in places.items()}
+
+
+def _judge(name: str, found: dict, report: dict) -> None:
+    if found['unreadable']:
+        report['fail'].append(
+            f'{name}: {len(found["unreadable"])} unreadable pictures, first: '
+            f'{found["unreadable"][0]}'
+        )
+    if found['captions_cut']:
+        report['warn'].append(
+            f'{name}: {found["captions_cut"]} captions are longer than the model reads and are cut'
+        )
+    for level in ('main_category', 'sub_category'):
+        if found.get(level, {}).get('unseen'):
+            report['warn'].append(
+                f'{name}: {len(found[level]["unseen"])} {level} value(s) that training lacks, '
+                f'which count as missed: {", ".join(found[level]["unseen"][:5])}'
+            )
+
+
+def _judge_common_pictures(digests: dict[str, set[bytes]], report: dict) -> None:
+    names = list(digests)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            common = len(digests[first] & digests[second])
+            if common:
+                report['warn'].append(
+                    f'{common} pictures of {first} are in {second} too, pixel by pixel'
+                )
+
+
+def _judge_matching(config: Config, report: dict) -> None:
+    """Matching needs two products with different captions."""
+    settings = (config.get('train_dataloader') or {}).get('dataset') or {}
+    if settings.get('type') is None or 'train' not in report['splits']:
+        return
+    kind: Any = settings['type']
+    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+    products = report['splits']['train']['products']
+    if kind is MatchingPairs and products < 2:
+        report['fail'].append('train: matching needs at least two products')
+
+
+def lines(report: dict) -> list[str]:
+    """What is printed."""
+    said = []
+    for name, found in report['splits'].items():
+        said.append(
+            f'\n{name}: {found["rows"]} rows, {found["products"]} products, '
+            f'{found["pictures"]} pictures ({len(found["unreadable"])} unreadable)'
+        )
+        for level in ('main_category', 'sub_category'):
+            if level in found:
+                one = found[level]
+                largest = ', '.join(f'{key} {n}' for key, n in one['largest'].items())
+                said.append(
+                    f'  {level}: {one["classes"]} classes, largest {largest}; '
+                    f'{len(one["single_product"])} with a single product'
+                )
+        lengths = ', '.join(f'{key} {n}' for key, n in found['caption_length'].items())
+        said.append(
+            f'  caption length in {found["length_unit"]}: {lengths}; cut: '
+            f'{"not known" if found["captions_cut"] is None else found["captions_cut"]}'
+        )
+        said.append(
+            f'  captions of several products: {found["shared_captions"]} '
+            f'({found["products_sharing"]} products); pictures that repeat another: '
+            f'{found["same_pictures"]}'
+        )
+        sizes = ', '.join(f'{key} {w} x {h}' for key, (w, h) in found['sizes'].items())
+        said.append(f'  picture sizes: {sizes}')
+        said.append(
+            f'  products with fewer than 100 candidates of their sub-category: '
+            f'{found["short_of_candidates"]}'
+        )
+    said.append('')
+    said += [f'WARN {line}' for line in report['warn']]
+    said += [f'FAIL {line}' for line in report['fail']]
+    said.append('training would fail' if report['fail'] else 'training can start')
+    return said
+
+
+if __name__ == '__main__':
+    run_command(main)
