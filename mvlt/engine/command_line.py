@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from torch import distributed as dist
 
 from mvlt.engine.config import load_config
 
@@ -47,12 +48,13 @@ def config_from(args: argparse.Namespace, count: bool = True) -> Config:
 def run_command(main: Callable[[], None]) -> None:
     """Run a tool; a user's mistake ends it with one line and status 2, without a traceback.
 
-    Ctrl-C ends it with status 130.
+    Ctrl-C ends it with status 130. Processes of one launch end together.
 
     Set ``MVLT_TRACEBACK=1`` to see where the error was raised.
     """
     try:
         main()
+        _leave_group()
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         sys.exit(130)  # as a shell reports a command that ctrl-C ended
@@ -64,3 +66,14 @@ def run_command(main: Callable[[], None]) -> None:
             message = message.strip().splitlines()[-1].partition(': ')[2]
         print(f'error: {message}', file=sys.stderr)
         sys.exit(2)
+
+
+def _leave_group() -> None:
+    """Wait for the other ranks, then close the connections.
+
+    A process that exits with them open aborts now and then, and torchrun then ends the main
+    process before it has written its results.
+    """
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

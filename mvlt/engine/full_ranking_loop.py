@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_rank, get_world_size
+from mmengine.dist import barrier, get_rank
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -112,12 +112,13 @@ class FullRankingLoop(RankingLoop):
 
     def _score(self, folder: Path, texts: list[torch.Tensor], wanted: np.ndarray | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        missing = [block for block in self.blocks if not _is_whole(folder, block, len(texts))]
+        # which rank makes a shard must not depend on what another rank has made meanwhile
+        own = share(self.blocks)
+        mine = [block for block in own if not _is_whole(folder, block, len(texts))]
         self.runner.logger.info(
-            f'retrieval: {len(self.blocks)} shards of scores, {len(missing)} of them to be made, '
+            f'retrieval: {len(own)} shards of scores here, {len(mine)} of them to be made, '
             f'in {folder}'
         )
-        mine = missing[get_rank() :: get_world_size()]
         rows = [row for start, stop in mine for row in self.gallery.images[start:stop]]
         pictures = self.scorer.read(rows)
         sizes = [

@@ -132,6 +132,48 @@ def test_two_processes_train_and_rank_as_one(demo_data, trained, tmp_path):
     assert not (ROOT / '.dist_test').exists()
 
 
+def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
+    demo_data, trained, tmp_path
+):
+    """The same results.json from one process, from two, and from one that was killed between."""
+
+    def rank(processes, work_dir, *options):
+        return _run(
+            *('tools/dist_test.sh', 'configs/demo/retrieval_full_demo.py', trained / 'iter_4.pth'),
+            *(processes, '--data-root', demo_data, '--work-dir', work_dir, *options),
+            '--cfg-options',
+            *[one for one in SMALL if one.startswith('model.backbone')],
+            *('test_cfg.shard_pairs=200', 'test_dataloader.dataset.indices=30'),
+            PORT=str(24000 + os.getpid() % 9000 + processes),
+        )
+
+    for processes in (1, 2):
+        done = rank(processes, tmp_path / str(processes))
+        assert done.returncode == 0, done.stderr[-3000:]
+    shards = sorted((tmp_path / '2').rglob('*.npy'))
+    assert len(shards) > 1
+    for shard in shards[1:]:  # as a run leaves it that was killed after its first shard
+        shard.unlink()
+    shards[0].with_name('.half.npy').write_bytes(b'half')
+    (tmp_path / '2/results.json').rename(tmp_path / '2/before.json')
+    done = rank(1, tmp_path / '2')
+    assert f'{len(shards)} shards of scores here, {len(shards) - 1} of them to be made' in (
+        done.stdout + done.stderr
+    )
+    one, two, again = (
+        (tmp_path / name).read_text()
+        for name in ('1/results.json', '2/before.json', '2/results.json')
+    )
+    assert one == two == again
+    metrics = json.loads(one)['metrics']
+    assert metrics['retrieval/itr/queries'] == 30
+    reranked = rank(1, tmp_path / 'rerank', '--rerank', 4)
+    assert reranked.returncode == 0, reranked.stderr[-3000:]
+    found = json.loads((tmp_path / 'rerank/results.json').read_text())
+    assert found['protocol']['rerank'] == 4
+    assert 0 <= found['metrics']['retrieval/tir/shortlist_recall'] <= 100
+
+
 @pytest.mark.parametrize(
     ('options', 'line'),
     [
