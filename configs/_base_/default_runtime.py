@@ -30,7 +30,8 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
 )
 log_processor = dict(type=LogProcessor, window_size=50)
-# TensorBoard, W&B or MLflow: add dict(type=TensorboardVisBackend) and the like
+# TensorBoard: visualizer.vis_backends.append(dict(type=TensorboardVisBackend)) in a config; so for
+# WandbVisBackend and MLflowVisBackend, all of mmengine.visualization
 visualizer = dict(type=Visualizer, vis_backends=[dict(type=LocalVisBackend)])
 randomness = dict(seed=0)
 log_level = 'INFO'

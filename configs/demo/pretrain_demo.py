@@ -13,6 +13,7 @@ from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 
 from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
+from mvlt.engine import PicturesHook
 
 with read_base():
     from .._base_.datasets.demo import *
@@ -66,3 +67,4 @@ param_scheduler[1].merge(dict(T_max=1300, end=1400))
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
+custom_hooks.append(dict(type=PicturesHook, interval=700))

@@ -10,6 +10,7 @@ from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 
 from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
+from mvlt.engine import PicturesHook
 
 with read_base():
     from .._base_.datasets.catalogue import *
@@ -64,3 +65,4 @@ param_scheduler[1].merge(dict(T_max=5900, end=6000))
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
+custom_hooks.append(dict(type=PicturesHook, interval=1000))

@@ -11,7 +11,7 @@ from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler
 
 from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
-from mvlt.engine import PretrainedImagePart
+from mvlt.engine import PicturesHook, PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen import *
@@ -59,3 +59,4 @@ test_dataloader = dict(
         ],
     ),
 )
+custom_hooks.append(dict(type=PicturesHook, interval=5000))

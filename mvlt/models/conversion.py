@@ -30,6 +30,10 @@ _DECODER = {
     'conv_concat3': 'join_low',
     'conv4': 'smooth',
 }
+_PATCHES = (
+    *(f'{part}.{kind}' for part in ('projection', 'norm') for kind in ('weight', 'bias')),
+    'positions.grid',
+)
 _HEADS = {
     'itm_head': 'itm_head',
     'sup_cls_head': 'category_heads.main_category',
@@ -93,7 +97,7 @@ def convert_released(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     both. The extra leading position of stage 4 is dropped.
 
     Raises:
-        ValueError: a tensor has no place here, or the backbone is incomplete.
+        ValueError: a tensor has no place here, or one of the backbone is missing.
     """
     state = dict(state)
     segments = state.pop('text_embeddings.token_type_embeddings.weight', None)
@@ -115,9 +119,21 @@ def convert_pvt(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     Class token, class position and classifier are dropped.
 
     Raises:
-        ValueError: a tensor has no place here, or a stage is missing.
+        ValueError: a tensor has no place here, or one is missing.
     """
     return _rename(dict(state), _SHARED, _PVT_UNUSED, 'PVT')
+
+
+def folded_or_unused(state: Mapping[str, Any], source: str) -> list[str]:
+    """Names of ``state`` that have no tensor of their own in the result.
+
+    Args:
+        state: what was converted.
+        source: 'released' or 'pvt'.
+    """
+    unused = dict(released=_RELEASED_UNUSED, pvt=_PVT_UNUSED)[source]
+    folded = r'text_embeddings\.token_type_embeddings\.weight|.*\.linear_bias'
+    return sorted(name for name in state if re.fullmatch(f'{unused}|{folded}', name))
 
 
 def _rename(
@@ -150,7 +166,36 @@ def _rename(
             f'stages {sorted(int(i) + 1 for i in stages)} found, four needed: is this a '
             f'checkpoint of {source}?'
         )
+    lacking = _lacking(renamed)
+    if lacking:
+        raise ValueError(
+            f'{len(lacking)} tensors are missing, e.g. {", ".join(sorted(lacking)[:3])} (names of '
+            f'this project): the checkpoint of {source} is not whole'
+        )
     return renamed
+
+
+def _lacking(renamed: Mapping[str, torch.Tensor]) -> set[str]:
+    """Names that every backbone has, up to its last layer, and this one does not.
+
+    The reduction of keys is a part of some stages only, but then of all of a stage's layers.
+    """
+    needed = set()
+    for stage in range(4):
+        prefix = f'backbone.stages.{stage}'
+        own = [name[len(prefix) + 1 :] for name in renamed if name.startswith(f'{prefix}.')]
+        split = [name.split('.', 2)[1:] for name in own if name.startswith('layers.')]
+        layers = range(max((int(layer) for layer, _ in split), default=0) + 1)
+        kinds = {kind for _, kind in split}
+        kinds |= {
+            f'{ours}.{kind}'
+            for ours in _LAYER.values()
+            if 'reduce' not in ours
+            for kind in ('weight', 'bias')
+        }
+        needed |= {f'{prefix}.layers.{layer}.{kind}' for layer in layers for kind in kinds}
+        needed |= {f'{prefix}.patches.{kind}' for kind in _PATCHES}
+    return needed - renamed.keys()
 
 
 def _grid(positions: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 
 from mvlt.models import MVLT, PVTVL
-from mvlt.models.conversion import convert_pvt, convert_released
+from mvlt.models.conversion import convert_pvt, convert_released, folded_or_unused
 from tests.models.released_twin import Sizes, draw_weights, run
 
 REFERENCE = Path(__file__).parents[3] / 'shared/reference/released_mvlt_small.safetensors'
@@ -163,6 +163,29 @@ def test_foreign_and_incomplete_states_are_refused():
     part = {name: value for name, value in part.items() if 'embed4' not in name}
     with pytest.raises(ValueError, match=r'stages \[1, 2, 3\] found, four needed'):
         convert_released(part)
+
+
+def test_one_missing_tensor_is_named():
+    sizes = dict(text_len=8, vocab_size=20, embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 3, 4))
+    model = PVTVL(image_size=32, depths=(1, 2, 1, 1), word_dims=16, **sizes)
+    state = _pvt_state(model, side=32)
+    for theirs, ours in (
+        ('block2.1.norm1.weight', 'stages.1.layers.1.norm1.weight'),
+        ('block2.0.attn.sr.bias', 'stages.1.layers.0.attention.reduce.bias'),
+        ('pos_embed3', 'stages.2.patches.positions.grid'),
+    ):
+        part = {name: value for name, value in state.items() if name != theirs}
+        with pytest.raises(ValueError, match=f'1 tensors are missing, e.g. backbone.{ours}'):
+            convert_pvt(part)
+
+
+def test_what_has_no_tensor_of_its_own_is_listed():
+    state = draw_weights(Sizes(), seed=0)
+    dropped = folded_or_unused(state, 'released')
+    assert 'text_embeddings.token_type_embeddings.weight' in dropped
+    assert len(state) - len(convert_released(state)) == len(dropped)
+    pvt = {'cls_token': 0, 'head.weight': 0, 'norm.bias': 0, 'pos_embed1': 0}
+    assert folded_or_unused(pvt, 'pvt') == ['cls_token', 'head.weight', 'norm.bias']
 
 
 def _pvt_state(model: PVTVL, side: int) -> dict[str, torch.Tensor]:

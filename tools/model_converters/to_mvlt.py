@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.engine.command_line import run_command
-from mvlt.models.conversion import convert_pvt, convert_released
+from mvlt.models.conversion import convert_pvt, convert_released, folded_or_unused
 
 CONVERTERS = dict(released=convert_released, pvt=convert_pvt)
 
@@ -42,12 +42,13 @@ def main() -> None:
     finally:
         partial.unlink(missing_ok=True)
     parts = Counter(key.split('.')[0] for key in renamed)
-    dropped = len(state) - len(renamed)
     print(
         f'{args.out}: {len(renamed)} tensors ('
         + ', '.join(f'{part} {n}' for part, n in sorted(parts.items()))
-        + f'); {dropped} folded or not needed'
+        + ')'
     )
+    dropped = folded_or_unused(state, args.source)
+    print(f'{len(dropped)} folded into others or not needed: {", ".join(dropped) or "none"}')
 
 
 if __name__ == '__main__':
