@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from mvlt.registry import METRICS
 
@@ -45,6 +44,8 @@ class CategoryMetric(BaseMetric):
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
         """Pairs of truth and prediction -> the figures."""
+        from sklearn.metrics import precision_recall_fscore_support  # training never needs it
+
         truth, predicted = np.array(results).T
         classes = np.unique(truth)
         per_class = precision_recall_fscore_support(
@@ -66,6 +67,8 @@ class CategoryMetric(BaseMetric):
     def _details(
         self, truth: np.ndarray, predicted: np.ndarray, classes: np.ndarray, per_class: np.ndarray
     ) -> dict[str, Any]:
+        from sklearn.metrics import confusion_matrix
+
         meta = self.dataset_meta or {}
         names = meta.get(self.category) or [str(i) for i in range(max(truth.max(), *predicted) + 1)]
         trained = meta.get(f'{self.category}_trained', len(names))

@@ -6,10 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
 
 from mvlt.evaluation.functional import fill_bilinear, fill_mean
 from mvlt.models.masking import mask_to_pixels
@@ -64,6 +60,11 @@ def _compare(
     guess: torch.Tensor, truth: torch.Tensor, where: torch.Tensor | None
 ) -> dict[str, float]:
     """Figures of one image (3, H, W); over hidden pixels too where ``where``, bool (H, W), is."""
+    from torchmetrics.functional.image import (  # training never needs it
+        peak_signal_noise_ratio,
+        structural_similarity_index_measure,
+    )
+
     # the map lies in the second place of what torchmetrics then returns
     ssim, ssim_map = structural_similarity_index_measure(
         guess[None], truth[None], data_range=1.0, return_full_image=True

@@ -108,11 +108,20 @@ class MVLT(BaseModel):
         """Image maps and text sequences of all four stages."""
         return self.backbone(inputs['image'], inputs['token_ids'], inputs['text_mask'])
 
+    def _features(self, inputs: dict[str, Any]) -> PairFeatures:
+        """Those that the heads read: without image decoder and MLM head that is [CLS] alone."""
+        return self.backbone(
+            inputs['image'],
+            inputs['token_ids'],
+            inputs['text_mask'],
+            cls_only=self.neck is None and self.mlm_head is None,
+        )
+
     def loss(
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
     ) -> dict[str, torch.Tensor]:
         """The weighted terms of Eq. 8; mmengine adds up what is called ``loss_*``."""
-        images, texts = self.extract(inputs)
+        images, texts = self._features(inputs)
         cls, device = texts[-1][:, 0], texts[-1].device
         matched = None
         if self.itm_head is not None or (data_samples and 'matched' in data_samples[0]):
@@ -144,7 +153,7 @@ class MVLT(BaseModel):
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
     ) -> list[PairDataSample]:
         """Run every head that is there and write its answer into the samples."""
-        images, texts = self.extract(inputs)
+        images, texts = self._features(inputs)
         cls = texts[-1][:, 0]
         if self.mir_head is not None:
             _write(data_samples, 'reconstruction', self.mir_head.predict(decoded=self.neck(images)))
@@ -178,7 +187,7 @@ class MVLT(BaseModel):
         """
         if self.itm_head is None:
             raise ValueError('retrieval needs model.itm_head, which this config does not build')
-        texts = self.backbone(image, token_ids, text_mask).texts
+        texts = self.backbone(image, token_ids, text_mask, cls_only=True).texts
         return self.itm_head.predict(cls=texts[-1][:, 0])
 
 

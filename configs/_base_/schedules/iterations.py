@@ -9,7 +9,7 @@ warmup_iterations = 100
 train_cfg = dict(type=IterBasedTrainLoop, max_iters=iterations)
 optim_wrapper = dict(
     type=OptimWrapper,
-    optimizer=dict(type=AdamW, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01),
+    optimizer=dict(type=AdamW, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=1.0),
 )
 param_scheduler = [

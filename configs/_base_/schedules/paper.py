@@ -13,7 +13,7 @@ warmup_epochs = 5
 train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=epochs)
 optim_wrapper = dict(
     type=OptimWrapper,
-    optimizer=dict(type=AdamW, lr=2.5e-3, betas=(0.9, 0.999), weight_decay=1e-4),
+    optimizer=dict(type=AdamW, lr=2.5e-3, betas=(0.9, 0.999), weight_decay=1e-4, fused=True),
 )
 param_scheduler = [
     dict(

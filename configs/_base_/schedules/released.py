@@ -14,7 +14,7 @@ rate = 2.5e-4
 train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=epochs)
 optim_wrapper = dict(
     type=OptimWrapper,
-    optimizer=dict(type=AdamW, lr=rate, betas=(0.9, 0.999), weight_decay=0.01),
+    optimizer=dict(type=AdamW, lr=rate, betas=(0.9, 0.999), weight_decay=0.01, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 param_scheduler = [

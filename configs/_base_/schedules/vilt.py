@@ -7,7 +7,7 @@ from torch.optim import AdamW
 train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=10)
 optim_wrapper = dict(
     type=OptimWrapper,
-    optimizer=dict(type=AdamW, lr=1e-4, weight_decay=0.01),
+    optimizer=dict(type=AdamW, lr=1e-4, weight_decay=0.01, fused=True),
 )
 param_scheduler = [
     dict(

@@ -45,14 +45,30 @@ class EncoderStage(nn.Module):
     def forward(
         self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        image_BNC, size = self.patches(image)
-        text_BTC = self.text(text)
-        key_mask = self._key_mask(size, text_mask)
-        x = torch.cat((image_BNC, text_BTC), dim=1)
+        """Image map (B, C, H, W) and text (B, T, C)."""
+        x, size, key_mask = self._embed(image, text, text_mask)
         for layer in self.layers:
             x = layer(x, size, key_mask)
-        image_BNC, text_BTC = x.split((image_BNC.shape[1], text_BTC.shape[1]), dim=1)
+        image_BNC, text_BTC = x.split((size[0] * size[1], text.shape[1]), dim=1)
         return image_BNC.transpose(1, 2).unflatten(2, size), text_BTC
+
+    def cls(
+        self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """[CLS] alone, (B, 1, C): the last layer works for no other token."""
+        x, size, key_mask = self._embed(image, text, text_mask)
+        last: Any = self.layers[-1]
+        for layer in self.layers[:-1]:
+            x = layer(x, size, key_mask)
+        return last.cls(x, size, key_mask)
+
+    def _embed(
+        self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, tuple[int, int], torch.Tensor | None]:
+        """One sequence (B, N + T, C), the grid of the image, and which keys may be seen."""
+        image_BNC, size = self.patches(image)
+        x = torch.cat((image_BNC, self.text(text)), dim=1)
+        return x, size, self._key_mask(size, text_mask)
 
     def _key_mask(
         self, size: tuple[int, int], text_mask: torch.Tensor | None
@@ -110,6 +126,7 @@ class PairBackbone(BaseModule):
         image: torch.Tensor,
         token_ids: torch.Tensor,
         text_mask: torch.Tensor | None = None,
+        cls_only: bool = False,
     ) -> PairFeatures:
         """Encode image and caption together.
 
@@ -117,6 +134,8 @@ class PairBackbone(BaseModule):
             image: float (B, 3, H, W), H and W multiples of 32.
             token_ids: int64 (B, T), T at most ``text_len``.
             text_mask: bool (B, T), True = a real token; None = every token is attended to.
+            cls_only: the last stage gives [CLS] alone, text (B, 1, C), and no map: all that
+                matching and recognition read.
 
         Raises:
             ValueError: a caption is longer than ``text_len``, or 32 does not divide the image.
@@ -133,10 +152,14 @@ class PairBackbone(BaseModule):
             )
         text = self.words(token_ids)
         images, texts = [], []
-        for stage in self.stages:
+        whole = len(self.stages) - cls_only
+        for stage in self.stages[:whole]:
             image, text = stage(image, text, text_mask)
             images.append(image)
             texts.append(text)
+        if cls_only:
+            last: Any = self.stages[-1]
+            texts.append(last.cls(image, text, text_mask))
         return PairFeatures(tuple(images), tuple(texts))
 
 

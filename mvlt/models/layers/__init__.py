@@ -6,9 +6,10 @@ from .embeddings import (
     TextEmbedding,
     WordEmbedding,
 )
-from .encoder_layer import EncoderLayer
+from .encoder_layer import GELU, EncoderLayer
 
 __all__ = [
+    'GELU',
     'EncoderLayer',
     'ImagePositions',
     'OverlapPatchEmbedding',

@@ -30,7 +30,11 @@ class SpatialReductionAttention(nn.Module):
             self.reduce_norm = nn.LayerNorm(dims)
 
     def forward(
-        self, x: torch.Tensor, size: tuple[int, int], key_mask: torch.Tensor | None
+        self,
+        x: torch.Tensor,
+        size: tuple[int, int],
+        key_mask: torch.Tensor | None,
+        asking: slice = slice(None),
     ) -> torch.Tensor:
         """Attend.
 
@@ -38,11 +42,12 @@ class SpatialReductionAttention(nn.Module):
             x: (B, N + T, C), image tokens first.
             size: H, W of the image tokens.
             key_mask: bool (B, 1, 1, R + T), True = may be attended to; None = all may.
+            asking: the tokens whose answers are wanted; all by default.
 
         Returns:
-            (B, N + T, C).
+            (B, S, C), S the number of asking tokens.
         """
-        queries_BSC = self.query(x)
+        queries_BSC = self.query(x[:, asking])
         keys_BKC, values_BKC = self.key_value(self._reduced(x, size)).chunk(2, dim=-1)
         attended = F.scaled_dot_product_attention(
             self._split(queries_BSC), self._split(keys_BKC), self._split(values_BKC), key_mask

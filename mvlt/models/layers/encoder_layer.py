@@ -8,6 +8,17 @@ from mmcv.cnn.bricks import DropPath
 from torch import nn
 
 
+class GELU(nn.GELU):
+    """In place where no gradient is asked for: the hidden features are the largest tensor there is.
+
+    Its input must be needed by nobody else, as the output of the linear layer before it.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Any shape -> the same."""
+        return super().forward(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+
+
 class EncoderLayer(nn.Module):
     """Pre-norm attention and MLP, each with a residual (paper Sec. 3.1; layout as PVT).
 
@@ -24,7 +35,7 @@ class EncoderLayer(nn.Module):
         self.attention = attention
         self.norm2 = nn.LayerNorm(dims, eps=1e-6)
         hidden = int(dims * mlp_ratio)
-        self.mlp = nn.Sequential(nn.Linear(dims, hidden), nn.GELU(), nn.Linear(hidden, dims))
+        self.mlp = nn.Sequential(nn.Linear(dims, hidden), GELU(), nn.Linear(hidden, dims))
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(
@@ -34,6 +45,17 @@ class EncoderLayer(nn.Module):
         x = x + self.drop_path(self.attention(self.norm1(x), size, key_mask))
         return x + self.drop_path(self.feed_forward(self.norm2(x), size))
 
+    def cls(
+        self, x: torch.Tensor, size: tuple[int, int], key_mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """[CLS] alone, (B, 1, C): what :meth:`forward` makes of the first word, for less work."""
+        place = slice(size[0] * size[1], size[0] * size[1] + 1)
+        cls = x[:, place] + self.drop_path(self.attention(self.norm1(x), size, key_mask, place))
+        return cls + self.drop_path(self.mlp(self.norm2(cls)))
+
     def feed_forward(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """(B, N + T, C) -> (B, N + T, C); ``size`` is H, W of the image tokens."""
+        """(B, N + T, C) -> (B, N + T, C); ``size`` is H, W of the image tokens.
+
+        A layer of its own kind may treat image tokens otherwise; words always go through ``mlp``.
+        """
         return self.mlp(x)

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mvlt.models import MVLT, PVTV2VL, ViTVL
-from mvlt.models.layers import OverlapPatchEmbedding, PooledAttention
+from mvlt.models import MVLT, PVTV2VL, PVTVL, ViTVL
+from mvlt.models.layers import GELU, OverlapPatchEmbedding, PooledAttention
 
 SMALL = dict(image_size=64, text_len=12, vocab_size=50, word_dims=16)
 PYRAMID = dict(
@@ -46,6 +46,47 @@ def test_image_and_text_see_each_other(backbone):
     before = backbone(image, tokens)
     assert (before.images[0] - backbone(image, tokens.roll(1, 1)).images[0]).abs().max() > 1e-4
     assert (before.texts[0] - backbone(image.roll(1, 0), tokens).texts[0]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize('kind', ['pvt', 'pvt_v2', 'vit'])
+def test_cls_alone_is_what_the_whole_gives(kind):
+    """Values and gradients: the last layer then works for [CLS] only."""
+    pvt = dict(PYRAMID, reductions=(2, 2, 1, 1), depths=(1, 1, 1, 2))
+    del pvt['pool_size']
+    kinds = dict(pvt=(PVTVL, pvt), pvt_v2=(PVTV2VL, PYRAMID), vit=(ViTVL, SINGLE))
+    kind, settings = kinds[kind]
+    backbone = kind(**settings, drop_path_rate=0.5, word_dropout=0.0)
+    image, tokens = torch.randn(3, 3, 64, 64), torch.randint(5, 50, (3, 9))
+    mask = torch.ones(3, 9, dtype=torch.bool)
+    mask[0, 5:] = False
+    found = []
+    for alone in (False, True):
+        torch.manual_seed(0)  # the same layers are passed by
+        features = backbone(image, tokens, mask, cls_only=alone)
+        cls = features.texts[-1][:, 0]
+        backbone.zero_grad()
+        cls.square().sum().backward()
+        gradients = [p.grad.clone() for p in backbone.parameters() if p.grad is not None]
+        found.append((cls, gradients))
+        assert len(features.images) == len(backbone.strides) - alone
+    (whole, gradients), (cls, own) = found
+    torch.testing.assert_close(cls, whole, atol=1e-5, rtol=1e-4)
+    own = [g for g in own if g.abs().max() > 0]
+    gradients = [g for g in gradients if g.abs().max() > 0]
+    assert len(own) == len(gradients)
+    for one, other in zip(own, gradients):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+def test_gelu_is_in_place_without_gradients_only():
+    x = torch.randn(5, 7)
+    expected = F.gelu(x)
+    with torch.no_grad():
+        given = x.clone()
+        assert GELU()(given).data_ptr() == given.data_ptr()
+        torch.testing.assert_close(given, expected)
+    given = x.clone().requires_grad_()
+    assert torch.equal(GELU()(given), expected) and torch.equal(given, x)
 
 
 def test_rebuilding_needs_a_pyramid():
