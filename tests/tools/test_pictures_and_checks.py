@@ -1,6 +1,7 @@
 """Contract: the tools that draw and check run as the README says, on real files."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ def _run(*command):
     return subprocess.run(
         [sys.executable, *map(str, command)],
         cwd=ROOT,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,
         timeout=280,
