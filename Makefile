@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint format install clean
+.PHONY: demo test lint bench format install clean
 
 install: $(STAMP)
 
@@ -25,6 +25,13 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+# a script to compare with, and a folder of JPEG files; without them there is nothing to compare
+YARDSTICK ?= ../shared/benchmarks/naive_mvlt.py
+IMAGES ?= ../shared/data/products/images
+
+bench: $(STAMP)
+	$(BIN)/python tools/benchmark_suite.py compare --against $(YARDSTICK) --images $(IMAGES)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -1,0 +1,196 @@
+"""Run a set of benchmarks and write them down, dated.
+
+    tools/benchmark_suite.py compare --against YARDSTICK.py --images FOLDER   # make bench
+    tools/benchmark_suite.py growth
+
+compare: ours and a yardstick in turn, on the same machine, in the same run: ratios. growth: time
+and memory of ours against batch, image side, caption length and backbone size, with a plot. Both
+write docs/benchmarks/<date>-<mode>.md; a second run of a day replaces the first.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mvlt.engine.command_line import run_command
+from mvlt.visualization.sheet import write_text
+
+BENCHMARK = Path(__file__).with_name('benchmark.py')
+RELEASED = 'configs/mvlt/pretrain_fashiongen_released.py'
+# name, options of tools/benchmark.py, targets on a CPU: ratio of speed, of peak memory
+COMPARED = (
+    ('pre-training, bf16', 'train --batch 8 --steps 3 --warmup 1 --dtype bf16 --rounds 3', 3.0),
+    ('pre-training, float32', 'train --batch 8 --steps 2 --warmup 1 --dtype fp32 --rounds 2', 1.8),
+    (
+        'pre-training, released recipe, bf16',
+        f'train --batch 8 --steps 3 --warmup 1 --dtype bf16 --rounds 2 --config {RELEASED}',
+        1.8,
+    ),
+    (
+        'matching scores, bf16',
+        'score --batch 101 --steps 2 --warmup 1 --dtype bf16 --rounds 3',
+        4.0,
+    ),
+    (
+        'retrieval, 101 candidates, from JPEG, bf16',
+        'retrieve --batch 32 --queries 20 --dtype bf16 --rounds 2',
+        12.0,
+    ),
+)
+GROWTH = dict(
+    batch=('--batch', (1, 2, 4, 8, 16)),
+    side=('--size', (128, 192, 256, 384, 512)),
+    words=('--words', (8, 24, 40, 80, 128)),
+    arch=('--arch', ('tiny', 'small', 'medium', 'large')),
+)
+
+
+def main() -> None:
+    """Parse, run, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('mode', choices=('compare', 'growth'))
+    parser.add_argument('--against', type=Path, help='compare: the other script')
+    parser.add_argument('--images', type=Path, help='compare: a folder of JPEG files')
+    parser.add_argument('--out', type=Path, default=Path('docs/benchmarks'))
+    args = parser.parse_args()
+    if args.mode == 'compare':
+        if args.against is None or not args.against.is_file():
+            print(f'skipped: no yardstick ({args.against}); name one with --against')
+            return
+        lines = compare(args.against, args.images)
+    else:
+        lines = growth(args.out)
+    path = args.out / f'{datetime.date.today()}-{args.mode}.md'
+    write_text(path, '\n'.join([*_machine(args.mode), '', *lines]) + '\n')
+    print(path)
+
+
+def compare(yardstick: Path, images: Path | None) -> list[str]:
+    """A table of ratios, and the JSON line of every job."""
+    table = [
+        '| job | ours / yardstick | ratio | target | peak memory ratio |',
+        '|---|---|---|---|---|',
+    ]
+    said = []
+    for name, options, target in COMPARED:
+        if 'retrieve' in options and (images is None or not images.is_dir()):
+            table.append(f'| {name} | not measured: no folder of pictures | | {target} | |')
+            continue
+        own = shlex.split(options)
+        if 'retrieve' in options:
+            own += ['--images', str(images), '--against-options', '--queries 2']
+        found = run([*own, '--against', str(yardstick)])
+        unit = next(key for key in found if key.endswith('_per_s'))
+        ratio, memory = found['speed_ratio'], found['peak_memory_ratio']
+        table.append(
+            f'| {name} | {found[unit][0]} / {found[unit][1]} {unit.replace("_per_", "/")} | '
+            f'**{ratio["median"]}** ({ratio["least"]} to {ratio["most"]}) | {target} | '
+            f'{memory["median"]} |'
+        )
+        print(table[-1], flush=True)
+        said += [f'    tools/benchmark.py {options} --against {yardstick.name}', json.dumps(found)]
+    return [*table, '', 'GPU: not measured unless the device above says cuda.', '', *said]
+
+
+def growth(out: Path) -> list[str]:
+    """Tables and a plot of a pre-training step."""
+    tables: list[str] = []
+    found: dict[str, list[tuple[Any, float, float]]] = {}
+    for name, (option, values) in GROWTH.items():
+        batch = [] if name == 'batch' else ['--batch', '2']
+        tables += [
+            '',
+            f'| {name} | seconds a pair | pairs/s | peak memory, GB |',
+            '|---|---|---|---|',
+        ]
+        for value in values:
+            one = run(['train', '--steps', '2', '--warmup', '1', *batch, option, str(value)])
+            seconds, memory = 1 / one['pairs_per_s'], one['peak_memory_bytes'] / 1e9
+            found.setdefault(name, []).append((value, seconds, memory))
+            tables.append(f'| {value} | {seconds:.3f} | {one["pairs_per_s"]} | {memory:.2f} |')
+            print(tables[-1], flush=True)
+    picture = out / f'{datetime.date.today()}-growth.svg'
+    _plot(found, picture)
+    score = run(['score', '--batch', '32', '--steps', '3', '--warmup', '1'])
+    speed = score['pairs_per_s']
+    return [
+        'A pre-training step in bf16; 256 px, 40 tokens, PVT-VL Tiny, batch 2 where not varied.',
+        *tables,
+        '',
+        f'![growth]({picture.name})',
+        '',
+        f'Matching scores {speed} pairs a second here: ranking everything takes a day from '
+        f'{speed * 86400 / 1e6:.1f} million pairs on, which is a catalogue of '
+        f'{(speed * 86400) ** 0.5:.0f} products (full ranking grows with the square); with '
+        '`--rerank 50` it takes a day from '
+        f'{speed * 86400 / 100:.0f} products on.',
+    ]
+
+
+def run(options: list[str]) -> dict[str, Any]:
+    """The JSON line of one call of tools/benchmark.py.
+
+    Raises:
+        ValueError: it failed; the message ends as its errors do.
+    """
+    command = [sys.executable, str(BENCHMARK), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f'{shlex.join(command)} failed: {done.stderr.strip()[-1500:]}')
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _machine(mode: str) -> list[str]:
+    device = 'no GPU'
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name()
+    name = platform.processor() or platform.machine()
+    if Path('/proc/cpuinfo').is_file():
+        models = [
+            line for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line
+        ]
+        name = models[0].partition(':')[2].strip() if models else name
+    flags = 'avx512_bf16' if 'avx512_bf16' in Path('/proc/cpuinfo').read_text() else 'no bf16 unit'
+    return [
+        f'# Benchmark: {mode}',
+        '',
+        f'{datetime.date.today()}, {os.cpu_count()} cores of {name} ({flags}), {device}; Python '
+        f'{platform.python_version()}, torch {torch.__version__}. Command: '
+        f'`tools/benchmark_suite.py {mode}`.',
+    ]
+
+
+def _plot(found: dict[str, list[tuple[Any, float, float]]], path: Path) -> None:
+    import matplotlib  # slow to import, and needed here only
+
+    matplotlib.use('agg')
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(2, len(found), figsize=(3.1 * len(found), 4.6))
+    for column, (name, points) in enumerate(found.items()):
+        labels = [str(value) for value, _, _ in points]
+        for row, what in enumerate(('seconds a pair', 'peak memory, GB')):
+            panel = panels[row][column]
+            panel.plot(labels, [point[row + 1] for point in points], 'o-', color='#b3365b')
+            panel.set_ylim(bottom=0)
+            panel.set_title(f'{what} by {name}', fontsize=9)
+            panel.grid(alpha=0.3)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+if __name__ == '__main__':
+    run_command(main)
