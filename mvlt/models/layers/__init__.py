@@ -6,10 +6,10 @@ from .embeddings import (
     TextEmbedding,
     WordEmbedding,
 )
-from .encoder_layer import GELU, EncoderLayer
+from .encoder_layer import MLP, EncoderLayer
 
 __all__ = [
-    'GELU',
+    'MLP',
     'EncoderLayer',
     'ImagePositions',
     'OverlapPatchEmbedding',

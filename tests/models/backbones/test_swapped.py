@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mvlt.models import MVLT, PVTV2VL, PVTVL, ViTVL
-from mvlt.models.layers import GELU, OverlapPatchEmbedding, PooledAttention
+from mvlt.models.layers import MLP, OverlapPatchEmbedding, PooledAttention
 
 SMALL = dict(image_size=64, text_len=12, vocab_size=50, word_dims=16)
 PYRAMID = dict(
@@ -78,15 +78,13 @@ def test_cls_alone_is_what_the_whole_gives(kind):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
-def test_gelu_is_in_place_without_gradients_only():
-    x = torch.randn(5, 7)
-    expected = F.gelu(x)
+@pytest.mark.parametrize('rows', [1, 2048, 5000])
+def test_an_mlp_in_blocks_is_the_mlp(rows):
+    mlp, x = MLP(4, 12), torch.randn(2, rows, 4)
+    whole = mlp(x)
+    assert whole.requires_grad
     with torch.no_grad():
-        given = x.clone()
-        assert GELU()(given).data_ptr() == given.data_ptr()
-        torch.testing.assert_close(given, expected)
-    given = x.clone().requires_grad_()
-    assert torch.equal(GELU()(given), expected) and torch.equal(given, x)
+        torch.testing.assert_close(mlp(x), whole, atol=1e-6, rtol=1e-5)
 
 
 def test_rebuilding_needs_a_pyramid():
