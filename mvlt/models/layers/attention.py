@@ -9,6 +9,29 @@ import torch.nn.functional as F
 from torch import nn
 
 
+def attention_weights(
+    queries: torch.Tensor, keys: torch.Tensor, key_mask: torch.Tensor | None
+) -> torch.Tensor:
+    """(B, heads, S, D), (B, heads, K, D), bool (B, 1, 1, K) -> (B, heads, S, K), rows sum to 1."""
+    logits = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(2, 3)
+    if key_mask is not None:
+        logits = logits.masked_fill(~key_mask, float('-inf'))
+    return logits.softmax(-1)
+
+
+def attend(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, key_mask: torch.Tensor | None
+) -> torch.Tensor:
+    """Softmax attention by PyTorch's fused kernel, but for bfloat16 on a CPU.
+
+    There that kernel leaves the matrix units idle: with the few keys that are left after reduction
+    two plain products take half of its time, and a quarter with gradients.
+    """
+    if queries.device.type == 'cpu' and queries.dtype is torch.bfloat16:
+        return attention_weights(queries, keys, key_mask) @ values
+    return F.scaled_dot_product_attention(queries, keys, values, key_mask)
+
+
 class SpatialReductionAttention(nn.Module):
     """Multi-head self-attention whose keys and values see a smaller image (PVT, Sec. 3.3).
 
@@ -49,7 +72,7 @@ class SpatialReductionAttention(nn.Module):
         """
         queries_BSC = self.query(x[:, asking])
         keys_BKC, values_BKC = self.key_value(self._reduced(x, size)).chunk(2, dim=-1)
-        attended = F.scaled_dot_product_attention(
+        attended = attend(
             self._split(queries_BSC), self._split(keys_BKC), self._split(values_BKC), key_mask
         )
         return self.out(attended.transpose(1, 2).flatten(2))
@@ -63,10 +86,7 @@ class SpatialReductionAttention(nn.Module):
         """
         asked_BH1D = self._split(self.query(x[:, query : query + 1]))
         keys_BHKD = self._split(self.key_value(self._reduced(x, size)).chunk(2, dim=-1)[0])
-        logits = (asked_BH1D @ keys_BHKD.transpose(2, 3)) * asked_BH1D.shape[-1] ** -0.5
-        if key_mask is not None:
-            logits = logits.masked_fill(~key_mask, float('-inf'))
-        return logits.softmax(-1)[:, :, 0]
+        return attention_weights(asked_BH1D, keys_BHKD, key_mask)[:, :, 0]
 
     def key_grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of the keys that an image of ``size`` = (H, W) tokens gives."""
