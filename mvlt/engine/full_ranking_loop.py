@@ -4,6 +4,7 @@ Legend: I distinct pictures, J distinct captions, b pictures of a shard.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class FullRankingLoop(RankingLoop):
         if self.rerank is not None:
             wanted = shortlist(self.scorer, gallery, texts, self.rerank, self._vocabulary())
             more = _shortlist_recall(gallery, wanted)
-        folder = Path(self.runner.work_dir) / 'scores' / self._fingerprint()
+        folder = Path(self.runner.work_dir) / 'scores' / self._fingerprint(texts)
         self._score(folder, texts, wanted)
         barrier()
         results = [*_rank_images(gallery, folder, self.blocks), *self._rank_texts(folder)]
@@ -155,13 +156,13 @@ class FullRankingLoop(RankingLoop):
     def _vocabulary(self) -> Any:
         return self._tokenize().vocabulary
 
-    def _fingerprint(self) -> str:
-        """Hash of all that decides the scores."""
+    def _fingerprint(self, texts: list[torch.Tensor]) -> str:
+        """Hash of all that decides the scores; of pictures, their files' sizes and times."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.scorer.model.state_dict().items()):
             values = tensor.detach().cpu().contiguous()
             digest.update(f'{name}{tuple(values.shape)}{values.dtype}'.encode())
-            digest.update(values.view(torch.uint8).numpy().tobytes())
+            digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
         dataset = self.dataloader.dataset
         settings: list[Any] = [
             self.rerank,
@@ -173,9 +174,12 @@ class FullRankingLoop(RankingLoop):
         ]
         for setting in settings:
             digest.update(f'{setting}\x1e'.encode())
-        for row in range(len(dataset)):
-            record = dataset.get_data_info(row)
-            digest.update(f'{record["product_id"]}\x1f{record["caption"]}\x1e'.encode())
+        for row in self.gallery.images:
+            path = dataset.get_data_info(row).get('img_path', dataset.ann_file)
+            found = os.stat(path)
+            digest.update(f'{row} {found.st_size} {found.st_mtime_ns}\x1e'.encode())
+        for text in texts:
+            digest.update(f'{text.tolist()}\x1e'.encode())
         return digest.hexdigest()[:16]
 
     def _rank_texts(self, folder: Path) -> Iterator[dict]:
