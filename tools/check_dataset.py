@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from rich.progress import track
 
-from mvlt.datasets import MatchingPairs, Tokenize
+from mvlt.datasets import MatchingPairs, RankingGroups, Tokenize
 from mvlt.datasets.inspection import describe, leaks, read_pictures, short_of_candidates
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.results import write_json
@@ -55,7 +55,11 @@ def check(config: Config, workers: int) -> dict[str, Any]:
         try:
             dataset = DATASETS.build(settings)
         except (FileNotFoundError, KeyError, ValueError, OSError) as error:
-            report['fail'].append(f'{name}: {error.args[0] if error.args else error}')
+            line = f'{name}: {error.args[0] if isinstance(error, KeyError) else error}'
+            read = name in _read_by_config(config)
+            report['fail' if read else 'warn'].append(
+                line if read else f'{line} (no loader of the config reads this split)'
+            )
             continue
         records = [dataset.get_data_info(row) for row in range(len(dataset))]
         lengths = _lengths(records, tokenize)
@@ -64,6 +68,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
         pictures = read_pictures(dataset, workers, _bar(name))
         twice = [count for _, count in pictures.digests.values() if count > 1]
         found.update(
+            captions=len({record['caption'] for record in records}),
             pictures=len(pictures.sizes) + len(pictures.unreadable),
             unreadable=pictures.unreadable,
             same_pictures=sum(twice) - len(twice),
@@ -96,12 +101,27 @@ def splits_of(config: Config) -> dict[str, dict]:
             settings = settings['dataset']
         settings = dict(settings, pipeline=[], indices=None)
         kind: Any = DATASETS.get(settings['type'])
-        own = settings.get('split') or loader.removesuffix('_dataloader')
-        found[own] = settings
+        found[_split(loader, settings)] = settings
         for split in getattr(kind, 'splits', ()):
             if 'split' in settings:
                 found.setdefault(split, dict(settings, split=split))
     return {name: found[name] for name in (*('train', 'val', 'test'), *found) if name in found}
+
+
+def _split(loader: str, settings: dict) -> str:
+    return settings.get('split') or loader.removesuffix('_dataloader')
+
+
+def _read_by_config(config: Config) -> set[str]:
+    """Splits that training or testing by this config would open."""
+    found = set()
+    for loader in LOADERS:
+        settings = (config.get(loader) or {}).get('dataset')
+        while settings is not None and 'dataset' in settings:
+            settings = settings['dataset']
+        if settings is not None:
+            found.add(_split(loader, settings))
+    return found
 
 
 def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | None]:
@@ -203,15 +223,28 @@ def _judge_common_pictures(digests: dict[str, set[bytes]], report: dict) -> None
 
 
 def _judge_matching(config: Config, report: dict) -> None:
-    """Matching needs two products with different captions."""
+    """Matching needs captions of other products; category heads need categories."""
     settings = (config.get('train_dataloader') or {}).get('dataset') or {}
     if settings.get('type') is None or 'train' not in report['splits']:
         return
-    kind: Any = settings['type']
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    products = report['splits']['train']['products']
-    if kind is MatchingPairs and products < 2:
-        report['fail'].append('train: matching needs at least two products')
+    found = report['splits']['train']
+    kind: Any = DATASETS.get(settings['type'])
+    needed = 0
+    if kind is MatchingPairs and settings.get('negative_prob', 0.5) > 0:
+        needed = 2
+    if kind is RankingGroups:
+        needed = 1 + settings.get('num_negatives', 15)
+    if min(found['captions'], found['products']) < needed:
+        report['fail'].append(
+            f'train: {needed} products with different captions are needed, there are '
+            f'{found["products"]} products and {found["captions"]} captions'
+        )
+    for name in config.model.get('category_heads') or {}:
+        if name not in found:
+            report['fail'].append(
+                f"train: model.category_heads has '{name}', which the data do not say; name its "
+                'column in `columns`'
+            )
 
 
 def lines(report: dict) -> list[str]:

@@ -11,6 +11,7 @@ Best and worst are looked for among --pool records of the config's test data, at
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -28,9 +29,10 @@ from mvlt.datasets import (
 )
 from mvlt.engine.checkpoint import file_sha256
 from mvlt.engine.command_line import add_options, config_from, run_command
+from mvlt.engine.config import section
 from mvlt.engine.launch import build_runner
 from mvlt.engine.ranking_loop import RankingLoop
-from mvlt.registry import DATASETS
+from mvlt.registry import DATASETS, LOOPS
 from mvlt.visualization import (
     Cell,
     Row,
@@ -74,17 +76,17 @@ def main() -> None:
 
 def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
     """Queries whose match ranks first and last, both directions."""
-    if 'num_queries' in config.test_cfg:
-        config.test_cfg.num_queries = args.pool
+    example = 'configs/mvlt/retrieval_catalogue.py'
+    settings = section(config, 'test_cfg', example)
+    kind = LOOPS.get(settings.type)
+    if not issubclass(kind, RankingLoop):
+        raise ValueError(f'{args.config}: its test_cfg ranks nothing; take e.g. {example}')
+    if 'num_queries' in settings:
+        settings.num_queries = args.pool
     config.load_from, config.resume = args.checkpoint, False
     runner = build_runner(config, args.launcher)
     runner.test()
-    loop = runner.test_loop
-    if not isinstance(loop, RankingLoop):
-        raise ValueError(
-            f'{args.config}: test_cfg ranks nothing; take a retrieval config, e.g. '
-            'configs/mvlt/retrieval_catalogue.py'
-        )
+    loop: Any = runner.test_loop
     sections = []
     for direction, title in (('tir', 'Text to image'), ('itr', 'Image to text')):
         found = [one for one in loop.results if one['direction'] == direction]
@@ -172,22 +174,23 @@ def masks(config: Config, args: argparse.Namespace) -> list[Section]:
 def attention(config: Config, args: argparse.Namespace) -> list[Section]:
     """Where [CLS] looks."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    vocabulary = next(
-        one.vocabulary for one in dataset.pipeline.transforms if isinstance(one, Tokenize)
-    )
+    tokenizers = [one for one in dataset.pipeline.transforms if isinstance(one, Tokenize)]
+    if not tokenizers:
+        raise ValueError(f'{args.config}: its test pipeline has no Tokenize')
     return [
         Section(
             'attention',
             'Where [CLS] looks',
             'Last layer of each stage, mean over heads. Red: most of the weight on the picture; '
             'bars: the words with most weight.',
-            attention_rows(model, dataset, _pool(dataset, args.count), vocabulary),
+            attention_rows(model, dataset, _pool(dataset, args.count), tokenizers[0].vocabulary),
         )
     ]
 
 
 def _dataset(config: Config) -> PairDataset:
-    return DATASETS.build(config.test_dataloader.dataset)
+    loader = section(config, 'test_dataloader', 'configs/mvlt/generation_catalogue.py')
+    return DATASETS.build(loader.dataset)
 
 
 def _pool(dataset: PairDataset, count: int) -> list[int]:

@@ -18,7 +18,7 @@ from mvlt.datasets import (
     PackPairInputs,
     RandomGridMask,
 )
-from mvlt.engine import MaskStepsHook, PretrainedImagePart
+from mvlt.engine import MaskStepsHook, PicturesHook, PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen_released import *
@@ -32,6 +32,7 @@ model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
 )
 custom_hooks.append(dict(type=MaskStepsHook))
+custom_hooks.append(dict(type=PicturesHook, interval=5000))
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,

@@ -98,9 +98,14 @@ def read_candidates(path: str, records: Sequence[Mapping]) -> list[Draw]:
         )
     rows = {name: row for row, name in enumerate(row_ids(records))}
     draws: list[Draw] = []
-    for number, stored in enumerate(content.get('draws') or ()):
+    stored_draws = content.get('draws')
+    if not isinstance(stored_draws, list) or not all(isinstance(one, dict) for one in stored_draws):
+        raise ValueError(f"{path}: 'draws' is no list of objects; {_REMEDY}")
+    for number, stored in enumerate(stored_draws):
         draw: Draw = {}
         for direction in DIRECTIONS:
+            if not isinstance(stored.get(direction, []), list):
+                raise ValueError(f'{path}, draws[{number}].{direction} is no list; {_REMEDY}')
             draw[direction] = [
                 _list(one, rows, f'{path}, draws[{number}].{direction}[{i}]')
                 for i, one in enumerate(stored.get(direction, ()))
@@ -130,7 +135,11 @@ def _warn_of_own_negatives(path: str, draws: Sequence[Draw], records: Sequence[M
 
 
 def _list(names: Any, rows: Mapping[str, int], where: str) -> CandidateList:
-    if not isinstance(names, list) or len(names) < 2:
+    if (
+        not isinstance(names, list)
+        or len(names) < 2
+        or not all(isinstance(name, str) for name in names)
+    ):
         raise ValueError(f'{where}: a list of a query and at least one other id is needed')
     unknown = [name for name in names if name not in rows]
     if unknown:

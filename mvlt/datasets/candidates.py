@@ -28,7 +28,7 @@ def draw_candidates(
 
     Candidates are one view each of ``num_candidates`` different products: the query's and others of
     the same sub-category; where that has too few, of the same main category, then of any. A
-    product with the query's id or the query's caption is never drawn as a negative.
+    row with the query's id or the query's caption is never drawn as a negative.
 
     Args:
         records: ``product_id``, ``caption`` and, where known, the categories, a row each.
@@ -48,27 +48,31 @@ def draw_candidates(
         for level in _levels(record):
             of_category[level].append(product)
 
-    def view(product: str, *salt: object) -> int:
-        return min(views[product], key=lambda row: _hash(seed, *salt, product, row))
+    def view(product: str, rows: Sequence[int], salt: str) -> int:
+        return min(rows, key=lambda row: _hash(seed, salt, product, row))
 
     queries = sorted(views, key=lambda product: _hash(seed, 'query', product))[:num_queries]
     lists = []
     for query in queries:
-        negatives: dict[str, None] = {}
+        own = view(query, views[query], 'query')
+        negatives: dict[str, int] = {}
         for level in _levels(first[query]):
             for product in sorted(of_category[level], key=lambda p: _hash(seed, query, p)):
                 if len(negatives) == num_candidates - 1:
                     break
-                if product != query and first[product]['caption'] != first[query]['caption']:
-                    negatives.setdefault(product)
+                if product == query or product in negatives:
+                    continue
+                caption = records[own]['caption']
+                rows = [row for row in views[product] if records[row]['caption'] != caption]
+                if rows:
+                    negatives[product] = view(product, rows, query)
         if len(negatives) < num_candidates - 1:
             raise ValueError(
                 f'product {query} has {len(negatives)} possible negatives of the '
                 f'{num_candidates - 1} that a list needs: evaluate on more products, or lower '
                 'num_candidates'
             )
-        row = view(query, 'query')
-        lists.append(CandidateList(row, (row, *(view(p, query) for p in negatives))))
+        lists.append(CandidateList(own, (own, *negatives.values())))
     return lists
 
 

@@ -47,6 +47,17 @@ def load_config(
     return config
 
 
+def section(config: Config, name: str, example: str) -> Any:
+    """A part of the config that a tool cannot do without.
+
+    Raises:
+        ValueError: it is not there; the message names ``example``, a config that has it.
+    """
+    if config.get(name) is None:
+        raise ValueError(f'{config.filename} has no {name}; take a config that has, e.g. {example}')
+    return config[name]
+
+
 def _move(config: Config, data_root: str) -> None:
     """Replace the prefix ``config.data_root`` of every string value."""
     old = config.get('data_root')

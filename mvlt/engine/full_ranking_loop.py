@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_rank
+from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_process
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -23,7 +23,7 @@ from mvlt.engine.shortlist import shortlist
 from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.registry import LOOPS
 
-_SHOWN = 10  # first answers that rankings.json keeps of each query
+_SHOWN = 10  # first answers that rankings.json keeps of each query, and the best positive
 
 
 @LOOPS.register_module()
@@ -35,17 +35,18 @@ class FullRankingLoop(RankingLoop):
     against the model.
 
     Scores are written in shards of whole pictures below ``<work_dir>/scores/``, each whole or not
-    at all. Ranks share the shards between them, so every picture is decoded once; a run that was
-    stopped finds its shards and goes on. The folder's name is a hash of weights, data and
-    preprocessing: another checkpoint never meets old scores.
+    at all. Ranks share the shards between them, so every picture is decoded once (once more for the
+    cheap scorer); a run that was stopped finds its shards and goes on. The folder's name is a hash
+    of weights, data and preprocessing: another checkpoint never meets old scores.
 
     Args:
         dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
         evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
         rerank: K: exact scores only for the K best of the cheap scorer of
-            :func:`mvlt.engine.shortlist.shortlist`, all others behind them; None = all exact.
-            ``<direction>/shortlist_recall`` then says for how many queries, in percent, a positive
-            is on the list: no recall can exceed it, so 100 minus it bounds what is lost.
+            :func:`mvlt.engine.shortlist.shortlist`, all others behind them; None = all exact. For
+            each direction ``shortlist_recall`` then says for how many queries, in percent, a
+            positive is on the list, and ``recall_lost_at_most`` for how many some positive is not:
+            the other queries rank as the exact ranking has them, or better.
         shard_pairs: about so many pairs a shard.
         batch_size, amp_dtype: see :class:`RankingLoop`.
     """
@@ -98,7 +99,10 @@ class FullRankingLoop(RankingLoop):
         if self.rerank is not None:
             wanted = shortlist(self.scorer, gallery, texts, self.rerank, self._vocabulary())
             more = _shortlist_recall(gallery, wanted)
-        folder = Path(self.runner.work_dir) / 'scores' / self._fingerprint(texts)
+        # file times may differ between machines: the main process names the folder for all
+        name = [self._fingerprint(texts) if is_main_process() else '']
+        broadcast_object_list(name)
+        folder = Path(self.runner.work_dir) / 'scores' / name[0]
         self._score(folder, texts, wanted)
         barrier()
         results = [*_rank_images(gallery, folder, self.blocks), *self._rank_texts(folder)]
@@ -187,11 +191,15 @@ class FullRankingLoop(RankingLoop):
         gallery = self.gallery
         texts = len(gallery.texts)
         best = np.full(texts, -np.inf, dtype=np.float32)
+        best_image = np.array([images[0] for images in gallery.images_of])
         top_scores = np.empty((0, texts), dtype=np.float32)
         top_images = np.empty((0, texts), dtype=np.int64)
         for block in self.blocks:
             scores, positives = _read_shard(folder, block), gallery.positives(*block)
-            best = np.maximum(best, np.where(positives, scores, -np.inf).max(0))
+            own = np.where(positives, scores, -np.inf)
+            better = own.max(0) > best
+            best_image = np.where(better, own.argmax(0) + block[0], best_image)
+            best = np.maximum(best, own.max(0))
             images = np.broadcast_to(np.arange(*block)[:, None], scores.shape)
             top_scores = np.concatenate((top_scores, scores))
             top_images = np.concatenate((top_images, images))
@@ -203,13 +211,17 @@ class FullRankingLoop(RankingLoop):
             scores, positives = _read_shard(folder, block), gallery.positives(*block)
             before += ((scores >= best) & ~positives).sum(0)
         for text, row in enumerate(gallery.texts):
+            shown = top_images[np.isfinite(top_scores[:, text]), text]
+            found = dict(zip(shown.tolist(), top_scores[:, text].tolist()))
+            if np.isfinite(best[text]):
+                found.setdefault(int(best_image[text]), float(best[text]))
             yield dict(
                 direction='tir',
                 query=row,
                 rank=int(before[text]) + 1,
-                candidates=[gallery.images[image] for image in top_images[:, text]],
-                scores=top_scores[:, text],
-                positives=np.isin(top_images[:, text], gallery.images_of[text]),
+                candidates=[gallery.images[image] for image in found],
+                scores=list(found.values()),
+                positives=[image in gallery.images_of[text] for image in found],
             )
 
 
@@ -218,25 +230,32 @@ def _rank_images(gallery: Gallery, folder: Path, blocks: list[tuple[int, int]]) 
     for block in blocks:
         scores, positives = _read_shard(folder, block), gallery.positives(*block)
         for place, image in enumerate(range(*block)):
-            top = np.argsort(-scores[place], kind='stable')[:_SHOWN]
+            top = np.argsort(-scores[place], kind='stable')[:_SHOWN].tolist()
+            own = gallery.texts_of[image]
+            top = dict.fromkeys([*top, int(own[scores[place][own].argmax()])])
+            shown = [text for text in top if np.isfinite(scores[place][text])]
             yield dict(
                 direction='itr',
                 query=gallery.images[image],
                 rank=pessimistic_rank(scores[place], positives[place]),
-                candidates=[gallery.texts[text] for text in top],
-                scores=scores[place][top],
-                positives=positives[place][top],
+                candidates=[gallery.texts[text] for text in shown],
+                scores=scores[place][shown],
+                positives=positives[place][shown],
             )
 
 
 def _shortlist_recall(gallery: Gallery, wanted: np.ndarray) -> dict[str, float]:
-    """Percent of queries with a positive on their list, by direction."""
-    itr = [wanted[image, texts].any() for image, texts in enumerate(gallery.texts_of)]
-    tir = [wanted[images, text].any() for text, images in enumerate(gallery.images_of)]
-    return {
-        'retrieval/tir/shortlist_recall': 100 * float(np.mean(tir)),
-        'retrieval/itr/shortlist_recall': 100 * float(np.mean(itr)),
-    }
+    """Percent of queries with a positive on their list, and with one that is not."""
+    listed = dict(
+        tir=[wanted[images, text] for text, images in enumerate(gallery.images_of)],
+        itr=[wanted[image, texts] for image, texts in enumerate(gallery.texts_of)],
+    )
+    found = {}
+    for direction, queries in listed.items():
+        some, whole = (np.mean([test(one) for one in queries]) for test in (np.any, np.all))
+        found[f'retrieval/{direction}/shortlist_recall'] = 100 * float(some)
+        found[f'retrieval/{direction}/recall_lost_at_most'] = 100 * float(1 - whole)
+    return found
 
 
 def _shard(folder: Path, block: tuple[int, int]) -> Path:

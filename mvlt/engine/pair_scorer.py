@@ -75,12 +75,17 @@ class PairScorer:
             raise ValueError('a matching score is not a number: the model has diverged')
         return scores
 
+    def autocast(self) -> torch.autocast:
+        """The context that ``amp_dtype`` asks for."""
+        device = self.model.data_preprocessor.device
+        return torch.autocast(device.type, self.amp_dtype, enabled=self.amp_dtype is not None)
+
     @torch.no_grad()
     def _match(self, pixels: torch.Tensor, token_ids: list[torch.Tensor]) -> np.ndarray:
         preprocessor = self.model.data_preprocessor
         device = preprocessor.device
         tokens = preprocessor.pad(token_ids).to(device)
-        with torch.autocast(device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
+        with self.autocast():
             scores = self.model.match(
                 preprocessor.normalise(pixels.to(device)), tokens, preprocessor.text_mask(tokens)
             )

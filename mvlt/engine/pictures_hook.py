@@ -24,7 +24,7 @@ class PicturesHook(Hook):
     They are of the first products of ``test_dataloader``, always the same ones, in
     ``<work_dir>/pictures/<step>/``, and go to the visualizer's backends too (TensorBoard, W&B).
     What the model lacks a head for is not drawn. Training is not disturbed: random states are as
-    before.
+    before, and test data that cannot be read are a warning.
 
     Args:
         interval: training steps.
@@ -41,10 +41,28 @@ class PicturesHook(Hook):
         self.interval = interval
         self.products = products
         self._dataset: Any = None
+        self._rows: list[int] = []
+
+    @master_only
+    def before_train(self, runner: Runner) -> None:
+        """Open the test data and read its first products; without them there are no pictures."""
+        loader = runner.cfg.get('test_dataloader')
+        try:
+            if loader is None:
+                raise KeyError('there is no test_dataloader')
+            self._dataset = DATASETS.build(loader['dataset'])
+            self._rows = self._first_products()
+            with _undisturbed(_model(runner)):
+                for row in self._rows:
+                    self._dataset[row]
+        except (KeyError, OSError, ValueError) as error:
+            message = error.args[0] if isinstance(error, KeyError) else error
+            runner.logger.warning(f'PicturesHook draws nothing: {message}')
+            self._rows = []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
         """Draw, when it is time."""
-        if self.every_n_train_iters(runner, self.interval):
+        if self._rows and self.every_n_train_iters(runner, self.interval):
             self.draw(runner)
 
     @master_only
@@ -52,10 +70,9 @@ class PicturesHook(Hook):
         """Write the pictures of this step."""
         from mvlt.visualization import Section, in_rows, reconstruction_cells, write_sheet
 
-        model: Any = getattr(runner.model, 'module', runner.model)
+        model, dataset, rows = _model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
             np.random.seed(0)  # the same masks at every step
-            dataset, rows = self._products(runner)
             sections = []
             if model.mir_head is not None and 'image_mask' in dataset[rows[0]]['data_samples']:
                 cells = [
@@ -77,19 +94,18 @@ class PicturesHook(Hook):
             picture = np.asarray(Image.open(path).convert('RGB'))
             runner.visualizer.add_image(f'pictures_{path.stem}', picture, step)
 
-    def _products(self, runner: Runner) -> tuple[Any, list[int]]:
-        """The test data, and a row of each of its first products."""
-        if self._dataset is None:
-            loader = runner.cfg.get('test_dataloader')
-            if loader is None:
-                raise KeyError('PicturesHook draws products of test_dataloader: there is none')
-            self._dataset = DATASETS.build(loader['dataset'])
+    def _first_products(self) -> list[int]:
+        """A row of each of the first products."""
         first: dict[str, int] = {}
         for row in range(len(self._dataset)):
             first.setdefault(self._dataset.get_data_info(row)['product_id'], row)
             if len(first) == self.products:
                 break
-        return self._dataset, list(first.values())
+        return list(first.values())
+
+
+def _model(runner: Runner) -> Any:
+    return getattr(runner.model, 'module', runner.model)
 
 
 def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
@@ -119,15 +135,17 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
 
 
 @contextmanager
-def _undisturbed(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode and random numbers of one's own, then everything as it was."""
+def _undisturbed(model: Any) -> Iterator[None]:
+    """Evaluation mode, masked pictures, random numbers of one's own; then all as it was."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    training = model.training
+    training, masking = model.training, model.data_preprocessor.mask_images
     model.eval()
+    model.data_preprocessor.mask_images = True
     try:
         yield
     finally:
         model.train(training)
+        model.data_preprocessor.mask_images = masking
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])

@@ -19,11 +19,17 @@ from mvlt.engine.ranking_loop import RankingLoop
 
 
 def write_json(path: str | Path, content: Any, indent: int | None = 1) -> None:
-    """Write JSON, whole or not at all; ``indent`` None puts everything on one line."""
+    """Write JSON, whole or not at all; ``indent`` None puts everything on one line.
+
+    Raises:
+        ValueError: a number is infinite or none, which JSON cannot say.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.{os.getpid()}')
-    partial.write_text(json.dumps(content, indent=indent, default=_plain) + '\n', encoding='utf-8')
+    partial.write_text(
+        json.dumps(content, indent=indent, default=_plain, allow_nan=False) + '\n', encoding='utf-8'
+    )
     partial.replace(path)
 
 
@@ -52,6 +58,7 @@ def write_results(
             metrics=dict(metrics),
             protocol=protocol,
             seed=runner.seed,
+            test_cfg=runner.cfg.test_cfg,
             details=details,
             data={
                 key: dataset[key]

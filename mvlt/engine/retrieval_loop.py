@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from mvlt.datasets import CandidateList, draw_candidates
 from mvlt.datasets.candidate_files import DIRECTIONS, Draw, read_candidates
+from mvlt.engine.checkpoint import file_sha256
 from mvlt.engine.pair_scorer import Progress
 from mvlt.engine.ranking_loop import RankingLoop, share
 from mvlt.evaluation.functional import pessimistic_rank
@@ -29,7 +30,8 @@ class RetrievalLoop(RankingLoop):
     """Rank 101 candidates for each query, with the matching head alone.
 
     Each picture that is needed is decoded once; queries are split over ranks and their results
-    gathered once, by the metric.
+    gathered once, by the metric. Batches are made of a rank's own pairs: in float32 one process and
+    many rank alike, in bfloat16 scores differ in the third decimal.
 
     Args:
         dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
@@ -73,18 +75,23 @@ class RetrievalLoop(RankingLoop):
     @property
     def protocol(self) -> dict[str, Any]:
         """Where the lists come from, and how many there are of which length."""
-        lists = [one for draw in self.lists for name in self.directions for one in draw[name]]
+        directions = [name for name in self.directions if any(draw[name] for draw in self.lists)]
+        lists = [one for draw in self.lists for name in directions for one in draw[name]]
         lengths = sorted({len(one.candidates) for one in lists})
         drawn = dict(seeds=list(range(self.seed, self.seed + self.draws)))
         return dict(
             name=f'{lengths[-1]}' + (f' x {len(self.lists)}' if len(self.lists) > 1 else ''),
-            directions=self.directions,
-            num_queries={name: len(self.lists[0][name]) for name in self.directions},
+            directions=directions,
+            num_queries={name: len(self.lists[0][name]) for name in directions},
             num_candidates=lengths[0] if len(lengths) == 1 else lengths,
             draws=len(self.lists),
-            **(dict(candidates=self.candidates) if self.candidates else drawn),
+            **(self._source() if self.candidates else drawn),
             ties='against the model',
         )
+
+    def _source(self) -> dict[str, Any]:
+        path = str(self.candidates)
+        return dict(candidates=path, candidates_sha256=file_sha256(path))
 
     @property
     def lists(self) -> list[Draw]:

@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 import torch
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 
 from mvlt.datasets.vocabulary import Vocabulary
 from mvlt.engine.gallery import Gallery
@@ -38,13 +39,16 @@ def shortlist(
     Raises:
         ValueError: the model has no MLM head.
     """
-    expected = _expected_words(scorer, gallery.images, texts, vocabulary)
-    expected -= expected.mean(0)
     special = set(vocabulary.special_ids)
-    scores = np.empty((len(gallery.images), len(texts)), dtype=np.float32)
-    for place, ids in enumerate(texts):
-        words = [word for word in ids.tolist() if word not in special]
-        scores[:, place] = expected[:, words].mean(1) if words else -np.inf
+    captions = [[word for word in ids.tolist() if word not in special] for ids in texts]
+    words = sorted({word for caption in captions for word in caption})
+    place = {word: i for i, word in enumerate(words)}
+    expected = _expected_words(scorer, gallery.images, texts, words, vocabulary)
+    expected -= expected.mean(0)
+    scores = np.full((len(gallery.images), len(texts)), -np.inf, dtype=np.float32)
+    for text, caption in enumerate(captions):
+        if caption:
+            scores[:, text] = expected[:, [place[word] for word in caption]].mean(1)
     wanted = np.zeros(scores.shape, dtype=bool)
     for axis in (0, 1):
         order = np.argsort(-scores, axis=axis, kind='stable')
@@ -55,23 +59,37 @@ def shortlist(
 
 @torch.no_grad()
 def _expected_words(
-    scorer: PairScorer, rows: Sequence[int], texts: Sequence[torch.Tensor], vocabulary: Vocabulary
+    scorer: PairScorer,
+    rows: Sequence[int],
+    texts: Sequence[torch.Tensor],
+    words: Sequence[int],
+    vocabulary: Vocabulary,
 ) -> np.ndarray:
-    """Log-probability of every word at a hidden place beside each picture, float32 (I, V)."""
+    """Log-probability of each of ``words`` at a hidden place beside each picture, (I, words).
+
+    Ranks share the pictures.
+    """
     model = scorer.model
     if model.mlm_head is None:
         raise ValueError(
             'rerank needs model.mlm_head for its cheap scorer, which this config does not build'
         )
-    words = max(1, int(np.median([len(ids) for ids in texts])) - 2)
-    tokens = [vocabulary.cls_id, *[vocabulary.mask_id] * words, vocabulary.sep_id]
+    hidden = max(1, int(np.median([len(ids) for ids in texts])) - 2)
+    tokens = [vocabulary.cls_id, *[vocabulary.mask_id] * hidden, vocabulary.sep_id]
     preprocessor = model.data_preprocessor
-    found = []
-    pictures = scorer.read(rows)
+    own = np.empty((len(range(get_rank(), len(rows), get_world_size())), len(words)), np.float32)
+    pictures = scorer.read(rows[get_rank() :: get_world_size()])
+    done = 0
     while batch := [image for image, _ in islice(pictures, scorer.batch_size)]:
         image = preprocessor.normalise(torch.stack(batch).to(preprocessor.device))
         ids = torch.tensor([tokens] * len(batch), device=image.device)
-        text = model.backbone(image, ids, None).texts[-1][:, 1:-1]
-        logits = model.mlm_head(text=text, word_table=model.word_table)
-        found.append(logits.float().log_softmax(-1).mean(1).cpu().numpy())
-    return np.concatenate(found)
+        with scorer.autocast():
+            text = model.backbone(image, ids, None).texts[-1][:, 1:-1]
+            logits = model.mlm_head(text=text, word_table=model.word_table)
+        log_probs = logits.float().log_softmax(-1).mean(1)[:, words]
+        own[done : done + len(batch)] = log_probs.cpu().numpy()
+        done += len(batch)
+    expected = np.empty((len(rows), len(words)), np.float32)
+    for rank, part in enumerate(all_gather_object(own)):
+        expected[rank :: get_world_size()] = part
+    return expected

@@ -11,10 +11,12 @@ from mvlt.evaluation.functional import fill_bilinear, fill_mean
 from mvlt.models.masking import mask_to_pixels
 from mvlt.registry import METRICS
 
+_MOST = 100.0  # dB; an exact copy has infinitely many
+
 
 @METRICS.register_module()
 class ReconstructionMetric(BaseMetric):
-    """Mean over images of PSNR (dB) and SSIM, each over the whole image and over hidden pixels.
+    """Mean over images of PSNR (dB, at most 100) and SSIM, over the whole image and hidden pixels.
 
     ``psnr``, ``ssim``, ``masked_psnr``, ``masked_ssim`` are the model's. Beside them stand two
     trivial fills of the hidden pixels, ``mean_fill_...`` (mean colour of the visible ones) and
@@ -69,12 +71,12 @@ def _compare(
     ssim, ssim_map = structural_similarity_index_measure(
         guess[None], truth[None], data_range=1.0, return_full_image=True
     )
-    figures = dict(
-        psnr=float(peak_signal_noise_ratio(guess, truth, data_range=1.0)), ssim=float(ssim)
-    )
+
+    def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
+        return min(float(peak_signal_noise_ratio(guess, truth, data_range=1.0)), _MOST)
+
+    figures = dict(psnr=psnr(guess, truth), ssim=float(ssim))
     if where is not None:
-        figures['masked_psnr'] = float(
-            peak_signal_noise_ratio(guess[:, where], truth[:, where], data_range=1.0)
-        )
+        figures['masked_psnr'] = psnr(guess[:, where], truth[:, where])
         figures['masked_ssim'] = float(ssim_map[0][:, where].mean())
     return figures

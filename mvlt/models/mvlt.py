@@ -109,12 +109,13 @@ class MVLT(BaseModel):
         return self.backbone(inputs['image'], inputs['token_ids'], inputs['text_mask'])
 
     def _features(self, inputs: dict[str, Any]) -> PairFeatures:
-        """Those that the heads read: without image decoder and MLM head that is [CLS] alone."""
+        """Those that the heads read: without image decoder and MLM head that is [CLS] alone.
+
+        Training computes the whole, since DistributedDataParallel wants every weight to be used.
+        """
+        cls_only = self.neck is None and self.mlm_head is None and not torch.is_grad_enabled()
         return self.backbone(
-            inputs['image'],
-            inputs['token_ids'],
-            inputs['text_mask'],
-            cls_only=self.neck is None and self.mlm_head is None,
+            inputs['image'], inputs['token_ids'], inputs['text_mask'], cls_only=cls_only
         )
 
     def loss(

@@ -28,7 +28,8 @@ def ranking_rows(
     for one in rankings:
         text_query = one['direction'] == 'tir'
         order = sorted(range(len(one['scores'])), key=lambda i: -one['scores'][i])
-        behind = [i for i in order[shown:] if one['positives'][i]][:1]
+        behind = [i for i in order if one['positives'][i]][:1]
+        behind = [i for i in behind if i not in order[:shown]]
         cells = [
             Cell(
                 _picture(dataset, one['query']) if not text_query else None,
@@ -56,7 +57,15 @@ def category_cells(
 
     Returns:
         For each row the lowest probability that any level gives to the truth, and the card.
+
+    Raises:
+        ValueError: the model has no category head.
     """
+    if not model.category_heads:
+        raise ValueError(
+            'the config has no model.category_heads to draw; take a recognition config, e.g. '
+            'configs/mvlt/recognition_catalogue.py'
+        )
     found = []
     for row, sample in zip(rows, predict(model, dataset, rows)):
         bars: list[Bar] = []
@@ -84,7 +93,15 @@ def reconstruction_cells(
 
     Returns:
         For each row the PSNR over the hidden part (the whole where nothing is hidden), and cards.
+
+    Raises:
+        ValueError: the model rebuilds nothing, or the pipeline hides nothing.
     """
+    if model.mir_head is None or (rows and 'image_mask' not in dataset[rows[0]]['data_samples']):
+        raise ValueError(
+            'the config has no model.mir_head, or its test pipeline hides nothing; take one that '
+            'rebuilds masked pictures, e.g. configs/mvlt/generation_catalogue.py'
+        )
     found = []
     for row, sample in zip(rows, predict(model, dataset, rows)):
         truth, rebuilt = sample.pixels.cpu().float() / 255, sample.reconstruction.cpu()

@@ -56,6 +56,18 @@ def test_a_product_with_the_querys_caption_is_no_negative():
             assert {2, 4} & set(candidates) == {query}
 
 
+def test_a_view_with_the_querys_caption_is_no_negative_either():
+    """Products with captions of their own for each view, one of which many share."""
+    records = [
+        dict(product_id=f'p{i // 2}', caption='shared' if i % 2 else f'own {i}', sub_category=0)
+        for i in range(24)
+    ]
+    for seed in range(5):
+        for query, candidates in draw_candidates(records, 12, num_candidates=10, seed=seed):
+            captions = [records[row]['caption'] for row in candidates[1:]]
+            assert records[query]['caption'] not in captions
+
+
 def test_seed_decides_and_row_order_does_not():
     records = _records(150)
     first = draw_candidates(records, 10, seed=3)

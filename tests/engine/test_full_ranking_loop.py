@@ -1,10 +1,15 @@
 """Contract: all pairs once, ranks as a naive twin counts them; a stopped run goes on."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from mvlt.engine.config import load_config
+from mvlt.engine.full_ranking_loop import _shortlist_recall
+from mvlt.engine.gallery import make_gallery
 from mvlt.engine.launch import build_runner
 from mvlt.evaluation.functional import pessimistic_rank
 
@@ -72,8 +77,10 @@ def test_ranks_are_those_of_a_naive_twin(demo_data, tmp_path):
     assert loop.protocol['pairs'] == 200 and loop.protocol['name'] == 'full'
     first = next(one for one in loop.results if one['direction'] == 'tir')
     best = np.argsort(-scores[:, 0], kind='stable')[:10]
-    assert first['candidates'] == [loop.gallery.images[i] for i in best]
-    np.testing.assert_allclose(first['scores'], scores[best, 0], atol=1e-6)
+    assert first['candidates'][:10] == [loop.gallery.images[i] for i in best]
+    np.testing.assert_allclose(first['scores'][:10], scores[best, 0], atol=1e-6)
+    for one in loop.results:  # the match is there, however far behind
+        assert any(one['positives']) and len(one['scores']) <= 11
     assert len(list((tmp_path / 'scores').glob('*/*.npy'))) == 7  # three pictures of ten captions
 
 
@@ -126,10 +133,9 @@ def test_reranking_scores_the_shortlist_only_and_says_what_it_can_lose(demo_data
     assert asked.sum() <= 2 * 10 + 2 * 20
     np.testing.assert_allclose(found[asked], scores[asked], atol=1e-6)
     for direction in ('tir', 'itr'):
-        assert (
-            metrics[f'retrieval/{direction}/R@1']
-            <= (metrics[f'retrieval/{direction}/shortlist_recall'])
-        )
+        found = metrics[f'retrieval/{direction}/R@1']
+        assert found <= metrics[f'retrieval/{direction}/shortlist_recall']
+    assert all(np.isfinite(one['scores']).all() for one in loop.results)
     everything = _runner(demo_data, tmp_path, 'all', **{'test_cfg.rerank': 1000})
     everything.model.load_state_dict(runner.model.state_dict())
     exact = _runner(demo_data, tmp_path, 'exact')
@@ -137,7 +143,63 @@ def test_reranking_scores_the_shortlist_only_and_says_what_it_can_lose(demo_data
     metrics = everything.test()
     assert metrics.pop('retrieval/tir/shortlist_recall') == 100
     assert metrics.pop('retrieval/itr/shortlist_recall') == 100
+    assert metrics.pop('retrieval/tir/recall_lost_at_most') == 0
+    assert metrics.pop('retrieval/itr/recall_lost_at_most') == 0
     assert metrics == pytest.approx(exact.test())
+
+
+def test_other_pictures_or_words_behind_the_same_paths_are_scored_anew(demo_data, tmp_path):
+    runner = _runner(demo_data, tmp_path, 'anew')
+    loop = runner.build_test_loop(runner.cfg.test_cfg)
+    texts = loop._texts()
+    name = loop._fingerprint(texts)
+    assert loop._fingerprint(loop._texts()) == name
+    texts[3] = texts[3] + 1  # as another vocabulary has it
+    assert loop._fingerprint(texts) != name
+    copy = tmp_path / 'copy.h5'
+    shutil.copy(loop.dataloader.dataset.ann_file, copy)
+    loop.dataloader.dataset.ann_file = str(copy)
+    os.utime(copy, (1, 1))  # the same bytes, written at another time
+    assert loop._fingerprint(loop._texts()) != name
+
+
+def test_a_positive_that_is_not_listed_can_cost_recall():
+    records = [
+        dict(product_id='a', caption='one'),
+        dict(product_id='a', caption='two'),
+        dict(product_id='b', caption='three'),
+    ]
+    gallery = make_gallery(records)  # pictures 0 and 1 have two captions each, picture 2 has one
+    listed = np.eye(3, dtype=bool)
+    found = _shortlist_recall(gallery, listed)
+    assert found['retrieval/itr/shortlist_recall'] == 100
+    assert found['retrieval/itr/recall_lost_at_most'] == pytest.approx(200 / 3)
+    found = _shortlist_recall(gallery, ~listed)  # picture 2 and its caption miss each other
+    assert found['retrieval/tir/shortlist_recall'] == pytest.approx(200 / 3)
+    assert found['retrieval/tir/recall_lost_at_most'] == 100
+
+
+def test_recall_of_random_weights_is_chance(demo_data, tmp_path):
+    """A leak between a picture and its captions would show: 3 standard errors around chance."""
+    runner = _runner(demo_data, tmp_path, 'chance', **{'test_dataloader.dataset.indices': None})
+    metrics = runner.test()
+    gallery = runner.test_loop.gallery
+    chances = dict(
+        tir=[_chance(len(gallery.images), len(own), 10) for own in gallery.images_of],
+        itr=[_chance(len(gallery.texts), len(own), 10) for own in gallery.texts_of],
+    )
+    for direction, chance in chances.items():
+        mean = np.mean(chance)
+        error = (mean * (1 - mean) / len(gallery.texts)) ** 0.5  # views of a product go along
+        assert abs(metrics[f'retrieval/{direction}/R@10'] / 100 - mean) < 3 * error
+
+
+def _chance(candidates, positives, k):
+    """Probability that one of ``positives`` is among the first k of a random order."""
+    missed = 1.0
+    for place in range(k):
+        missed *= max(candidates - positives - place, 0) / (candidates - place)
+    return 1 - missed
 
 
 def test_constant_scores_find_nothing(demo_data, tmp_path, monkeypatch):

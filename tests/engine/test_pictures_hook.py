@@ -11,7 +11,7 @@ from mvlt.engine.config import load_config
 from mvlt.engine.launch import build_runner
 
 
-def _train(demo_data, work_dir, hook=None, backends=()):
+def _train(demo_data, work_dir, hook=None, backends=(), ann_file=None):
     config = load_config('configs/demo/pretrain_demo.py', data_root=str(demo_data))
     config.model.backbone.update(image_size=32, embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1))
     config.model.neck.channels = None
@@ -27,6 +27,8 @@ def _train(demo_data, work_dir, hook=None, backends=()):
     if hook:
         config.custom_hooks.append(hook)
     config.visualizer.vis_backends.extend(backends)
+    if ann_file:
+        config.test_dataloader.dataset.ann_file = ann_file
     config.work_dir = str(work_dir)
     config.experiment_name = Path(work_dir).name
     build_runner(config).train()
@@ -48,6 +50,15 @@ def test_pictures_are_drawn_and_training_is_not_disturbed(demo_data, tmp_path):
     assert page.count('rank of the match') == 3
     (events,) = (tmp_path / 'drawn').rglob('events.out.tfevents.*')
     assert b'pictures_ranking' in events.read_bytes()
+
+
+def test_test_data_that_cannot_be_read_are_a_warning(demo_data, tmp_path):
+    hook = dict(type=PicturesHook, interval=2)
+    plain = _train(demo_data, tmp_path / 'plain')
+    drawn = _train(demo_data, tmp_path / 'drawn', hook, ann_file='none.h5')
+    assert drawn == plain and not (tmp_path / 'drawn/pictures').exists()
+    (log,) = (tmp_path / 'drawn').glob('*/*.log')
+    assert 'PicturesHook draws nothing' in log.read_text()
 
 
 def test_wrong_interval():

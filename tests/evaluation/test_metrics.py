@@ -116,6 +116,16 @@ def test_ssim_over_a_region_is_the_mean_of_the_map_there():
     assert 0.25 * masked[0] + 0.75 * masked[1] == pytest.approx(float(whole), abs=1e-5)
 
 
+def test_an_exact_copy_has_a_hundred_decibels():
+    sample = PairDataSample()
+    sample.pixels = torch.full((3, 32, 32), 255, dtype=torch.uint8)
+    sample.reconstruction = torch.ones(3, 32, 32)
+    sample.image_mask = torch.eye(4, dtype=torch.bool)
+    metrics = _evaluate(ReconstructionMetric(), [sample.to_dict()])
+    assert metrics['reconstruction/psnr'] == 100  # and no infinity, which JSON cannot say
+    assert metrics['reconstruction/mean_fill_masked_psnr'] == 100
+
+
 @pytest.mark.parametrize('hidden', [True, False])
 def test_reconstruction_of_wholly_hidden_or_visible_images(hidden):
     sample = PairDataSample()

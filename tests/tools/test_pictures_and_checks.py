@@ -74,6 +74,12 @@ def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
         *('--data-root', demo_data, '--cfg-options', *SMALL),
     )
     assert run.returncode == 2 and 'its test pipeline hides nothing' in run.stderr
+    for kind, config, line in (
+        ('retrieval', 'configs/mvlt/finetune_coco.py', 'has no test_cfg; take a config that has'),
+        ('retrieval', 'configs/demo/generation_demo.py', 'its test_cfg ranks nothing'),
+    ):
+        run = _run('tools/visualize.py', kind, config, checkpoint)
+        assert run.returncode == 2 and line in run.stderr and 'Traceback' not in run.stderr
 
 
 def test_browse(demo_data, tmp_path):
@@ -138,6 +144,34 @@ def test_unreadable_pictures_and_missing_ones_fail(shop):
     (shop / 'images/6.png').unlink()
     run = _check(shop)
     assert run.returncode == 1 and "no image 'images/6.png'" in run.stdout
+
+
+def test_what_training_never_opens_does_not_fail_it(shop):
+    table = pd.read_csv(shop / 'products.csv', dtype=str)
+    table['split'] = ['train'] * 14 + ['test'] * 6
+    table.to_csv(shop / 'products.csv', index=False)
+    content = json.loads((shop / 'products.json').read_text())
+    content['columns']['split'] = 'split'
+    (shop / 'products.json').write_text(json.dumps(content))
+    run = _check(shop)
+    assert run.returncode == 0, run.stdout
+    assert 'no loader of the config reads this split' in run.stdout
+
+
+def test_captions_that_are_all_the_same_fail(shop):
+    content = dict(json.loads((shop / 'products.json').read_text()), caption='A thing')
+    (shop / 'products.json').write_text(json.dumps(content))
+    run = _check(shop)
+    assert run.returncode == 1
+    assert '2 products with different captions are needed' in run.stdout
+
+
+def test_categories_that_the_data_do_not_say_fail(shop):
+    (shop / 'products.json').write_text('{"columns": {"image": "image"}, "caption": "{title}"}')
+    config = 'configs/mvlt/recognition_catalogue.py'
+    run = _run('tools/check_dataset.py', config, '--data-root', shop)
+    assert run.returncode == 1
+    assert "category_heads has 'main_category', which the data do not say" in run.stdout
 
 
 def test_products_in_two_splits_are_named(shop):

@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 
 from mvlt.datasets.candidate_files import candidate_content
 from mvlt.engine.command_line import add_options, config_from, run_command
+from mvlt.engine.config import section
 from mvlt.engine.results import write_json
 from mvlt.registry import DATASETS
 
@@ -30,15 +31,17 @@ def main() -> None:
         raise ValueError(f'--draws {args.draws}: one at least is needed')
     MMLogger.get_instance('make_candidates')
     config = config_from(args)
-    described = config.test_dataloader.dataset
+    example = 'configs/mvlt/retrieval_catalogue.py'
+    described = section(config, 'test_dataloader', example).dataset
+    settings = section(config, 'test_cfg', example)
     dataset = DATASETS.build(dict(described, pipeline=[]))
     records = [dataset.get_data_info(row) for row in range(len(dataset))]
-    first = config.test_cfg.get('seed', 0)
+    first = settings.get('seed', 0)
     content = candidate_content(
         records,
         {key: described[key] for key in ('ann_file', 'split', 'split_seed') if key in described},
-        config.test_cfg.get('num_queries', 1000),
-        config.test_cfg.get('num_candidates', 101),
+        settings.get('num_queries', 1000),
+        settings.get('num_candidates', 101),
         range(first, first + args.draws),
     )
     write_json(args.out, content, indent=None)

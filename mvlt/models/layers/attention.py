@@ -25,7 +25,8 @@ def attend(
     """Softmax attention by PyTorch's fused kernel, but for bfloat16 on a CPU.
 
     There that kernel leaves the matrix units idle: with the few keys that are left after reduction
-    two plain products take half of its time, and a quarter with gradients.
+    two plain products take half of its time, and a quarter with gradients. Logits and weights are
+    rounded to bfloat16: an error of about 0.5 % where the kernel has 0.2 %.
     """
     if queries.device.type == 'cpu' and queries.dtype is torch.bfloat16:
         return attention_weights(queries, keys, key_mask) @ values

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from mvlt.models import MVLT, PVTV2VL, PVTVL, ViTVL
 from mvlt.models.layers import MLP, OverlapPatchEmbedding, PooledAttention
+from mvlt.structures import PairDataSample
 
 SMALL = dict(image_size=64, text_len=12, vocab_size=50, word_dims=16)
 PYRAMID = dict(
@@ -76,6 +77,29 @@ def test_cls_alone_is_what_the_whole_gives(kind):
     assert len(own) == len(gradients)
     for one, other in zip(own, gradients):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize('kind', ['pvt_v2', 'vit'])
+def test_training_uses_every_weight(kind):
+    """DistributedDataParallel stops at the second step where one has no gradient."""
+    settings = dict(PYRAMID, type='mvlt.PVTV2VL')
+    if kind == 'vit':
+        settings = dict(SINGLE, type='mvlt.ViTVL')
+    head = dict(type='mvlt.CategoryHead', num_classes=3, hidden_dims=8)
+    model = MVLT(
+        backbone=settings,
+        category_heads=dict(main_category=head),
+        data_preprocessor=dict(type='mvlt.PairDataPreprocessor'),
+    )
+    sample = PairDataSample()
+    sample.main_category = 1
+    inputs = dict(
+        image=torch.randn(1, 3, 64, 64), token_ids=torch.randint(5, 50, (1, 9)), text_mask=None
+    )
+    model.loss(inputs, [sample])['loss_main_category'].backward()
+    assert not [name for name, p in model.named_parameters() if p.grad is None]
+    with torch.no_grad():  # what nothing reads is not computed
+        assert len(model._features(inputs).images) == len(model.backbone.strides) - 1
 
 
 @pytest.mark.parametrize('rows', [1, 2048, 5000])
