@@ -100,26 +100,28 @@ def tables(found: Found) -> list[str]:
     """The lines to print."""
     lines = []
     for title, columns in TABLES.items():
-        width = 27
+        width = 30
         lines += ['', title, ''.join([f'{"paper | ours":18}', *(f'{c:>{width}}' for c in columns)])]
         for key, row in METRICS.items():
-            cells = [f'{row[column]} | {_ours(found.get((column, key)))}' for column in columns]
+            cells = [
+                f'{row[column]} | {_ours(found.get((column, key)), key)}' for column in columns
+            ]
             lines.append(''.join([f'{row["name"]:18}', *(f'{cell:>{width}}' for cell in cells)]))
         empty = [c for c in columns if not any((c, key) in found for key in METRICS)]
         lines.append(f'empty: {", ".join(empty) or "none"}')
     lines += ['', 'Table 6 (MVLT, COCO, full 5k ranking)']
     lines += [
-        f'{key:24}{figure} | {_ours(found.get(("COCO", key)))}' for key, figure in COCO.items()
+        f'{key:24}{figure} | {_ours(found.get(("COCO", key)), key)}' for key, figure in COCO.items()
     ]
     lines.append('empty: none' if any(c == 'COCO' for c, _ in found) else 'empty: all')
     return lines
 
 
-def _ours(values: list[float] | None) -> str:
+def _ours(values: list[float] | None, key: str) -> str:
     """Mean, sample standard deviation, number of runs."""
     if not values:
         return '-'
-    digits = 3 if max(values) <= 1 else 2
+    digits = 3 if key.endswith('macro_f') else 2
     spread = f' +- {stdev(values):.{digits}f}' if len(values) > 1 else ''
     return f'{mean(values):.{digits}f}{spread} (n={len(values)})'
 
