@@ -150,12 +150,16 @@ def model(args: argparse.Namespace) -> dict[str, Any]:
         built.loss(**built.data_preprocessor(batch))
     counts = counter.get_flop_counts()
     total = sum(counts['Global'].values())
-    parts = {
-        **{f'backbone.stages.{i}': stage for i, stage in enumerate(built.backbone.stages)},
-        **{name: part for name, part in built.named_children() if name != 'backbone'},
+    backbone = type(built.backbone).__name__
+    # part -> module, and the name that the counter knows it by
+    parts: dict[str, tuple[Any, str]] = {
+        f'backbone.stages.{i}': (stage, f'{backbone}.stages.{i}')
+        for i, stage in enumerate(built.backbone.stages)
     }
-    name = type(built).__name__
-    flops = {part: sum(counts.get(f'{name}.{part}', {}).values()) for part in parts}
+    for name, part in built.named_children():
+        if name not in ('backbone', 'data_preprocessor', 'category_heads'):
+            parts[name] = (part, type(part).__name__)
+    flops = {part: sum(counts.get(known, {}).values()) for part, (_, known) in parts.items()}
     return dict(
         job='model',
         config=args.config,
@@ -164,7 +168,10 @@ def model(args: argparse.Namespace) -> dict[str, Any]:
         parameters={
             'total': sum(p.numel() for p in built.parameters()),
             'backbone.words': sum(p.numel() for p in built.backbone.words.parameters()),
-            **{part: sum(p.numel() for p in module.parameters()) for part, module in parts.items()},
+            **{
+                part: sum(p.numel() for p in module.parameters())
+                for part, (module, _) in parts.items()
+            },
         },
         gflop_per_pair={
             'total': round(total / args.batch / 1e9, 3),

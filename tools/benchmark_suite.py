@@ -28,11 +28,11 @@ BENCHMARK = Path(__file__).with_name('benchmark.py')
 RELEASED = 'configs/mvlt/pretrain_fashiongen_released.py'
 # name, options of tools/benchmark.py, targets on a CPU: ratio of speed, of peak memory
 COMPARED = (
-    ('pre-training, bf16', 'train --batch 8 --steps 3 --warmup 1 --dtype bf16 --rounds 3', 3.0),
-    ('pre-training, float32', 'train --batch 8 --steps 2 --warmup 1 --dtype fp32 --rounds 2', 1.8),
+    ('pre-training, bf16', 'train --batch 8 --steps 6 --warmup 3 --dtype bf16 --rounds 3', 3.0),
+    ('pre-training, float32', 'train --batch 8 --steps 3 --warmup 2 --dtype fp32 --rounds 2', 1.8),
     (
         'pre-training, released recipe, bf16',
-        f'train --batch 8 --steps 3 --warmup 1 --dtype bf16 --rounds 2 --config {RELEASED}',
+        f'train --batch 8 --steps 6 --warmup 3 --dtype bf16 --rounds 2 --config {RELEASED}',
         1.8,
     ),
     (
@@ -115,7 +115,7 @@ def growth(out: Path) -> list[str]:
             '|---|---|---|---|',
         ]
         for value in values:
-            one = run(['train', '--steps', '2', '--warmup', '1', *batch, option, str(value)])
+            one = run(['train', '--steps', '4', '--warmup', '2', *batch, option, str(value)])
             seconds, memory = 1 / one['pairs_per_s'], one['peak_memory_bytes'] / 1e9
             found.setdefault(name, []).append((value, seconds, memory))
             tables.append(f'| {value} | {seconds:.3f} | {one["pairs_per_s"]} | {memory:.2f} |')
