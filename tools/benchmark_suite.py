@@ -126,8 +126,8 @@ def growth(out: Path) -> list[str]:
     score = run(['score', '--batch', '32', '--steps', '3', '--warmup', '1'])
     speed = score['pairs_per_s']
     return [
-        'A pre-training step in bf16, the fastest of eight; 256 px, 40 tokens, PVT-VL Tiny, batch 2 '
-        'where not varied.',
+        'A pre-training step in bf16, the fastest of eight; 256 px, 40 tokens, PVT-VL Tiny, batch '
+        '2 where not varied.',
         *tables,
         '',
         f'![growth]({picture.name})',
