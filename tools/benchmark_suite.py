@@ -185,6 +185,7 @@ def _plot(found: dict[str, list[tuple[Any, float, float]]], path: Path) -> None:
         for row, what in enumerate(('seconds a pair', 'peak memory, GB')):
             panel = panels[row][column]
             panel.plot(labels, [point[row + 1] for point in points], 'o-', color='#b3365b')
+            panel.margins(y=0.1)
             panel.set_ylim(bottom=0)
             panel.set_title(f'{what} by {name}', fontsize=9)
             panel.grid(alpha=0.3)
