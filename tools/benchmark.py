@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader, Dataset
 
@@ -77,14 +78,10 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     """Steps of the config's own recipe: preprocess, forward, losses, backward, update."""
     config = _config(args)
     model = _model(config, args).train()
-    kind = dict(config.optim_wrapper)
     if args.dtype == 'bf16':
-        kind['type'] = 'BFloat16OptimWrapper'
-    settings = dict(kind.pop('optimizer'))
+        config.optim_wrapper.type = 'BFloat16OptimWrapper'
     with DefaultScope.overwrite_default_scope('mvlt'):
-        from mmengine.optim import build_optim_wrapper
-
-        wrapper = build_optim_wrapper(model, dict(kind, optimizer=settings))
+        wrapper = build_optim_wrapper(model, config.optim_wrapper)
     batch = random_pairs(args, model, mask=True)
     return _result(args, timed(lambda: model.train_step(batch, wrapper), args), args.batch)
 
@@ -94,7 +91,7 @@ def score(args: argparse.Namespace) -> dict[str, Any]:
     scorer = _scorer(args)
     batch = random_pairs(args, scorer.model, mask=False)['inputs']
     images = torch.stack(batch['image'])
-    return _result(args, timed(lambda: scorer._match(images, batch['token_ids']), args), args.batch)
+    return _result(args, timed(lambda: scorer.match(images, batch['token_ids']), args), args.batch)
 
 
 def retrieve(args: argparse.Namespace) -> dict[str, Any]:

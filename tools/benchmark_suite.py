@@ -157,17 +157,15 @@ def _machine(mode: str) -> list[str]:
     device = 'no GPU'
     if torch.cuda.is_available():
         device = torch.cuda.get_device_name()
-    name = platform.processor() or platform.machine()
+    name, flags = platform.processor() or platform.machine(), ''
     if Path('/proc/cpuinfo').is_file():
-        models = [
-            line for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line
-        ]
-        name = models[0].partition(':')[2].strip() if models else name
-    flags = 'avx512_bf16' if 'avx512_bf16' in Path('/proc/cpuinfo').read_text() else 'no bf16 unit'
+        cpu = Path('/proc/cpuinfo').read_text()
+        name = next((x.split(':')[1].strip() for x in cpu.splitlines() if 'model name' in x), name)
+        flags = ' (avx512_bf16)' if 'avx512_bf16' in cpu else ' (no bf16 unit)'
     return [
         f'# Benchmark: {mode}',
         '',
-        f'{datetime.date.today()}, {os.cpu_count()} cores of {name} ({flags}), {device}; Python '
+        f'{datetime.date.today()}, {os.cpu_count()} cores of {name}{flags}, {device}; Python '
         f'{platform.python_version()}, torch {torch.__version__}. Command: '
         f'`tools/benchmark_suite.py {mode}`.',
     ]

@@ -79,12 +79,13 @@ def check(config: Config, workers: int) -> dict[str, Any]:
         products[name] = [record['product_id'] for record in records]
         digests[name] = set(pictures.digests)
         _judge(name, found, report)
-    for pair, common in leaks(products).items():
+    common_products = leaks(products)
+    for pair, common in common_products.items():
         report['warn'].append(
             f'{len(common)} products are in two splits ({pair}), e.g. {common[0]}: what is learnt '
             'of them is tested again'
         )
-    report['leaks'] = {pair: len(common) for pair, common in leaks(products).items()}
+    report['leaks'] = {pair: len(common) for pair, common in common_products.items()}
     _judge_common_pictures(digests, report)
     _judge_matching(config, report)
     return report

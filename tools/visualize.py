@@ -10,6 +10,7 @@ Best and worst are looked for among --pool records of the config's test data, at
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,41 +109,41 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
 def recognition(config: Config, args: argparse.Namespace) -> list[Section]:
     """Products whose truth gets most and least probability."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    found = sorted(
-        category_cells(model, dataset, _pool(dataset, args.pool)), key=lambda one: -one[0]
+    found = category_cells(model, dataset, _pool(dataset, args.pool))
+    return _best_and_worst(
+        [(probability, (cell,)) for probability, cell in found],
+        args.count,
+        'Categories',
+        'probability of the truth, which is green',
     )
-    return [
-        Section(
-            name,
-            f'Categories, {name}',
-            f'Of {len(found)} products those whose categories get the {"most" if best else "least"}'
-            ' probability; green: the truth.',
-            in_rows([cell for _, cell in chosen], 6),
-        )
-        for name, best, chosen in (
-            ('best', True, found[: args.count]),
-            ('worst', False, found[-args.count :]),
-        )
-    ]
 
 
 def reconstruction(config: Config, args: argparse.Namespace) -> list[Section]:
     """Pictures rebuilt best and worst."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    found = sorted(
-        reconstruction_cells(model, dataset, _pool(dataset, args.pool)), key=lambda one: -one[0]
+    return _best_and_worst(
+        reconstruction_cells(model, dataset, _pool(dataset, args.pool)),
+        args.count,
+        'Masked, rebuilt, original',
+        'PSNR over the hidden part; the model sees the rest and the caption',
     )
+
+
+def _best_and_worst(
+    found: Sequence[tuple[float, Sequence[Cell]]], count: int, title: str, measure: str
+) -> list[Section]:
+    """Cards of the ``count`` highest and of the ``count`` lowest values."""
+    ordered = sorted(found, key=lambda one: -one[0])
     return [
         Section(
             name,
-            f'Masked, rebuilt, original: {name}',
-            f'Of {len(found)} pictures those with the {what} PSNR over the hidden part. The model '
-            'sees the rest and the caption.',
+            f'{title}: {name}',
+            f'Of {len(ordered)} products those with the {which} {measure}.',
             in_rows([cell for _, cells in chosen for cell in cells], 6),
         )
-        for name, what, chosen in (
-            ('best', 'highest', found[: args.count]),
-            ('worst', 'lowest', found[-args.count :]),
+        for name, which, chosen in (
+            ('best', 'highest', ordered[:count]),
+            ('worst', 'lowest', ordered[-count:]),
         )
     ]
 

@@ -65,7 +65,7 @@ class PairScorer:
         order = np.argsort(lengths, kind='stable')
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
-            scores[batch] = self._match(
+            scores[batch] = self.match(
                 torch.stack([images[image] for image in pairs[batch, 0]]),
                 [texts[text] for text in pairs[batch, 1]],
             )
@@ -81,7 +81,8 @@ class PairScorer:
         return torch.autocast(device.type, self.amp_dtype, enabled=self.amp_dtype is not None)
 
     @torch.no_grad()
-    def _match(self, pixels: torch.Tensor, token_ids: list[torch.Tensor]) -> np.ndarray:
+    def match(self, pixels: torch.Tensor, token_ids: list[torch.Tensor]) -> np.ndarray:
+        """One batch: uint8 (B, 3, H, W) and B captions int64 (T,) -> float32 (B,)."""
         preprocessor = self.model.data_preprocessor
         device = preprocessor.device
         tokens = preprocessor.pad(token_ids).to(device)
