@@ -32,6 +32,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
+from mmengine.runner import turn_on_activation_checkpointing
 from torch.utils.data import DataLoader, Dataset
 
 from mvlt.engine.command_line import run_command
@@ -64,6 +65,9 @@ def main() -> None:
     parser.add_argument('--images', type=Path, help='retrieve, data: a folder of JPEG files')
     parser.add_argument('--queries', type=int, default=20)
     parser.add_argument('--workers', type=int, default=0, help='data loading processes')
+    parser.add_argument(
+        '--checkpointing', action='store_true', help='train: features of layers computed twice'
+    )
     parser.add_argument('--against', type=Path, help='another script, run in turn')
     parser.add_argument('--against-options', default='', help='more options for it, e.g. --queries')
     parser.add_argument('--rounds', type=int, default=3, help='with --against: pairs of runs')
@@ -78,6 +82,13 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     """Steps of the config's own recipe: preprocess, forward, losses, backward, update."""
     config = _config(args)
     model = _model(config, args).train()
+    if args.checkpointing:
+        layers = [
+            f'backbone.stages.{i}.layers.{j}'
+            for i, stage in enumerate(model.backbone.stages)
+            for j in range(len(stage.layers))
+        ]
+        turn_on_activation_checkpointing(model, layers)
     if args.dtype == 'bf16':
         config.optim_wrapper.type = 'BFloat16OptimWrapper'
     with DefaultScope.overwrite_default_scope('mvlt'):
@@ -189,6 +200,8 @@ def in_turn(args: argparse.Namespace) -> dict[str, Any]:
     if args.images:
         shared += ['--images', args.images]
     own = ['--config', args.config, '--words', args.words, '--workers', args.workers]
+    if args.checkpointing:
+        own += ['--checkpointing']
     if args.arch:
         own += ['--arch', args.arch]
     queries = ['--queries', args.queries]
@@ -208,6 +221,7 @@ def in_turn(args: argparse.Namespace) -> dict[str, Any]:
         batch=args.batch,
         size=args.size,
         config=args.config,
+        checkpointing=args.checkpointing,
         rounds=args.rounds,
         **{
             unit: [round(statistics.median(run[side][unit] for run in runs), 3) for side in (0, 1)],

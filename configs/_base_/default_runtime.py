@@ -1,7 +1,6 @@
 """What every run shares: logging, checkpoints, seeds, and the checks before it starts."""
 
 from mmengine.hooks import (
-    CheckpointHook,
     DistSamplerSeedHook,
     IterTimerHook,
     LoggerHook,
@@ -11,7 +10,7 @@ from mmengine.hooks import (
 from mmengine.runner import LogProcessor
 from mmengine.visualization import LocalVisBackend, Visualizer
 
-from mvlt.engine import LoadReportHook, VocabularyHook
+from mvlt.engine import LoadReportHook, SkippedRecordsHook, VocabularyHook, WholeCheckpointHook
 
 default_scope = 'mvlt'
 default_hooks = dict(
@@ -19,21 +18,23 @@ default_hooks = dict(
     timer=dict(type=IterTimerHook),
     logger=dict(type=LoggerHook, interval=50),
     param_scheduler=dict(type=ParamSchedulerHook),
-    checkpoint=dict(type=CheckpointHook, interval=1, max_keep_ckpts=2),
+    checkpoint=dict(type=WholeCheckpointHook, interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type=DistSamplerSeedHook),
 )
 
-custom_hooks = [dict(type=VocabularyHook), dict(type=LoadReportHook)]
+custom_hooks = [dict(type=VocabularyHook), dict(type=LoadReportHook), dict(type=SkippedRecordsHook)]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    dist_cfg=dict(backend='nccl', timeout=1800),  # s until a process that hears nothing gives up
 )
 log_processor = dict(type=LogProcessor, window_size=50)
 # TensorBoard: visualizer.vis_backends.append(dict(type=TensorboardVisBackend)) in a config; so for
 # WandbVisBackend and MLflowVisBackend, all of mmengine.visualization
 visualizer = dict(type=Visualizer, vis_backends=[dict(type=LocalVisBackend)])
 randomness = dict(seed=0)
+# activation_checkpointing = ['backbone.stages.0.layers.0', ...]: those modules keep no features but
+# compute them again on the way back; less memory, more time
 log_level = 'INFO'
 load_from = None
 resume = False

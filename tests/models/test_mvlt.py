@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.runner import turn_on_activation_checkpointing
 
 from mvlt.models import MVLT
 from mvlt.structures import PairDataSample
@@ -140,3 +141,21 @@ def test_wrong_use():
         model(**data, mode='loss')
     with pytest.raises(ValueError, match='retrieval needs model.itm_head'):
         _model(**CATEGORIES).match(torch.zeros(1, 3, 32, 32), torch.zeros(1, 2).long(), None)
+
+
+def test_layers_computed_twice_give_the_same_gradients():
+    """mmengine's `activation_checkpointing` hands positional arguments on only."""
+    torch.manual_seed(0)
+    model = _model(**ITM, **MIR, **MLM).train()
+    inputs = _prepare(model)
+    gradients = []
+    for twice in (False, True):
+        if twice:
+            turn_on_activation_checkpointing(
+                model, [f'backbone.stages.{i}.layers.0' for i in range(4)]
+            )
+        model.zero_grad()
+        torch.manual_seed(1)  # word dropout
+        sum(model(**inputs, mode='loss').values()).backward()
+        gradients.append([weight.grad for weight in model.parameters()])
+    assert all(torch.equal(one, two) for one, two in zip(*gradients))
