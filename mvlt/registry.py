@@ -45,6 +45,7 @@ METRICS = _child('metric', mmengine_registry.METRICS, 'mvlt.evaluation')
 FUNCTIONS = _child('function', mmengine_registry.FUNCTIONS, 'mvlt.datasets')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'mvlt.engine')
 LOOPS = _child('loop', mmengine_registry.LOOPS, 'mvlt.engine')
+DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'mvlt.datasets')
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'mvlt.engine')
 WEIGHT_INITIALIZERS = _child(
     'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.engine'
@@ -52,7 +53,6 @@ WEIGHT_INITIALIZERS = _child(
 
 # Nothing of ours lives in these; without a child mmengine warns at every build in our scope.
 for _parent in (
-    mmengine_registry.DATA_SAMPLERS,
     mmengine_registry.MODEL_WRAPPERS,
     mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS,
     mmengine_registry.OPTIMIZERS,

@@ -19,7 +19,8 @@ from mvlt.datasets import MatchingPairs, RankingGroups, Tokenize
 from mvlt.datasets.inspection import describe, leaks, read_pictures, short_of_candidates
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.results import write_json
-from mvlt.registry import DATASETS, TRANSFORMS
+from mvlt.engine.skipped_hook import SkippedRecordsHook
+from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -78,7 +79,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
         report['splits'][name] = found
         products[name] = [record['product_id'] for record in records]
         digests[name] = set(pictures.digests)
-        _judge(name, found, report)
+        _judge(name, found, report, _may_skip(config, name) * len(records))
     common_products = leaks(products)
     for pair, common in common_products.items():
         report['warn'].append(
@@ -100,7 +101,8 @@ def splits_of(config: Config) -> dict[str, dict]:
             continue
         while 'dataset' in settings:
             settings = settings['dataset']
-        settings = dict(settings, pipeline=[], indices=None)
+        # 'skip' opens the split though pictures are missing, so that all of them are listed
+        settings = dict(settings, pipeline=[], indices=None, on_error='skip', test_mode=False)
         kind: Any = DATASETS.get(settings['type'])
         found[_split(loader, settings)] = settings
         for split in getattr(kind, 'splits', ()):
@@ -123,6 +125,21 @@ def _read_by_config(config: Config) -> set[str]:
         if settings is not None:
             found.add(_split(loader, settings))
     return found
+
+
+def _may_skip(config: Config, split: str) -> float:
+    """Share of a split's records that reading it by this config leaves out, if it must."""
+    settings = (config.get('train_dataloader') or {}).get('dataset') or {}
+    while 'dataset' in settings:
+        settings = settings['dataset']
+    hooks = [
+        hook
+        for hook in config.get('custom_hooks') or []
+        if HOOKS.get(hook['type']) is SkippedRecordsHook
+    ]
+    if not hooks or settings.get('on_error') != 'skip':
+        return 0
+    return hooks[0].get('max_share', 0.01) if split == _split('train_dataloader', settings) else 0
 
 
 def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | None]:
@@ -194,11 +211,12 @@ def _sizes(sizes: list[tuple[int, int]]) -> dict[str, list[int]]:
     return {name: list(ordered[place]) for name, place in places.items()}
 
 
-def _judge(name: str, found: dict, report: dict) -> None:
+def _judge(name: str, found: dict, report: dict, skipped: float) -> None:
     if found['unreadable']:
-        report['fail'].append(
-            f'{name}: {len(found["unreadable"])} unreadable pictures, first: '
-            f'{found["unreadable"][0]}'
+        left_out = bool(skipped) and len(found['unreadable']) <= max(1, skipped)
+        report['warn' if left_out else 'fail'].append(
+            f'{name}: {len(found["unreadable"])} unreadable pictures, '
+            f'{"which training leaves out, " if left_out else ""}first: {found["unreadable"][0]}'
         )
     if found['captions_cut']:
         report['warn'].append(

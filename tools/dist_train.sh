@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
 # Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT from the environment.
+# MAX_RESTARTS: how often, after a process has died, all go on from the last checkpoint (0).
 # Without GPUs the processes run on CPU and talk through gloo.
 set -euo pipefail
 if [ $# -lt 2 ]; then
-    sed -n '2,4s/^# //p' "$0" >&2
+    sed -n '2,5s/^# //p' "$0" >&2
     exit 2
 fi
 config=$1
@@ -14,5 +15,6 @@ exec "${PYTHON:-python}" -m torch.distributed.run \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
+    --max-restarts="${MAX_RESTARTS:-0}" \
     --nproc_per_node="$gpus" \
     "$(dirname "$0")/train.py" "$config" --launcher pytorch "${@:3}"

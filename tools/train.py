@@ -5,9 +5,9 @@ tools/train.py CONFIG --resume          # go on from the last checkpoint of the 
 """
 
 import argparse
+import os
 
-from mmengine.runner import find_latest_checkpoint
-
+from mvlt.engine.checkpoint_hook import newest_checkpoint
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
 
@@ -22,15 +22,17 @@ def main() -> None:
         '--resume',
         nargs='?',
         const='auto',
-        help='without a value: from the last checkpoint in the work dir, or as the config '
-        'says if there is none; with one: from that checkpoint',
+        help='without a value: from the newest whole checkpoint in the work dir, or as the '
+        'config says if there is none; with one: from that checkpoint',
     )
     parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     args = parser.parse_args()
     config = config_from(args)
     checkpoint = args.resume
+    if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):  # torchrun starts the processes anew
+        checkpoint = 'auto'
     if checkpoint == 'auto':
-        checkpoint = find_latest_checkpoint(config.work_dir)
+        checkpoint = newest_checkpoint(config.work_dir)
     if checkpoint:  # else the run starts as the config says, from its own load_from
         config.resume, config.load_from = True, checkpoint
     build_runner(config, args.launcher, args.amp).train()

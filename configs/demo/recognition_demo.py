@@ -5,9 +5,9 @@ Command: tools/train.py configs/demo/recognition_demo.py
 
 from mmcv.transforms import RandomFlip
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import PackPairInputs
+from mvlt.datasets import EndlessSampler, PackPairInputs
 from mvlt.models import CategoryHead
 
 with read_base():
@@ -35,7 +35,7 @@ load_from = 'work_dirs/demo/pretrain/iter_1400.pth'
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
-    sampler=dict(type=InfiniteSampler, shuffle=True),
+    sampler=dict(type=EndlessSampler, shuffle=True),
     dataset=dict(
         train_set,
         pipeline=[

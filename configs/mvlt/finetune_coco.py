@@ -7,10 +7,9 @@ Time and metric: not measured here. configs/mvlt/retrieval_full_coco.py tests it
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 from mmpretrain.datasets import RandAugment
 
-from mvlt.datasets import PackPairInputs, RankingGroups, collate_groups
+from mvlt.datasets import EpochSampler, PackPairInputs, RankingGroups, collate_groups
 from mvlt.models import RankingHead
 
 with read_base():
@@ -27,7 +26,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=8,
     persistent_workers=True,
-    sampler=dict(type=DefaultSampler, shuffle=True),
+    sampler=dict(type=EpochSampler, shuffle=True),
     collate_fn=dict(type=collate_groups),
     dataset=dict(
         type=RankingGroups,

@@ -7,9 +7,9 @@ Hardware: two CPU cores. Time and metric: docs/results/.
 
 from mmcv.transforms import RandomFlip
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
+from mvlt.datasets import EndlessSampler, MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
 from mvlt.engine import PicturesHook
 
 with read_base():
@@ -27,7 +27,7 @@ custom_hooks[0].train_size = vocab_size
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
-    sampler=dict(type=InfiniteSampler, shuffle=True),
+    sampler=dict(type=EndlessSampler, shuffle=True),
     dataset=dict(
         type=MatchingPairs,
         negative_prob=0.5,

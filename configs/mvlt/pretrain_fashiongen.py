@@ -10,7 +10,7 @@ Hardware: 8 GPUs (the paper: 8 V100), batch 8 x 150. Time and metric: not measur
 from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
+from mvlt.datasets import EpochSampler, MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
 from mvlt.engine import PicturesHook, PretrainedImagePart
 
 with read_base():
@@ -28,7 +28,7 @@ train_dataloader = dict(
     batch_size=150,
     num_workers=8,
     persistent_workers=True,
-    sampler=dict(type=DefaultSampler, shuffle=True),
+    sampler=dict(type=EpochSampler, shuffle=True),
     dataset=dict(
         type=MatchingPairs,
         negative_prob=0.5,

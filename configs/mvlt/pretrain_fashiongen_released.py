@@ -10,14 +10,8 @@ Hardware: 8 GPUs, batch 8 x 150. Time and metric: not measured here.
 
 from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler
-from mmpretrain.datasets import RepeatAugSampler
 
-from mvlt.datasets import (
-    MaskWords,
-    MatchingPairs,
-    PackPairInputs,
-    RandomGridMask,
-)
+from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask, RepeatedSampler
 from mvlt.engine import MaskStepsHook, PicturesHook, PretrainedImagePart
 
 with read_base():
@@ -37,7 +31,7 @@ train_dataloader = dict(
     batch_size=150,
     num_workers=8,
     persistent_workers=True,
-    sampler=dict(type=RepeatAugSampler, num_repeats=3),
+    sampler=dict(type=RepeatedSampler, num_repeats=3),
     dataset=dict(
         type=MatchingPairs,
         negative_prob=0.5,

@@ -8,7 +8,7 @@ Command: tools/dist_train.sh configs/mvlt/recognition_fashiongen_released.py 8
 from mmengine.config import read_base
 from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import PackPairInputs
+from mvlt.datasets import EpochSampler, PackPairInputs
 from mvlt.models import CategoryHead
 
 with read_base():
@@ -39,7 +39,7 @@ train_dataloader = dict(
     batch_size=150,
     num_workers=8,
     persistent_workers=True,
-    sampler=dict(type=DefaultSampler, shuffle=True),
+    sampler=dict(type=EpochSampler, shuffle=True),
     dataset=dict(
         train_set,
         pipeline=[

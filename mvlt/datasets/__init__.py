@@ -6,6 +6,7 @@ from .matching import MatchingPairs
 from .pair_dataset import PairDataset
 from .pair_json import PairJSON
 from .ranking import RankingGroups, collate_groups
+from .samplers import EndlessSampler, EpochSampler, RepeatedSampler
 from .transforms import (
     CentreMask,
     CropToProduct,
@@ -26,6 +27,8 @@ __all__ = [
     'Catalogue',
     'CentreMask',
     'CropToProduct',
+    'EndlessSampler',
+    'EpochSampler',
     'FashionGen',
     'GridMask',
     'ImageMask',
@@ -37,6 +40,7 @@ __all__ = [
     'PairJSON',
     'RandomGridMask',
     'RankingGroups',
+    'RepeatedSampler',
     'StrokeMask',
     'Tokenize',
     'Vocabulary',

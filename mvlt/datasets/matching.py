@@ -3,6 +3,7 @@
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from mvlt.datasets.drawing import fetch
 from mvlt.registry import DATASETS
 
 _TRIES = 1000
@@ -61,7 +62,10 @@ class MatchingPairs:
         return record
 
     def __getitem__(self, idx: int) -> dict:
-        return self.dataset.run_pipeline(self.get_data_info(idx))
+        return fetch(idx, self._read, len(self), self.dataset.on_error)
+
+    def _read(self, row: int) -> dict:
+        return self.dataset.run_pipeline(self.get_data_info(row))
 
     def _other(self, record: dict) -> dict:
         rows = None

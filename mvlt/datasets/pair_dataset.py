@@ -5,10 +5,12 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+
+from mvlt.datasets.drawing import OnError, fetch
 
 CATEGORIES = ('main_category', 'sub_category')
 
@@ -24,7 +26,32 @@ class PairDataset(BaseDataset):
 
     ``metainfo`` holds the category names in the order of their ids: ``main_category`` and
     ``sub_category``, tuples of str.
+
+    Args:
+        on_error: 'raise' stops at a record that cannot be read, a missing picture already at the
+            start; 'skip' takes another one in its place, in training only:
+            :class:`mvlt.engine.SkippedRecordsHook` counts and bounds them.
+        kwargs: BaseDataset's.
+
+    Raises:
+        ValueError: evaluation is to skip.
     """
+
+    def __init__(self, *args: Any, on_error: OnError = 'raise', **kwargs: Any) -> None:
+        if on_error not in get_args(OnError):
+            raise ValueError(f"on_error='{on_error}'; legal: {', '.join(get_args(OnError))}")
+        if on_error == 'skip' and kwargs.get('test_mode'):
+            raise ValueError(
+                "on_error='skip' with test_mode=True: figures over records that happened to be "
+                'readable cannot be compared; find the others with tools/check_dataset.py'
+            )
+        self.on_error = on_error
+        super().__init__(*args, **kwargs)
+
+    def __getitem__(self, idx: int) -> dict:
+        if not self._fully_initialized:
+            self.full_init()
+        return fetch(idx, self.prepare_data, len(self), self.on_error)
 
     def load(self, record: dict) -> dict:
         """Add to a record what is too large to keep in memory; nothing by default."""
@@ -58,7 +85,8 @@ class PairDataset(BaseDataset):
             where: file and row, for the message.
 
         Raises:
-            FileNotFoundError, ValueError: no such file, or a path that leaves ``data_root``.
+            FileNotFoundError, ValueError: no such file (where reading is not to skip it), or a path
+                that leaves ``data_root``.
         """
         root = Path(self.data_root or '.').resolve()
         path = Path(os.path.normpath(root / name))
@@ -66,7 +94,7 @@ class PairDataset(BaseDataset):
             raise ValueError(
                 f"{where}: image '{name}' lies outside {root}; paths must stay below data_root"
             )
-        if not path.is_file():
+        if self.on_error == 'raise' and not path.is_file():
             raise FileNotFoundError(
                 f"{where}: no image '{name}' below {root}; put it there or mend the row"
             )

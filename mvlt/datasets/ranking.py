@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.dataset import Compose, pseudo_collate
 
+from mvlt.datasets.drawing import fetch
 from mvlt.datasets.pair_dataset import PairDataset
 from mvlt.registry import DATASETS, FUNCTIONS
 
@@ -55,7 +56,10 @@ class RankingGroups:
         return len(self.dataset)
 
     def __getitem__(self, idx: int) -> list[dict]:
-        record = self.dataset.get_data_info(idx)
+        return fetch(idx, self._read, len(self), self.dataset.on_error)
+
+    def _read(self, row: int) -> list[dict]:
+        record = self.dataset.get_data_info(row)
         captions = [record['caption'], *self._others(record)]
         seen = self.image_pipeline(self.dataset.load(record))
         return [

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
+from mvlt.whole_files import write_text
+
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 
 
@@ -94,11 +96,7 @@ def train_vocabulary(captions: Iterable[str], folder: str | Path, size: int) -> 
         show_progress=False,
     )
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f'.vocab.txt.{os.getpid()}'
-    partial.write_text('\n'.join(word for word, _ in words) + '\n', encoding='utf-8')
-    partial.replace(folder / 'vocab.txt')
+    write_text(Path(folder, 'vocab.txt'), '\n'.join(word for word, _ in words) + '\n')
     load_vocabulary.cache_clear()
     return load_vocabulary(str(folder))
 

@@ -1,20 +1,27 @@
 from . import checkpoint  # noqa: F401  every local file is then read safely
 from .bfloat16 import BFloat16OptimWrapper
+from .checkpoint_hook import WholeCheckpointHook
 from .full_ranking_loop import FullRankingLoop
 from .load_report_hook import LoadReportHook
 from .mask_steps_hook import MaskStepsHook
 from .pictures_hook import PicturesHook
 from .pretrained import PretrainedImagePart
 from .retrieval_loop import RetrievalLoop
+from .skipped_hook import SkippedRecordsHook
+from .train_loops import EpochTrainLoop, IterTrainLoop
 from .vocabulary_hook import VocabularyHook
 
 __all__ = [
     'BFloat16OptimWrapper',
+    'EpochTrainLoop',
     'FullRankingLoop',
+    'IterTrainLoop',
     'LoadReportHook',
     'MaskStepsHook',
     'PicturesHook',
     'PretrainedImagePart',
     'RetrievalLoop',
+    'SkippedRecordsHook',
     'VocabularyHook',
+    'WholeCheckpointHook',
 ]

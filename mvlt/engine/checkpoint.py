@@ -89,7 +89,10 @@ def file_sha256(path: str | Path) -> str:
 
 
 def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-    return read_checkpoint(os.path.expanduser(filename))
+    checkpoint = read_checkpoint(os.path.expanduser(filename))
+    # mmengine would run this text as a config when it resumes
+    checkpoint.get('meta', {}).pop('config', None)
+    return checkpoint
 
 
 # `load_from`, `resume` and `init_cfg` of mmengine read local files through this one function.

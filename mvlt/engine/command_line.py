@@ -58,7 +58,16 @@ def run_command(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         sys.exit(130)  # as a shell reports a command that ctrl-C ended
-    except (FileNotFoundError, KeyError, ValueError, OSError) as error:
+    except RuntimeError as error:
+        if not str(error).startswith('DataLoader worker') or os.environ.get('MVLT_TRACEBACK'):
+            raise
+        print(
+            f'error: {str(error).splitlines()[0]} (out of memory, or killed by hand); a training '
+            'goes on with --resume',
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    except (KeyError, ValueError, OSError, FloatingPointError) as error:
         if os.environ.get('MVLT_TRACEBACK'):
             raise
         message = str(error.args[0] if isinstance(error, KeyError) and error.args else error)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, broadcast_object_list, get_rank, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -22,6 +22,7 @@ from mvlt.engine.ranking_loop import RankingLoop, share
 from mvlt.engine.shortlist import shortlist
 from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.registry import LOOPS
+from mvlt.whole_files import written_whole
 
 _SHOWN = 10  # first answers that rankings.json keeps of each query, and the best positive
 
@@ -263,11 +264,8 @@ def _shard(folder: Path, block: tuple[int, int]) -> Path:
 
 
 def _write_shard(folder: Path, block: tuple[int, int], scores: np.ndarray) -> None:
-    path = _shard(folder, block)
-    partial = path.with_name(f'.{path.name}.{get_rank()}')
-    with open(partial, 'wb') as file:
+    with written_whole(_shard(folder, block)) as file:
         np.save(file, scores)
-    partial.replace(path)
 
 
 def _read_shard(folder: Path, block: tuple[int, int]) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Pictures of how a model is doing, while it trains."""
 
-import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
+from mvlt.randomness import random_of
 from mvlt.registry import DATASETS, HOOKS
 
 
@@ -72,7 +72,6 @@ class PicturesHook(Hook):
 
         model, dataset, rows = _model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
-            np.random.seed(0)  # the same masks at every step
             sections = []
             if model.mir_head is not None and 'image_mask' in dataset[rows[0]]['data_samples']:
                 cells = [
@@ -137,15 +136,12 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
 @contextmanager
 def _undisturbed(model: Any) -> Iterator[None]:
     """Evaluation mode, masked pictures, random numbers of one's own; then all as it was."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     training, masking = model.training, model.data_preprocessor.mask_images
     model.eval()
     model.data_preprocessor.mask_images = True
     try:
-        yield
+        with random_of((0,)):  # the same masks at every step
+            yield
     finally:
         model.train(training)
         model.data_preprocessor.mask_images = masking
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

@@ -1,7 +1,6 @@
 """The file that an evaluation leaves behind."""
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmengine.runner import Runner
 import mvlt
 from mvlt.engine.checkpoint import file_sha256, read_checkpoint
 from mvlt.engine.ranking_loop import RankingLoop
+from mvlt.whole_files import write_text
 
 
 def write_json(path: str | Path, content: Any, indent: int | None = 1) -> None:
@@ -24,13 +24,7 @@ def write_json(path: str | Path, content: Any, indent: int | None = 1) -> None:
     Raises:
         ValueError: a number is infinite or none, which JSON cannot say.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}')
-    partial.write_text(
-        json.dumps(content, indent=indent, default=_plain, allow_nan=False) + '\n', encoding='utf-8'
-    )
-    partial.replace(path)
+    write_text(path, json.dumps(content, indent=indent, default=_plain, allow_nan=False) + '\n')
 
 
 @master_only

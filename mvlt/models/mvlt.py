@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
@@ -149,6 +150,22 @@ class MVLT(BaseModel):
             )
         return losses
 
+    def parse_losses(
+        self, losses: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """mmengine's sum of the terms, refused by all processes where one has no finite one.
+
+        Raises:
+            NonFiniteLossError: see there.
+        """
+        total, logged = super().parse_losses(losses)
+        finite = torch.isfinite(total.detach()).float()
+        all_reduce(finite, 'min')
+        if not finite:
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            raise NonFiniteLossError(f'the loss is not finite: {values}', values)
+        return total, logged
+
     @torch.no_grad()
     def predict(
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
@@ -190,6 +207,17 @@ class MVLT(BaseModel):
             raise ValueError('retrieval needs model.itm_head, which this config does not build')
         texts = self.backbone(image, token_ids, text_mask, cls_only=True).texts
         return self.itm_head.predict(cls=texts[-1][:, 0])
+
+
+class NonFiniteLossError(FloatingPointError):
+    """A loss is infinite or no number, on this process or another; no gradient has been taken.
+
+    losses: name -> value on this process.
+    """
+
+    def __init__(self, message: str, losses: dict[str, float]) -> None:
+        super().__init__(message)
+        self.losses = losses
 
 
 def _word_labels(samples: list[PairDataSample], token_ids: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader
 
 from mvlt.visualization.pictures import picture_uri
+from mvlt.whole_files import write_text, written_whole
 
 COLOURS = dict(right='#1c8a4e', wrong='#b3365b', query='#23202b')
 _WIDTH, _HEIGHT, _LINES = 1.6, 1.6, 7  # inches a cell, lines of words below it
@@ -55,15 +56,6 @@ def environment() -> Environment:
     return found
 
 
-def write_text(path: str | Path, content: str) -> None:
-    """Write a file, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}')
-    partial.write_text(content, encoding='utf-8')
-    partial.replace(path)
-
-
 def write_sheet(
     folder: str | Path, title: str, sections: Sequence[Section], facts: Mapping[str, Any]
 ) -> list[Path]:
@@ -90,9 +82,8 @@ def write_sheet(
     for section in sections:
         if section.rows:
             path = folder / f'{section.name}.png'
-            partial = path.with_name(f'.{path.name}')
-            partial.write_bytes(draw(section))
-            partial.replace(path)
+            with written_whole(path) as file:
+                file.write(draw(section))
             written.append(path)
     return written
 

@@ -248,6 +248,7 @@ def test_an_unreadable_picture_in_a_data_worker_is_one_line(catalogue, demo_data
         *('--data-root', catalogue, '--work-dir', tmp_path / 'out', '--cfg-options'),
         *('train_dataloader.num_workers=1', 'train_dataloader.batch_size=8'),
         'train_dataloader.dataset.dataset.split=all',
+        'train_dataloader.dataset.dataset.on_error=raise',
         *[one for one in SMALL if one.startswith('model.')],
     )
     assert done.returncode == 2, done.stderr[-2000:]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mvlt.engine.command_line import run_command
 from mvlt.visualization.curves import draw_losses, read_scalars
+from mvlt.whole_files import written_whole
 
 KINDS = ('png', 'svg', 'pdf')
 
@@ -36,10 +37,8 @@ def main() -> None:
     unknown = [key for key in keys if key not in logged]
     if unknown:
         raise KeyError(f"--keys: nothing was logged as '{unknown[0]}'; there are: {logged}")
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.out.with_name(f'.{args.out.name}')
-    partial.write_bytes(draw_losses(runs, keys, kind))
-    partial.replace(args.out)
+    with written_whole(args.out) as file:
+        file.write(draw_losses(runs, keys, kind))
     print(args.out)
 
 

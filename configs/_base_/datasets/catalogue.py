@@ -24,8 +24,9 @@ train_set = dict(
     ),
     caption='{productDisplayName}',
     split='train',
+    on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )
-test_set = dict(train_set, split='test', test_mode=True)
+test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 vocab_size = 4000
 vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
 to_pixels = [

@@ -11,8 +11,9 @@ train_set = dict(
     data_root=data_root,
     ann_file='dataset_coco.json',
     split='train',
+    on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )
-test_set = dict(train_set, split='test', test_mode=True)
+test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
 vocabulary = dict(vocabulary='bert-base-uncased', download=False)
 to_pixels = [

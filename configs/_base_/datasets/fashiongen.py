@@ -10,6 +10,7 @@ train_set = dict(
     type=FashionGen,
     data_root=data_root,
     ann_file='fashiongen_256_256_train.h5',
+    on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )
 test_set = dict(
     type=FashionGen,
@@ -17,6 +18,7 @@ test_set = dict(
     ann_file='fashiongen_256_256_validation.h5',
     classes_from='fashiongen_256_256_train.h5',
     test_mode=True,
+    on_error='raise',
 )
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
 vocabulary = dict(vocabulary='bert-base-uncased', download=False)

@@ -5,12 +5,13 @@ are its and PVT's.
 """
 
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
-from mmengine.runner import EpochBasedTrainLoop
 from torch.optim import AdamW
+
+from mvlt.engine import EpochTrainLoop
 
 epochs = 150
 warmup_epochs = 5
-train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=epochs)
+train_cfg = dict(type=EpochTrainLoop, max_epochs=epochs)
 optim_wrapper = dict(
     type=OptimWrapper,
     optimizer=dict(type=AdamW, lr=2.5e-3, betas=(0.9, 0.999), weight_decay=1e-4, fused=True),

@@ -5,13 +5,14 @@ Warm-up of 5 epochs from 1e-6 (at batch 1200), cosine down to 1e-5; no decay on 
 """
 
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
-from mmengine.runner import EpochBasedTrainLoop
 from torch.optim import AdamW
+
+from mvlt.engine import EpochTrainLoop
 
 epochs = 150
 warmup_epochs = 5
 rate = 2.5e-4
-train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=epochs)
+train_cfg = dict(type=EpochTrainLoop, max_epochs=epochs)
 optim_wrapper = dict(
     type=OptimWrapper,
     optimizer=dict(type=AdamW, lr=rate, betas=(0.9, 0.999), weight_decay=0.01, fused=True),

@@ -1,10 +1,11 @@
 """ViLT's schedule for fine-tuning: AdamW 1e-4, 10 epochs, 10 % warm-up, then linearly to 0."""
 
 from mmengine.optim import LinearLR, OptimWrapper
-from mmengine.runner import EpochBasedTrainLoop
 from torch.optim import AdamW
 
-train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=10)
+from mvlt.engine import EpochTrainLoop
+
+train_cfg = dict(type=EpochTrainLoop, max_epochs=10)
 optim_wrapper = dict(
     type=OptimWrapper,
     optimizer=dict(type=AdamW, lr=1e-4, weight_decay=0.01, fused=True),

@@ -1,0 +1,206 @@
+"""Checkpoints that survive what stops a training."""
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from mmengine.dist import gather_object, get_rank, get_world_size, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+
+from mvlt.engine.checkpoint import read_checkpoint
+from mvlt.registry import HOOKS
+from mvlt.whole_files import remove_partial
+
+
+@HOOKS.register_module()
+class WholeCheckpointHook(CheckpointHook):
+    """mmengine's hook, with files that are whole, and a state from which training goes on exactly.
+
+    A checkpoint takes its name once all of it is on the disk, and older ones are deleted once the
+    new one has been read back; so do ``best_*`` and ``last_checkpoint``. It also keeps what each
+    process has of its own: gradients that are still being accumulated.
+
+    Args:
+        interval, by_epoch, max_keep_ckpts, save_best, ...: see mmengine's CheckpointHook.
+        on_failure: 'stop' ends the training where a checkpoint cannot be written (a full disk),
+            'continue' says so and goes on; older checkpoints stay in both cases.
+    """
+
+    file_backend: Any
+
+    def __init__(
+        self,
+        *args: Any,
+        on_failure: Literal['stop', 'continue'] = 'stop',
+        **kwargs: Any,
+    ) -> None:
+        if on_failure not in ('stop', 'continue'):
+            raise ValueError(f"checkpoint.on_failure='{on_failure}'; legal: 'stop', 'continue'")
+        super().__init__(*args, **{'backend_args': dict(backend='whole'), **kwargs})
+        self.on_failure = on_failure
+        self._states: list[dict[str, Any]] = []
+        self._resumed: dict[str, Any] = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Clear up behind a killed run; give each process its own state back."""
+        super().before_train(runner)
+        if is_main_process():
+            remove_partial(self.out_dir)
+        states = self._resumed.get('processes', [])
+        if states and len(states) != get_world_size():
+            runner.logger.warning(
+                f'{len(states)} processes saved this checkpoint, {get_world_size()} go on: the '
+                'order of samples and the random numbers differ from an uninterrupted run, the '
+                'result can only be close to its'
+            )
+        elif states:
+            _set_state(runner, states[get_rank()])
+        self._resumed = {}
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the states of all processes."""
+        if self._states:
+            checkpoint['processes'] = self._states
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep them for :meth:`before_train`, where the optimizer is there."""
+        self._resumed = checkpoint if runner._resume else {}
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        """Save, read back, name it in ``last_checkpoint``, and only then delete older ones."""
+        self._states = gather_object(_state(runner)) or []
+        name = self.filename_tmpl.format(step)
+        path = self.file_backend.join_path(self.out_dir, name)
+        kept = list(getattr(self, 'keep_ckpt_ids', ()))
+        if self.max_keep_ckpts > 0 and step not in kept:
+            kept.append(step)
+        # the file says that the older ones are still there, so that a resumed run deletes them
+        runner.message_hub.update_info('keep_ckpt_ids', kept)
+        runner.message_hub.update_info('last_ckpt', path)
+        with self._reported(runner, path):
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if is_main_process():
+                if os.path.isfile(path):  # a folder, where a strategy writes one
+                    read_checkpoint(path)
+                self.file_backend.put_text(path, os.path.join(runner.work_dir, 'last_checkpoint'))
+            self.last_ckpt = path
+            if self.max_keep_ckpts > 0:
+                for old in kept[: -self.max_keep_ckpts]:
+                    self._remove(
+                        self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
+                    )
+                self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts :], self.max_keep_ckpts)
+        self._states = []
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        """mmengine's, with the previous best deleted last."""
+        later: list[str] = []
+        backend = self.file_backend
+        self.file_backend = _RemovesLater(backend, later)
+        try:
+            with self._reported(runner, 'the best checkpoint'):
+                super()._save_best_checkpoint(runner, metrics)
+                for path in later:
+                    self._remove(path)
+        finally:
+            self.file_backend = backend
+
+    def _remove(self, path: str) -> None:
+        if not is_main_process():
+            return
+        if os.path.isdir(path):
+            self.file_backend.rmtree(path)
+        elif os.path.isfile(path):
+            os.remove(path)
+
+    @contextmanager
+    def _reported(self, runner: Runner, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            line = (
+                f'{path} could not be written ({error}); the last whole checkpoint is '
+                f'{self.last_ckpt or "none of this run"}. Make room, then go on with --resume'
+            )
+            if self.on_failure == 'stop':
+                raise OSError(line) from error
+            runner.logger.error(line)
+
+
+class _RemovesLater:
+    """A file backend that lists what is to be removed."""
+
+    def __init__(self, backend: Any, later: list[str]) -> None:
+        self._backend = backend
+        self.remove = self.rmtree = later.append
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+
+def newest_checkpoint(folder: str | Path) -> str | None:
+    """The newest checkpoint of a run that is whole; None if there is none.
+
+    Those that are cut short, or hold no state to go on from, are passed over and named in the log.
+    A strategy that writes folders is believed: what ``last_checkpoint`` names is taken.
+    """
+    last = Path(folder, 'last_checkpoint')
+    named = last.read_text(errors='replace').strip() if last.is_file() else ''
+    if named and os.path.isdir(named):
+        return named
+    numbered = {
+        path: (path.stat().st_mtime_ns, int(found[2]))
+        for path in Path(folder).glob('*.pth')
+        if (found := re.fullmatch(r'(iter|epoch)_(\d+)', path.stem))
+    }
+    for path in sorted(numbered, key=lambda one: numbered[one], reverse=True):
+        try:
+            if not read_checkpoint(str(path)).keys() >= {'state_dict', 'optimizer', 'meta'}:
+                raise ValueError(f'{path}: weights only, training cannot go on from them')
+        except ValueError as error:
+            print_log(f'passed over: {error}', 'current', level=30)
+            continue
+        return str(path)
+    return None
+
+
+def _state(runner: Runner) -> dict[str, Any]:
+    """What this process has of its own between two steps of the optimizer."""
+    wrapper = runner.optim_wrapper
+    if not isinstance(wrapper, OptimWrapper) or wrapper.should_update():
+        return {}
+    model: Any = getattr(runner.model, 'module', runner.model)
+    return dict(
+        steps=wrapper._inner_count,
+        gradients={
+            name: weight.grad.cpu()
+            for name, weight in model.named_parameters()
+            if weight.grad is not None
+        },
+    )
+
+
+def _set_state(runner: Runner, state: dict[str, Any]) -> None:
+    model: Any = getattr(runner.model, 'module', runner.model)
+    if not state:
+        return
+    runner.optim_wrapper._inner_count = state['steps']
+    for name, weight in model.named_parameters():
+        if name in state['gradients']:
+            weight.grad = state['gradients'][name].to(weight.device)

@@ -1,0 +1,117 @@
+"""mmengine's training loops, made to go on exactly and to stop at a loss that is no number.
+
+Every step's random numbers follow from the run's seed, the rank and the number of the step
+(:mod:`mvlt.randomness`), every sample's from its place (:mod:`mvlt.datasets.samplers`): a run that
+was stopped anywhere and resumed with as many processes equals the one that was not.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from mmengine.dist import get_rank
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+
+from mvlt.models.mvlt import NonFiniteLossError
+from mvlt.randomness import seed_all
+from mvlt.registry import LOOPS
+from mvlt.whole_files import write_text
+
+OnNonFinite = Literal['stop', 'skip']
+
+
+class _Steps:
+    """One step of either loop."""
+
+    runner: Runner
+    _iter: int
+
+    def _settle(self, on_nonfinite: OnNonFinite, max_nonfinite: int) -> None:
+        if on_nonfinite not in ('stop', 'skip'):
+            raise ValueError(f"train_cfg.on_nonfinite='{on_nonfinite}'; legal: 'stop', 'skip'")
+        self.on_nonfinite = on_nonfinite
+        self.max_nonfinite = max_nonfinite
+
+    def run_iter(self, *args: Any) -> None:
+        """One step; its last argument is the batch, the one before it, if there is, its place."""
+        seed_all((self.runner.seed, get_rank(), self._iter))
+        try:
+            super().run_iter(*args)  # type: ignore[misc]
+        except NonFiniteLossError as error:
+            self._keep(error, args[-1])
+            place = args[0] if len(args) == 2 else self._iter
+            self.runner.call_hook(
+                'after_train_iter', batch_idx=place, data_batch=args[-1], outputs={}
+            )
+            self._iter += 1
+
+    def _keep(self, error: NonFiniteLossError, batch: dict) -> None:
+        """Write down which samples it was; stop, unless it may still be skipped."""
+        folder = Path(self.runner.work_dir, 'nonfinite')
+        path = folder / f'step_{self._iter}_rank_{get_rank()}.json'
+        samples = [sample.metainfo for sample in batch['data_samples']]
+        write_text(path, json.dumps(dict(losses=error.losses, samples=samples), indent=1))
+        seen = len({found.name.split('_')[1] for found in folder.glob('step_*.json')})
+        line = f'step {self._iter}: {error}; its samples are in {path}'
+        if self.on_nonfinite == 'stop' or seen > self.max_nonfinite:
+            bound = f' ({seen} steps, train_cfg.max_nonfinite={self.max_nonfinite})'
+            raise NonFiniteLossError(
+                f'{line}{bound if self.on_nonfinite == "skip" else ""}. Lower the learning rate, '
+                "mend the data, or leave such steps out with train_cfg.on_nonfinite='skip'",
+                error.losses,
+            ) from error
+        self.runner.logger.warning(f'{line}; skipped, the weights stay as they were')
+
+
+@LOOPS.register_module()
+class IterTrainLoop(_Steps, IterBasedTrainLoop):
+    """A training counted in steps.
+
+    Args:
+        on_nonfinite: a loss that is infinite or no number, on any process: 'stop' ends the run
+            before the weights change, 'skip' leaves the step out.
+        max_nonfinite: with 'skip', how many such steps a run may have.
+        args, kwargs: IterBasedTrainLoop's.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        on_nonfinite: OnNonFinite = 'stop',
+        max_nonfinite: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._settle(on_nonfinite, max_nonfinite)
+
+
+@LOOPS.register_module()
+class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
+    """A training counted in epochs; a checkpoint within an epoch is taken up there.
+
+    Args:
+        on_nonfinite, max_nonfinite: see :class:`IterTrainLoop`.
+        args, kwargs: EpochBasedTrainLoop's.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        on_nonfinite: OnNonFinite = 'stop',
+        max_nonfinite: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._settle(on_nonfinite, max_nonfinite)
+
+    def run_epoch(self) -> None:
+        """An epoch, from the step where the checkpoint was."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        done = self._iter - self._epoch * len(self.dataloader)
+        if done:
+            self.dataloader.sampler.start_at(done * self.dataloader.batch_size)
+        for place, batch in enumerate(self.dataloader, start=done):
+            self.run_iter(place, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1

@@ -1,0 +1,67 @@
+"""Files that are written whole or not at all, whatever stops the process."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from mmengine.fileio import LocalBackend, register_backend
+
+_PARTIAL = '.partial'
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary file to write into; it takes the name ``path`` once all of it is on the disk.
+
+    Until then, and for good if anything fails, what had that name stays as it is.
+
+    Raises:
+        OSError: the disk is full, the folder is not to be written into.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.{os.getpid()}{_PARTIAL}')
+    try:
+        with open(partial, 'wb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)  # else a power cut may undo the new name
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Write a UTF-8 file, whole or not at all."""
+    with written_whole(path) as file:
+        file.write(content.encode())
+
+
+def remove_partial(folder: str | Path) -> None:
+    """Delete what a killed process of the same run has left."""
+    for partial in Path(folder).glob(f'.*{_PARTIAL}'):
+        partial.unlink(missing_ok=True)
+
+
+class WholeFileBackend(LocalBackend):
+    """mmengine's local backend, named 'whole', whose files are written whole or not at all."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes."""
+        with written_whole(filepath) as file:
+            file.write(obj)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Write text."""
+        self.put(obj.encode(encoding), filepath)
+
+
+register_backend('whole', WholeFileBackend, force=True)

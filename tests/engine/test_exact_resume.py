@@ -1,0 +1,106 @@
+"""Contract: stopped anywhere and resumed, a run ends bit for bit as the one that was not stopped."""
+
+import random
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from mvlt.engine.checkpoint import read_checkpoint
+from mvlt.engine.checkpoint_hook import newest_checkpoint
+from mvlt.engine.config import load_config
+
+STEPS = 6
+
+
+def _config(demo_data, work_dir, epochs=False, workers=0, **more):
+    options = {
+        'train_dataloader.batch_size': 8,
+        'train_dataloader.num_workers': workers,
+        'default_hooks.checkpoint.interval': 1,
+        'default_hooks.checkpoint.max_keep_ckpts': -1,
+        'model.backbone.embed_dims': (8, 16, 24, 32),
+        'model.backbone.num_heads': (1, 1, 1, 1),
+        'model.backbone.depths': (1, 1, 1, 1),
+        'model.neck.channels': None,
+        'model.backbone.drop_path_rate': 0.3,
+        **more,
+    }
+    config = load_config('configs/demo/pretrain_demo.py', options, str(demo_data))
+    config.custom_hooks = config.custom_hooks[:3]  # no pictures
+    if epochs:  # 24 samples, three steps an epoch: step 4 is in the middle of the second
+        config.train_dataloader.dataset.dataset.indices = 24
+        config.train_dataloader.sampler = dict(type='EpochSampler', shuffle=True)
+        config.train_cfg = dict(type='EpochTrainLoop', max_epochs=STEPS // 3)
+    else:
+        config.train_cfg.max_iters = STEPS
+    config.param_scheduler[0].end = 3
+    config.param_scheduler[1].update(begin=3, T_max=3, end=STEPS)
+    config.work_dir = str(work_dir)
+    config.experiment_name = work_dir.name + str(random.random())
+    return config
+
+
+def _end(config, stopped_at=None, of=None):
+    """Train to the end, from the checkpoint of another run if told so; what the last one holds."""
+    if stopped_at:
+        config.resume, config.load_from = True, str(of / f'iter_{stopped_at}.pth')
+        torch.manual_seed(99), np.random.seed(99), random.seed(99)  # of a process of its own
+    Runner.from_cfg(config).train()
+    return read_checkpoint(f'{config.work_dir}/iter_{STEPS}.pth')
+
+
+def _assert_same(one, other, path=''):
+    assert type(one) is type(other), path
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), path
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one:
+            _assert_same(one[key], other[key], f'{path}.{key}')
+    elif isinstance(one, list | tuple):
+        for place, (left, right) in enumerate(zip(one, other, strict=True)):
+            _assert_same(left, right, f'{path}[{place}]')
+    else:
+        assert one == other, path
+
+
+ACCUMULATE = {'optim_wrapper.accumulative_counts': 3}
+EMA = dict(type='EMAHook', ema_type='ExponentialMovingAverage')
+
+
+@pytest.mark.parametrize(
+    ('stopped_at', 'epochs', 'workers', 'more'),
+    [
+        (1, False, 0, {}),
+        (4, False, 2, ACCUMULATE),
+        (4, True, 0, ACCUMULATE),
+        (4, True, 2, {}),
+        (3, True, 0, {}),
+    ],
+)
+def test_resumed_equals_uninterrupted(demo_data, tmp_path, stopped_at, epochs, workers, more):
+    ends = []
+    for name in ('whole', 'resumed'):
+        config = _config(demo_data, tmp_path / name, epochs, workers, **more)
+        config.custom_hooks.append(dict(EMA))
+        ends.append(_end(config, *(() if name == 'whole' else (stopped_at, tmp_path / 'whole'))))
+    for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
+        _assert_same(ends[0][key], ends[1][key], key)
+    losses = [end['message_hub']['log_scalars']['train/loss']._log_history for end in ends]
+    assert losses[0].tolist() == losses[1].tolist()
+
+
+def test_the_newest_whole_checkpoint_is_taken(demo_data, tmp_path, caplog):
+    assert newest_checkpoint(tmp_path) is None
+    _end(_config(demo_data, tmp_path / 'run'))
+    folder = tmp_path / 'run'
+    whole = folder / 'iter_5.pth'
+    (folder / 'iter_6.pth').write_bytes(whole.read_bytes()[:-1000])
+    torch.save(dict(state_dict={}), folder / 'iter_7.pth')
+    (folder / 'iter_8.pth').touch()
+    (folder / 'last_checkpoint').write_text(str(folder / 'iter_6.pth'))
+    assert newest_checkpoint(folder) == str(whole)
+    shutil.rmtree(folder)
