@@ -1,6 +1,7 @@
 """Small real files that the tests share: a vocabulary, Fashion-Gen splits, a catalogue."""
 
 import csv
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from mvlt.datasets import train_vocabulary
 from mvlt.datasets.synthetic import draw_products, write_fashion_gen
+from mvlt.engine.config import load_config
 
 torch.set_num_threads(1)
 
@@ -54,3 +56,32 @@ def catalogue(tmp_path) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return tmp_path
+
+
+@pytest.fixture
+def small_config(demo_data):
+    """(work_dir, options, steps) -> the demo's pre-training, tiny, saving after every step."""
+
+    def config(work_dir, options=None, steps=4):
+        found = load_config(
+            'configs/demo/pretrain_demo.py',
+            {
+                'train_dataloader.batch_size': 8,
+                'default_hooks.checkpoint.interval': 1,
+                'model.backbone.embed_dims': (8, 16, 24, 32),
+                'model.backbone.num_heads': (1, 1, 1, 1),
+                'model.backbone.depths': (1, 1, 1, 1),
+                'model.neck.channels': None,
+                **(options or {}),
+            },
+            str(demo_data),
+        )
+        found.custom_hooks = found.custom_hooks[:3]  # no pictures
+        found.train_cfg.max_iters = steps
+        found.param_scheduler[0].end = steps // 2
+        found.param_scheduler[1].update(begin=steps // 2, T_max=steps - steps // 2, end=steps)
+        found.work_dir = str(work_dir)
+        found.experiment_name = f'{work_dir.name}_{time.monotonic_ns()}'
+        return found
+
+    return config

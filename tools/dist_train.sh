@@ -10,11 +10,15 @@ if [ $# -lt 2 ]; then
 fi
 config=$1
 gpus=$2
+rendezvous=(--node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")
+if [ "${MAX_RESTARTS:-0}" -gt 0 ]; then
+    # a store for each start: in a shared one those that follow find the addresses of the dead
+    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+    rendezvous=(--max-restarts="$MAX_RESTARTS" --rdzv-backend=c10d --rdzv-id=mvlt
+        --rdzv-endpoint="${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}")
+fi
 exec "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
-    --max-restarts="${MAX_RESTARTS:-0}" \
+    "${rendezvous[@]}" \
     --nproc_per_node="$gpus" \
     "$(dirname "$0")/train.py" "$config" --launcher pytorch "${@:3}"

@@ -1,4 +1,4 @@
-"""Contract: stopped anywhere and resumed, a run ends bit for bit as the one that was not stopped."""
+"""Contract: stopped anywhere and resumed, a run ends bit for bit as an uninterrupted one."""
 
 import random
 import shutil
@@ -10,36 +10,25 @@ from mmengine.runner import Runner
 
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.engine.checkpoint_hook import newest_checkpoint
-from mvlt.engine.config import load_config
 
 STEPS = 6
 
 
-def _config(demo_data, work_dir, epochs=False, workers=0, **more):
-    options = {
-        'train_dataloader.batch_size': 8,
-        'train_dataloader.num_workers': workers,
-        'default_hooks.checkpoint.interval': 1,
-        'default_hooks.checkpoint.max_keep_ckpts': -1,
-        'model.backbone.embed_dims': (8, 16, 24, 32),
-        'model.backbone.num_heads': (1, 1, 1, 1),
-        'model.backbone.depths': (1, 1, 1, 1),
-        'model.neck.channels': None,
-        'model.backbone.drop_path_rate': 0.3,
-        **more,
-    }
-    config = load_config('configs/demo/pretrain_demo.py', options, str(demo_data))
-    config.custom_hooks = config.custom_hooks[:3]  # no pictures
+def _config(small_config, work_dir, epochs=False, workers=0, **more):
+    config = small_config(
+        work_dir,
+        {
+            'train_dataloader.num_workers': workers,
+            'default_hooks.checkpoint.max_keep_ckpts': -1,
+            'model.backbone.drop_path_rate': 0.3,
+            **more,
+        },
+        STEPS,
+    )
     if epochs:  # 24 samples, three steps an epoch: step 4 is in the middle of the second
         config.train_dataloader.dataset.dataset.indices = 24
         config.train_dataloader.sampler = dict(type='EpochSampler', shuffle=True)
         config.train_cfg = dict(type='EpochTrainLoop', max_epochs=STEPS // 3)
-    else:
-        config.train_cfg.max_iters = STEPS
-    config.param_scheduler[0].end = 3
-    config.param_scheduler[1].update(begin=3, T_max=3, end=STEPS)
-    config.work_dir = str(work_dir)
-    config.experiment_name = work_dir.name + str(random.random())
     return config
 
 
@@ -81,10 +70,10 @@ EMA = dict(type='EMAHook', ema_type='ExponentialMovingAverage')
         (3, True, 0, {}),
     ],
 )
-def test_resumed_equals_uninterrupted(demo_data, tmp_path, stopped_at, epochs, workers, more):
+def test_resumed_equals_uninterrupted(small_config, tmp_path, stopped_at, epochs, workers, more):
     ends = []
     for name in ('whole', 'resumed'):
-        config = _config(demo_data, tmp_path / name, epochs, workers, **more)
+        config = _config(small_config, tmp_path / name, epochs, workers, **more)
         config.custom_hooks.append(dict(EMA))
         ends.append(_end(config, *(() if name == 'whole' else (stopped_at, tmp_path / 'whole'))))
     for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
@@ -93,9 +82,9 @@ def test_resumed_equals_uninterrupted(demo_data, tmp_path, stopped_at, epochs, w
     assert losses[0].tolist() == losses[1].tolist()
 
 
-def test_the_newest_whole_checkpoint_is_taken(demo_data, tmp_path, caplog):
+def test_the_newest_whole_checkpoint_is_taken(small_config, tmp_path, caplog):
     assert newest_checkpoint(tmp_path) is None
-    _end(_config(demo_data, tmp_path / 'run'))
+    _end(_config(small_config, tmp_path / 'run'))
     folder = tmp_path / 'run'
     whole = folder / 'iter_5.pth'
     (folder / 'iter_6.pth').write_bytes(whole.read_bytes()[:-1000])

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.heads.counting import mean_count
 from mvlt.models.masking import mask_to_pixels
 from mvlt.registry import MODELS
 
@@ -71,7 +72,7 @@ class MIRHead(BaseModule):
             return self.loss_weight * F.smooth_l1_loss(image, target)
         hidden = mask_to_pixels(mask, image.shape[2:])
         error = F.smooth_l1_loss(image, target, reduction='none') * hidden
-        return self.loss_weight * error.sum() / (3 * hidden.sum()).clamp(min=1)
+        return self.loss_weight * error.sum() / (3 * mean_count(hidden))
 
     def predict(self, *, decoded: torch.Tensor) -> torch.Tensor:
         """Float32 (B, 3, H, W), clipped to 0..1."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.heads.counting import mean_count
 from mvlt.models.heads.projection import linear, projection
 from mvlt.registry import MODELS
 
@@ -63,7 +64,7 @@ class MLMHead(BaseModule):
         matched: torch.Tensor | None,
         word_table: torch.Tensor,
     ) -> torch.Tensor:
-        """Weighted mean over the M masked words, 0 where there are none.
+        """Weighted mean over the M masked words of all processes, 0 where there are none.
 
         Args:
             text: (B, T, C).
@@ -76,4 +77,4 @@ class MLMHead(BaseModule):
             hidden = hidden & matched.bool()[:, None]
         logits = self(text=text[hidden], word_table=word_table).float()
         total = F.cross_entropy(logits, labels[hidden], reduction='sum')
-        return self.loss_weight * total / max(len(logits), 1)
+        return self.loss_weight * total / mean_count(hidden)

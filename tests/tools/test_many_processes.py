@@ -1,0 +1,109 @@
+"""Contract: two processes train as one would, go on exactly, and survive the death of one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from mvlt.engine.checkpoint import read_checkpoint
+
+ROOT = Path(__file__).parents[2]
+STEPS = 12
+# without the U-Net, whose BatchNorm knows its own process's pictures only, and without dropout
+OPTIONS = [
+    'default_hooks.checkpoint.interval=1',
+    'default_hooks.checkpoint.max_keep_ckpts=-1',
+    f'train_cfg.max_iters={STEPS}',
+    'model.backbone.embed_dims=(8,16,24,32)',
+    'model.backbone.num_heads=(1,1,1,1)',
+    'model.neck=None',
+    'model.mir_head=None',
+    'model.backbone.word_dropout=0.0',
+    'model.backbone.drop_path_rate=0.0',
+]
+
+
+def _start(processes, batch, data, work_dir, *options, more=(), **environment):
+    command = ['tools/dist_train.sh', 'configs/demo/pretrain_demo.py', processes]
+    command += ['--data-root', data, '--work-dir', work_dir, *options, '--cfg-options', *OPTIONS]
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    return subprocess.Popen(
+        [str(word) for word in (*command, f'train_dataloader.batch_size={batch}', *more)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            'OMP_NUM_THREADS': '1',
+            'PYTHON': sys.executable,
+            'PORT': str(port),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _weights(work_dir):
+    return read_checkpoint(f'{work_dir}/iter_{STEPS}.pth')['state_dict']
+
+
+@pytest.fixture(scope='module')
+def two(demo_data, tmp_path_factory):
+    """A run of two processes, 2 x 8 samples a step."""
+    work_dir = tmp_path_factory.mktemp('two')
+    run = _start(2, 8, demo_data, work_dir)
+    output, _ = run.communicate(timeout=250)
+    assert run.returncode == 0, output[-3000:]
+    return work_dir
+
+
+def test_one_process_with_the_same_batch_learns_the_same(demo_data, two, tmp_path):
+    run = _start(1, 16, demo_data, tmp_path)
+    output, _ = run.communicate(timeout=250)
+    assert run.returncode == 0, output[-3000:]
+    ours = _weights(tmp_path)
+    for name, weight in _weights(two).items():
+        torch.testing.assert_close(ours[name], weight, rtol=1e-3, atol=2e-5)
+
+
+def test_a_killed_process_ends_all_and_they_go_on_exactly(demo_data, two, tmp_path):
+    run = _start(2, 8, demo_data, tmp_path, MAX_RESTARTS='1')
+    deadline = time.monotonic() + 200
+    while not (tmp_path / 'iter_2.pth').exists():
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    _kill_rank(1, tmp_path)
+    output, _ = run.communicate(timeout=250)
+    assert run.returncode == 0, output[-3000:]
+    assert 'resumed epoch: 0, iter: ' in output
+    ours = _weights(tmp_path)
+    assert all(torch.equal(ours[name], weight) for name, weight in _weights(two).items())
+
+
+def test_one_process_that_cannot_read_ends_all(demo_data, tmp_path):
+    start = time.monotonic()
+    run = _start(2, 8, tmp_path / 'nothing', tmp_path)
+    output, _ = run.communicate(timeout=250)
+    assert run.returncode != 0 and time.monotonic() - start < 120
+    assert 'no such file' in output
+
+
+def _kill_rank(rank, work_dir):
+    for process in Path('/proc').glob('[0-9]*'):
+        try:
+            arguments = (process / 'cmdline').read_bytes().decode(errors='replace')
+            environment = (process / 'environ').read_bytes().split(b'\0')
+        except OSError:
+            continue
+        if f'RANK={rank}'.encode() in environment and str(work_dir) in arguments:
+            os.kill(int(process.name), signal.SIGKILL)
+            return
+    raise AssertionError(f'no process of rank {rank}')
