@@ -47,6 +47,7 @@ HOOKS = _child('hook', mmengine_registry.HOOKS, 'mvlt.engine')
 LOOPS = _child('loop', mmengine_registry.LOOPS, 'mvlt.engine')
 DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'mvlt.datasets')
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'mvlt.engine')
+STRATEGIES = _child('strategy', mmengine_registry.STRATEGIES, 'mvlt.engine')
 WEIGHT_INITIALIZERS = _child(
     'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.engine'
 )

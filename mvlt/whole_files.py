@@ -52,7 +52,7 @@ def remove_partial(folder: str | Path) -> None:
 
 
 class WholeFileBackend(LocalBackend):
-    """mmengine's local backend, named 'whole', whose files are written whole or not at all."""
+    """mmengine's local backend, in whose place it is, with files that are whole or absent."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes."""
@@ -64,4 +64,5 @@ class WholeFileBackend(LocalBackend):
         self.put(obj.encode(encoding), filepath)
 
 
-register_backend('whole', WholeFileBackend, force=True)
+# mmengine's name and prefix of plain paths: whatever it writes here is written whole
+register_backend('local', WholeFileBackend, force=True, prefixes='')

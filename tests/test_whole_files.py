@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from mmengine.fileio import get_file_backend
 
 from mvlt.whole_files import WholeFileBackend, remove_partial, write_text, written_whole
 
@@ -26,7 +27,8 @@ def test_an_error_leaves_the_old_content_and_no_rest(tmp_path):
 
 
 def test_backend_of_mmengine(tmp_path):
-    backend = WholeFileBackend()
+    backend = get_file_backend(str(tmp_path / 'a'))
+    assert isinstance(backend, WholeFileBackend)
     backend.put(b'1', str(tmp_path / 'a'))
     backend.put_text('2', tmp_path / 'b')
     assert backend.get(tmp_path / 'a') == b'1' and backend.get_text(tmp_path / 'b') == '2'

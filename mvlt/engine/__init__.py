@@ -7,6 +7,7 @@ from .mask_steps_hook import MaskStepsHook
 from .pictures_hook import PicturesHook
 from .pretrained import PretrainedImagePart
 from .retrieval_loop import RetrievalLoop
+from .sharded import ShardedStrategy
 from .skipped_hook import SkippedRecordsHook
 from .train_loops import EpochTrainLoop, IterTrainLoop
 from .vocabulary_hook import VocabularyHook
@@ -21,6 +22,7 @@ __all__ = [
     'PicturesHook',
     'PretrainedImagePart',
     'RetrievalLoop',
+    'ShardedStrategy',
     'SkippedRecordsHook',
     'VocabularyHook',
     'WholeCheckpointHook',

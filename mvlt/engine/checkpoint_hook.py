@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.registry import HOOKS
-from mvlt.whole_files import remove_partial
+from mvlt.whole_files import remove_partial  # its import also makes all writing whole
 
 
 @HOOKS.register_module()
@@ -43,7 +43,7 @@ class WholeCheckpointHook(CheckpointHook):
     ) -> None:
         if on_failure not in ('stop', 'continue'):
             raise ValueError(f"checkpoint.on_failure='{on_failure}'; legal: 'stop', 'continue'")
-        super().__init__(*args, **{'backend_args': dict(backend='whole'), **kwargs})
+        super().__init__(*args, **kwargs)
         self.on_failure = on_failure
         self._states: list[dict[str, Any]] = []
         self._resumed: dict[str, Any] = {}

@@ -5,7 +5,10 @@ from datetime import timedelta
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+
+from mvlt.engine.checkpoint_hook import newest_checkpoint
 
 
 def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> Runner:
@@ -18,6 +21,9 @@ def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> R
         amp: train in bfloat16 (:class:`mvlt.engine.BFloat16OptimWrapper`).
     """
     config.launcher = launcher
+    if config.get('resume') and config.get('load_from') is None:
+        config.load_from = newest_checkpoint(config.work_dir)
+        config.resume = config.load_from is not None
     if amp:
         config.optim_wrapper.type = 'mvlt.BFloat16OptimWrapper'
     if launcher == 'pytorch' and not torch.cuda.is_available():
@@ -28,4 +34,4 @@ def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> R
         config.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
         )
-    return Runner.from_cfg(config)
+    return RUNNERS.get(config.get('runner_type', 'Runner')).from_cfg(config)

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.distributed.fsdp import FullyShardedDataParallel
 
-from mvlt.registry import HOOKS
+from mvlt.registry import HOOKS, MODELS
 
 # Learnt positions, which the model resizes when it loads them.
 _RESIZABLE = 'positions.grid'
@@ -48,8 +50,7 @@ class LoadReportHook(Hook):
             else {key: meta[key] for key in ('experiment_name', 'seed') if key in meta}
         )
         stored = checkpoint.get('state_dict', checkpoint)
-        model = getattr(runner.model, 'module', runner.model)
-        own = model.state_dict()
+        own = _state_dict(runner)
         differing = [
             key
             for key in stored.keys() & own.keys()
@@ -89,6 +90,14 @@ class LoadReportHook(Hook):
             f'{", " + _names(restarted) if restarted else ""}; not needed here: '
             f'{_names(extra) or "nothing"}'
         )
+
+
+def _state_dict(runner: Runner) -> dict[str, torch.Tensor]:
+    """Names and shapes of the whole model."""
+    if isinstance(runner.model, FullyShardedDataParallel):  # holds pieces of its tensors
+        with torch.device('meta'):
+            return MODELS.build(runner.cfg.model).state_dict()
+    return getattr(runner.model, 'module', runner.model).state_dict()
 
 
 def _part(key: str) -> str:

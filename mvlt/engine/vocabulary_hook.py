@@ -72,7 +72,8 @@ class VocabularyHook(Hook):
 
     def _check_size(self, runner: Runner) -> None:
         model: Any = getattr(runner.model, 'module', runner.model)
-        rows, pieces = len(model.word_table), len(self.vocabulary or ())
+        # not the table's length: a sharded one is shorter
+        rows, pieces = model.backbone.vocab_size, len(self.vocabulary or ())
         if pieces > rows:
             raise ValueError(
                 f"vocabulary '{self.vocabulary and self.vocabulary.source}' has {pieces} word "

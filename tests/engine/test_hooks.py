@@ -93,7 +93,7 @@ def test_the_vocabulary_of_wrapped_datasets_is_checked_too(demo_data):
     records = FashionGen(data_root=str(demo_data), ann_file='fashiongen_64_64_train.h5')
     groups = RankingGroups(records, [], [Tokenize(vocabulary=source)], num_negatives=1)
     runner = SimpleNamespace(
-        model=SimpleNamespace(word_table=torch.zeros(5, 8)),
+        model=SimpleNamespace(backbone=SimpleNamespace(vocab_size=5)),
         _train_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=groups)),
         _val_loop=None,
         _test_loop=None,

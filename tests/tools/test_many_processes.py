@@ -29,14 +29,12 @@ OPTIONS = [
 ]
 
 
-def _start(processes, batch, data, work_dir, *options, more=(), **environment):
-    command = ['tools/dist_train.sh', 'configs/demo/pretrain_demo.py', processes]
-    command += ['--data-root', data, '--work-dir', work_dir, *options, '--cfg-options', *OPTIONS]
+def _launch(processes, config, *options, **environment):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     return subprocess.Popen(
-        [str(word) for word in (*command, f'train_dataloader.batch_size={batch}', *more)],
+        ['tools/dist_train.sh', *map(str, (config, processes, *options))],
         cwd=ROOT,
         env={
             **os.environ,
@@ -49,6 +47,12 @@ def _start(processes, batch, data, work_dir, *options, more=(), **environment):
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def _start(processes, batch, data, work_dir, **environment):
+    options = ['--data-root', data, '--work-dir', work_dir, '--cfg-options', *OPTIONS]
+    options += [f'train_dataloader.batch_size={batch}']
+    return _launch(processes, 'configs/demo/pretrain_demo.py', *options, **environment)
 
 
 def _weights(work_dir):
@@ -107,3 +111,21 @@ def _kill_rank(rank, work_dir):
             os.kill(int(process.name), signal.SIGKILL)
             return
     raise AssertionError(f'no process of rank {rank}')
+
+
+def test_sharded_over_two_processes_goes_on_exactly(small_config, tmp_path):
+    """FSDP: weights and optimizer states in pieces, one whole checkpoint."""
+    config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': -1})
+    config.runner_type, config.strategy = 'FlexibleRunner', dict(type='ShardedStrategy')
+    config.dump(tmp_path / 'sharded.py')
+    ends = []
+    for name, more in (('whole', []), ('resumed', ['--resume', tmp_path / 'whole/iter_2.pth'])):
+        run = _launch(2, tmp_path / 'sharded.py', '--work-dir', tmp_path / name, *more)
+        output, _ = run.communicate(timeout=250)
+        assert run.returncode == 0, output[-3000:]
+        ends.append(read_checkpoint(str(tmp_path / name / 'iter_4.pth')))
+    assert ends[0]['state_dict'].keys() == ends[1]['state_dict'].keys()
+    for key, weight in ends[0]['state_dict'].items():
+        assert torch.equal(weight, ends[1]['state_dict'][key]), key
+    one = next(iter(ends[0]['optimizer']['state'].values()))
+    assert not torch.equal(one['exp_avg'], one['exp_avg_sq'])
