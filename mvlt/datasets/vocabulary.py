@@ -24,7 +24,7 @@ class Vocabulary:
 
     Raises:
         FileNotFoundError: no such folder, and not in the local hub cache.
-        ValueError: one of BERT's five special tokens is missing.
+        ValueError: a file that is no vocabulary, or lacks one of BERT's five special tokens.
     """
 
     def __init__(self, source: str, download: bool = False) -> None:
@@ -113,12 +113,19 @@ def _alphabet(
     return kept, sorted(letters)
 
 
+_FILES = ('tokenizer.json', 'vocab.txt')
+
+
 def _read(source: str, download: bool) -> Tokenizer | BertWordPieceTokenizer:
     folder = Path(source)
-    if (folder / 'tokenizer.json').is_file():
-        return Tokenizer.from_file(str(folder / 'tokenizer.json'))
-    if (folder / 'vocab.txt').is_file():
-        return BertWordPieceTokenizer(str(folder / 'vocab.txt'), lowercase=True)
+    file = next((one for name in _FILES if (one := folder / name).is_file()), None)
+    if file is not None:
+        try:
+            if file.suffix == '.json':
+                return Tokenizer.from_file(str(file))
+            return BertWordPieceTokenizer(str(file), lowercase=True)
+        except Exception as error:  # the library has no class of its own for what it refuses
+            raise ValueError(f'{file}: not a vocabulary of the kind of BERT ({error})') from error
     if not folder.is_dir() and source.count('/') <= 1 and not source.startswith(('.', '/')):
         from huggingface_hub import hf_hub_download  # slow to import, and seldom needed
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError

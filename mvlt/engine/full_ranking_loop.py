@@ -196,7 +196,7 @@ class FullRankingLoop(RankingLoop):
         top_scores = np.empty((0, texts), dtype=np.float32)
         top_images = np.empty((0, texts), dtype=np.int64)
         for block in self.blocks:
-            scores, positives = _read_shard(folder, block), gallery.positives(*block)
+            scores, positives = read_shard(folder, block), gallery.positives(*block)
             own = np.where(positives, scores, -np.inf)
             better = own.max(0) > best
             best_image = np.where(better, own.argmax(0) + block[0], best_image)
@@ -209,7 +209,7 @@ class FullRankingLoop(RankingLoop):
             top_images = np.take_along_axis(top_images, order, 0)
         before = np.zeros(texts, dtype=np.int64)
         for block in self.blocks:
-            scores, positives = _read_shard(folder, block), gallery.positives(*block)
+            scores, positives = read_shard(folder, block), gallery.positives(*block)
             before += ((scores >= best) & ~positives).sum(0)
         for text, row in enumerate(gallery.texts):
             shown = top_images[np.isfinite(top_scores[:, text]), text]
@@ -229,7 +229,7 @@ class FullRankingLoop(RankingLoop):
 def _rank_images(gallery: Gallery, folder: Path, blocks: list[tuple[int, int]]) -> Iterator[dict]:
     """ITR: a shard holds all scores of its pictures."""
     for block in blocks:
-        scores, positives = _read_shard(folder, block), gallery.positives(*block)
+        scores, positives = read_shard(folder, block), gallery.positives(*block)
         for place, image in enumerate(range(*block)):
             top = np.argsort(-scores[place], kind='stable')[:_SHOWN].tolist()
             own = gallery.texts_of[image]
@@ -268,13 +268,17 @@ def _write_shard(folder: Path, block: tuple[int, int], scores: np.ndarray) -> No
         np.save(file, scores)
 
 
-def _read_shard(folder: Path, block: tuple[int, int]) -> np.ndarray:
+def read_shard(folder: Path, block: tuple[int, int]) -> np.ndarray:
     """Scores, float32 (b, J)."""
-    return np.load(_shard(folder, block), allow_pickle=False)
+    path = _shard(folder, block)
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f'{path}: not a readable shard of scores ({error}); delete it') from error
 
 
 def _is_whole(folder: Path, block: tuple[int, int], texts: int) -> bool:
     try:
-        return _read_shard(folder, block).shape == (block[1] - block[0], texts)
+        return read_shard(folder, block).shape == (block[1] - block[0], texts)
     except (OSError, ValueError, EOFError):
         return False
