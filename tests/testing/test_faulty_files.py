@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.faulty_files import BAD, hostile, outcome
+from mvlt.testing.faulty_files import BAD, hostile, outcome
 
 
 @pytest.mark.parametrize('case', BAD, ids=lambda case: case.kind)

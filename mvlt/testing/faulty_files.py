@@ -1,4 +1,4 @@
-"""Files that are broken or hostile, and who is to read them; for tools/faults.py and the tests."""
+"""Files that are broken or hostile, and who is to read them."""
 
 import csv
 import json
