@@ -1,5 +1,6 @@
 """Contract: two processes train as one would, go on exactly, and survive the death of one."""
 
+import json
 import os
 import signal
 import socket
@@ -12,9 +13,15 @@ import pytest
 import torch
 
 from mvlt.engine.checkpoint import read_checkpoint
+from mvlt.engine.config import load_config
+from mvlt.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 STEPS = 12
+SMALL = {
+    'model.backbone.embed_dims': (8, 16, 24, 32),
+    'model.backbone.num_heads': (1, 1, 1, 1),
+}
 # without the U-Net, whose BatchNorm knows its own process's pictures only, and without dropout
 OPTIONS = [
     'default_hooks.checkpoint.interval=1',
@@ -29,12 +36,12 @@ OPTIONS = [
 ]
 
 
-def _launch(processes, config, *options, **environment):
+def _launch(processes, config, *options, tool='tools/dist_train.sh', **environment):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     return subprocess.Popen(
-        ['tools/dist_train.sh', *map(str, (config, processes, *options))],
+        [tool, *map(str, _arguments(tool, config, processes, options))],
         cwd=ROOT,
         env={
             **os.environ,
@@ -47,6 +54,13 @@ def _launch(processes, config, *options, **environment):
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def _arguments(tool, config, processes, options):
+    """dist_test.sh wants the checkpoint, the first option, before the number of processes."""
+    if tool.endswith('test.sh'):
+        return (config, options[0], processes, *options[1:])
+    return (config, processes, *options)
 
 
 def _start(processes, batch, data, work_dir, **environment):
@@ -90,6 +104,33 @@ def test_a_killed_process_ends_all_and_they_go_on_exactly(demo_data, two, tmp_pa
     assert 'resumed epoch: 0, iter: ' in output
     ours = _weights(tmp_path)
     assert all(torch.equal(ours[name], weight) for name, weight in _weights(two).items())
+
+
+def test_metrics_of_a_set_that_does_not_divide(demo_data, tmp_path):
+    """Seven records on two processes: the eighth, a repetition, must not count."""
+    config = load_config('configs/demo/recognition_demo.py', SMALL, str(demo_data), count=True)
+    config.test_dataloader.update(batch_size=2)
+    config.test_dataloader.dataset.indices = 7
+    config.model.backbone.init_cfg = config.load_from = None
+    model = MODELS.build(config.model)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'weights.pth')
+    config.dump(tmp_path / 'recognition.py')
+    found = []
+    for processes in (1, 2):
+        work_dir = tmp_path / str(processes)
+        run = _launch(
+            processes,
+            tmp_path / 'recognition.py',
+            tmp_path / 'weights.pth',
+            '--work-dir',
+            work_dir,
+            tool='tools/dist_test.sh',
+        )
+        output, _ = run.communicate(timeout=250)
+        assert run.returncode == 0, output[-3000:]
+        found.append(json.loads((work_dir / 'results.json').read_text()))
+    assert found[0]['metrics'] == found[1]['metrics']
+    assert found[0]['protocol']['rows'] == 7
 
 
 def test_one_process_that_cannot_read_ends_all(demo_data, tmp_path):
