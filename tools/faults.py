@@ -99,23 +99,25 @@ def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
     config = _config(folder, data, LARGE, STEPS, interval=2, keep=1)
     work_dir = folder / 'killed'
     found: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
-    lost: list[str] = []
-    began = 0.0
+    lost: dict[bool, list[str]] = {True: [], False: []}
+    caught = 0  # in the middle of writing
     for number in range(args.kills):
         while_saving = number % 2 == 0
         if _newest(work_dir) >= STEPS - 6:  # begin again: there is to be something left to kill
             shutil.rmtree(work_dir)
-        before = _newest(work_dir)
-        run = _start(config, work_dir, '--resume')
+        logs = len(_logs(work_dir))
         began = time.monotonic()
-        _wait(run, partial(_further_than, work_dir, before))
+        run = _start(config, work_dir, '--resume')
+        _wait(run, partial(_steps_of_its_own, work_dir, logs))
         recovered = time.monotonic() - began
         if while_saving:
+            saving = partial(_saving, work_dir, run.pid)
             for _ in range(draw.randint(0, 2)):  # not always the first
-                _wait(run, lambda: _partial(work_dir))
-                _wait(run, lambda: not _partial(work_dir))
-            _wait(run, lambda: _partial(work_dir))
+                _wait(run, saving)
+                _wait(run, lambda saving=saving: not saving())  # type: ignore[misc]
+            _wait(run, saving)
             time.sleep(draw.uniform(0, 0.3))
+            caught += saving()
         else:
             time.sleep(draw.uniform(0, 4))
         completed = _newest(work_dir)
@@ -126,29 +128,35 @@ def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
         kept = int(Path(whole).stem.split('_')[1]) if whole else 0
         cut = [path.name for path in work_dir.glob('*.pth') if not _readable(path)]
         if kept < completed or cut:
-            lost.append(f'kill {number}: step {completed} was saved, {kept} found, cut: {cut}')
+            lost[while_saving].append(
+                f'kill {number}: step {completed} was saved, {kept} found, cut: {cut}'
+            )
         found[while_saving].append((done - kept, recovered))
     size = max((path.stat().st_size for path in work_dir.glob('*.pth')), default=0) / 1e6
-    for run_name, more in (('killed', ['--resume']), ('whole', [])):
-        _finish(_start(config, folder / run_name, *more))
+    for run_name, options in (('killed', ['--resume']), ('whole', [])):
+        _finish(_start(config, folder / run_name, *options))
     same = _same(folder / 'killed', folder / 'whole', STEPS)
     rows = []
-    for while_saving, name in ((True, 'while saving'), (False, 'at any moment')):
+    inside = f' ({caught} caught in the middle of the file)'
+    for while_saving, name, more in (
+        (True, 'while saving', inside),
+        (False, 'at any moment', ''),
+    ):
         steps = [one for one, _ in found[while_saving]]
         seconds = [one for _, one in found[while_saving]]
+        wrong = lost[while_saving]
         if steps:
             rows.append(
                 (
-                    f'`kill -9` {name}, one checkpoint of {size:.0f} MB kept, saved every 2 steps',
+                    f'`kill -9` {name}{more}, one checkpoint of {size:.0f} MB kept, '
+                    'saved every 2 steps',
                     str(len(steps)),
-                    str(len(steps)),
+                    '; '.join([str(len(steps) - len(wrong)), *wrong]),
                     f'{sum(steps) / len(steps):.1f} steps, at most {max(steps)}; '
-                    'completed checkpoints: 0',
+                    f'completed checkpoints: {len(wrong)}',
                     f'{sum(seconds) / len(seconds):.1f}, process start included',
                 )
             )
-    if lost:
-        rows = [(row[0], row[1], f'not all: {"; ".join(lost)}', *row[3:]) for row in rows]
     verdict = 'bit for bit' if same else 'NOT the same'
     rows.append(('end after all kills against a run without any', '1', verdict, '0 steps', ''))
     return rows
@@ -249,9 +257,10 @@ def processes(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
     run = _start(config, folder / 'restart', processes=2, MAX_RESTARTS='1')
     _wait(run, lambda: _newest(folder / 'restart') >= 5)
     began, before = time.monotonic(), _steps(folder / 'restart')
+    logs = len(_logs(folder / 'restart'))
     _kill_rank(1, folder / 'restart')
     kept = _newest(folder / 'restart')
-    _wait(run, lambda: _steps(folder / 'restart') > before + 1)
+    _wait(run, partial(_steps_of_its_own, folder / 'restart', logs))
     seconds = f'{time.monotonic() - began:.1f}'
     run.wait()
     good = run.returncode == 0 and _newest(folder / 'restart') == 400
@@ -361,8 +370,8 @@ def _wait(run: subprocess.Popen, until: Callable[[], bool], seconds: float = 120
         time.sleep(0.005)
 
 
-def _partial(work_dir: Path) -> bool:
-    return any(work_dir.glob('.*.pth.*.partial'))
+def _saving(work_dir: Path, pid: int) -> bool:
+    return any(work_dir.glob(f'.*.pth.{pid}.partial'))
 
 
 def _newest(work_dir: Path) -> int:
@@ -372,13 +381,21 @@ def _newest(work_dir: Path) -> int:
 
 def _steps(work_dir: Path) -> int:
     """The last step that a log tells of."""
-    logs = sorted(work_dir.glob('*/vis_data/scalars.json'))
-    lines = [line for log in logs[-1:] for line in log.read_text().splitlines() if '"step"' in line]
+    lines = [
+        line
+        for log in _logs(work_dir)[-1:]
+        for line in log.read_text().splitlines()
+        if '"step"' in line
+    ]
     return int(lines[-1].rpartition('"step": ')[2].rstrip('}')) if lines else 0
 
 
-def _further_than(work_dir: Path, step: int) -> bool:
-    return _steps(work_dir) > step
+def _logs(work_dir: Path) -> list[Path]:
+    return sorted(work_dir.glob('*/vis_data/scalars.json'))
+
+
+def _steps_of_its_own(work_dir: Path, logs: int) -> bool:
+    return len(_logs(work_dir)) > logs and _steps(work_dir) > 0
 
 
 def _readable(path: Path) -> bool:

@@ -15,6 +15,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mvlt.engine.checkpoint import read_checkpoint
+from mvlt.engine.train_loops import EpochTrainLoop
 from mvlt.registry import HOOKS
 from mvlt.whole_files import remove_partial  # its import also makes all writing whole
 
@@ -53,6 +54,9 @@ class WholeCheckpointHook(CheckpointHook):
         super().before_train(runner)
         if is_main_process():
             remove_partial(self.out_dir)
+        loop = runner.train_loop
+        if isinstance(loop, EpochTrainLoop):
+            loop.start_at(self._resumed.get('meta', {}).get('samples_done', 0))
         states = self._resumed.get('processes', [])
         if states and len(states) != get_world_size():
             runner.logger.warning(
@@ -68,6 +72,9 @@ class WholeCheckpointHook(CheckpointHook):
         """Add the states of all processes."""
         if self._states:
             checkpoint['processes'] = self._states
+        loop = runner.train_loop
+        if isinstance(loop, EpochTrainLoop) and not self.by_epoch:
+            checkpoint['meta']['samples_done'] = loop.samples_done
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep them for :meth:`before_train`, where the optimizer is there."""

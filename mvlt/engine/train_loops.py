@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mvlt.models.mvlt import NonFiniteLossError
@@ -103,14 +103,36 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._settle(on_nonfinite, max_nonfinite)
+        self._began = 0  # the step that this epoch began with
+        self._done = 0  # steps of it that a checkpoint has behind it
+
+    @property
+    def samples_done(self) -> int:
+        """Samples of all processes that this epoch has behind it, with the step that runs."""
+        return (self._iter + 1 - self._began) * self._samples_a_step
+
+    def start_at(self, samples: int) -> None:
+        """Begin the next epoch behind so many samples of all processes."""
+        self._done = samples // self._samples_a_step
+
+    @property
+    def _samples_a_step(self) -> int:
+        return (self.dataloader.batch_size or 1) * get_world_size()
 
     def run_epoch(self) -> None:
         """An epoch, from the step where the checkpoint was."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        done = self._iter - self._epoch * len(self.dataloader)
-        if done:
+        done, self._done = self._done, 0
+        self._began = self._iter - done
+        if done and hasattr(self.dataloader.sampler, 'start_at'):
             self.dataloader.sampler.start_at(done * self.dataloader.batch_size)
+        elif done:
+            self.runner.logger.warning(
+                f'{type(self.dataloader.sampler).__name__} cannot start within an epoch, this one '
+                'begins anew; mvlt.datasets.EpochSampler can'
+            )
+            done = 0
         for place, batch in enumerate(self.dataloader, start=done):
             self.run_iter(place, batch)
         self.runner.call_hook('after_train_epoch')
