@@ -14,6 +14,8 @@ rendezvous=(--node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.
 if [ "${MAX_RESTARTS:-0}" -gt 0 ]; then
     # a store for each start: in a shared one those that follow find the addresses of the dead
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+    MVLT_LAUNCHED=$(date +%s)
+    export MVLT_LAUNCHED
     rendezvous=(--max-restarts="$MAX_RESTARTS" --rdzv-backend=c10d --rdzv-id=mvlt
         --rdzv-endpoint="${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}")
 fi

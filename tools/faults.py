@@ -116,7 +116,7 @@ def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
                 _wait(run, saving)
                 _wait(run, lambda saving=saving: not saving())  # type: ignore[misc]
             _wait(run, saving)
-            time.sleep(draw.uniform(0, 0.3))
+            time.sleep(draw.uniform(0, 0.1))
             caught += saving()
         else:
             time.sleep(draw.uniform(0, 4))

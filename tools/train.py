@@ -30,7 +30,8 @@ def main() -> None:
     config = config_from(args)
     checkpoint = args.resume
     if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):  # torchrun starts the processes anew
-        checkpoint = 'auto'
+        launched = float(os.environ.get('MVLT_LAUNCHED', 0))
+        checkpoint = newest_checkpoint(config.work_dir, since=launched) or checkpoint
     if checkpoint == 'auto':
         checkpoint = newest_checkpoint(config.work_dir)
     if checkpoint:  # else the run starts as the config says, from its own load_from

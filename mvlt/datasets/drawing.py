@@ -28,6 +28,12 @@ class Draw(int):
         draw.key = tuple(key)
         return draw
 
+    def __sub__(self, other: int) -> 'Draw':  # mmengine's ConcatDataset looks up its part so
+        return Draw(int(self) - other, self.key)
+
+    def __mod__(self, other: int) -> 'Draw':  # and its RepeatDataset
+        return Draw(int(self) % other, self.key)
+
     def __getnewargs__(self) -> tuple[int, tuple[int, ...]]:  # type: ignore[override]
         return int(self), self.key
 

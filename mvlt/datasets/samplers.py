@@ -10,7 +10,7 @@ from mvlt.datasets.drawing import Draw
 from mvlt.registry import DATA_SAMPLERS
 
 
-class _EpochOrder:
+class EpochOrder:
     """Hands out :class:`Draw` in place of plain indices, and can start within an epoch."""
 
     seed: int
@@ -32,12 +32,12 @@ class _EpochOrder:
 
 
 @DATA_SAMPLERS.register_module()
-class EpochSampler(_EpochOrder, DefaultSampler):
+class EpochSampler(EpochOrder, DefaultSampler):
     """mmengine's DefaultSampler, for training that can be resumed exactly; its arguments."""
 
 
 @DATA_SAMPLERS.register_module()
-class RepeatedSampler(_EpochOrder, RepeatAugSampler):
+class RepeatedSampler(EpochOrder, RepeatAugSampler):
     """mmpretrain's RepeatAugSampler, for training that can be resumed exactly; its arguments."""
 
 

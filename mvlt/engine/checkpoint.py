@@ -71,6 +71,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         KeyError,
         SafetensorError,
     ) as error:
+        if str(error).startswith('DataLoader worker'):  # its death is told wherever one is
+            raise
         raise ValueError(
             f'{path}: not a readable checkpoint, perhaps cut short ({error})'
         ) from error
@@ -91,9 +93,25 @@ def file_sha256(path: str | Path) -> str:
 def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     checkpoint = read_checkpoint(os.path.expanduser(filename))
     # mmengine would run this text as a config when it resumes
-    checkpoint.get('meta', {}).pop('config', None)
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)
     return checkpoint
 
 
-# `load_from`, `resume` and `init_cfg` of mmengine read local files through this one function.
+def _load_url(filename: str, map_location: Any = None) -> dict[str, Any]:
+    path = os.path.join(torch.hub.get_dir(), 'checkpoints', os.path.basename(filename))
+    if not os.path.isfile(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        torch.hub.download_url_to_file(filename, path)
+    return _load_local(path)
+
+
+def _refuse(filename: str, map_location: Any = None) -> dict[str, Any]:
+    raise ValueError(f'{filename}: fetch it first and name the local file; it is then read safely')
+
+
+# `load_from`, `resume` and `init_cfg` of mmengine read files through these; its own would unpickle
+for _prefix in list(CheckpointLoader._schemes):
+    CheckpointLoader.register_scheme(prefixes=_prefix, loader=_refuse, force=True)
+CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=_load_url, force=True)
 CheckpointLoader.register_scheme(prefixes='', loader=_load_local, force=True)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -16,8 +16,8 @@ class SkippedRecordsHook(Hook):
     """Lists what ``on_error='skip'`` leaves out, in ``skipped.jsonl`` of the work dir; bounds it.
 
     Args:
-        max_share: of the training's records, 0 to 1; one at least may always be left out. With
-            several processes each may leave out its part.
+        max_share: of the training's records, 0 to 1; one at least may always be left out. The list
+            is that of all processes.
 
     Raises:
         ValueError: more than that could not be read.
@@ -31,11 +31,10 @@ class SkippedRecordsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Go on with the list of a run that is resumed; a new run begins a new one."""
-        path = _path(runner)
-        if path.exists() and runner._resume:
-            self._known = {json.loads(line)['row'] for line in path.read_text().splitlines()}
-        elif is_main_process():
-            path.unlink(missing_ok=True)
+        if is_main_process() and not runner._resume:
+            _path(runner).unlink(missing_ok=True)
+        barrier()
+        self._known = _listed(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Write down what this batch has left out."""
@@ -45,9 +44,12 @@ class SkippedRecordsHook(Hook):
                     self._add(runner, row, reason)
 
     def _add(self, runner: Runner, row: int, reason: str) -> None:
+        self._known |= _listed(runner)
+        if row in self._known:
+            return
         self._known.add(row)
         rows = len(runner.train_dataloader.dataset)
-        limit = max(1, int(self.max_share * rows / get_world_size()))
+        limit = max(1, int(self.max_share * rows))
         with open(_path(runner), 'a', encoding='utf-8') as file:
             file.write(json.dumps(dict(row=row, step=runner.iter, reason=reason)) + '\n')
         runner.logger.warning(f'skipped ({len(self._known)}, at most {limit}): {reason}')
@@ -66,3 +68,15 @@ class SkippedRecordsHook(Hook):
 
 def _path(runner: Runner) -> Path:
     return Path(runner.work_dir, 'skipped.jsonl')
+
+
+def _listed(runner: Runner) -> set[int]:
+    """Rows that any process has listed; a line that a killed one has cut short is passed over."""
+    path = _path(runner)
+    rows = set()
+    for line in path.read_text(encoding='utf-8').splitlines() if path.exists() else ():
+        try:
+            rows.add(json.loads(line)['row'])
+        except ValueError:
+            continue
+    return rows

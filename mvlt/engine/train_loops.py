@@ -31,6 +31,7 @@ class _Steps:
             raise ValueError(f"train_cfg.on_nonfinite='{on_nonfinite}'; legal: 'stop', 'skip'")
         self.on_nonfinite = on_nonfinite
         self.max_nonfinite = max_nonfinite
+        self._nonfinite = 0
 
     def run_iter(self, *args: Any) -> None:
         """One step; its last argument is the batch, the one before it, if there is, its place."""
@@ -47,14 +48,14 @@ class _Steps:
 
     def _keep(self, error: NonFiniteLossError, batch: dict) -> None:
         """Write down which samples it was; stop, unless it may still be skipped."""
-        folder = Path(self.runner.work_dir, 'nonfinite')
-        path = folder / f'step_{self._iter}_rank_{get_rank()}.json'
+        name = f'step_{self._iter}_rank_{get_rank()}.json'
+        path = Path(self.runner.work_dir, 'nonfinite', name)
         samples = [sample.metainfo for sample in batch['data_samples']]
         write_text(path, json.dumps(dict(losses=error.losses, samples=samples), indent=1))
-        seen = len({found.name.split('_')[1] for found in folder.glob('step_*.json')})
+        self._nonfinite += 1
         line = f'step {self._iter}: {error}; its samples are in {path}'
-        if self.on_nonfinite == 'stop' or seen > self.max_nonfinite:
-            bound = f' ({seen} steps, train_cfg.max_nonfinite={self.max_nonfinite})'
+        if self.on_nonfinite == 'stop' or self._nonfinite > self.max_nonfinite:
+            bound = f' ({self._nonfinite} steps, train_cfg.max_nonfinite={self.max_nonfinite})'
             raise NonFiniteLossError(
                 f'{line}{bound if self.on_nonfinite == "skip" else ""}. Lower the learning rate, '
                 "mend the data, or leave such steps out with train_cfg.on_nonfinite='skip'",
@@ -70,7 +71,7 @@ class IterTrainLoop(_Steps, IterBasedTrainLoop):
     Args:
         on_nonfinite: a loss that is infinite or no number, on any process: 'stop' ends the run
             before the weights change, 'skip' leaves the step out.
-        max_nonfinite: with 'skip', how many such steps a run may have.
+        max_nonfinite: with 'skip', how many such steps a run may have from its start or resumption.
         args, kwargs: IterBasedTrainLoop's.
     """
 
@@ -104,12 +105,13 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
         super().__init__(*args, **kwargs)
         self._settle(on_nonfinite, max_nonfinite)
         self._began = 0  # the step that this epoch began with
+        self._within = False
         self._done = 0  # steps of it that a checkpoint has behind it
 
     @property
     def samples_done(self) -> int:
-        """Samples of all processes that this epoch has behind it, with the step that runs."""
-        return (self._iter + 1 - self._began) * self._samples_a_step
+        """Of all processes, in this epoch, with the step that runs; 0 between two epochs."""
+        return (self._iter + 1 - self._began) * self._samples_a_step if self._within else 0
 
     def start_at(self, samples: int) -> None:
         """Begin the next epoch behind so many samples of all processes."""
@@ -124,7 +126,6 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         done, self._done = self._done, 0
-        self._began = self._iter - done
         if done and hasattr(self.dataloader.sampler, 'start_at'):
             self.dataloader.sampler.start_at(done * self.dataloader.batch_size)
         elif done:
@@ -133,7 +134,9 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
                 'begins anew; mvlt.datasets.EpochSampler can'
             )
             done = 0
+        self._began, self._within = self._iter - done, True
         for place, batch in enumerate(self.dataloader, start=done):
             self.run_iter(place, batch)
+        self._within = False
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1

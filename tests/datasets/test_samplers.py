@@ -3,7 +3,13 @@
 import pickle
 
 import pytest
-from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.dataset import (
+    BaseDataset,
+    ConcatDataset,
+    DefaultSampler,
+    InfiniteSampler,
+    RepeatDataset,
+)
 from mmpretrain.datasets import RepeatAugSampler
 
 from mvlt.datasets import EndlessSampler, EpochSampler, RepeatedSampler
@@ -19,6 +25,25 @@ def _take(sampler, count):
 def test_a_draw_is_its_row_and_travels_to_workers():
     draw = pickle.loads(pickle.dumps(Draw(3, (0, 1, 2))))
     assert draw == 3 and draw.key == (0, 1, 2) and [10, 11, 12, 13][draw] == 13
+
+
+def test_a_draw_survives_mmengines_wrappers():
+    parts = ConcatDataset([_Rows(3), _Rows(4)])
+    assert parts[Draw(2, (0, 0, 9))] == (2, (0, 0, 9))
+    assert parts[Draw(4, (0, 0, 9))] == (1, (0, 0, 9))
+    assert RepeatDataset(_Rows(4), 2)[Draw(5, (0, 0, 9))] == (1, (0, 0, 9))
+
+
+class _Rows(BaseDataset):
+    def __init__(self, rows):
+        self.rows = rows
+        super().__init__()
+
+    def load_data_list(self):
+        return [{} for _ in range(self.rows)]
+
+    def __getitem__(self, idx):
+        return int(idx), idx.key
 
 
 @pytest.mark.parametrize(

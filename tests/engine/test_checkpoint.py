@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 
 from mvlt.engine.checkpoint import read_checkpoint
 
@@ -64,3 +65,25 @@ def test_a_command_line_in_a_checkpoint_is_read_and_a_refusal_names_the_class(tm
     torch.save(dict(model={}, args=PurePosixPath('a')), tmp_path / 'b.pth')
     with pytest.raises(ValueError, match=r'b\.pth: refused, .*: it asks for pathlib'):
         read_checkpoint(str(tmp_path / 'b.pth'))
+
+
+def test_what_is_not_a_local_file_is_not_left_to_the_engine(tmp_path):
+    """mmengine's readers of stores and model zoos unpickle whatever comes."""
+    for name in ('s3://a/b.pth', 'torchvision://resnet18', 'openmmlab://x', 'pavi://x'):
+        with pytest.raises(ValueError, match='fetch it first'):
+            CheckpointLoader.load_checkpoint(name)
+    torch.save(dict(meta=None, state_dict={}), tmp_path / 'a.pth')
+    assert CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'))['meta'] is None
+
+
+def test_a_url_is_fetched_and_read_safely(tmp_path, monkeypatch):
+    torch.save(dict(a=_Hostile(tmp_path / 'run')), tmp_path / 'there.pth')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
+    monkeypatch.setattr(
+        torch.hub,
+        'download_url_to_file',
+        lambda url, path: os.link(tmp_path / 'there.pth', path),
+    )
+    with pytest.raises(ValueError, match='refused'):
+        CheckpointLoader.load_checkpoint('https://example.org/there.pth')
+    assert not (tmp_path / 'run').exists()

@@ -107,8 +107,8 @@ def test_another_number_of_processes_is_said(small_config, tmp_path, caplog):
     _train(small_config(tmp_path, steps=2))
     path = tmp_path / 'iter_2.pth'
     checkpoint = read_checkpoint(str(path))
-    assert checkpoint['processes'] == [{}]
-    torch.save({**checkpoint, 'processes': [{}, {}]}, path)
+    assert checkpoint['processes'] == [dict(steps=2, gradients={})]
+    torch.save({**checkpoint, 'processes': checkpoint['processes'] * 2}, path)
     config = small_config(tmp_path, steps=3)
     config.resume, config.load_from = True, str(path)
     _train(config)
@@ -119,3 +119,33 @@ def test_another_number_of_processes_is_said(small_config, tmp_path, caplog):
 def test_legal_values():
     with pytest.raises(ValueError, match="'stop', 'continue'"):
         WholeCheckpointHook(on_failure='ignore')
+
+
+def test_a_best_of_the_same_name_stays(small_config, tmp_path):
+    """Counted in epochs, a training in steps calls every best one epoch_0."""
+    config = small_config(tmp_path, steps=2)
+    config.default_hooks.checkpoint.update(save_best='score', rule='greater', by_epoch=True)
+    runner = Runner.from_cfg(config)
+    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    runner.train()
+    for score in (0.1, 0.2):
+        hook.after_val_epoch(runner, dict(score=score))
+    assert 'best_score_epoch_0.pth' in _checkpoints(tmp_path)
+
+
+def test_a_failed_best_leaves_the_previous_one_the_best(small_config, tmp_path, monkeypatch):
+    config = small_config(tmp_path, steps=2)
+    config.default_hooks.checkpoint.update(save_best='score', rule='greater', on_failure='continue')
+    runner = Runner.from_cfg(config)
+    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    runner.train()
+    hook.after_val_epoch(runner, dict(score=0.1))
+    first = hook.best_ckpt_path
+    runner.train_loop._iter += 1
+    with monkeypatch.context() as full:
+        _fill_disk(full, 'best_')
+        hook.after_val_epoch(runner, dict(score=0.5))
+    assert runner.message_hub.get_info('best_score') == 0.1
+    assert hook.best_ckpt_path == first and os.path.exists(first)
+    hook.after_val_epoch(runner, dict(score=0.3))
+    assert hook.best_ckpt_path != first and not os.path.exists(first)

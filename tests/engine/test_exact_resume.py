@@ -6,8 +6,10 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mvlt.engine import WholeCheckpointHook
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.engine.checkpoint_hook import newest_checkpoint
 
@@ -80,6 +82,31 @@ def test_resumed_equals_uninterrupted(small_config, tmp_path, stopped_at, epochs
         _assert_same(ends[0][key], ends[1][key], key)
     losses = [end['message_hub']['log_scalars']['train/loss']._log_history for end in ends]
     assert losses[0].tolist() == losses[1].tolist()
+
+
+def test_a_best_checkpoint_between_epochs_skips_nothing(small_config, tmp_path):
+    """An evaluation after the first epoch saves once more; the second epoch is still to come."""
+    config = _config(small_config, tmp_path / 'whole', epochs=True)
+    config.default_hooks.checkpoint.update(save_best='score', rule='greater')
+    runner = Runner.from_cfg(config)
+    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+
+    class Evaluate(Hook):
+        priority = 'LOWEST'
+
+        def before_train_epoch(self, runner):
+            if runner.epoch == 1:
+                hook.after_val_epoch(runner, dict(score=0.5))
+
+    runner.register_hook(Evaluate())
+    runner.train()
+    meta = read_checkpoint(str(tmp_path / 'whole/iter_3.pth'))['meta']
+    assert (meta['epoch'], meta['iter'], meta['samples_done']) == (1, 3, 0)
+    resumed = _config(small_config, tmp_path / 'resumed', epochs=True)
+    end = _end(resumed, 3, tmp_path / 'whole')
+    _assert_same(
+        end['state_dict'], read_checkpoint(str(tmp_path / 'whole/iter_6.pth'))['state_dict']
+    )
 
 
 def test_the_newest_whole_checkpoint_is_taken(small_config, tmp_path, caplog):
