@@ -1,6 +1,6 @@
 """Inject faults into a small real training and write down what was survived.
 
-    tools/faults.py                       # all: about 25 minutes on two cores
+    tools/faults.py                       # all: about 10 minutes on two cores
     tools/faults.py --kills 4 --only kills files
 
 kills: kill -9 of a training that saves a checkpoint of more than 200 MB again and again and keeps
