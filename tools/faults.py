@@ -18,7 +18,6 @@ import random
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,7 @@ from mvlt.engine.checkpoint_hook import newest_checkpoint
 from mvlt.engine.command_line import run_command
 from mvlt.engine.config import load_config
 from mvlt.testing.faulty_files import BAD, hostile, outcome
+from mvlt.testing.runs import difference, free_port, kill_rank
 from mvlt.whole_files import write_text
 
 TOOLS = Path(__file__).parent
@@ -248,7 +248,7 @@ def processes(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
     run = _start(config, folder / 'rank', processes=2)
     _wait(run, lambda: _newest(folder / 'rank') >= 5)
     began = time.monotonic()
-    _kill_rank(1, folder / 'rank')
+    kill_rank(1, folder / 'rank')
     run.wait()
     seconds = f'{time.monotonic() - began:.1f} until it ended'
     good = run.returncode != 0
@@ -258,7 +258,7 @@ def processes(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
     _wait(run, lambda: _newest(folder / 'restart') >= 5)
     began, before = time.monotonic(), _steps(folder / 'restart')
     logs = len(_logs(folder / 'restart'))
-    _kill_rank(1, folder / 'restart')
+    kill_rank(1, folder / 'restart')
     kept = _newest(folder / 'restart')
     _wait(run, partial(_steps_of_its_own, folder / 'restart', logs))
     seconds = f'{time.monotonic() - began:.1f}'
@@ -336,9 +336,7 @@ def _start(
 ) -> subprocess.Popen:
     command = [sys.executable, str(TOOLS / 'train.py'), str(config)]
     if processes > 1:
-        with socket.socket() as free:
-            free.bind(('127.0.0.1', 0))
-            environment['PORT'] = str(free.getsockname()[1])
+        environment['PORT'] = str(free_port())
         command = [str(TOOLS / 'dist_train.sh'), str(config), str(processes)]
     threads = '1' if processes > 1 else '2'
     return subprocess.Popen(
@@ -407,38 +405,15 @@ def _readable(path: Path) -> bool:
 
 def _same(one: Path, other: Path, step: int) -> bool:
     """Whether two runs ended with the same weights, averages and states of the optimizer."""
-    ends = [read_checkpoint(str(folder / f'iter_{step}.pth')) for folder in (one, other)]
     keys = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
-    return all(_equal(ends[0].get(key), ends[1].get(key)) for key in keys)
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    return bool(one == other)
+    first, second = (read_checkpoint(str(folder / f'iter_{step}.pth')) for folder in (one, other))
+    return all(difference(first.get(key), second.get(key)) is None for key in keys)
 
 
 def _children(pid: int) -> Sequence[int]:
     """Data workers of a process."""
     listed = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
     return [int(child) for child in listed]
-
-
-def _kill_rank(rank: int, work_dir: Path) -> None:
-    for process in Path('/proc').glob('[0-9]*'):
-        try:
-            arguments = (process / 'cmdline').read_bytes().split(b'\0')
-            environment = (process / 'environ').read_bytes().split(b'\0')
-        except OSError:
-            continue
-        if f'RANK={rank}'.encode() in environment and str(work_dir).encode() in arguments:
-            os.kill(int(process.name), signal.SIGKILL)
-            return
-    raise ValueError(f'no process of rank {rank} to kill')
 
 
 if __name__ == '__main__':

@@ -218,14 +218,13 @@ def newest_checkpoint(folder: str | Path, since: float = 0) -> str | None:
     named = last.read_text(errors='replace').strip() if last.is_file() else ''
     if named and os.path.isdir(named):
         return named
+    places = {Path(folder).resolve(), *([Path(named).resolve().parent] if named else [])}
     found = [
         path
-        for place in {Path(folder).resolve(), Path(named or folder, '..').resolve()}
+        for place in places
         for path in place.glob('*.pth')
         if re.fullmatch(r'(?!best_).*_\d+', path.stem) and path.stat().st_mtime >= since
     ]
-    if not named:
-        found = [path for path in found if path.parent == Path(folder).resolve()]
     for path in sorted(found, key=_age):
         try:
             if not read_checkpoint(str(path)).keys() >= {'state_dict', 'optimizer', 'meta'}:

@@ -26,7 +26,14 @@ class _Steps:
     runner: Runner
     _iter: int
 
-    def _settle(self, on_nonfinite: OnNonFinite, max_nonfinite: int) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        on_nonfinite: OnNonFinite = 'stop',
+        max_nonfinite: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
         if on_nonfinite not in ('stop', 'skip'):
             raise ValueError(f"train_cfg.on_nonfinite='{on_nonfinite}'; legal: 'stop', 'skip'")
         self.on_nonfinite = on_nonfinite
@@ -75,16 +82,6 @@ class IterTrainLoop(_Steps, IterBasedTrainLoop):
         args, kwargs: IterBasedTrainLoop's.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        on_nonfinite: OnNonFinite = 'stop',
-        max_nonfinite: int = 10,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._settle(on_nonfinite, max_nonfinite)
-
 
 @LOOPS.register_module()
 class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
@@ -95,15 +92,8 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
         args, kwargs: EpochBasedTrainLoop's.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        on_nonfinite: OnNonFinite = 'stop',
-        max_nonfinite: int = 10,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._settle(on_nonfinite, max_nonfinite)
         self._began = 0  # the step that this epoch began with
         self._within = False
         self._done = 0  # steps of it that a checkpoint has behind it

@@ -1,1 +1,1 @@
-"""Files that are broken or hostile, for the tests and tools/faults.py."""
+"""What the tests and tools/faults.py share: bad files, and runs that are killed and compared."""

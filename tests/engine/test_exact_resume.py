@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mvlt.engine import WholeCheckpointHook
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.engine.checkpoint_hook import newest_checkpoint
+from mvlt.testing.runs import difference
 
 STEPS = 6
 
@@ -43,21 +44,6 @@ def _end(config, stopped_at=None, of=None):
     return read_checkpoint(f'{config.work_dir}/iter_{STEPS}.pth')
 
 
-def _assert_same(one, other, path=''):
-    assert type(one) is type(other), path
-    if isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), path
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys(), path
-        for key in one:
-            _assert_same(one[key], other[key], f'{path}.{key}')
-    elif isinstance(one, list | tuple):
-        for place, (left, right) in enumerate(zip(one, other, strict=True)):
-            _assert_same(left, right, f'{path}[{place}]')
-    else:
-        assert one == other, path
-
-
 ACCUMULATE = {'optim_wrapper.accumulative_counts': 3}
 EMA = dict(type='EMAHook', ema_type='ExponentialMovingAverage')
 
@@ -79,7 +65,7 @@ def test_resumed_equals_uninterrupted(small_config, tmp_path, stopped_at, epochs
         config.custom_hooks.append(dict(EMA))
         ends.append(_end(config, *(() if name == 'whole' else (stopped_at, tmp_path / 'whole'))))
     for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
-        _assert_same(ends[0][key], ends[1][key], key)
+        assert difference(ends[0][key], ends[1][key]) is None, key
     losses = [end['message_hub']['log_scalars']['train/loss']._log_history for end in ends]
     assert losses[0].tolist() == losses[1].tolist()
 
@@ -104,12 +90,11 @@ def test_a_best_checkpoint_between_epochs_skips_nothing(small_config, tmp_path):
     assert (meta['epoch'], meta['iter'], meta['samples_done']) == (1, 3, 0)
     resumed = _config(small_config, tmp_path / 'resumed', epochs=True)
     end = _end(resumed, 3, tmp_path / 'whole')
-    _assert_same(
-        end['state_dict'], read_checkpoint(str(tmp_path / 'whole/iter_6.pth'))['state_dict']
-    )
+    whole = read_checkpoint(str(tmp_path / 'whole/iter_6.pth'))
+    assert difference(end['state_dict'], whole['state_dict']) is None
 
 
-def test_the_newest_whole_checkpoint_is_taken(small_config, tmp_path, caplog):
+def test_the_newest_whole_checkpoint_is_taken(small_config, tmp_path):
     assert newest_checkpoint(tmp_path) is None
     _end(_config(small_config, tmp_path / 'run'))
     folder = tmp_path / 'run'

@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +13,7 @@ import torch
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.engine.config import load_config
 from mvlt.registry import MODELS
+from mvlt.testing.runs import free_port, kill_rank
 
 ROOT = Path(__file__).parents[2]
 STEPS = 12
@@ -37,9 +36,6 @@ OPTIONS = [
 
 
 def _launch(processes, config, *options, tool='tools/dist_train.sh', **environment):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     return subprocess.Popen(
         [tool, *map(str, _arguments(tool, config, processes, options))],
         cwd=ROOT,
@@ -47,7 +43,7 @@ def _launch(processes, config, *options, tool='tools/dist_train.sh', **environme
             **os.environ,
             'OMP_NUM_THREADS': '1',
             'PYTHON': sys.executable,
-            'PORT': str(port),
+            'PORT': str(free_port()),
             **environment,
         },
         stdout=subprocess.PIPE,
@@ -98,7 +94,7 @@ def test_a_killed_process_ends_all_and_they_go_on_exactly(demo_data, two, tmp_pa
     while not (tmp_path / 'iter_2.pth').exists():
         assert run.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
-    _kill_rank(1, tmp_path)
+    kill_rank(1, tmp_path)
     output, _ = run.communicate(timeout=250)
     assert run.returncode == 0, output[-3000:]
     assert 'resumed epoch: 0, iter: ' in output
@@ -139,19 +135,6 @@ def test_one_process_that_cannot_read_ends_all(demo_data, tmp_path):
     output, _ = run.communicate(timeout=250)
     assert run.returncode != 0 and time.monotonic() - start < 120
     assert 'no such file' in output
-
-
-def _kill_rank(rank, work_dir):
-    for process in Path('/proc').glob('[0-9]*'):
-        try:
-            arguments = (process / 'cmdline').read_bytes().decode(errors='replace')
-            environment = (process / 'environ').read_bytes().split(b'\0')
-        except OSError:
-            continue
-        if f'RANK={rank}'.encode() in environment and str(work_dir) in arguments:
-            os.kill(int(process.name), signal.SIGKILL)
-            return
-    raise AssertionError(f'no process of rank {rank}')
 
 
 def test_sharded_over_two_processes_goes_on_exactly(small_config, tmp_path):
