@@ -45,7 +45,12 @@ METRICS = _child('metric', mmengine_registry.METRICS, 'mvlt.evaluation')
 FUNCTIONS = _child('function', mmengine_registry.FUNCTIONS, 'mvlt.datasets')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'mvlt.engine')
 LOOPS = _child('loop', mmengine_registry.LOOPS, 'mvlt.engine')
-DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'mvlt.datasets')
+DATA_SAMPLERS = _child(
+    'data sampler',
+    mmengine_registry.DATA_SAMPLERS,
+    'mvlt.datasets',
+    'mvlt.datasets.repeated_sampler',
+)
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'mvlt.engine')
 STRATEGIES = _child('strategy', mmengine_registry.STRATEGIES, 'mvlt.engine')
 WEIGHT_INITIALIZERS = _child(

@@ -8,6 +8,7 @@ import argparse
 
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
+from mvlt.engine.model_folder import use_checkpoint
 from mvlt.engine.results import write_results
 
 
@@ -17,7 +18,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_options(parser)
-    parser.add_argument('checkpoint', help='a .pth file')
+    parser.add_argument('checkpoint', help='.pth, .safetensors or a published model folder')
     parser.add_argument(
         '--rerank',
         type=int,
@@ -28,10 +29,11 @@ def main() -> None:
     if args.rerank is not None:
         args.cfg_options['test_cfg.rerank'] = args.rerank
     config = config_from(args)
-    config.load_from, config.resume = args.checkpoint, False
+    config.resume = False
+    weights = use_checkpoint(config, args.checkpoint)
     runner = build_runner(config, args.launcher)
     metrics = runner.test()
-    write_results(runner, metrics, args.config, args.checkpoint)
+    write_results(runner, metrics, args.config, weights)
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 tools/train.py configs/mvlt/pretrain_catalogue.py --data-root MY_CATALOGUE
 tools/train.py CONFIG --resume          # go on from the last checkpoint of the work dir
+tools/train.py CONFIG --from MODEL      # start from a published model folder or a checkpoint
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 from mvlt.engine.checkpoint_hook import newest_checkpoint
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
+from mvlt.engine.model_folder import use_checkpoint
 
 
 def main() -> None:
@@ -25,6 +27,13 @@ def main() -> None:
         help='without a value: from the newest whole checkpoint in the work dir, or as the '
         'config says if there is none; with one: from that checkpoint',
     )
+    parser.add_argument(
+        '--from',
+        dest='start',
+        metavar='MODEL',
+        help='a published model folder, whose architecture and vocabulary are then used, or a '
+        'checkpoint; default: load_from of the config',
+    )
     parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     args = parser.parse_args()
     config = config_from(args)
@@ -34,6 +43,9 @@ def main() -> None:
         checkpoint = newest_checkpoint(config.work_dir, since=launched) or checkpoint
     if checkpoint == 'auto':
         checkpoint = newest_checkpoint(config.work_dir)
+    start = args.start or config.get('load_from')
+    if start:
+        use_checkpoint(config, start, training=True)
     if checkpoint:  # else the run starts as the config says, from its own load_from
         config.resume, config.load_from = True, checkpoint
     build_runner(config, args.launcher, args.amp).train()

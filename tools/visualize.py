@@ -32,6 +32,7 @@ from mvlt.engine.checkpoint import file_sha256
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.config import section
 from mvlt.engine.launch import build_runner
+from mvlt.engine.model_folder import use_checkpoint
 from mvlt.engine.ranking_loop import RankingLoop
 from mvlt.registry import DATASETS, LOOPS
 from mvlt.visualization import (
@@ -56,7 +57,7 @@ def main() -> None:
     )
     parser.add_argument('kind', choices=KINDS)
     add_options(parser)
-    parser.add_argument('checkpoint', help='a .pth or .safetensors file')
+    parser.add_argument('checkpoint', help='.pth, .safetensors or a published model folder')
     parser.add_argument('--out', type=Path, help='folder; default <work dir>/pictures/<kind>')
     parser.add_argument('--count', type=int, default=6, help='best cases and worst cases to draw')
     parser.add_argument('--pool', type=int, default=200, help='records to look among')
@@ -64,6 +65,7 @@ def main() -> None:
     if not 1 <= args.count <= args.pool:
         raise ValueError(f'--count {args.count} --pool {args.pool}: 1 <= count <= pool is needed')
     config = config_from(args)
+    args.checkpoint = use_checkpoint(config, args.checkpoint)
     set_random_seed(config.randomness.get('seed') or 0)
     sections = KINDS[args.kind](config, args)
     written = write_sheet(
@@ -84,7 +86,7 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
         raise ValueError(f'{args.config}: its test_cfg ranks nothing; take e.g. {example}')
     if 'num_queries' in settings:
         settings.num_queries = args.pool
-    config.load_from, config.resume = args.checkpoint, False
+    config.resume = False
     runner = build_runner(config, args.launcher)
     runner.test()
     loop: Any = runner.test_loop

@@ -1,3 +1,42 @@
-from .loading import load_model
+"""What a program, a notebook and the web page call. Each name is imported when it is first used."""
 
-__all__ = ['load_model']
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .category import CategoryInferencer
+    from .completion import ImageCompletionInferencer
+    from .features import FeatureExtractor
+    from .loading import get_model, list_models, load_model
+    from .matching import MatchingInferencer
+    from .retrieval import ImageToTextRetrievalInferencer, TextToImageRetrievalInferencer
+
+_MODULES = dict(
+    CategoryInferencer='category',
+    FeatureExtractor='features',
+    ImageCompletionInferencer='completion',
+    ImageToTextRetrievalInferencer='retrieval',
+    MatchingInferencer='matching',
+    TextToImageRetrievalInferencer='retrieval',
+    get_model='loading',
+    list_models='loading',
+    load_model='loading',
+)
+
+__all__ = [
+    'CategoryInferencer',
+    'FeatureExtractor',
+    'ImageCompletionInferencer',
+    'ImageToTextRetrievalInferencer',
+    'MatchingInferencer',
+    'TextToImageRetrievalInferencer',
+    'get_model',
+    'list_models',
+    'load_model',
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f'module {__name__} has no {name}')
+    return getattr(import_module(f'{__name__}.{_MODULES[name]}'), name)

@@ -1,3 +1,5 @@
+from typing import TYPE_CHECKING, Any
+
 from .candidates import CandidateList, draw_candidates
 from .catalogue import Catalogue
 from .coco import COCOCaptions
@@ -6,7 +8,7 @@ from .matching import MatchingPairs
 from .pair_dataset import PairDataset
 from .pair_json import PairJSON
 from .ranking import RankingGroups, collate_groups
-from .samplers import EndlessSampler, EpochSampler, RepeatedSampler
+from .samplers import EndlessSampler, EpochSampler
 from .transforms import (
     CentreMask,
     CropToProduct,
@@ -20,6 +22,9 @@ from .transforms import (
     Tokenize,
 )
 from .vocabulary import Vocabulary, load_vocabulary, train_vocabulary
+
+if TYPE_CHECKING:
+    from .repeated_sampler import RepeatedSampler
 
 __all__ = [
     'COCOCaptions',
@@ -49,3 +54,11 @@ __all__ = [
     'load_vocabulary',
     'train_vocabulary',
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'RepeatedSampler':
+        from .repeated_sampler import RepeatedSampler
+
+        return RepeatedSampler
+    raise AttributeError(f'module {__name__} has no {name}')

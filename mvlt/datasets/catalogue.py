@@ -2,9 +2,10 @@
 
 import csv
 import hashlib
+import json
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
@@ -30,7 +31,7 @@ class Catalogue(PairDataset):
         ann_file: ``.csv`` (UTF-8) or ``.parquet``, below ``data_root``.
         columns: which column holds ``image`` (path below ``data_root``), and, where there are any,
             ``product_id`` (else the image path), ``main_category``, ``sub_category``, ``split``;
-            None = there is no such column.
+            None = there is no such column. 'guess' goes by the columns' names, captions too.
         caption: template over the table's columns, e.g. '{title}. {colour} {kind}'. A JSON file of
             the table's name beside it (``products.json`` for ``products.csv``) with ``columns`` and
             ``caption`` goes before both arguments: every config then fits the catalogue.
@@ -52,7 +53,7 @@ class Catalogue(PairDataset):
     def __init__(
         self,
         ann_file: str,
-        columns: Mapping[str, str],
+        columns: Mapping[str, str] | Literal['guess'],
         caption: str,
         split: str = 'train',
         split_ratios: Sequence[float] = (0.8, 0.1, 0.1),
@@ -70,7 +71,8 @@ class Catalogue(PairDataset):
             raise ValueError(
                 f'Catalogue.split_ratios={split_ratios}: three shares that add up to 1'
             )
-        self.columns = _known_columns(columns, 'Catalogue')
+        self.guess = columns == 'guess'
+        self.columns = {} if columns == 'guess' else _known_columns(columns, 'Catalogue')
         self.caption = caption
         self.split = split
         self.split_ratios = tuple(split_ratios)
@@ -84,6 +86,8 @@ class Catalogue(PairDataset):
         """Read the table, check every row, keep the rows of the split."""
         self._read_description()
         table = _read_table(self.ann_file)
+        if self.guess:
+            self._guess(table)
         if self.ann_file.endswith('.csv'):
             _refuse_more_cells_than_columns(self.ann_file)
         self._check_columns(table)
@@ -126,8 +130,21 @@ class Catalogue(PairDataset):
                 f"{path}: an object with 'columns' and 'caption' is needed, no other key"
             )
         if 'columns' in content:
+            self.guess = False
             self.columns = _known_columns(content['columns'], str(path))
         self.caption = content.get('caption', self.caption)
+
+    def _guess(self, table: pd.DataFrame) -> None:
+        description = guess_description(table.columns)
+        path = Path(self.ann_file).with_suffix('.json')
+        if 'image' not in description['columns'] or not (self.caption or description['caption']):
+            raise KeyError(
+                f'{self.ann_file}: which columns hold image and caption does not show in their '
+                f'names ({", ".join(map(str, table.columns))}); write {path}, e.g. '
+                f'{json.dumps({"columns": {"image": "photo"}, "caption": "{title}"})}'
+            )
+        self.columns = description['columns']
+        self.caption = self.caption or description['caption']
 
     def _check_columns(self, table: pd.DataFrame) -> None:
         try:
@@ -138,8 +155,9 @@ class Catalogue(PairDataset):
             if name not in table.columns:
                 raise KeyError(
                     f"{self.ann_file} has no column '{name}'; it has "
-                    f'{", ".join(map(str, table.columns))}. Mend `columns` or `caption` in the '
-                    'config'
+                    f'{", ".join(map(str, table.columns))}. Say what they mean in '
+                    f'{Path(self.ann_file).with_suffix(".json")}, perhaps: '
+                    f'{json.dumps(guess_description(table.columns), ensure_ascii=False)}'
                 )
 
     def _check_cells(self, table: pd.DataFrame) -> None:
@@ -218,6 +236,29 @@ def _known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, 
             f"{source}: columns needs 'image' and knows {', '.join(KEYS)}; got {dict(columns)}"
         )
     return found
+
+
+def guess_description(names: Iterable[str]) -> dict[str, Any]:
+    """``columns`` and ``caption`` of a catalogue, as its columns' names suggest; '' = not known."""
+    found = {}
+    plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
+    for key, usual in _USUAL.items():
+        name = next((plain[one] for one in usual if one in plain), None)
+        if name is not None:
+            found[key] = name
+    title = found.pop('caption', None)
+    return dict(columns=found, caption=f'{{{title}}}' if title else '')
+
+
+# what shops call their columns, letters and digits only, the likeliest first
+_USUAL = dict(
+    image=('image', 'imagepath', 'imagefile', 'img', 'imgpath', 'picture', 'photo', 'filename'),
+    product_id=('productid', 'id', 'sku', 'articlenumber', 'itemid'),
+    main_category=('maincategory', 'mastercategory', 'category', 'group', 'productgroup'),
+    sub_category=('subcategory', 'articletype', 'producttype', 'type', 'kind'),
+    split=('split',),
+    caption=('caption', 'title', 'productdisplayname', 'productname', 'name', 'description'),
+)
 
 
 def _row(index: int) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.dataset import DefaultSampler, InfiniteSampler
-from mmpretrain.datasets import RepeatAugSampler
 
 from mvlt.datasets.drawing import Draw
 from mvlt.registry import DATA_SAMPLERS
@@ -34,11 +33,6 @@ class EpochOrder:
 @DATA_SAMPLERS.register_module()
 class EpochSampler(EpochOrder, DefaultSampler):
     """mmengine's DefaultSampler, for training that can be resumed exactly; its arguments."""
-
-
-@DATA_SAMPLERS.register_module()
-class RepeatedSampler(EpochOrder, RepeatAugSampler):
-    """mmpretrain's RepeatAugSampler, for training that can be resumed exactly; its arguments."""
 
 
 @DATA_SAMPLERS.register_module()

@@ -1,6 +1,7 @@
 from . import checkpoint  # noqa: F401  every local file is then read safely
 from .bfloat16 import BFloat16OptimWrapper
 from .checkpoint_hook import WholeCheckpointHook
+from .class_names_hook import ClassNamesHook
 from .full_ranking_loop import FullRankingLoop
 from .load_report_hook import LoadReportHook
 from .mask_steps_hook import MaskStepsHook
@@ -14,6 +15,7 @@ from .vocabulary_hook import VocabularyHook
 
 __all__ = [
     'BFloat16OptimWrapper',
+    'ClassNamesHook',
     'EpochTrainLoop',
     'FullRankingLoop',
     'IterTrainLoop',

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,30 @@ from torch.utils.data import DataLoader
 
 from mvlt import registry
 
+# the configs that come with the package, an installed one too
+PACKAGED = Path(__file__).parent.parent / 'configs'
+
+
+def config_path(name_or_path: str | Path) -> Path:
+    """A config file, or the packaged one of a name like 'mvlt/pretrain_catalogue'.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    packaged = PACKAGED / f'{name_or_path}.py'
+    for path in (Path(name_or_path), packaged):
+        if path.is_file():
+            return path
+    names = [
+        str(one.relative_to(PACKAGED).with_suffix('')) for one in PACKAGED.glob('[!_]*/**/*.py')
+    ]
+    near = get_close_matches(str(name_or_path), names, n=1)
+    raise FileNotFoundError(
+        f'{name_or_path}: no such config'
+        f'{f"; did you mean {near[0]}?" if near else ""}; mvlt.list_models() and '
+        'configs/README.md list them'
+    )
+
 
 def load_config(
     path: str | Path,
@@ -20,7 +45,7 @@ def load_config(
     data_root: str | None = None,
     count: bool = True,
 ) -> Config:
-    """Read a config and settle everything that only the user or the data know.
+    """Read a config, or a packaged one by its name, and settle what only user and data know.
 
     1. ``data_root`` replaces the config's own at the start of every path in it.
     2. ``options`` (``--cfg-options``) override values; unknown keys are refused.
@@ -32,8 +57,7 @@ def load_config(
     Raises:
         FileNotFoundError, KeyError, ValueError: no such config; an unknown key; wrong data.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such config; configs/README.md lists them')
+    path = config_path(path)
     # classes become their import paths: plain data, which dumps and reloads unchanged
     config = Config(Config.fromfile(path).to_dict(), filename=str(path))
     init_default_scope(config.get('default_scope', 'mvlt'))

@@ -17,13 +17,13 @@ class PairScorer:
     Args:
         model: an MVLT in evaluation mode, wrapped or not.
         dataloader: its dataset's pipeline reads pictures and captions; its batch size and workers
-            decode them.
+            decode them; None where nothing is to be read.
         batch_size: pairs at once.
         amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
     """
 
     def __init__(
-        self, model: Any, dataloader: DataLoader, batch_size: int, amp_dtype: str | None
+        self, model: Any, dataloader: DataLoader | None, batch_size: int, amp_dtype: str | None
     ) -> None:
         self.model = model.module if is_model_wrapper(model) else model
         self.dataloader = dataloader
@@ -32,6 +32,7 @@ class PairScorer:
 
     def read(self, rows: Sequence[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Picture, uint8 (3, H, W), and token ids, int64 (T,), of each row, in their order."""
+        assert self.dataloader is not None
         loader = DataLoader(
             Subset(self.dataloader.dataset, list(rows)),
             batch_size=self.dataloader.batch_size,

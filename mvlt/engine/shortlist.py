@@ -1,10 +1,18 @@
 """A cheap scorer that says which pairs are worth the matching head.
 
-Legend: I pictures, J captions, V vocabulary.
+The scorer is ours, not the paper's: a picture is read once with a caption of [MASK] only, and the
+MLM head says which words it expects. A caption's score is the mean, over its words, of their
+log-probability less its mean over all pictures. So the model runs I times instead of I x J times.
+
+A word's log-probability is a product of two vectors (the MLM head's decoder is linear), and so is
+the mean over words and places: pictures and captions are kept as vectors, (D + 1) numbers each.
+
+Legend: I pictures, J captions, D word vector size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,10 +32,7 @@ def shortlist(
 ) -> np.ndarray:
     """Pairs among the ``best`` of their picture or of their caption, bool (I, J).
 
-    The scorer is ours, not the paper's: a picture is read once with a caption of [MASK] only, and
-    the MLM head says which words it expects. A caption's score is the mean, over its words, of
-    their log-probability less its mean over all pictures. So the model runs I times instead of
-    I x J times.
+    Ranks share the pictures.
 
     Args:
         scorer: gives model and pictures; the model needs its MLM head.
@@ -39,16 +44,19 @@ def shortlist(
     Raises:
         ValueError: the model has no MLM head.
     """
-    special = set(vocabulary.special_ids)
-    captions = [[word for word in ids.tolist() if word not in special] for ids in texts]
-    words = sorted({word for caption in captions for word in caption})
-    place = {word: i for i, word in enumerate(words)}
-    expected = _expected_words(scorer, gallery.images, texts, words, vocabulary)
-    expected -= expected.mean(0)
-    scores = np.full((len(gallery.images), len(texts)), -np.inf, dtype=np.float32)
-    for text, caption in enumerate(captions):
-        if caption:
-            scores[:, text] = expected[:, [place[word] for word in caption]].mean(1)
+    rows, rank, world = gallery.images, get_rank(), get_world_size()
+    own = picture_vectors(
+        scorer,
+        (image for image, _ in scorer.read(rows[rank::world])),
+        usual_length(texts),
+        vocabulary,
+    )
+    pictures = np.empty((len(rows), own.shape[1]), np.float32)
+    for other, part in enumerate(all_gather_object(own)):
+        pictures[other::world] = part
+    captions = caption_vectors(scorer.model, texts, vocabulary)
+    scores = (pictures - pictures.mean(0)) @ captions.T
+    scores[:, captions[:, -1] == 0] = -np.inf
     wanted = np.zeros(scores.shape, dtype=bool)
     for axis in (0, 1):
         order = np.argsort(-scores, axis=axis, kind='stable')
@@ -57,39 +65,58 @@ def shortlist(
     return wanted
 
 
-@torch.no_grad()
-def _expected_words(
-    scorer: PairScorer,
-    rows: Sequence[int],
-    texts: Sequence[torch.Tensor],
-    words: Sequence[int],
-    vocabulary: Vocabulary,
-) -> np.ndarray:
-    """Log-probability of each of ``words`` at a hidden place beside each picture, (I, words).
+def usual_length(texts: Sequence[Any]) -> int:
+    """Words of the caption of middle length, [CLS] and [SEP] not counted; 1 at least."""
+    return max(1, int(np.median([len(ids) for ids in texts])) - 2)
 
-    Ranks share the pictures.
+
+@torch.no_grad()
+def picture_vectors(
+    scorer: PairScorer, pictures: Iterable[torch.Tensor], hidden: int, vocabulary: Vocabulary
+) -> np.ndarray:
+    """What words the model expects beside each picture, float32 (n, D + 1).
+
+    Args:
+        scorer: gives model, batch size and precision.
+        pictures: uint8 (3, H, W) each.
+        hidden: how many words are asked for.
+        vocabulary: of the model.
+
+    Raises:
+        ValueError: the model has no MLM head.
     """
     model = scorer.model
     if model.mlm_head is None:
         raise ValueError(
             'rerank needs model.mlm_head for its cheap scorer, which this config does not build'
         )
-    hidden = max(1, int(np.median([len(ids) for ids in texts])) - 2)
     tokens = [vocabulary.cls_id, *[vocabulary.mask_id] * hidden, vocabulary.sep_id]
-    preprocessor = model.data_preprocessor
-    own = np.empty((len(range(get_rank(), len(rows), get_world_size())), len(words)), np.float32)
-    pictures = scorer.read(rows[get_rank() :: get_world_size()])
-    done = 0
-    while batch := [image for image, _ in islice(pictures, scorer.batch_size)]:
+    preprocessor, table = model.data_preprocessor, model.word_table.float()
+    found = [np.empty((0, table.shape[1] + 1), np.float32)]
+    pictures = iter(pictures)
+    while batch := list(islice(pictures, scorer.batch_size)):
         image = preprocessor.normalise(torch.stack(batch).to(preprocessor.device))
         ids = torch.tensor([tokens] * len(batch), device=image.device)
         with scorer.autocast():
             text = model.backbone(image, ids, None).texts[-1][:, 1:-1]
+            words = model.mlm_head.words(text)
             logits = model.mlm_head(text=text, word_table=model.word_table)
-        log_probs = logits.float().log_softmax(-1).mean(1)[:, words]
-        own[done : done + len(batch)] = log_probs.cpu().numpy()
-        done += len(batch)
-    expected = np.empty((len(rows), len(words)), np.float32)
-    for rank, part in enumerate(all_gather_object(own)):
-        expected[rank :: get_world_size()] = part
-    return expected
+        total = logits.float().logsumexp(-1, keepdim=True)
+        found.append(torch.cat((words.float(), -total), -1).mean(1).cpu().numpy())
+    return np.concatenate(found)
+
+
+@torch.no_grad()
+def caption_vectors(
+    model: Any, texts: Sequence[torch.Tensor | np.ndarray], vocabulary: Vocabulary
+) -> np.ndarray:
+    """Mean word vector of each caption and a 1, float32 (J, D + 1); zeros where it has no word."""
+    special = np.array(vocabulary.special_ids)
+    table = model.word_table.float().cpu().numpy()
+    found = np.zeros((len(texts), table.shape[1] + 1), np.float32)
+    for place, ids in enumerate(texts):
+        words = np.asarray(ids)[~np.isin(np.asarray(ids), special)]
+        if len(words):
+            found[place, :-1] = table[words].mean(0)
+            found[place, -1] = 1
+    return found

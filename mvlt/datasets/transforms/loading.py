@@ -28,7 +28,7 @@ def read_image(path: str, max_pixels: int = 50_000_000) -> np.ndarray:
                         f'{opened.width} x {opened.height} pixels are more than the limit of '
                         f'{max_pixels}'
                     )
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(opened)))
+                return np.asarray(to_rgb(ImageOps.exif_transpose(opened)))
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{path}: no such image') from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -37,7 +37,8 @@ def read_image(path: str, max_pixels: int = 50_000_000) -> np.ndarray:
         ) from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Mode RGB; transparency on white, 16-bit grey scaled to 8 bits."""
     if image.mode.startswith(('I', 'F')):
         values = np.asarray(image, dtype=np.float64)
         scale = 255 / 65535 if values.max(initial=0) > 255 else 1

@@ -54,7 +54,11 @@ class MLMHead(BaseModule):
 
     def forward(self, *, text: torch.Tensor, word_table: torch.Tensor) -> torch.Tensor:
         """Features (M, C), word table (V, D) -> logits (M, V)."""
-        return F.linear(self.transform(self.projection(text)), word_table, self.bias)
+        return F.linear(self.words(text), word_table, self.bias)
+
+    def words(self, text: torch.Tensor) -> torch.Tensor:
+        """Features (M, C) -> (M, D), to be compared with word vectors."""
+        return self.transform(self.projection(text))
 
     def loss(
         self,

@@ -1,0 +1,286 @@
+"""What the inferencers share: inputs of every kind, batches, precision, pictures of the answers."""
+
+import io
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.device import get_device
+from mmengine.infer import BaseInferencer
+from PIL import Image, ImageOps
+from rich.progress import track
+
+from mvlt.apis.loading import open_model
+from mvlt.datasets import PackPairInputs
+from mvlt.datasets.transforms.loading import read_image, to_rgb
+from mvlt.registry import TRANSFORMS
+from mvlt.structures import PairDataSample
+from mvlt.whole_files import written_whole
+
+Picture = str | Path | np.ndarray | Image.Image
+Pictures = Picture | Sequence[Picture]
+Texts = str | Sequence[str]
+DType = Literal['float32', 'bfloat16']
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff')
+
+
+class PairInferencer(BaseInferencer):
+    """Ask a trained model about pictures, texts or pairs of them; mmengine's workflow.
+
+    Args:
+        model: a folder of ``tools/model_converters/publish.py``, or a config (file or name of
+            :func:`mvlt.list_models`) with ``weights``.
+        weights: a checkpoint of that config.
+        device: 'cpu', 'cuda', ...; None = a GPU where there is one.
+        dtype: 'bfloat16' computes under autocast; answers are float32 either way.
+        show_progress: a bar for calls of more than one batch.
+
+    Raises:
+        FileNotFoundError, ValueError: no such model, or it has none of the heads that are needed.
+    """
+
+    heads: tuple[str, ...]  # which of them are built, where the model has them
+    preprocess_kwargs: set = {'masks'}
+    forward_kwargs: set = set()
+    visualize_kwargs: set = {'show', 'out_dir'}
+    postprocess_kwargs: set = set()
+
+    def __init__(
+        self,
+        model: str | Path,
+        weights: str | None = None,
+        device: str | None = None,
+        dtype: DType = 'float32',
+        show_progress: bool = True,
+    ) -> None:
+        # mmengine's own constructor would unpickle the checkpoint and run the config in it
+        if dtype not in ('float32', 'bfloat16'):
+            raise ValueError(f"dtype='{dtype}'; legal: float32, bfloat16")
+        opened = open_model(model, weights, device or get_device(), self.heads)
+        self.model = opened.model
+        self.description = opened.description
+        self.vocabulary = opened.vocabulary
+        self.dtype = getattr(torch, dtype)
+        self.show_progress = show_progress
+        self.scope = 'mvlt'
+        self.cfg = opened.description._asdict()
+        self.pipeline = self._init_pipeline(opened.transforms)
+        self.collate_fn = pseudo_collate
+        self.visualizer = None
+
+    def _init_pipeline(self, cfg: Any) -> Compose:
+        """Transforms of the model and packing."""
+        return Compose([*map(TRANSFORMS.build, cfg), PackPairInputs()])
+
+    def __call__(  # type: ignore[override]
+        self,
+        images: Pictures,
+        texts: Texts | None = None,
+        return_datasamples: bool = False,
+        batch_size: int = 32,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Answers, one a pair, in the order of the inputs.
+
+        Args:
+            images: path, folder (its pictures by name), uint8 array (H, W, 3) in RGB or (H, W),
+                PIL image, or a list of them. One picture goes with each of several texts.
+            texts: a text or a list; one text goes with each of several pictures; None = no words.
+            return_datasamples: give PairDataSamples instead of plain dicts.
+            batch_size: pairs at once.
+            kwargs: ``show`` opens each answer as a picture, ``out_dir`` writes it there as
+                ``000000.png``, ...; others are the subclass's.
+
+        Raises:
+            OSError, ValueError: a picture cannot be read (its path or place is named); the numbers
+                of pictures and texts differ; nothing is asked.
+        """
+        return self.answer(make_pairs(images, texts), return_datasamples, batch_size, **kwargs)
+
+    def answer(
+        self,
+        inputs: Sequence[Any],
+        return_datasamples: bool,
+        batch_size: int,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """mmengine's workflow over a list of inputs."""
+        if batch_size < 1:
+            raise ValueError(f'batch_size={batch_size}: one at least')
+        pre, forward, visualize, post = self._dispatch_kwargs(**kwargs)
+        preds: list[PairDataSample] = []
+        batches = self.preprocess(inputs, batch_size, **pre)
+        for data in self.track(batches, -(-len(inputs) // batch_size)):
+            preds.extend(self.forward(data, **forward))
+        visualization = self.visualize(list(inputs), preds, **visualize)
+        return self.postprocess(preds, visualization, return_datasamples, **post)
+
+    def track(self, batches: Iterable, total: int) -> Iterable:
+        """``batches`` with a bar, if one is wanted and there are several."""
+        if not self.show_progress or total < 2:
+            return batches
+        return track(batches, type(self).__name__, total=total)
+
+    def preprocess(  # type: ignore[override]
+        self, inputs: Sequence[Any], batch_size: int = 1, masks: Sequence | None = None
+    ) -> Iterator[dict]:
+        """Batches of packed samples.
+
+        Args:
+            inputs: (picture, text) each.
+            batch_size: pairs at once.
+            masks: bool (H / u, W / u) for each pair, True = hidden; None hides nothing.
+        """
+        for start in range(0, len(inputs), batch_size):
+            packed = []
+            for place, (image, text) in enumerate(inputs[start : start + batch_size], start):
+                record = dict(img=to_array(image, place), caption=text)
+                if isinstance(image, str | Path):
+                    record['img_path'] = str(image)
+                if masks is not None:
+                    record['image_mask'] = masks[place]
+                packed.append(self.pipeline(record))
+            yield self.collate_fn(packed)
+
+    def autocast(self) -> torch.autocast:
+        """The context that ``dtype`` asks for."""
+        device = self.model.data_preprocessor.device
+        return torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    @torch.no_grad()
+    def forward(self, inputs: Any, **kwargs: Any) -> list[Any]:
+        """Samples with the model's answers."""
+        data = self.model.data_preprocessor(inputs)
+        with self.autocast():
+            return self.model(**data, mode='predict')
+
+    def visualize(  # type: ignore[override]
+        self,
+        inputs: list,
+        preds: list[Any],
+        show: bool = False,
+        out_dir: str | Path | None = None,
+    ) -> list[np.ndarray] | None:
+        """Each answer as a picture, uint8 (H, W, 3); None where nobody wants to see it."""
+        if not show and out_dir is None:
+            return None
+        from mvlt.visualization.sheet import Section, draw  # slow to import
+
+        drawn = []
+        for number, (one, pred) in enumerate(zip(inputs, preds)):
+            png = draw(Section('', type(self).__name__, '', self.rows(one, pred)))
+            image = Image.open(io.BytesIO(png)).convert('RGB')
+            if out_dir is not None:
+                with written_whole(Path(out_dir, f'{number:06}.png')) as file:
+                    file.write(png)
+            if show:
+                image.show()
+            drawn.append(np.asarray(image))
+        return drawn
+
+    @abstractmethod
+    def rows(self, one: Any, pred: Any) -> tuple:
+        """Rows of :mod:`mvlt.visualization.sheet` for an input and its answer."""
+
+    def postprocess(  # type: ignore[override]
+        self,
+        preds: list[Any],
+        visualization: list[np.ndarray] | None,
+        return_datasamples: bool = False,
+    ) -> list[Any]:
+        """Samples as they are, or as plain dicts."""
+        return preds if return_datasamples else [self.plain(one) for one in preds]
+
+    @abstractmethod
+    def plain(self, pred: Any) -> Mapping[str, Any]:
+        """An answer as a dict."""
+
+
+def make_pairs(images: Pictures, texts: Texts | None) -> list[tuple[Picture, str]]:
+    """(picture, text) of everything that is asked about.
+
+    Raises:
+        ValueError: there is nothing, or the numbers of pictures and texts differ.
+    """
+    pictures = list_pictures(images)
+    words = [''] if texts is None else list_texts(texts)
+    if len(pictures) == 1:
+        pictures = pictures * len(words)
+    if len(words) == 1:
+        words = words * len(pictures)
+    if len(pictures) != len(words):
+        raise ValueError(
+            f'{len(pictures)} pictures and {len(words)} texts: as many of both, or one of either'
+        )
+    return list(zip(pictures, words))
+
+
+def list_pictures(images: Pictures) -> list[Picture]:
+    """A list of what can be one picture, a list, or a folder.
+
+    Raises:
+        FileNotFoundError, ValueError: a folder without pictures; an empty list.
+    """
+    if isinstance(images, str | Path) and Path(images).is_dir():
+        paths = sorted(path for path in Path(images).iterdir() if path.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise FileNotFoundError(f'{images}: no pictures in it ({", ".join(SUFFIXES)})')
+        return list(paths)
+    if isinstance(images, str | Path | Image.Image) or (
+        isinstance(images, np.ndarray) and images.ndim < 4
+    ):
+        return [images]
+    found = list(images)
+    if not found:
+        raise ValueError('no picture is given')
+    return found
+
+
+def list_texts(texts: Texts) -> list[str]:
+    """A list of what can be one text or a list.
+
+    Raises:
+        TypeError, ValueError: something that is no text; an empty list.
+    """
+    found = [texts] if isinstance(texts, str) else list(texts)
+    for place, text in enumerate(found):
+        if not isinstance(text, str):
+            raise TypeError(f'text {place} is a {type(text).__name__}, a str is needed')
+    if not found:
+        raise ValueError('no text is given')
+    return found
+
+
+def to_array(image: Picture, place: int = 0) -> np.ndarray:
+    """A picture as uint8 (H, W, 3), RGB.
+
+    Args:
+        image: path, PIL image, or uint8 array (H, W, 3) in RGB, (H, W, 4) or (H, W).
+        place: in the inputs, for the message.
+
+    Raises:
+        OSError: an unreadable file.
+        TypeError, ValueError: something else.
+    """
+    if isinstance(image, str | Path):
+        return read_image(str(image))
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
+            raise ValueError(
+                f'picture {place}: an array of {image.dtype} {image.shape}; uint8 (H, W, 3) in RGB '
+                'or (H, W) is needed'
+            )
+        if image.ndim == 3 and image.shape[2] == 3:
+            return image
+        if image.ndim == 3 and image.shape[2] != 4:
+            raise ValueError(f'picture {place}: {image.shape[2]} colours; 3 (RGB) are needed')
+        image = Image.fromarray(image)
+    if isinstance(image, Image.Image):
+        return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+    raise TypeError(
+        f'picture {place} is a {type(image).__name__}; a path, an array or a PIL image is needed'
+    )

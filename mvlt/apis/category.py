@@ -1,0 +1,53 @@
+"""Which categories does a product belong to?"""
+
+from typing import Any
+
+from mvlt.apis.base import PairInferencer, to_array
+from mvlt.structures import PairDataSample
+
+
+class CategoryInferencer(PairInferencer):
+    """Names and probabilities of the categories of products; see :class:`PairInferencer`.
+
+    The model reads the title too, where there is one (paper Sec. 3.3).
+
+    >>> CategoryInferencer('MODEL')('shoe.jpg', 'a red shoe', topk=1)
+    [{'main_category': [{'name': 'Shoes', 'probability': 0.99}], 'sub_category': [...]}]
+    """
+
+    heads = ('category_heads',)
+    postprocess_kwargs: set = {'topk'}
+
+    def postprocess(  # type: ignore[override]
+        self,
+        preds: list[Any],
+        visualization: Any,
+        return_datasamples: bool = False,
+        topk: int = 5,
+    ) -> list[Any]:
+        """The ``topk`` most probable names of each level."""
+        if return_datasamples:
+            return preds
+        return [self.plain(one, topk) for one in preds]
+
+    def rows(self, one: Any, pred: PairDataSample) -> tuple:
+        """The picture above its three best names of each level."""
+        from mvlt.visualization.sheet import Bar, Cell, Row
+
+        bars = [
+            Bar(best['name'], best['probability'])
+            for ranked in self.plain(pred, 3).values()
+            for best in ranked
+        ]
+        return (Row('', (Cell(to_array(one[0]), one[1], '', tuple(bars)),)),)
+
+    def plain(self, pred: PairDataSample, topk: int = 5) -> dict[str, list[dict[str, Any]]]:
+        """level -> names, the most probable first."""
+        found = {}
+        for level, names in self.description.categories.items():
+            values, places = pred.get(f'{level}_scores').float().topk(min(topk, len(names)))
+            found[level] = [
+                dict(name=names[place], probability=value)
+                for value, place in zip(values.tolist(), places.tolist())
+            ]
+        return found

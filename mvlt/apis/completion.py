@@ -1,0 +1,184 @@
+"""What is behind the hidden parts of a picture?
+
+Legend: H, W sides of the given picture; u side of a masking unit in the model's picture.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from mmengine.dataset import Compose
+from PIL import Image
+
+from mvlt.apis.base import PairInferencer, Pictures, Texts, make_pairs, to_array
+from mvlt.datasets import CentreMask, GridMask, ImageMask, RandomGridMask, StrokeMask
+from mvlt.randomness import random_of
+from mvlt.registry import TRANSFORMS
+from mvlt.structures import PairDataSample
+
+Style = Literal['random', 'grid', 'stroke', 'centre']
+Box = tuple[float, float, float, float]
+_STYLES: dict[str, type[ImageMask]] = dict(
+    random=RandomGridMask, grid=GridMask, stroke=StrokeMask, centre=CentreMask
+)
+
+
+class ImageCompletionInferencer(PairInferencer):
+    """Pictures with hidden parts filled in; see :class:`PairInferencer`.
+
+    >>> found = ImageCompletionInferencer('MODEL')('shoe.jpg', 'a red shoe', mask='stroke')
+    >>> Image.fromarray(found[0]['image']).save('completed.png')
+
+    A model that crops pictures before it reads them gives the cropped ones back, in its own size,
+    and takes masks and boxes in that size.
+    """
+
+    heads = ('mir_head',)
+
+    def __call__(  # type: ignore[override]
+        self,
+        images: Pictures,
+        texts: Texts | None = None,
+        mask: Style | np.ndarray | Sequence[np.ndarray] | None = 'random',
+        ratio: float = 0.5,
+        box: Box | None = None,
+        seed: int = 0,
+        return_datasamples: bool = False,
+        batch_size: int = 32,
+        **kwargs: Any,
+    ) -> list[Any]:
+        """Completed pictures, a dict each.
+
+        Args:
+            images, texts, return_datasamples, batch_size, kwargs: as of :class:`PairInferencer`.
+            mask: a style of Fig. 8; or bool (H, W), True = hide, for all pictures or a list of one
+                each: the model then sees no unit that such a pixel touches.
+            ratio: share of units that a style hides, 0 to 1.
+            box: hide this rectangle instead: left, top, right, bottom in pixels of the picture.
+            seed: of the styles 'random' and 'stroke'.
+
+        Returns:
+            ``image`` uint8 (H, W, 3), what was visible and, in its gaps, what the model expects;
+            ``mask`` bool (H, W), True = was hidden; ``reconstruction`` uint8, the whole picture as
+            the model draws it, in the model's size.
+
+        Raises:
+            ValueError: an unknown style, a mask of another size than its picture, an empty box.
+        """
+        pairs = make_pairs(images, texts)
+        arrays = [(to_array(image, place), text) for place, (image, text) in enumerate(pairs)]
+        if self._frame is not None:
+            arrays = [(self._frame(dict(img=image))['img'], text) for image, text in arrays]
+        hidden = [
+            _hidden(place, image, mask, box, len(arrays)) for place, (image, _) in enumerate(arrays)
+        ]
+        masks = [
+            self._draw(str(mask), ratio, (seed, place)) if pixels is None else self._units(pixels)
+            for place, pixels in enumerate(hidden)
+        ]
+        samples = self.answer(arrays, True, batch_size, masks=masks, **kwargs)
+        if return_datasamples:
+            return samples
+        return [
+            self.plain((image, pixels, sample))
+            for (image, _), pixels, sample in zip(arrays, hidden, samples)
+        ]
+
+    def _init_pipeline(self, cfg: Any) -> Compose:
+        """Cropping, where the model crops, is a step of its own: masks follow it."""
+        reading = [one for one in cfg if one['type'] != 'Tokenize']
+        crops = any(one['type'] not in ('LoadImage', 'Resize') for one in reading)
+        self._frame = Compose(list(map(TRANSFORMS.build, reading))) if crops else None
+        kept = ('LoadImage', 'Resize', 'Tokenize')
+        return super()._init_pipeline([one for one in cfg if one['type'] in kept])
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """Width and height of the model's picture."""
+        found: Any = [one for one in self.description.preprocessing if one['type'] == 'Resize']
+        side = self.description.model['backbone'].get('image_size', 256)
+        width, height = found[-1]['scale'] if found else (side, side)
+        return int(width), int(height)
+
+    def _style(self, name: str, ratio: float) -> ImageMask:
+        if name not in _STYLES:
+            raise ValueError(f"mask='{name}'; legal: {', '.join(get_args(Style))}, or an array")
+        trained = self.description.mask or {}
+        unit = {key: trained[key] for key in ('alpha', 'patch_size') if key in trained}
+        return _STYLES[name](ratio=ratio, **unit)
+
+    def _draw(self, style: str, ratio: float, key: tuple[int, int]) -> np.ndarray:
+        width, height = self._size
+        with random_of(key):
+            return self._style(style, ratio)(dict(img=np.empty((height, width, 3), np.uint8)))[
+                'image_mask'
+            ]
+
+    def _units(self, pixels: np.ndarray) -> np.ndarray:
+        """Units with a hidden pixel, bool (H / u, W / u)."""
+        unit = self._style('grid', 0).unit
+        width, height = self._size
+        rows, columns = height // unit, width // unit
+        found = np.zeros((rows, columns), dtype=bool)
+        y, x = np.nonzero(pixels)
+        found[y * rows // pixels.shape[0], x * columns // pixels.shape[1]] = True
+        return found
+
+    def rows(self, one: Any, pred: PairDataSample) -> tuple:
+        """What the model saw, what it draws, what was there."""
+        from mvlt.visualization.pictures import hide
+        from mvlt.visualization.sheet import Cell, Row
+
+        seen = pred.pixels.cpu().numpy().transpose(1, 2, 0)
+        cells = (
+            Cell(hide(seen, pred.image_mask), one[1]),
+            Cell(_pixels(pred), 'rebuilt'),
+            Cell(seen, 'original'),
+        )
+        return (Row('', cells),)
+
+    def plain(self, pred: Any) -> dict[str, np.ndarray]:
+        """``image``, ``mask``, ``reconstruction``."""
+        image, hidden, sample = pred
+        height, width = image.shape[:2]
+        drawn = _pixels(sample)
+        if hidden is None:
+            units = Image.fromarray(sample.image_mask.cpu().numpy())
+            hidden = np.asarray(units.resize((width, height), Image.Resampling.NEAREST))
+        large = np.asarray(Image.fromarray(drawn).resize((width, height), Image.Resampling.BICUBIC))
+        return dict(
+            image=np.where(hidden[..., None], large, image), mask=hidden, reconstruction=drawn
+        )
+
+
+def _pixels(sample: PairDataSample) -> np.ndarray:
+    from mvlt.visualization.pictures import to_array as drawn
+
+    return drawn(sample.reconstruction)
+
+
+def _hidden(
+    place: int, image: np.ndarray, mask: Any, box: Box | None, count: int
+) -> np.ndarray | None:
+    """The pixels to hide, bool (H, W); None where a style decides."""
+    height, width = image.shape[:2]
+    if box is not None:
+        left, top, right, bottom = (round(value) for value in box)
+        hidden = np.zeros((height, width), dtype=bool)
+        hidden[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
+        if not hidden.any():
+            raise ValueError(f'box={box}: nothing of picture {place} ({width} x {height}) is in it')
+        return hidden
+    if isinstance(mask, str):
+        return None
+    if isinstance(mask, list | tuple):
+        if len(mask) != count:
+            raise ValueError(f'{len(mask)} masks for {count} pictures')
+        mask = mask[place]
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != (height, width):
+        raise ValueError(
+            f'the mask of picture {place} is {mask.dtype} {mask.shape}; bool ({height}, {width}), '
+            'the size of the picture, is needed'
+        )
+    return mask

@@ -1,0 +1,60 @@
+"""What a model makes of a product, as vectors for other programs."""
+
+from typing import Any
+
+import torch
+
+from mvlt.apis.base import PairInferencer
+
+
+class FeatureExtractor(PairInferencer):
+    """[CLS] of the last stage, or all maps and sequences; see :class:`PairInferencer`.
+
+    Picture and text are read together, so a vector is of the pair; without a text, of the picture.
+
+    >>> FeatureExtractor('MODEL')('shoe.jpg')[0]['cls'].shape
+    torch.Size([512])
+    """
+
+    heads = ()
+    forward_kwargs: set = {'stages'}
+
+    @torch.no_grad()
+    def forward(  # type: ignore[override]
+        self, inputs: Any, stages: bool = False
+    ) -> list[dict[str, Any]]:
+        """Features of a batch.
+
+        Args:
+            inputs: packed samples.
+            stages: also ``images``, maps (C_i, H_i, W_i), and ``texts``, sequences (T, C_i) without
+                [PAD], of every stage.
+
+        Returns:
+            A dict a pair: ``cls`` float32 (C,) on the CPU, and with ``stages`` the others.
+        """
+        lengths = [len(ids) for ids in inputs['inputs']['token_ids']]
+        data = self.model.data_preprocessor(inputs)['inputs']
+        with self.autocast():
+            images, texts = self.model.backbone(
+                data['image'], data['token_ids'], data['text_mask'], cls_only=not stages
+            )
+        cls = texts[-1][:, 0].float().cpu()
+        if not stages:
+            return [dict(cls=one) for one in cls]
+        return [
+            dict(
+                cls=cls[i],
+                images=[one[i].float().cpu() for one in images],
+                texts=[one[i, :length].float().cpu() for one in texts],
+            )
+            for i, length in enumerate(lengths)
+        ]
+
+    def rows(self, one: Any, pred: Any) -> tuple:
+        """Vectors are not drawn."""
+        raise ValueError('FeatureExtractor draws nothing: leave out show and out_dir')
+
+    def plain(self, pred: Any) -> Any:
+        """As they are."""
+        return pred

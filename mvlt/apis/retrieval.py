@@ -1,0 +1,358 @@
+"""Search: pictures for words, words for a picture.
+
+What is found is ordered by the sum of two log-odds: the matching head's, and how much likelier than
+usual the picture makes the words of the text (:mod:`mvlt.engine.shortlist`). On both models of
+docs/results/2026-11-25-search.md this finds more than the matching head alone.
+
+Legend: I pictures, J texts, D word vector size.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mvlt.apis.base import (
+    DType,
+    PairInferencer,
+    Pictures,
+    Texts,
+    list_pictures,
+    list_texts,
+    to_array,
+)
+from mvlt.apis.gallery import CACHE, Records, Source, read_pixels, read_texts
+from mvlt.engine.pair_scorer import PairScorer
+from mvlt.engine.shortlist import caption_vectors, picture_vectors, usual_length
+from mvlt.whole_files import written_whole
+
+_HIDDEN = 6  # words that a picture is asked for where no caption tells how many are usual
+_SAMPLE = 256  # pictures whose mean is what is usual
+
+
+class _RetrievalInferencer(PairInferencer):
+    """Two steps: vectors choose ``shortlist`` entries, these and the matching head order them.
+
+    Args:
+        model, weights, device, dtype, show_progress: see :class:`PairInferencer`.
+        gallery: what is searched in; see the subclass.
+        shortlist: entries that the matching head scores for a query (:mod:`mvlt.engine.shortlist`);
+            None = all of them, exactly and slowly. A model without MLM head always scores all.
+        cache_dir: where what is read is kept, found by its content; None = ``~/.cache/mvlt``.
+        batch_size: pairs at once.
+
+    Raises:
+        FileNotFoundError, KeyError, OSError, ValueError: no such model or gallery, nothing
+            readable in it, a wrong row.
+    """
+
+    heads = ('itm_head', 'mlm_head')
+    forward_kwargs: set = {'topk'}
+    preprocess_kwargs: set = set()
+
+    def __init__(
+        self,
+        model: str | Path,
+        gallery: Source,
+        weights: str | None = None,
+        device: str | None = None,
+        dtype: DType = 'float32',
+        show_progress: bool = True,
+        shortlist: int | None = 300,
+        cache_dir: str | Path | None = None,
+        batch_size: int = 64,
+    ) -> None:
+        super().__init__(model, weights, device, dtype, show_progress)
+        if shortlist is not None and shortlist < 1:
+            raise ValueError(f'shortlist={shortlist}: one at least, or None for all')
+        self.shortlist = shortlist if self.model.mlm_head is not None else None
+        self.cache_dir = Path(cache_dir or CACHE)
+        self.cache_dir.mkdir(parents=True, exist_ok=True)
+        self.scorer = PairScorer(
+            self.model, None, batch_size, None if dtype == 'float32' else dtype
+        )
+        self._read(gallery)
+
+    def _read(self, gallery: Source) -> None:
+        raise NotImplementedError
+
+    def _settings(self) -> list[dict[str, Any]]:
+        """What decides how pictures and texts are read."""
+        return [*self.description.preprocessing, dict(vocabulary=self.vocabulary.fingerprint)]
+
+    def _vectors(self, pictures: Iterable[torch.Tensor], count: int, hidden: int) -> np.ndarray:
+        """What words the model expects beside each picture, float32 (count, D + 1)."""
+        batches = -(-count // self.scorer.batch_size)
+        found = iter(pictures)
+        return np.concatenate(
+            [
+                picture_vectors(
+                    self.scorer, islice(found, self.scorer.batch_size), hidden, self.vocabulary
+                )
+                for _ in self.track(range(batches), batches)
+            ]
+        )
+
+    def _weights_key(self) -> str:
+        """Hash of the weights: vectors of another model are other vectors."""
+        digest = hashlib.sha256(str(self.dtype).encode())
+        for key, value in sorted(self.model.state_dict().items()):
+            digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def _tokens(self, texts: Iterable[str]) -> list[torch.Tensor]:
+        length = next(
+            one.get('max_len', 128)
+            for one in self.description.preprocessing
+            if one['type'] == 'Tokenize'
+        )
+        return [torch.tensor(self.vocabulary.encode(text, length)) for text in texts]
+
+    def preprocess(self, inputs: Sequence[Any], batch_size: int = 1) -> Any:  # type: ignore[override]
+        """One query at a time."""
+        return ([one] for one in inputs)
+
+    def _rank(
+        self, scores: np.ndarray | None, allowed: np.ndarray, topk: int, score: Any
+    ) -> list[tuple[int, float]]:
+        """Best entries and their matching probabilities.
+
+        Args:
+            scores: of the cheap scorer, one an entry; None = there is none.
+            allowed: bool, which entries may be found.
+            topk: how many are wanted.
+            score: entries int (n,) -> probabilities (n,).
+        """
+        if topk < 1:
+            raise ValueError(f'topk={topk}: one at least')
+        chosen = np.flatnonzero(allowed)
+        if not len(chosen):
+            return []
+        if scores is not None and self.shortlist is not None:
+            best = max(self.shortlist, topk)
+            chosen = chosen[np.argsort(-scores[chosen], kind='stable')[:best]]
+        probabilities = score(chosen)
+        certain = probabilities.astype(np.float64).clip(1e-7, 1 - 1e-7)
+        order = np.log(certain / (1 - certain))
+        if scores is not None:
+            order += scores[chosen]
+        first = np.argsort(-order, kind='stable')[:topk]
+        return [(int(chosen[i]), float(probabilities[i])) for i in first]
+
+    def plain(self, pred: Any) -> Any:
+        """As they are."""
+        return pred
+
+
+class TextToImageRetrievalInferencer(_RetrievalInferencer):
+    """Pictures for words; see :class:`PairInferencer` and this module.
+
+    The gallery is a folder of pictures, a catalogue (CSV or Parquet with its pictures), a list of
+    pictures, or a dataset. Pictures that cannot be read are named once and never found.
+
+    >>> search = TextToImageRetrievalInferencer('MODEL', 'MY_CATALOGUE/products.csv')
+    >>> search('a red shoe', topk=3)[0][0]
+    {'index': 17, 'match_score': 0.98, 'img_path': '...', 'caption': '...', ...}
+    """
+
+    forward_kwargs: set = {'topk', 'where'}
+
+    def _read(self, gallery: Source) -> None:
+        self.records = Records(gallery)
+        found = read_pixels(
+            self.records, self.pipeline, self._settings(), self.cache_dir, self.track
+        )
+        self.pixels, self.readable = found.pixels, found.readable
+        self.categories = self.records.categories()
+        self._vector_rows: np.ndarray | None = None
+        if self.shortlist is not None:
+            captions = self._tokens(self.records.captions()[:1000])
+            hidden = usual_length(captions) if captions else _HIDDEN
+            cache = self.cache_dir / f'{found.key}-{self._weights_key()}-{hidden}.vectors.npy'
+            if not cache.is_file():
+                pictures = (torch.from_numpy(np.array(one)) for one in self.pixels)
+                vectors = self._vectors(pictures, len(self.pixels), hidden)
+                with written_whole(cache) as file:
+                    np.save(file, vectors - vectors[self.readable].mean(0))
+            self._vector_rows = np.load(cache, allow_pickle=False)
+
+    def __call__(  # type: ignore[override]
+        self, texts: Texts, topk: int = 10, where: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> list[list[dict[str, Any]]]:
+        """The best pictures for each text, best first.
+
+        Args:
+            texts: one or a list.
+            topk: pictures for each; the shortlist is at least as long.
+            where: level -> category name that they must have, e.g. dict(main_category='Shoes').
+            kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
+
+        Returns:
+            For each text a list of dicts: ``index`` in the gallery, ``match_score``, and what the
+            gallery knows of ``img_path``, ``caption``, ``product_id``, ``main_category``,
+            ``sub_category``.
+
+        Raises:
+            ValueError: an unknown category; a text without a word.
+        """
+        queries = list_texts(texts)
+        for query in queries:
+            if not query.strip():
+                raise ValueError('an empty text finds nothing: give a word at least')
+        return self.answer(queries, False, 1, topk=topk, where=where, **kwargs)
+
+    @torch.no_grad()
+    def forward(  # type: ignore[override]
+        self, inputs: Sequence[str], topk: int = 10, where: Mapping[str, str] | None = None
+    ) -> list[list[dict[str, Any]]]:
+        """One query."""
+        (token_ids,) = self._tokens(inputs)
+        scores = None
+        if self._vector_rows is not None:
+            (caption,) = caption_vectors(self.model, [token_ids], self.vocabulary)
+            scores = self._vector_rows @ caption
+        allowed = self.readable & self._where(where or {})
+
+        def score(entries: np.ndarray) -> np.ndarray:
+            pairs = np.stack((entries, np.zeros_like(entries)), 1)
+            return self.scorer.score(pairs, _Tensors(self.pixels), [token_ids])
+
+        return [
+            [
+                dict(self.records[entry], match_score=probability)
+                for entry, probability in self._rank(scores, allowed, topk, score)
+            ]
+        ]
+
+    def _where(self, wanted: Mapping[str, str]) -> np.ndarray:
+        allowed = np.ones(len(self.records), dtype=bool)
+        for level, name in wanted.items():
+            if level not in self.categories:
+                raise ValueError(
+                    f"where: the gallery has no '{level}'; it has "
+                    f'{", ".join(self.categories) or "no categories"}'
+                )
+            names, numbers = self.categories[level]
+            if name not in names:
+                raise ValueError(f"where: no {level} is '{name}'; legal: {', '.join(names)}")
+            allowed &= numbers == names.index(name)
+        return allowed
+
+    def picture(self, index: int) -> np.ndarray:
+        """An entry as the model reads it, uint8 (H, W, 3)."""
+        return np.ascontiguousarray(self.pixels[index].transpose(1, 2, 0))
+
+    def rows(self, one: str, pred: list[dict[str, Any]]) -> tuple:
+        """The text and what was found."""
+        from mvlt.visualization.sheet import Cell, Row
+
+        cells = [
+            Cell(self.picture(found['index']), f'{found["match_score"]:.3f}') for found in pred
+        ]
+        return (Row('', (Cell(None, one, 'query'), *cells)),)
+
+
+class ImageToTextRetrievalInferencer(_RetrievalInferencer):
+    """Words for a picture; see :class:`PairInferencer` and this module.
+
+    The gallery is a list of texts, a ``.txt`` file (one a line), a catalogue (CSV or Parquet) or a
+    dataset; equal texts are one entry. What words are usual, the cheap scorer learns from some
+    pictures of the catalogue, or from a grey one where the gallery has none.
+
+    >>> ImageToTextRetrievalInferencer('MODEL', ['a red shoe', 'a bag'])('shoe.jpg', topk=1)
+    [[{'index': 0, 'match_score': 0.98, 'caption': 'a red shoe'}]]
+    """
+
+    def _read(self, gallery: Source) -> None:
+        self.texts = read_texts(
+            gallery,
+            lambda text: self._tokens([text])[0].tolist(),
+            self._settings(),
+            self.cache_dir,
+        )
+        self._vector_rows: np.ndarray | None = None
+        if self.shortlist is None:
+            return
+        tokens = [self.texts[i] for i in range(len(self.texts))]
+        self._hidden = usual_length(tokens)
+        self._vector_rows = caption_vectors(self.model, tokens, self.vocabulary)
+        self._usual = self._vector_rows @ self._usual_picture(gallery)
+
+    def _usual_picture(self, gallery: Source) -> np.ndarray:
+        """Mean vector (D + 1,) of some pictures of the gallery, or of a grey one if it has none."""
+        pictures = []
+        if self.texts.pictures:
+            records = Records(gallery)
+            for row in np.linspace(0, len(records) - 1, min(_SAMPLE, len(records))).astype(int):
+                try:
+                    pictures.append(self._pixels(records.read(row)))
+                except OSError:
+                    continue
+        if not pictures:
+            pictures.append(self._pixels(np.full((256, 256, 3), 128, np.uint8)))
+        return self._vectors(pictures, len(pictures), self._hidden).mean(0)
+
+    def _pixels(self, image: np.ndarray) -> torch.Tensor:
+        """A picture as the model reads it, uint8 (3, H, W)."""
+        return self.pipeline(dict(img=image, caption=''))['inputs']['image']
+
+    def __call__(  # type: ignore[override]
+        self, images: Pictures, topk: int = 10, **kwargs: Any
+    ) -> list[list[dict[str, Any]]]:
+        """The best texts for each picture, best first.
+
+        Args:
+            images: see :class:`PairInferencer`.
+            topk: texts for each; the shortlist is at least as long.
+            kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
+
+        Returns:
+            For each picture a list of dicts: ``index``, ``match_score``, ``caption``, and what a
+            catalogue knows of the first product with it.
+
+        Raises:
+            OSError, ValueError: a picture cannot be read.
+        """
+        return self.answer(list_pictures(images), False, 1, topk=topk, **kwargs)
+
+    @torch.no_grad()
+    def forward(self, inputs: Sequence[Any], topk: int = 10) -> list[list[dict[str, Any]]]:  # type: ignore[override]
+        """One query."""
+        pixels = self._pixels(to_array(inputs[0]))
+        scores = None
+        if self._vector_rows is not None:
+            vector = picture_vectors(self.scorer, [pixels], self._hidden, self.vocabulary)[0]
+            scores = self._vector_rows @ vector - self._usual
+
+        def score(entries: np.ndarray) -> np.ndarray:
+            pairs = np.stack((np.zeros_like(entries), entries), 1)
+            return self.scorer.score(pairs, [pixels], _Tensors(self.texts))
+
+        allowed = np.ones(len(self.texts), dtype=bool)
+        return [
+            [
+                dict(self.texts.records[entry], match_score=probability)
+                for entry, probability in self._rank(scores, allowed, topk, score)
+            ]
+        ]
+
+    def rows(self, one: Any, pred: list[dict[str, Any]]) -> tuple:
+        """The picture and what was found."""
+        from mvlt.visualization.sheet import Cell, Row
+
+        cells = [Cell(None, f'{found["match_score"]:.3f} {found["caption"]}') for found in pred]
+        return (Row('', (Cell(to_array(one), 'query', 'query'), *cells)),)
+
+
+class _Tensors:
+    """Arrays of an indexable, as tensors of their own memory."""
+
+    def __init__(self, arrays: Any) -> None:
+        self.arrays = arrays
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.from_numpy(np.array(self.arrays[index]))

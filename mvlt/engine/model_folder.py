@@ -1,0 +1,251 @@
+"""A trained model as one folder of data, which is used, passed on and put on a hub as it is.
+
+=====================  ============================================================
+``config.json``        :class:`mvlt.engine.description.ModelDescription`
+``model.safetensors``  the weights
+``vocab.txt``          word pieces, one a line (or ``tokenizer.json``)
+``README.md``          the model card
+``SHA256SUMS``         hashes of the others, as sha256sum writes them
+=====================  ============================================================
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from mmengine.config import Config
+from safetensors.torch import save_file
+
+import mvlt
+from mvlt.datasets import (
+    ImageMask,
+    LoadImage,
+    MaskWords,
+    PackPairInputs,
+    Tokenize,
+    load_vocabulary,
+)
+from mvlt.datasets.pair_dataset import read_json
+from mvlt.engine.checkpoint import file_sha256
+from mvlt.engine.description import HEADS, ModelDescription, checked, is_transform
+
+WEIGHTS = 'model.safetensors'
+_CONFIG = 'config.json'
+_SUMS = 'SHA256SUMS'
+_VOCABULARIES = ('tokenizer.json', 'vocab.txt')
+_FORMAT = 1
+
+
+class ModelFolder(NamedTuple):
+    """A folder whose hashes are right and whose description is safe to build."""
+
+    path: Path
+    description: ModelDescription
+
+    @property
+    def weights(self) -> str:
+        """Path of the weights."""
+        return str(self.path / WEIGHTS)
+
+
+def is_model_folder(path: str | Path) -> bool:
+    """Whether ``path`` is meant as one: a folder with a ``config.json``."""
+    return (Path(path) / _CONFIG).is_file()
+
+
+def read_model_folder(path: str | Path) -> ModelFolder:
+    """Open a folder of :func:`write_model_folder`; nothing in it is run.
+
+    Raises:
+        FileNotFoundError, ValueError: a file is missing, is not the one that was published, or asks
+            for what this version does not have; the message names it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f'{path}: no such model folder; tools/model_converters/publish.py')
+    sums = _read_sums(path)
+    for name, digest in sums.items():
+        if name == 'README.md':  # whoever passes a model on may add to its card
+            continue
+        if not (path / name).is_file():
+            raise FileNotFoundError(f'{path / name}: missing from the model folder; fetch it again')
+        if file_sha256(path / name) != digest:
+            raise ValueError(
+                f'{path / name}: not the file that was published (its SHA-256 is another one than '
+                f'in {_SUMS}); fetch it again'
+            )
+    content = read_json(str(path / _CONFIG), 'fetch the folder again')
+    version = content.pop('format', None) if isinstance(content, dict) else None
+    if version != _FORMAT:
+        raise ValueError(
+            f'{path / _CONFIG}: format {version}, this version of mvlt reads {_FORMAT}'
+        )
+    content.pop('mvlt_version', None)
+    return ModelFolder(path, checked(content, str(path / _CONFIG)))
+
+
+def write_model_folder(
+    out: str | Path,
+    description: ModelDescription,
+    state: Mapping[str, torch.Tensor],
+    vocabulary: str,
+    card: str,
+) -> Path:
+    """Write the folder, whole or not at all.
+
+    Args:
+        out: the folder to make; it must not be there yet, or be empty.
+        description: of the model.
+        state: its tensors; others are left out.
+        vocabulary: folder with the word pieces.
+        card: Markdown.
+
+    Raises:
+        FileExistsError, FileNotFoundError, ValueError: ``out`` is in use; the vocabulary is no
+            folder; a tensor is missing or has another shape.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f'{out} is there and not empty: name a new folder')
+    pieces = len(load_vocabulary(vocabulary))
+    file = next((one for name in _VOCABULARIES if (one := Path(vocabulary, name)).is_file()), None)
+    if file is None:
+        raise FileNotFoundError(
+            f"vocabulary '{vocabulary}': a folder with {' or '.join(_VOCABULARIES)} is needed; a "
+            'name on a hub is no part of a folder that works alone'
+        )
+    rows = description.model['backbone'].get('vocab_size')
+    if rows is not None and pieces > rows:
+        raise ValueError(f"vocabulary '{vocabulary}' has {pieces} word pieces, the model {rows}")
+    tensors = fitting(description, state)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
+    try:
+        save_file(tensors, partial / WEIGHTS, metadata=dict(format='pt'))
+        content = dict(format=_FORMAT, mvlt_version=mvlt.__version__, **description._asdict())
+        (partial / _CONFIG).write_text(
+            json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n', 'utf-8'
+        )
+        shutil.copyfile(file, partial / file.name)
+        (partial / 'README.md').write_text(card, 'utf-8')
+        names = sorted(one.name for one in partial.iterdir())
+        (partial / _SUMS).write_text(
+            ''.join(f'{file_sha256(partial / name)}  {name}\n' for name in names), 'utf-8'
+        )
+        partial.chmod(0o755)
+        partial.replace(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return out
+
+
+def fitting(
+    description: ModelDescription, state: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Those tensors of ``state`` that the model has, each with memory of its own.
+
+    Raises:
+        ValueError: one is missing or has another shape.
+    """
+    with torch.device('meta'):
+        own = description.build().state_dict()
+    for key, value in own.items():
+        if key not in state:
+            raise ValueError(f'the weights lack {key}: they were made by another config')
+        if state[key].shape != value.shape:
+            raise ValueError(
+                f'{key} is {tuple(state[key].shape)} in the weights, {tuple(value.shape)} in the '
+                'model: they were made by another config'
+            )
+    return {key: state[key].detach().clone().contiguous() for key in own}
+
+
+def adopt(config: Config, folder: ModelFolder, training: bool) -> None:
+    """Let a config's run use a published model: its architecture, preprocessing and vocabulary.
+
+    The config keeps its data, its schedule and its choice of heads. In training, category heads
+    stay the config's, since the classes are those of the new data.
+
+    Raises:
+        ValueError: the config asks for a head that the folder does not have.
+    """
+    published = folder.description.model
+    config.model.backbone = published['backbone']
+    config.model.data_preprocessor = published['data_preprocessor']
+    for name in ('neck', *HEADS):
+        if not config.model.get(name) or (training and name == 'category_heads'):
+            continue
+        if not published.get(name):
+            raise ValueError(
+                f'{folder.path} has no {name}, which {config.filename} runs; it has '
+                f'{", ".join(head for head in HEADS if published.get(head))}'
+            )
+        weight = {key: value for key, value in config.model[name].items() if key == 'loss_weight'}
+        config.model[name] = {**published[name], **weight}
+    reading = folder.description.transforms(str(folder.path))
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        dataset = (config.get(loader) or {}).get('dataset')
+        while dataset is not None:
+            for key in ('pipeline', 'image_pipeline', 'text_pipeline'):
+                if dataset.get(key):
+                    dataset[key] = _with_reading(dataset[key], reading, str(folder.path))
+            dataset = dataset.get('dataset')
+    if not training and config.model.get('category_heads'):
+        hook = dict(type='ClassNamesHook', categories=folder.description.categories)
+        config.custom_hooks = [*(config.get('custom_hooks') or ()), hook]
+    config.load_from = folder.weights
+
+
+def use_checkpoint(config: Config, path: str, training: bool = False) -> str:
+    """Let ``config`` start from a checkpoint or a model folder; the path of the weights.
+
+    Raises:
+        FileNotFoundError, ValueError: of a model folder, see :func:`read_model_folder`.
+    """
+    if is_model_folder(path):
+        adopt(config, read_model_folder(path), training)
+    else:
+        config.load_from = path
+    return config.load_from
+
+
+def _with_reading(pipeline: list[dict], reading: list[dict], vocabulary: str) -> list[dict]:
+    """``pipeline`` with its reading of pictures and captions, or of captions alone, exchanged."""
+    reads = {
+        kind: any(is_transform(one, kind) for one in pipeline) for kind in (LoadImage, Tokenize)
+    }
+    reading = [
+        one for one in reading if reads[Tokenize if one['type'] == 'Tokenize' else LoadImage]
+    ]
+    kinds = {one['type'] for one in reading}
+    kept = [one for one in pipeline if str(one['type']).rpartition('.')[2] not in kinds]
+    words = [one for one in kept if is_transform(one, MaskWords, PackPairInputs)]
+    masks = [one for one in kept if is_transform(one, ImageMask)]
+    pixels = [one for one in kept if one not in words and one not in masks]
+    for one in words:
+        if 'vocabulary' in one:
+            one['vocabulary'] = vocabulary
+    return [*reading, *pixels, *masks, *words]
+
+
+def _read_sums(path: Path) -> dict[str, str]:
+    try:
+        lines = (path / _SUMS).read_text('utf-8').splitlines()
+        found = {name: digest for digest, name in (line.split('  ', 1) for line in lines)}
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{path} has no {_SUMS}: not a folder of tools/model_converters/publish.py'
+        ) from error
+    except ValueError as error:
+        raise ValueError(f'{path / _SUMS}: not lines of hash and name ({error})') from error
+    needed = {_CONFIG, WEIGHTS}
+    if needed - found.keys() or not any(name in found for name in _VOCABULARIES):
+        raise ValueError(f'{path / _SUMS} must name {_CONFIG}, {WEIGHTS} and a vocabulary')
+    if any(Path(name).name != name for name in found):
+        raise ValueError(f'{path / _SUMS} names a file outside the folder')
+    return found

@@ -1,0 +1,178 @@
+"""Write a trained model as one folder of data: weights, architecture, vocabulary, categories, card.
+
+    tools/model_converters/publish.py work_dirs/pretrain_catalogue/iter_6000.pth MY_MODEL \\
+        --licence CC-BY-4.0 --data 'our catalogue of 2026' --results work_dirs/*/results.json
+
+The inferencers of mvlt.apis, tools/train.py --from, tools/test.py, tools/export.py and the web page
+take the folder; it holds no code and can be put on a model hub as it is.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mmengine.config import Config
+
+import mvlt
+from mvlt.apis.loading import describe_trained
+from mvlt.datasets import load_vocabulary
+from mvlt.datasets.pair_dataset import read_json
+from mvlt.engine.checkpoint import file_sha256, read_checkpoint
+from mvlt.engine.command_line import run_command
+from mvlt.engine.config import load_config
+from mvlt.engine.description import (
+    ModelDescription,
+    describe,
+    known_classes,
+    stored_config,
+    tokenizer_of,
+)
+from mvlt.engine.model_folder import write_model_folder
+
+
+def main() -> None:
+    """Parse, gather, write the whole folder or none."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('checkpoint', help='.pth of a training, or .safetensors with --config')
+    parser.add_argument('out', type=Path, help='the folder to make')
+    parser.add_argument(
+        '--config', help='its config file; default: the config that the checkpoint holds'
+    )
+    parser.add_argument('--data-root', help='with --config: replaces its data_root')
+    parser.add_argument('--vocabulary', help='folder; default: that of the config')
+    parser.add_argument('--name', help='title of the card; default: the name of the folder')
+    parser.add_argument('--licence', default='unknown', help='of the weights, an SPDX identifier')
+    parser.add_argument('--data', default='', help='what it was trained on, a line for the card')
+    parser.add_argument(
+        '--results', nargs='*', default=[], help='results.json of tools/test.py on this checkpoint'
+    )
+    args = parser.parse_args()
+    stored = read_checkpoint(args.checkpoint)
+    config, description = _describe(args, stored)
+    vocabulary = args.vocabulary or (tokenizer_of(config) or {})['vocabulary']
+    _check_vocabulary(vocabulary, stored)
+    digest = file_sha256(args.checkpoint)
+    results = [_results(path, digest) for path in args.results]
+    card = model_card(
+        args.name or args.out.name, description, results, args.licence, args.data, stored
+    )
+    out = write_model_folder(
+        args.out, description, stored.get('state_dict', stored), vocabulary, card
+    )
+    for path in sorted(out.iterdir()):
+        print(f'{path}  {path.stat().st_size:,} bytes')
+
+
+def _describe(args: argparse.Namespace, stored: dict) -> tuple[Config, ModelDescription]:
+    if args.config:
+        config = load_config(args.config, data_root=args.data_root, count=False)
+        return config, describe_trained(config, stored)
+    meta = stored.get('meta') or {}
+    if 'cfg' not in meta:
+        raise ValueError(f'{args.checkpoint} does not hold its config; name it with --config')
+    config = stored_config(meta['cfg'], args.checkpoint)
+    classes = known_classes(meta.get('dataset_meta') or {})
+    return config, describe(config, classes, args.checkpoint)
+
+
+def _check_vocabulary(vocabulary: str, stored: dict) -> None:
+    try:
+        found = load_vocabulary(vocabulary).fingerprint
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"vocabulary '{vocabulary}' of the training is not there; name its folder with "
+            '--vocabulary'
+        ) from error
+    trained = (stored.get('meta') or {}).get('vocabulary')
+    if trained not in (None, found):
+        raise ValueError(
+            f"vocabulary '{vocabulary}' ({found}) is not the one of the training ({trained}); name "
+            'that with --vocabulary'
+        )
+
+
+def _results(path: str, digest: str) -> dict[str, Any]:
+    """Figures of this very checkpoint."""
+    found = read_json(path, 'tools/test.py writes it')
+    if found.get('checkpoint_sha256') != digest:
+        raise ValueError(f'{path}: measured on another checkpoint ({found.get("checkpoint")})')
+    return found
+
+
+def model_card(
+    name: str,
+    description: ModelDescription,
+    results: list[dict[str, Any]],
+    licence: str,
+    data: str,
+    stored: dict,
+) -> str:
+    """Markdown with the front matter that model hubs read.
+
+    Args:
+        name: title.
+        description: of the model.
+        results: contents of ``results.json``.
+        licence: SPDX identifier, or 'unknown'.
+        data: a line; '' = not said.
+        stored: the checkpoint, whose ``meta`` tells seed and steps.
+    """
+    meta = stored.get('meta') or {}
+    can = [
+        words
+        for head, words in (
+            ('itm_head', 'score a picture with a text; search, both ways'),
+            ('category_heads', 'name main and sub-categories'),
+            ('mir_head', 'complete masked pictures'),
+            ('mlm_head', 'predict hidden words'),
+        )
+        if description.model.get(head)
+    ]
+    front = yaml.safe_dump(
+        dict(
+            library_name='mvlt',
+            license=licence.lower(),
+            tags=['fashion', 'vision-language', 'image-text-matching'],
+        ),
+        sort_keys=False,
+        allow_unicode=True,
+    )
+    lines = [
+        f'---\n{front}---\n',
+        f'# {name}\n',
+        'A Masked Vision-Language Transformer (MVLT) for fashion. It can:\n',
+        *(f'- {words}' for words in can),
+        '\n## Use\n',
+        '```python\nfrom mvlt.apis import FeatureExtractor\n\n'
+        "features = FeatureExtractor('THIS_FOLDER')('picture.jpg', 'its title')\n```",
+        '\nSee `mvlt.apis` for the other inferencers.',
+        '\n## Trained on\n',
+        data or 'Not said.',
+        f'\nSteps: {meta.get("iter", "unknown")}; seed: {meta.get("seed", "unknown")}; '
+        f'mvlt {mvlt.__version__}.',
+    ]
+    for level, names in description.categories.items():
+        lines.append(f'\n{level.replace("_", " ").capitalize()}, {len(names)}: {", ".join(names)}.')
+    lines.append('\n## Measured\n')
+    if not results:
+        lines.append('Nothing yet: `tools/test.py CONFIG THIS_FOLDER`.')
+    for one in results:
+        protocol = ', '.join(
+            f'{key} {value}' for key, value in one['protocol'].items() if key != 'candidates'
+        )
+        lines += [
+            f'{one["config"]}; {protocol}; data: {one["data"].get("ann_file", "unknown")}, split '
+            f'{one["data"].get("split", "of its own file")}\n',
+            '| metric | value |\n|---|---|',
+            *(f'| {key} | {value:.4g} |' for key, value in one['metrics'].items()),
+            '',
+        ]
+    lines += ['\n## Licence\n', licence]
+    return '\n'.join(lines) + '\n'
+
+
+if __name__ == '__main__':
+    run_command(main)
