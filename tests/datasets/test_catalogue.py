@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from mvlt.datasets import Catalogue
+from mvlt.datasets.catalogue import guess_description
 
 COLUMNS = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
 CAPTION = '{title}. {colour}'
@@ -86,7 +87,7 @@ def test_split_column(catalogue):
 
 
 def test_unknown_column_lists_the_tables(catalogue):
-    with pytest.raises(KeyError, match="no column 'colr'; it has id, image, title"):
+    with pytest.raises(KeyError, match='no column .*colr.*; it has id, image, title.*perhaps: .*"image": "image"'):
         _open(catalogue, caption='{title} {colr}')
     with pytest.raises(KeyError, match="no column 'picture'"):
         _open(catalogue, columns=dict(image='picture'))
@@ -230,3 +231,27 @@ def test_an_unreadable_picture_is_named_with_its_row(catalogue):
     dataset = _open(catalogue, pipeline=[dict(type='mvlt.LoadImage')])
     with pytest.raises(OSError, match=r'products\.csv, row 9: .*7\.png: unreadable image'):
         dataset[7]
+
+
+@pytest.mark.parametrize(
+    ('names', 'columns', 'caption'),
+    [
+        (
+            ['SKU', 'Photo', 'Title', 'Category', 'Type'],
+            dict(image='Photo', product_id='SKU', main_category='Category', sub_category='Type'),
+            '{Title}',
+        ),
+        (['image_path', 'Product Name'], dict(image='image_path'), '{Product Name}'),
+        (['a', 'b'], {}, ''),
+    ],
+)
+def test_columns_by_their_names(names, columns, caption):
+    assert guess_description(names) == dict(columns=columns, caption=caption)
+
+
+def test_a_guessed_catalogue(catalogue):
+    dataset = Catalogue(
+        data_root=str(catalogue), ann_file='products.csv', columns='guess', caption='', split='all'
+    )
+    assert len(dataset) == 20 and dataset.get_data_info(3)['caption'] == 'Thing number 3'
+    assert dataset.get_data_info(3)['product_id'] == '3'

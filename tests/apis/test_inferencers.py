@@ -1,0 +1,202 @@
+"""Contract: inputs of every kind, answers in their order, the same as the model's own."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mvlt.apis import (
+    CategoryInferencer,
+    FeatureExtractor,
+    ImageCompletionInferencer,
+    MatchingInferencer,
+)
+from mvlt.apis.base import make_pairs, to_array
+
+RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
+BLUE = np.full((32, 32, 3), (0, 0, 200), np.uint8)
+
+
+@pytest.fixture(scope='module')
+def matching(model_folder):
+    return MatchingInferencer(model_folder, device='cpu', show_progress=False)
+
+
+def test_the_package_imports_at_once_and_prints_nothing():
+    found = subprocess.run(
+        [
+            sys.executable,
+            '-c',
+            "import sys, mvlt.apis; assert 'torch' not in sys.modules; mvlt.apis.MatchingInferencer",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (found.stdout, found.stderr) == ('', '')
+
+
+def test_a_name_that_is_not_there():
+    import mvlt.apis
+
+    with pytest.raises(AttributeError, match='no Matching'):
+        _ = mvlt.apis.Matching
+
+
+def test_kinds_of_pictures_give_the_same_answer(matching, tmp_path):
+    path = tmp_path / 'red.png'
+    Image.fromarray(RED).save(path)
+    kinds = [RED, Image.fromarray(RED), path, str(path), np.dstack((RED, RED[..., :1] * 0 + 255))]
+    scores = [one['match_score'] for one in matching(kinds, 'a red bag')]
+    assert len(scores) == 5 and scores == pytest.approx([scores[0]] * 5, abs=1e-6)
+    (folder,) = matching(tmp_path, 'a red bag')
+    assert folder['match_score'] == pytest.approx(scores[0], abs=1e-6)
+
+
+def test_pairs_and_batches(matching):
+    """Each pair alone gives what it gives in a batch; one of either goes with all."""
+    pairs = [(RED, 'a red bag'), (BLUE, 'boots'), (RED, ''), (BLUE, 'a striped wool tote bag')]
+    alone = [matching(image, text)[0]['match_score'] for image, text in pairs]
+    for batch_size in (1, 3, 8):
+        together = matching(
+            [image for image, _ in pairs], [text for _, text in pairs], batch_size=batch_size
+        )
+        assert [one['match_score'] for one in together] == pytest.approx(alone, abs=1e-5)
+    assert len(matching(RED, ['a', 'b', 'c'])) == 3
+    assert len(matching([RED, BLUE], 'a')) == 2
+    assert 0 < alone[0] < 1
+
+
+def test_wrong_inputs_are_named(matching, tmp_path):
+    with pytest.raises(ValueError, match='2 pictures and 3 texts'):
+        make_pairs([RED, BLUE], ['a', 'b', 'c'])
+    with pytest.raises(ValueError, match='no picture'):
+        matching([], 'a')
+    with pytest.raises(ValueError, match='no text'):
+        matching(RED, [])
+    with pytest.raises(TypeError, match='text 1 is a int'):
+        matching(RED, ['a', 3])
+    with pytest.raises(ValueError, match=r'picture 1: an array of float64 \(2, 2, 3\)'):
+        matching([RED, np.zeros((2, 2, 3))], 'a')
+    with pytest.raises(ValueError, match='5 colours'):
+        to_array(np.zeros((2, 2, 5), np.uint8))
+    with pytest.raises(TypeError, match='picture 0 is a int'):
+        matching([3], 'a')
+    with pytest.raises(FileNotFoundError, match='no such image'):
+        matching(tmp_path / 'none.jpg', 'a')
+    with pytest.raises(FileNotFoundError, match='no pictures in it'):
+        matching(tmp_path, 'a')
+    (tmp_path / 'bad.jpg').write_bytes(b'no picture')
+    with pytest.raises(OSError, match='bad.jpg: unreadable'):
+        matching(tmp_path, 'a')
+    with pytest.raises(ValueError, match='batch_size=0'):
+        matching(RED, 'a', batch_size=0)
+    with pytest.raises(ValueError, match='unknown argument'):
+        matching(RED, 'a', topk=3)
+
+
+def test_pictures_of_the_answers(matching, tmp_path):
+    matching([RED, BLUE], 'a $1 bag', out_dir=tmp_path / 'out')
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        '000000.png',
+        '000001.png',
+    ]
+    with Image.open(tmp_path / 'out/000000.png') as picture:
+        assert min(picture.size) > 100
+
+
+def test_bfloat16_is_close_and_other_types_are_refused(matching, model_folder):
+    half = MatchingInferencer(model_folder, device='cpu', dtype='bfloat16')
+    assert half(RED, 'a bag')[0]['match_score'] == pytest.approx(
+        matching(RED, 'a bag')[0]['match_score'], abs=0.02
+    )
+    with pytest.raises(ValueError, match="dtype='float16'; legal"):
+        MatchingInferencer(model_folder, dtype='float16')
+
+
+def test_datasamples(matching):
+    (sample,) = matching(RED, 'a bag', return_datasamples=True)
+    assert sample.caption == 'a bag' and 0 <= sample.match_score <= 1
+
+
+def test_only_what_is_needed_is_built(matching, model_folder):
+    assert matching.model.mir_head is None and matching.model.neck is None
+    assert not matching.model.category_heads
+    assert FeatureExtractor(model_folder, device='cpu').model.itm_head is None
+
+
+def test_categories_are_named_most_probable_first(model_folder):
+    infer = CategoryInferencer(model_folder, device='cpu')
+    (found,) = infer(RED, 'a bag')
+    assert {one['name'] for one in found['main_category']} == {'BAGS', 'SHOES'}
+    values = [one['probability'] for one in found['sub_category']]
+    assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(1, abs=1e-5)
+    (one,) = infer(RED, topk=1)
+    assert [len(names) for names in one.values()] == [1, 1]
+
+
+def test_features(model_folder):
+    extract = FeatureExtractor(model_folder, device='cpu')
+    short, long = extract([RED, BLUE], ['a', 'a red striped wool bag'], stages=True)
+    assert short['cls'].shape == (32,) and short['cls'].dtype == torch.float32
+    assert [tuple(one.shape) for one in short['images']] == [
+        (8, 8, 8),
+        (16, 4, 4),
+        (24, 2, 2),
+        (32, 1, 1),
+    ]
+    assert len(short['texts'][3]) < len(long['texts'][3])
+    (alone,) = extract(RED, 'a')
+    assert torch.allclose(alone['cls'], short['cls'], atol=1e-5)
+    with pytest.raises(ValueError, match='draws nothing'):
+        extract(RED, out_dir='anywhere')
+
+
+class TestCompletion:
+    @pytest.fixture(scope='class')
+    def complete(self, model_folder):
+        return ImageCompletionInferencer(model_folder, device='cpu')
+
+    def test_what_is_visible_stays_as_it_is(self, complete):
+        """40 x 30 pixels, units of 8 in the model's 32: each is 10 x 7.5 pixels of the picture."""
+        picture = np.random.default_rng(0).integers(0, 256, (40, 32, 3), dtype=np.uint8)
+        (found,) = complete(picture, 'a bag', mask='grid', ratio=0.5)
+        assert found['image'].shape == picture.shape and found['mask'].sum() == 640
+        assert (found['image'][~found['mask']] == picture[~found['mask']]).all()
+        assert (found['image'][found['mask']] != picture[found['mask']]).any()
+        assert found['reconstruction'].shape == (32, 32, 3)
+
+    @pytest.mark.parametrize('ratio', [0, 1])
+    def test_all_and_nothing(self, complete, ratio):
+        (found,) = complete(RED, mask='random', ratio=ratio)
+        assert found['mask'].mean() == ratio
+        assert ratio or (found['image'] == RED).all()
+
+    def test_styles_and_seeds(self, complete):
+        for style in ('random', 'grid', 'stroke', 'centre'):
+            first, again = (complete(BLUE, mask=style, seed=3)[0] for _ in range(2))
+            assert first['mask'].mean() == 0.5 and (first['mask'] == again['mask']).all()
+        other = complete(BLUE, mask='random', seed=4)[0]
+        assert (other['mask'] != complete(BLUE, mask='random', seed=3)[0]['mask']).any()
+        with pytest.raises(ValueError, match="mask='square'; legal: random, grid"):
+            complete(BLUE, mask='square')
+
+    def test_brush_and_box(self, complete):
+        """The model sees no unit that the brush touches; only what it touches is replaced."""
+        brush = np.zeros((40, 30), dtype=bool)
+        brush[0, 0] = True
+        (sample,) = complete(RED, mask=brush, return_datasamples=True)
+        assert sample.image_mask.sum() == 1 and sample.image_mask[0, 0]
+        (found,) = complete(RED, mask=[brush])
+        assert (found['mask'] == brush).all()
+        (boxed,) = complete(RED, box=(10, 20, 99, 40))
+        assert boxed['mask'].sum() == 20 * 20 and boxed['mask'][20:, 10:].all()
+        with pytest.raises(ValueError, match='nothing of picture 0'):
+            complete(RED, box=(50, 0, 60, 5))
+        with pytest.raises(ValueError, match=r'is bool \(32, 32\); bool \(40, 30\)'):
+            complete(RED, mask=np.ones((32, 32), dtype=bool))
+        with pytest.raises(ValueError, match='2 masks for 1 pictures'):
+            complete(RED, mask=[brush, brush])

@@ -1,0 +1,197 @@
+"""Contract: every readable entry can be found; what is kept on the disk is found by its content."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from mvlt.apis import (
+    ImageToTextRetrievalInferencer,
+    MatchingInferencer,
+    TextToImageRetrievalInferencer,
+)
+from mvlt.datasets import FashionGen
+
+RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
+
+
+@pytest.fixture
+def search(model_folder, tmp_path):
+    def build(gallery, kind=TextToImageRetrievalInferencer, **kwargs):
+        return kind(
+            model_folder,
+            gallery,
+            device='cpu',
+            show_progress=False,
+            cache_dir=tmp_path / 'cache',
+            **kwargs,
+        )
+
+    return build
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)).save(folder / f'{i}.png')
+    return folder
+
+
+@pytest.fixture
+def described(catalogue):
+    description = dict(
+        columns=dict(image='image', product_id='id', main_category='kind', sub_category='sub'),
+        caption='{title}. {colour}',
+    )
+    (catalogue / 'products.json').write_text(json.dumps(description))
+    return catalogue
+
+
+def _order(found):
+    return [one['index'] for one in found]
+
+
+def test_all_of_a_folder_by_matching_alone(search, pictures, model_folder):
+    """Without a shortlist the order is the matching head's."""
+    infer = search(pictures, shortlist=None)
+    (found,) = infer('a red bag', topk=20)
+    scores = [
+        one['match_score']
+        for one in MatchingInferencer(model_folder, device='cpu')(pictures, 'a red bag')
+    ]
+    assert _order(found) == list(np.argsort(-np.array(scores), kind='stable'))
+    assert found[0]['match_score'] == pytest.approx(max(scores), abs=1e-5)
+    assert found[0]['img_path'] == str(sorted(pictures.iterdir())[found[0]['index']])
+    assert len(infer(['a', 'b'], topk=3)) == 2
+
+
+def test_a_shortlist_scores_fewer_and_orders_them_as_all_would_be(search, pictures):
+    everything = search(pictures, shortlist=12)('a red bag', topk=12)[0]
+    few = search(pictures, shortlist=4)('a red bag', topk=4)[0]
+    assert set(_order(few)) <= set(_order(everything))
+    places = [_order(everything).index(index) for index in _order(few)]
+    assert places == sorted(places)
+    assert len(search(pictures, shortlist=1)('a', topk=5)[0]) == 5  # topk wins
+
+
+def test_the_cache_follows_the_content(search, pictures, tmp_path):
+    def decoded():
+        return {path.name for path in (tmp_path / 'cache').glob('*.npy')}
+
+    search(pictures)
+    first = decoded()
+    assert len(first) == 2  # pixels and vectors
+    pictures.rename(tmp_path / 'moved')
+    search(tmp_path / 'moved')
+    assert decoded() == first, 'a name is no content'
+    Image.fromarray(RED).save(tmp_path / 'moved/3.png')
+    changed = search(tmp_path / 'moved')
+    assert len(decoded() - first) == 2
+    place = sorted(path.name for path in (tmp_path / 'moved').iterdir()).index('3.png')
+    assert (changed.picture(place) == (200, 0, 0)).all()
+
+
+def test_unreadable_pictures_are_never_found(search, pictures):
+    (pictures / '00.png').write_bytes(b'no picture')  # the first by name
+    (pictures / '5.png').write_bytes(b'')
+    found = search(pictures)('a', topk=20)[0]
+    names = {one['img_path'].rsplit('/')[-1] for one in found}
+    assert len(found) == 11 and not names & {'00.png', '5.png'}
+    with pytest.raises(OSError, match='no picture can be read; first: .*00.png'):
+        search([str(pictures / '00.png')])
+
+
+def test_a_catalogue_with_categories(search, described):
+    infer = search(described / 'products.csv')
+    (found,) = infer('thing', topk=20, where=dict(main_category='Shoes'))
+    assert len(found) == 10 and {one['main_category'] for one in found} == {'Shoes'}
+    assert {'index', 'match_score', 'img_path', 'caption', 'product_id'} <= found[0].keys()
+    with pytest.raises(ValueError, match="no main_category is 'Hats'; legal: Bags, Shoes"):
+        infer('thing', where=dict(main_category='Hats'))
+    with pytest.raises(ValueError, match="the gallery has no 'colour'; it has main_category"):
+        infer('thing', where=dict(colour='red'))
+
+
+def test_a_catalogue_whose_pictures_are_partly_missing(search, catalogue):
+    (catalogue / 'images/4.png').unlink()
+    found = search(catalogue / 'products.csv')('thing', topk=20)[0]
+    assert len(found) == 19 and '4' not in {one['product_id'] for one in found}
+
+
+def test_lists_and_datasets(search, demo_data):
+    assert len(search([RED, Image.fromarray(RED)])('a')[0]) == 2
+    dataset = FashionGen(
+        data_root=str(demo_data), ann_file='fashiongen_64_64_validation.h5', test_mode=True
+    )
+    (found,) = search(dataset)('bag', topk=3)
+    assert len(found) == 3 and found[0]['main_category'] and found[0]['caption']
+
+
+def test_wrong_queries_and_galleries(search, pictures, tmp_path):
+    infer = search(pictures)
+    with pytest.raises(ValueError, match='an empty text'):
+        infer(' ')
+    with pytest.raises(ValueError, match='topk=0'):
+        infer('a', topk=0)
+    with pytest.raises(ValueError, match='shortlist=0'):
+        search(pictures, shortlist=0)
+    with pytest.raises(FileNotFoundError, match='a folder of pictures'):
+        search(tmp_path / 'nowhere')
+    pd.DataFrame(dict(a=[1], b=[2])).to_csv(tmp_path / 'odd.csv', index=False)
+    with pytest.raises(KeyError, match='which columns hold image and caption .* write .*odd.json'):
+        search(tmp_path / 'odd.csv')
+
+
+def test_drawn(search, pictures, tmp_path):
+    search(pictures)('a red bag', topk=3, out_dir=tmp_path / 'out')
+    assert (tmp_path / 'out/000000.png').stat().st_size > 1000
+
+
+class TestImageToText:
+    TEXTS = ['a red bag', 'boots', 'a wool tote', 'a red bag', 'striped boots']
+
+    def test_equal_texts_are_one(self, search):
+        infer = search(self.TEXTS, ImageToTextRetrievalInferencer)
+        (found,) = infer(RED, topk=10)
+        assert sorted(one['caption'] for one in found) == sorted(set(self.TEXTS))
+
+    def test_by_matching_alone(self, search, model_folder):
+        (found,) = search(self.TEXTS, ImageToTextRetrievalInferencer, shortlist=None)(RED)
+        distinct = list(dict.fromkeys(self.TEXTS))
+        scores = MatchingInferencer(model_folder, device='cpu')(RED, distinct)
+        order = np.argsort([-one['match_score'] for one in scores], kind='stable')
+        assert [one['caption'] for one in found] == [distinct[i] for i in order]
+
+    def test_files_and_catalogues(self, search, described, tmp_path):
+        (tmp_path / 'lines.txt').write_text('a red bag\n\nboots\n')
+        found = search(tmp_path / 'lines.txt', ImageToTextRetrievalInferencer)(RED)[0]
+        assert {one['caption'] for one in found} == {'a red bag', 'boots'}
+        infer = search(described / 'products.csv', ImageToTextRetrievalInferencer)
+        (again,) = infer(described / 'images/3.png', topk=30)
+        assert len(again) == 20 and {'product_id', 'main_category'} <= again[0].keys()
+        with pytest.raises(ValueError, match='a .txt file, a catalogue'):
+            search(tmp_path / 'lines.md', ImageToTextRetrievalInferencer)
+
+    def test_token_ids_are_kept(self, search, tmp_path):
+        for _ in range(2):
+            infer = search(self.TEXTS, ImageToTextRetrievalInferencer)
+        assert len(list((tmp_path / 'cache').glob('*.tokens.npz'))) == 1
+        vocabulary = infer.vocabulary
+        for place, text in enumerate(dict.fromkeys(self.TEXTS)):
+            assert infer.texts[place].tolist() == vocabulary.encode(text, 24)
+
+
+def test_a_broken_cache_is_no_code(search, pictures, tmp_path):
+    """What lies in the cache is read as data."""
+    search(pictures)
+    pixels = next(path for path in (tmp_path / 'cache').glob('*.npy') if 'vectors' not in path.name)
+    np.save(pixels, np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match='Python objects'):
+        search(pictures)
+    sidecar = json.loads(pixels.with_suffix('.json').read_text())
+    assert sidecar == {}
