@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint bench format install clean
+.PHONY: demo web test lint bench format install clean
 
 install: $(STAMP)
 
@@ -11,11 +11,15 @@ $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 12) else f'Python 3.10 to 3.12 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --upgrade --quiet pip
-	$(BIN)/pip install --editable '.[dev]'
+	$(BIN)/pip install --editable '.[dev,web,export]'
 	touch $@
 
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py
+
+# with MODEL and CATALOGUE of one's own: make web MODEL=my_model CATALOGUE=my/products.csv
+web: $(STAMP) $(if $(MODEL),,demo)
+	$(BIN)/python projects/web_demo/app.py $(if $(MODEL),--model $(MODEL)) $(if $(CATALOGUE),--catalogue $(CATALOGUE))
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

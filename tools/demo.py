@@ -53,6 +53,8 @@ def main() -> None:
     train('recognition', finetuned)
     evaluate('recognition', finetuned)
     report(pretrained, finetuned)
+    publish('pretrained', pretrained, 'retrieval', 'generation')
+    publish('recognition', finetuned, 'recognition')
     print(f'\n{REPORT} is there after {(time.monotonic() - started) / 60:.1f} minutes: open it')
 
 
@@ -87,6 +89,17 @@ def evaluate(task: str, checkpoint: Path) -> None:
         work_dir / 'results.json',
         command,
         lambda path: path.exists() and json.loads(path.read_text())['checkpoint_sha256'] == digest,
+    )
+
+
+def publish(name: str, checkpoint: Path, *tasks: str) -> None:
+    """Write the folder that the web page and the inferencers take."""
+    out = ROOT / 'models' / name
+    results = ' '.join(f'{ROOT}/{task}_test/results.json' for task in tasks)
+    step(
+        out / 'SHA256SUMS',
+        f'tools/model_converters/publish.py {checkpoint} {out} --licence Apache-2.0 '
+        f"--data 'products drawn by make demo' --results {results}",
     )
 
 

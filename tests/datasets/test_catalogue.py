@@ -87,9 +87,9 @@ def test_split_column(catalogue):
 
 
 def test_unknown_column_lists_the_tables(catalogue):
-    with pytest.raises(KeyError, match='no column .*colr.*; it has id, image, title.*perhaps: .*"image": "image"'):
+    with pytest.raises(KeyError, match='no column .*colr.*; it has id, image, title.*perhaps: '):
         _open(catalogue, caption='{title} {colr}')
-    with pytest.raises(KeyError, match="no column 'picture'"):
+    with pytest.raises(KeyError, match='no column .*picture'):
         _open(catalogue, columns=dict(image='picture'))
     with pytest.raises(KeyError, match="needs 'image' and knows"):
         _open(catalogue, columns=dict(COLUMNS, colour='colour'))
