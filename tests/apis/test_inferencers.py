@@ -30,7 +30,7 @@ def test_the_package_imports_at_once_and_prints_nothing():
         [
             sys.executable,
             '-c',
-            "import sys, mvlt.apis; assert 'torch' not in sys.modules; mvlt.apis.MatchingInferencer",
+            "import sys, mvlt.apis; assert 'torch' not in sys.modules; mvlt.apis.FeatureExtractor",
         ],
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Contract: a model folder is whole, is what was published, holds no code, and serves every tool."""
+"""Contract: a model folder is whole, is what was published, holds no code, serves every tool."""
 
 import json
 import shutil

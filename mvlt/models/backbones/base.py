@@ -76,7 +76,7 @@ class EncoderStage(nn.Module):
         if text_mask is None:
             return None
         attention: Any = self.layers[0].attention
-        seen = text_mask.new_ones(len(text_mask), attention.image_keys(size))
+        seen = text_mask.new_ones(text_mask.shape[0], attention.image_keys(size))
         return torch.cat((seen, text_mask), dim=1)[:, None, None]
 
 

@@ -1,0 +1,314 @@
+"""Export a model for other runtimes, and compare what they answer.
+
+    tools/export.py MY_MODEL exported --pairs MY_CATALOGUE/products.csv
+
+writes, for each thing that the model can do, ``matching.onnx``, ``recognition.onnx`` and
+``completion.onnx`` (batch and text length are free), ``*.int8.onnx`` (dynamic quantisation) and
+``*.pt2`` (torch.export), runs all of them on real pairs and prints the comparison. Inputs are those
+of the model's pipeline: pixels uint8 (B, 3, H, W) and token ids int64 (B, T), filled with [PAD].
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from torch import nn
+
+from mvlt.apis.gallery import Records
+from mvlt.apis.loading import OpenedModel, open_model
+from mvlt.datasets import CandidateList, PackPairInputs, draw_candidates
+from mvlt.engine.command_line import run_command
+from mvlt.engine.results import write_json
+from mvlt.evaluation.functional import pessimistic_rank
+from mvlt.models import MVLT
+from mvlt.registry import TRANSFORMS
+
+PARITY = 1e-4
+_QUERIES = 100
+
+
+class Matching(nn.Module):
+    """Pixels and token ids -> ``match_score`` float32 (B,)."""
+
+    outputs = ('match_score',)
+    heads = ('itm_head',)
+
+    def __init__(self, model: MVLT) -> None:
+        super().__init__()
+        self.model = model
+        self.preprocessor: Any = model.data_preprocessor
+
+    def text_mask(self, token_ids: torch.Tensor) -> torch.Tensor | None:
+        """Always a mask where [PAD] is hidden: whether there is one must not change the graph."""
+        return None if self.preprocessor.attend_pad else token_ids != self.preprocessor.pad_id
+
+    def cls(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
+        """[CLS] of the last stage, (B, C)."""
+        image = (pixels.float() / 255 - self.preprocessor.mean) / self.preprocessor.std
+        mask = self.text_mask(token_ids)
+        return self.model.backbone(image, token_ids, mask, cls_only=True).texts[-1][:, 0]
+
+    def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
+        """See the class."""
+        return self.model.itm_head.predict(cls=self.cls(pixels, token_ids))
+
+
+class Recognition(Matching):
+    """Pixels and token ids -> probabilities float32 (B, classes) of each level."""
+
+    heads = ('category_heads',)
+
+    def __init__(self, model: MVLT) -> None:
+        super().__init__(model)
+        self.outputs = tuple(model.category_heads)
+
+    def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
+        """See the class."""
+        cls = self.cls(pixels, token_ids)
+        heads: Any = self.model.category_heads
+        return tuple(heads[name].predict(cls=cls) for name in self.outputs)
+
+
+class Completion(Matching):
+    """Pixels, token ids and hidden pixels bool (B, 1, H, W) -> picture float32 (B, 3, H, W)."""
+
+    outputs = ('reconstruction',)
+    heads = ('mir_head',)
+
+    def forward(  # type: ignore[override]
+        self, pixels: torch.Tensor, token_ids: torch.Tensor, hidden: torch.Tensor
+    ) -> Any:
+        """See the class."""
+        image = pixels.float() / 255
+        image = torch.where(hidden, torch.full_like(image, self.preprocessor.mask_fill), image)
+        image = (image - self.preprocessor.mean) / self.preprocessor.std
+        images, _ = self.model.backbone(image, token_ids, self.text_mask(token_ids))
+        return self.model.mir_head.predict(decoded=self.model.neck(images))
+
+
+TASKS: dict[str, type[Matching]] = dict(
+    matching=Matching, recognition=Recognition, completion=Completion
+)
+Run = Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]
+
+
+def main() -> None:
+    """Parse, export, compare, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('model', help='a folder of tools/model_converters/publish.py')
+    parser.add_argument('out', type=Path, help='folder for the exported files')
+    parser.add_argument(
+        '--pairs', required=True, help='catalogue (CSV, Parquet) with at least 2 products'
+    )
+    parser.add_argument('--tasks', nargs='+', choices=TASKS, help='default: all that it can do')
+    parser.add_argument('--count', type=int, default=50, help='pairs to compare on')
+    parser.add_argument('--queries', type=int, default=_QUERIES, help='for R@1 of 101; 0 = none')
+    args = parser.parse_args()
+    if args.count < 2:
+        raise ValueError(f'--count {args.count}: 2 pairs at least, or a batch cannot be free')
+    own = open_model(args.model).description.model
+    tasks = args.tasks or [name for name, kind in TASKS.items() if own.get(kind.heads[0])]
+    args.out.mkdir(parents=True, exist_ok=True)
+    records = Records(args.pairs)
+    report = {}
+    for task in tasks:
+        report[task] = export(task, args.model, records, args.out, args.count, args.queries)
+        for line in lines(task, report[task]):
+            print(line, flush=True)
+    write_json(args.out / 'comparison.json', report)
+    wrong = [task for task, one in report.items() if one['onnx']['difference'] > PARITY]
+    if wrong:
+        raise ValueError(f'ONNX differs from PyTorch by more than {PARITY}: {", ".join(wrong)}')
+
+
+def export(
+    task: str, source: str, records: Records, out: Path, count: int, queries: int
+) -> dict[str, dict[str, float]]:
+    """Write a task's files and measure them.
+
+    Returns:
+        For ``pytorch``, ``torch.export``, ``onnx`` and ``int8``: ``megabytes``, ``difference`` (the
+        largest, from PyTorch), ``pairs_per_second`` and, for matching, ``recall_at_1``.
+    """
+    opened = open_model(source, heads=TASKS[task].heads)
+    module = TASKS[task](opened.model).eval()
+    rows = np.linspace(0, len(records) - 1, min(count, len(records))).astype(int)
+    batch = _batch(opened, records, rows, task)
+    example = {name: torch.from_numpy(value[:2]) for name, value in batch.items()}
+    free = {name: {0: torch.export.Dim('batch', min=1, max=1024)} for name in example}
+    if opened.model.data_preprocessor.text_len is None:
+        free['token_ids'][1] = torch.export.Dim('tokens', min=2, max=opened.model.backbone.text_len)
+    with torch.no_grad():
+        program = torch.export.export(module, (), dict(example), dynamic_shapes=free, strict=False)
+        torch.export.save(program, out / f'{task}.pt2')
+        torch.onnx.export(
+            program,
+            f=out / f'{task}.onnx',
+            output_names=list(module.outputs),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    _quantise(out / f'{task}.onnx', out / f'{task}.int8.onnx')
+    runs: dict[str, tuple[Path | None, Run]] = {
+        'pytorch': (None, _torch(module)),
+        'torch.export': (
+            out / f'{task}.pt2',
+            _torch(torch.export.load(out / f'{task}.pt2').module()),
+        ),
+        'onnx': (out / f'{task}.onnx', _onnx(out / f'{task}.onnx')),
+        'int8': (out / f'{task}.int8.onnx', _onnx(out / f'{task}.int8.onnx')),
+    }
+    preprocessor = opened.model.data_preprocessor
+    pad = preprocessor.pad_id if preprocessor.text_len is None else None
+    truth = _each(runs['pytorch'][1], batch, len(rows), pad)
+    report = {}
+    for name, (path, run) in runs.items():
+        found = [_each(run, batch, size, pad) for size in (1, 7, len(rows))]
+        report[name] = dict(
+            megabytes=_size(opened.model, path) / 2**20,
+            difference=max(float(np.abs(a - b).max()) for one in found for a, b in zip(one, truth)),
+            pairs_per_second=_speed(run, batch),
+        )
+    if task == 'matching' and queries:
+        wanted = _queries(records, queries)
+        for name, (_, run) in runs.items():
+            if name != 'torch.export':
+                report[name]['recall_at_1'] = _recall_at_1(opened, records, wanted, run)
+    return report
+
+
+def _batch(
+    opened: OpenedModel, records: Records, rows: np.ndarray, task: str
+) -> dict[str, np.ndarray]:
+    """Inputs of pairs, captions of all lengths; for completion every second 8 x 8 block hidden."""
+    packed = [_packed(opened, records, int(row)) for row in rows]
+    found = dict(
+        pixels=np.stack([one['image'].numpy() for one in packed]),
+        token_ids=opened.model.data_preprocessor.pad([one['token_ids'] for one in packed]).numpy(),
+    )
+    if task == 'completion':
+        height, width = found['pixels'].shape[2:]
+        board = np.add.outer(np.arange(height) // 8, np.arange(width) // 8) % 2 == 0
+        found['hidden'] = np.broadcast_to(board, (len(rows), 1, height, width)).copy()
+    return found
+
+
+def _packed(opened: OpenedModel, records: Records, row: int) -> dict[str, torch.Tensor]:
+    pipeline = Compose([*map(TRANSFORMS.build, opened.transforms), PackPairInputs()])
+    record = dict(img=records.read(row), caption=records[row].get('caption', ''))
+    return pipeline(record)['inputs']
+
+
+def _torch(module: Callable) -> Run:
+    @torch.no_grad()
+    def run(batch: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        found = module(**{name: torch.from_numpy(value) for name, value in batch.items()})
+        return [one.numpy() for one in (found if isinstance(found, tuple) else (found,))]
+
+    return run
+
+
+def _onnx(path: Path) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    return lambda batch: session.run(None, dict(batch))
+
+
+def _quantise(path: Path, out: Path) -> None:
+    """Weights of matrix products and word vectors as int8; activations are quantised as they come."""
+    import logging
+
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger().setLevel(logging.ERROR)  # it recommends a step that changes nothing here
+    quantize_dynamic(
+        path, out, weight_type=QuantType.QInt8, op_types_to_quantize=['MatMul', 'Gemm', 'Gather']
+    )
+
+
+def _each(
+    run: Run, batch: Mapping[str, np.ndarray], size: int, pad: int | None
+) -> list[np.ndarray]:
+    """Answers of a batch in pieces of ``size``, each as long as its longest caption.
+
+    ``pad`` is the id of [PAD]; None = captions have one length.
+    """
+    parts = []
+    for start in range(0, len(batch['pixels']), size):
+        part = {name: value[start : start + size] for name, value in batch.items()}
+        if pad is not None:
+            longest = int((part['token_ids'] != pad).sum(1).max())
+            part['token_ids'] = np.ascontiguousarray(part['token_ids'][:, :longest])
+        parts.append(run(part))
+    return [np.concatenate(one) for one in zip(*parts)]
+
+
+def _speed(run: Run, batch: Mapping[str, np.ndarray], seconds: float = 3) -> float:
+    """Pairs a second, the median of passes over the batch."""
+    run(batch)
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < seconds:
+        started = time.perf_counter()
+        run(batch)
+        times.append(time.perf_counter() - started)
+    return len(batch['pixels']) / float(np.median(times))
+
+
+def _queries(records: Records, count: int) -> list[CandidateList]:
+    """Text queries with 101 candidates each (:func:`mvlt.datasets.draw_candidates`)."""
+    dataset: Any = records.dataset
+    if dataset is None:
+        raise ValueError('R@1 needs captions: give a catalogue, or --queries 0')
+    rows = [dataset.get_data_info(i) for i in range(len(dataset))]
+    products = len({row['product_id'] for row in rows})
+    return draw_candidates(rows, count, num_candidates=min(101, products))
+
+
+def _recall_at_1(
+    opened: OpenedModel, records: Records, queries: list[CandidateList], run: Run
+) -> float:
+    """Percent of queries whose match ranks first; ties against the model."""
+    found = []
+    for query in queries:
+        caption = _packed(opened, records, query.query)['token_ids']
+        pixels = np.stack(
+            [_packed(opened, records, row)['image'].numpy() for row in query.candidates]
+        )
+        tokens = np.broadcast_to(caption.numpy(), (len(pixels), len(caption))).copy()
+        (scores,) = run(dict(pixels=pixels, token_ids=tokens))
+        positives = np.arange(len(scores)) == 0
+        found.append(pessimistic_rank(scores, positives) == 1)
+    return 100 * float(np.mean(found))
+
+
+def _size(model: MVLT, path: Path | None) -> int:
+    if path is not None:
+        return path.stat().st_size
+    return sum(value.numel() * value.element_size() for value in model.state_dict().values())
+
+
+def lines(task: str, report: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A table."""
+    said = [f'\n{task:<14}{"MB":>8}{"difference":>14}{"pairs/s":>10}{"R@1, %":>9}']
+    for name, one in report.items():
+        recall = f'{one["recall_at_1"]:.1f}' if 'recall_at_1' in one else ''
+        said.append(
+            f'{name:<14}{one["megabytes"]:>8.1f}{one["difference"]:>14.2e}'
+            f'{one["pairs_per_second"]:>10.0f}{recall:>9}'
+        )
+    return said
+
+
+if __name__ == '__main__':
+    run_command(main)
