@@ -29,7 +29,6 @@ from mvlt.models import MVLT
 from mvlt.registry import TRANSFORMS
 
 PARITY = 1e-4
-_QUERIES = 100
 
 
 class Matching(nn.Module):
@@ -109,7 +108,8 @@ def main() -> None:
     )
     parser.add_argument('--tasks', nargs='+', choices=TASKS, help='default: all that it can do')
     parser.add_argument('--count', type=int, default=50, help='pairs to compare on')
-    parser.add_argument('--queries', type=int, default=_QUERIES, help='for R@1 of 101; 0 = none')
+    parser.add_argument('--queries', type=int, default=100, help='for R@1 of 101; 0 = none')
+    parser.add_argument('--seconds', type=float, default=3, help='to time each of them for')
     args = parser.parse_args()
     if args.count < 2:
         raise ValueError(f'--count {args.count}: 2 pairs at least, or a batch cannot be free')
@@ -119,7 +119,7 @@ def main() -> None:
     records = Records(args.pairs)
     report = {}
     for task in tasks:
-        report[task] = export(task, args.model, records, args.out, args.count, args.queries)
+        report[task] = export(task, args, records)
         for line in lines(task, report[task]):
             print(line, flush=True)
     write_json(args.out / 'comparison.json', report)
@@ -128,18 +128,16 @@ def main() -> None:
         raise ValueError(f'ONNX differs from PyTorch by more than {PARITY}: {", ".join(wrong)}')
 
 
-def export(
-    task: str, source: str, records: Records, out: Path, count: int, queries: int
-) -> dict[str, dict[str, float]]:
+def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, dict[str, float]]:
     """Write a task's files and measure them.
 
     Returns:
         For ``pytorch``, ``torch.export``, ``onnx`` and ``int8``: ``megabytes``, ``difference`` (the
         largest, from PyTorch), ``pairs_per_second`` and, for matching, ``recall_at_1``.
     """
-    opened = open_model(source, heads=TASKS[task].heads)
+    opened = open_model(args.model, heads=TASKS[task].heads)
     module = TASKS[task](opened.model).eval()
-    rows = np.linspace(0, len(records) - 1, min(count, len(records))).astype(int)
+    rows = np.linspace(0, len(records) - 1, min(args.count, len(records))).astype(int)
     batch = _batch(opened, records, rows, task)
     example = {name: torch.from_numpy(value[:2]) for name, value in batch.items()}
     free = {name: {0: torch.export.Dim('batch', min=1, max=1024)} for name in example}
@@ -147,24 +145,24 @@ def export(
         free['token_ids'][1] = torch.export.Dim('tokens', min=2, max=opened.model.backbone.text_len)
     with torch.no_grad():
         program = torch.export.export(module, (), dict(example), dynamic_shapes=free, strict=False)
-        torch.export.save(program, out / f'{task}.pt2')
+        torch.export.save(program, args.out / f'{task}.pt2')
         torch.onnx.export(
             program,
-            f=out / f'{task}.onnx',
+            f=args.out / f'{task}.onnx',
             output_names=list(module.outputs),
             dynamo=True,
             external_data=False,
             verbose=False,
         )
-    _quantise(out / f'{task}.onnx', out / f'{task}.int8.onnx')
+    _quantise(args.out / f'{task}.onnx', args.out / f'{task}.int8.onnx')
     runs: dict[str, tuple[Path | None, Run]] = {
         'pytorch': (None, _torch(module)),
         'torch.export': (
-            out / f'{task}.pt2',
-            _torch(torch.export.load(out / f'{task}.pt2').module()),
+            args.out / f'{task}.pt2',
+            _torch(torch.export.load(args.out / f'{task}.pt2').module()),
         ),
-        'onnx': (out / f'{task}.onnx', _onnx(out / f'{task}.onnx')),
-        'int8': (out / f'{task}.int8.onnx', _onnx(out / f'{task}.int8.onnx')),
+        'onnx': (args.out / f'{task}.onnx', _onnx(args.out / f'{task}.onnx')),
+        'int8': (args.out / f'{task}.int8.onnx', _onnx(args.out / f'{task}.int8.onnx')),
     }
     preprocessor = opened.model.data_preprocessor
     pad = preprocessor.pad_id if preprocessor.text_len is None else None
@@ -175,10 +173,10 @@ def export(
         report[name] = dict(
             megabytes=_size(opened.model, path) / 2**20,
             difference=max(float(np.abs(a - b).max()) for one in found for a, b in zip(one, truth)),
-            pairs_per_second=_speed(run, batch),
+            pairs_per_second=_speed(run, batch, args.seconds),
         )
-    if task == 'matching' and queries:
-        wanted = _queries(records, queries)
+    if task == 'matching' and args.queries:
+        wanted = _queries(records, args.queries)
         for name, (_, run) in runs.items():
             if name != 'torch.export':
                 report[name]['recall_at_1'] = _recall_at_1(opened, records, wanted, run)
@@ -226,7 +224,7 @@ def _onnx(path: Path) -> Run:
 
 
 def _quantise(path: Path, out: Path) -> None:
-    """Weights of matrix products and word vectors as int8; activations are quantised as they come."""
+    """Matrix products and word vectors as int8; activations are quantised as they come."""
     import logging
 
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -254,7 +252,7 @@ def _each(
     return [np.concatenate(one) for one in zip(*parts)]
 
 
-def _speed(run: Run, batch: Mapping[str, np.ndarray], seconds: float = 3) -> float:
+def _speed(run: Run, batch: Mapping[str, np.ndarray], seconds: float) -> float:
     """Pairs a second, the median of passes over the batch."""
     run(batch)
     times: list[float] = []

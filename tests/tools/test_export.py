@@ -1,0 +1,81 @@
+"""Contract: exported models answer as PyTorch does, for any batch and any length of text."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+onnxruntime = pytest.importorskip('onnxruntime', reason="exporting needs '.[export]'")
+pytest.importorskip('onnxscript', reason="exporting needs '.[export]'")
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope='module')
+def exported(model_folder, tmp_path_factory):
+    from PIL import Image
+
+    shop = tmp_path_factory.mktemp('shop')
+    lines = ['image,id,title']
+    for i in range(8):
+        Image.new('RGB', (40, 30), (30 * i, 0, 255 - 30 * i)).save(shop / f'{i}.png')
+        lines.append(f'{i}.png,{i},{"wool " * i}bag number {i}')
+    (shop / 'products.csv').write_text('\n'.join(lines))
+    out = tmp_path_factory.mktemp('exported')
+    found = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / 'tools/export.py'),
+            str(model_folder),
+            str(out),
+            '--pairs',
+            str(shop / 'products.csv'),
+            '--queries',
+            '4',
+            '--seconds',
+            '0.01',
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr[-3000:]
+    return out, found.stdout
+
+
+def test_the_comparison(exported):
+    out, printed = exported
+    report = json.loads((out / 'comparison.json').read_text())
+    assert set(report) == {'matching', 'recognition', 'completion'}
+    for task, one in report.items():
+        assert one['onnx']['difference'] < 1e-4 and one['torch.export']['difference'] < 1e-4
+        assert 0 < one['int8']['difference'] < 0.2
+        assert f'{task} ' in printed
+        size = (out / f'{task}.int8.onnx').stat().st_size
+        assert one['int8']['megabytes'] == size / 2**20
+    assert 0 <= report['matching']['int8']['recall_at_1'] <= 100
+    assert report['matching']['onnx']['recall_at_1'] == report['matching']['pytorch']['recall_at_1']
+
+
+@pytest.mark.parametrize('batch', [1, 3, 65])
+@pytest.mark.parametrize('length', [2, 5, 24])
+def test_any_batch_and_length(exported, model_folder, batch, length):
+    """Against the model itself, with captions padded to different ends."""
+    import mvlt
+
+    out, _ = exported
+    rng = np.random.default_rng(batch)
+    pixels = rng.integers(0, 256, (batch, 3, 32, 32), dtype=np.uint8)
+    token_ids = rng.integers(5, 300, (batch, length))
+    for row in range(1, batch):
+        token_ids[row, max(2, length - row) :] = 0
+    session = onnxruntime.InferenceSession(str(out / 'matching.onnx'))
+    (found,) = session.run(None, dict(pixels=pixels, token_ids=token_ids))
+    model = mvlt.get_model(model_folder)
+    preprocessor, tokens = model.data_preprocessor, torch.from_numpy(token_ids)
+    image = preprocessor.normalise(torch.from_numpy(pixels))
+    truth = model.match(image, tokens, preprocessor.text_mask(tokens))
+    assert np.abs(found - truth.numpy()).max() < 1e-4

@@ -1,0 +1,171 @@
+"""Contract: a checkpoint becomes a folder that every tool takes, with its own figures."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from mvlt.apis import CategoryInferencer, MatchingInferencer
+from mvlt.engine.checkpoint import file_sha256
+from mvlt.engine.launch import build_runner
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def _run(tool, *args, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / tool), *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+def _publish(*args):
+    return _run('model_converters/publish.py', *args)
+
+
+@pytest.fixture(scope='module')
+def trained(demo_data, tmp_path_factory):
+    """Two steps of the demo's pre-training, tiny."""
+    from mvlt.engine.config import load_config
+
+    work_dir = tmp_path_factory.mktemp('trained')
+    config = load_config(
+        'configs/demo/pretrain_demo.py',
+        {
+            'train_dataloader.batch_size': 4,
+            'default_hooks.checkpoint.interval': 2,
+            'train_cfg.max_iters': 2,
+            'model.backbone.embed_dims': (8, 16, 24, 32),
+            'model.backbone.num_heads': (1, 1, 1, 1),
+            'model.backbone.depths': (1, 1, 1, 1),
+            'model.neck.channels': None,
+        },
+        str(demo_data),
+    )
+    config.custom_hooks = config.custom_hooks[:3]
+    config.work_dir = str(work_dir)
+    config.experiment_name = 'publish'
+    build_runner(config).train()
+    return work_dir / 'iter_2.pth'
+
+
+@pytest.fixture(scope='module')
+def published(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('out')
+    results = folder / 'results.json'
+    results.write_text(
+        json.dumps(
+            dict(
+                checkpoint_sha256=file_sha256(trained),
+                checkpoint=str(trained),
+                config='some.py',
+                metrics={'retrieval/tir/R@1': 12.5},
+                protocol=dict(name='101', rows=9),
+                data=dict(ann_file='a.csv', split='test'),
+            )
+        )
+    )
+    found = _publish(
+        trained,
+        folder / 'model',
+        '--results',
+        results,
+        '--licence',
+        'CC-BY-4.0',
+        '--data',
+        'drawn products',
+    )
+    assert found.returncode == 0, found.stderr
+    return folder / 'model'
+
+
+def test_weights_and_card(published, trained):
+    stored = torch.load(trained, weights_only=False)['state_dict']
+    ours = load_file(published / 'model.safetensors')
+    assert ours.keys() == stored.keys()
+    assert all(torch.equal(ours[key], stored[key]) for key in ours)
+    card = (published / 'README.md').read_text()
+    front = yaml.safe_load(card.split('---')[1])
+    assert front['license'] == 'cc-by-4.0' and front['library_name'] == 'mvlt'
+    for line in ('| retrieval/tir/R@1 | 12.5 |', 'drawn products', 'Steps: 2; seed: 0'):
+        assert line in card
+
+
+def test_it_answers(published, tmp_path):
+    from PIL import Image
+
+    Image.new('RGB', (30, 40)).save(tmp_path / 'a.png')
+    (found,) = MatchingInferencer(published, device='cpu')(tmp_path / 'a.png', 'a bag')
+    assert 0 < found['match_score'] < 1
+    with pytest.raises(ValueError, match='no category_heads; it has itm_head, mlm_head, mir_head'):
+        CategoryInferencer(published, device='cpu')
+
+
+def test_a_config_and_a_checkpoint_answer_the_same(published, trained, demo_data, tmp_path):
+    """Without a folder: the dumped config of the run beside its checkpoint."""
+    import numpy as np
+
+    picture = np.full((40, 30, 3), 90, np.uint8)
+    dumped = next(trained.parent.glob('*.py'))
+    ours = MatchingInferencer(dumped, str(trained), device='cpu')(picture, 'a red bag')
+    assert ours == MatchingInferencer(published, device='cpu')(picture, 'a red bag')
+    with pytest.raises(ValueError, match='a config needs weights=CHECKPOINT'):
+        MatchingInferencer(dumped)
+    with pytest.raises(ValueError, match='brings its own weights'):
+        MatchingInferencer(published, str(trained))
+
+
+def test_it_is_tested_and_trained_on(published, demo_data, tmp_path):
+    options = ['--data-root', demo_data, '--cfg-options']
+    found = _run(
+        'test.py',
+        'demo/retrieval_demo',
+        published,
+        '--work-dir',
+        tmp_path / 'test',
+        *options,
+        'test_cfg.num_queries=3',
+        'test_cfg.num_candidates=9',
+    )
+    assert found.returncode == 0, found.stderr[-2000:]
+    results = json.loads((tmp_path / 'test/results.json').read_text())
+    assert results['checkpoint_sha256'] == file_sha256(published / 'model.safetensors')
+    found = _run(
+        'train.py',
+        'demo/pretrain_demo',
+        '--from',
+        published,
+        '--work-dir',
+        tmp_path / 'train',
+        *options,
+        'train_cfg.max_iters=1',
+        'train_dataloader.batch_size=4',
+        'default_hooks.checkpoint.interval=1',
+    )
+    assert found.returncode == 0, found.stderr[-2000:]
+    assert 'left at random: nothing' in found.stdout + found.stderr
+    state = torch.load(tmp_path / 'train/iter_1.pth', weights_only=False)['state_dict']
+    assert state['backbone.words.words.weight'].shape == (1000, 128)
+    assert state['backbone.stages.0.layers.0.norm1.weight'].shape == (8,)
+
+
+def test_mistakes_are_named(published, trained, tmp_path):
+    found = _publish(trained, published)
+    assert found.returncode == 2 and 'is there and not empty' in found.stderr
+    found = _publish(tmp_path / 'none.pth', tmp_path / 'out')
+    assert found.returncode == 2 and 'none.pth: no such checkpoint' in found.stderr
+    found = _publish(published / 'model.safetensors', tmp_path / 'out')
+    assert found.returncode == 2 and 'name it with --config' in found.stderr
+    (tmp_path / 'results.json').write_text('{"checkpoint_sha256": "0", "checkpoint": "b.pth"}')
+    found = _publish(trained, tmp_path / 'out', '--results', tmp_path / 'results.json')
+    assert found.returncode == 2 and 'measured on another checkpoint (b.pth)' in found.stderr
+    found = _publish(trained, tmp_path / 'out', '--vocabulary', tmp_path)
+    assert found.returncode == 2 and 'name its folder with --vocabulary' in found.stderr
+    assert not (tmp_path / 'out').exists()
