@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo web test lint bench format install clean
+.PHONY: demo web test lint package bench format install clean
 
 install: $(STAMP)
 
@@ -30,6 +30,9 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/codespell
 
+package: $(STAMP)
+	$(BIN)/python tests/try_package.py
+
 # a script to compare with, and a folder of JPEG files; without them there is nothing to compare
 YARDSTICK ?= ../shared/benchmarks/naive_mvlt.py
 IMAGES ?= ../shared/data/products/images
@@ -42,4 +45,4 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv work_dirs
+	rm -rf .venv work_dirs dist

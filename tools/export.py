@@ -34,7 +34,7 @@ PARITY = 1e-4
 class Matching(nn.Module):
     """Pixels and token ids -> ``match_score`` float32 (B,)."""
 
-    outputs = ('match_score',)
+    outputs: tuple[str, ...] = ('match_score',)
     heads = ('itm_head',)
 
     def __init__(self, model: MVLT) -> None:

@@ -8,10 +8,10 @@ Legend: I pictures, J texts, D word vector size.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from mvlt.engine.pair_scorer import PairScorer
 from mvlt.engine.shortlist import caption_vectors, picture_vectors, usual_length
 from mvlt.whole_files import written_whole
 
+Order = Literal['both', 'matching', 'vectors']
 _HIDDEN = 6  # words that a picture is asked for where no caption tells how many are usual
 _SAMPLE = 256  # pictures whose mean is what is usual
 
@@ -51,7 +52,7 @@ class _RetrievalInferencer(PairInferencer):
     """
 
     heads = ('itm_head', 'mlm_head')
-    forward_kwargs: set = {'topk'}
+    forward_kwargs: set = {'topk', 'order'}
     preprocess_kwargs: set = set()
 
     def __init__(
@@ -117,18 +118,27 @@ class _RetrievalInferencer(PairInferencer):
         return ([one] for one in inputs)
 
     def _rank(
-        self, scores: np.ndarray | None, allowed: np.ndarray, topk: int, score: Any
+        self,
+        scores: np.ndarray | None,
+        allowed: np.ndarray,
+        score: Callable[[np.ndarray], np.ndarray],
+        topk: int,
+        order: Order,
     ) -> list[tuple[int, float]]:
         """Best entries and their matching probabilities.
 
         Args:
             scores: of the cheap scorer, one an entry; None = there is none.
             allowed: bool, which entries may be found.
-            topk: how many are wanted.
             score: entries int (n,) -> probabilities (n,).
+            topk: how many are wanted.
+            order: what they are ordered by.
         """
         if topk < 1:
             raise ValueError(f'topk={topk}: one at least')
+        if order not in get_args(Order) or (order == 'vectors' and scores is None):
+            legal = get_args(Order) if scores is not None else ('both', 'matching')
+            raise ValueError(f"order='{order}'; legal here: {', '.join(legal)}")
         chosen = np.flatnonzero(allowed)
         if not len(chosen):
             return []
@@ -137,10 +147,10 @@ class _RetrievalInferencer(PairInferencer):
             chosen = chosen[np.argsort(-scores[chosen], kind='stable')[:best]]
         probabilities = score(chosen)
         certain = probabilities.astype(np.float64).clip(1e-7, 1 - 1e-7)
-        order = np.log(certain / (1 - certain))
-        if scores is not None:
-            order += scores[chosen]
-        first = np.argsort(-order, kind='stable')[:topk]
+        merit = np.log(certain / (1 - certain)) if order != 'vectors' else np.zeros(len(chosen))
+        if scores is not None and order != 'matching':
+            merit = merit + scores[chosen]
+        first = np.argsort(-merit, kind='stable')[:topk]
         return [(int(chosen[i]), float(probabilities[i])) for i in first]
 
     def plain(self, pred: Any) -> Any:
@@ -159,7 +169,7 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
     {'index': 17, 'match_score': 0.98, 'img_path': '...', 'caption': '...', ...}
     """
 
-    forward_kwargs: set = {'topk', 'where'}
+    forward_kwargs: set = {'topk', 'where', 'order'}
 
     def _read(self, gallery: Source) -> None:
         self.records = Records(gallery)
@@ -181,7 +191,12 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
             self._vector_rows = np.load(cache, allow_pickle=False)
 
     def __call__(  # type: ignore[override]
-        self, texts: Texts, topk: int = 10, where: Mapping[str, str] | None = None, **kwargs: Any
+        self,
+        texts: Texts,
+        topk: int = 10,
+        where: Mapping[str, str] | None = None,
+        order: Order = 'both',
+        **kwargs: Any,
     ) -> list[list[dict[str, Any]]]:
         """The best pictures for each text, best first.
 
@@ -189,6 +204,8 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
             texts: one or a list.
             topk: pictures for each; the shortlist is at least as long.
             where: level -> category name that they must have, e.g. dict(main_category='Shoes').
+            order: 'matching' orders the shortlist by the matching head alone, as the paper ranks;
+                'vectors' by the cheap scorer alone.
             kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
 
         Returns:
@@ -203,11 +220,15 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         for query in queries:
             if not query.strip():
                 raise ValueError('an empty text finds nothing: give a word at least')
-        return self.answer(queries, False, 1, topk=topk, where=where, **kwargs)
+        return self.answer(queries, False, 1, topk=topk, where=where, order=order, **kwargs)
 
     @torch.no_grad()
     def forward(  # type: ignore[override]
-        self, inputs: Sequence[str], topk: int = 10, where: Mapping[str, str] | None = None
+        self,
+        inputs: Sequence[str],
+        topk: int = 10,
+        where: Mapping[str, str] | None = None,
+        order: Order = 'both',
     ) -> list[list[dict[str, Any]]]:
         """One query."""
         (token_ids,) = self._tokens(inputs)
@@ -224,7 +245,7 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         return [
             [
                 dict(self.records[entry], match_score=probability)
-                for entry, probability in self._rank(scores, allowed, topk, score)
+                for entry, probability in self._rank(scores, allowed, score, topk, order)
             ]
         ]
 
@@ -301,13 +322,14 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         return self.pipeline(dict(img=image, caption=''))['inputs']['image']
 
     def __call__(  # type: ignore[override]
-        self, images: Pictures, topk: int = 10, **kwargs: Any
+        self, images: Pictures, topk: int = 10, order: Order = 'both', **kwargs: Any
     ) -> list[list[dict[str, Any]]]:
         """The best texts for each picture, best first.
 
         Args:
             images: see :class:`PairInferencer`.
             topk: texts for each; the shortlist is at least as long.
+            order: see :class:`TextToImageRetrievalInferencer`.
             kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
 
         Returns:
@@ -317,10 +339,12 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         Raises:
             OSError, ValueError: a picture cannot be read.
         """
-        return self.answer(list_pictures(images), False, 1, topk=topk, **kwargs)
+        return self.answer(list_pictures(images), False, 1, topk=topk, order=order, **kwargs)
 
     @torch.no_grad()
-    def forward(self, inputs: Sequence[Any], topk: int = 10) -> list[list[dict[str, Any]]]:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, inputs: Sequence[Any], topk: int = 10, order: Order = 'both'
+    ) -> list[list[dict[str, Any]]]:
         """One query."""
         pixels = self._pixels(to_array(inputs[0]))
         scores = None
@@ -336,7 +360,7 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         return [
             [
                 dict(self.texts.records[entry], match_score=probability)
-                for entry, probability in self._rank(scores, allowed, topk, score)
+                for entry, probability in self._rank(scores, allowed, score, topk, order)
             ]
         ]
 

@@ -5,13 +5,18 @@ import hashlib
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from mmengine.logging import print_log
+from pyarrow import parquet
 
 from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, read_json
 from mvlt.registry import DATASETS
@@ -80,17 +85,19 @@ class Catalogue(PairDataset):
         self.missing = frozenset(missing)
         self.min_products = min_products
         self.rare = rare
+        kwargs.setdefault('serialize_data', False)  # Rows are small and shared as they are
         super().__init__(ann_file=ann_file, **kwargs)
 
-    def load_data_list(self) -> list[dict]:
-        """Read the table, check every row, keep the rows of the split."""
+    def load_data_list(self) -> 'Rows':  # type: ignore[override]
+        """Read the table's columns that are needed, check every row, keep those of the split."""
         self._read_description()
-        table = _read_table(self.ann_file)
+        names = _column_names(self.ann_file)
         if self.guess:
-            self._guess(table)
+            self._guess(names)
+        needed = self._needed(names)
+        table = _read_table(self.ann_file, needed)
         if self.ann_file.endswith('.csv'):
             _refuse_more_cells_than_columns(self.ann_file)
-        self._check_columns(table)
         self._check_cells(table)
         table = self._handle_rare(table)
         splits = self._splits(table)
@@ -106,19 +113,27 @@ class Catalogue(PairDataset):
             {key: list(training[self.columns[key]]) for key in CATEGORIES if key in self.columns},
             f'{self.ann_file}, split {self.split}',
         )
-        return [
-            dict(
-                row=_row(row),
-                img_path=self._image_below_root(
-                    cells[self.columns['image']],
-                    f"{self.ann_file}, row {_row(row)}, column '{self.columns['image']}'",
-                ),
-                product_id=cells[self.columns.get('product_id', self.columns['image'])],
-                caption=self._caption(row, cells),
-                **{key: values[i] for key, values in ids.items()},
-            )
-            for i, (row, cells) in enumerate(zip(chosen.index, chosen.to_dict('records')))
-        ]
+        rows = Rows(chosen, {key: np.array(one, np.int32) for key, one in ids.items()}, self.record)
+        for place in range(len(rows)):  # a wrong row is named now, not after hours of training
+            rows[place]
+        return rows
+
+    def record(self, row: int, cells: Mapping[str, str]) -> dict[str, Any]:
+        """A row of the table as a record without categories.
+
+        Args:
+            row: its line.
+            cells: column -> cell.
+        """
+        return dict(
+            row=row,
+            img_path=self._image_below_root(
+                cells[self.columns['image']],
+                f"{self.ann_file}, row {row}, column '{self.columns['image']}'",
+            ),
+            product_id=cells[self.columns.get('product_id', self.columns['image'])],
+            caption=self._caption(row, cells),
+        )
 
     def _read_description(self) -> None:
         path = Path(self.ann_file).with_suffix('.json')
@@ -134,31 +149,33 @@ class Catalogue(PairDataset):
             self.columns = _known_columns(content['columns'], str(path))
         self.caption = content.get('caption', self.caption)
 
-    def _guess(self, table: pd.DataFrame) -> None:
-        description = guess_description(table.columns)
+    def _guess(self, names: Sequence[str]) -> None:
+        description = guess_description(names)
         path = Path(self.ann_file).with_suffix('.json')
         if 'image' not in description['columns'] or not (self.caption or description['caption']):
             raise KeyError(
                 f'{self.ann_file}: which columns hold image and caption does not show in their '
-                f'names ({", ".join(map(str, table.columns))}); write {path}, e.g. '
+                f'names ({", ".join(names)}); write {path}, e.g. '
                 f'{json.dumps({"columns": {"image": "photo"}, "caption": "{title}"})}'
             )
         self.columns = description['columns']
         self.caption = self.caption or description['caption']
 
-    def _check_columns(self, table: pd.DataFrame) -> None:
+    def _needed(self, names: Sequence[str]) -> list[str]:
+        """The columns that are read; the table must have them."""
         try:
             in_caption = [name for _, name, _, _ in Formatter().parse(self.caption) if name]
         except ValueError as error:
             raise ValueError(f"caption template '{self.caption}': {error}") from error
-        for name in (*self.columns.values(), *in_caption):
-            if name not in table.columns:
+        needed = list(dict.fromkeys((*self.columns.values(), *in_caption)))
+        for name in needed:
+            if name not in names:
                 raise KeyError(
-                    f"{self.ann_file} has no column '{name}'; it has "
-                    f'{", ".join(map(str, table.columns))}. Say what they mean in '
-                    f'{Path(self.ann_file).with_suffix(".json")}, perhaps: '
-                    f'{json.dumps(guess_description(table.columns), ensure_ascii=False)}'
+                    f"{self.ann_file} has no column '{name}'; it has {', '.join(names)}. Say what "
+                    f'they mean in {Path(self.ann_file).with_suffix(".json")}, perhaps: '
+                    f'{json.dumps(guess_description(names), ensure_ascii=False)}'
                 )
+        return needed
 
     def _check_cells(self, table: pd.DataFrame) -> None:
         """No product without an id, a picture or, where there is such a column, a category."""
@@ -217,12 +234,12 @@ class Catalogue(PairDataset):
 
         return product.map(draw)
 
-    def _caption(self, row: int, cells: dict) -> str:
+    def _caption(self, row: int, cells: Mapping[str, str]) -> str:
         known = {key: '' if cell in self.missing else cell for key, cell in cells.items()}
         words = ' '.join(self.caption.format_map(known).split()).strip(' ,.;')
         if not any(character.isalnum() for character in words):
             raise ValueError(
-                f'{self.ann_file}, row {_row(row)}: the caption is empty (template '
+                f'{self.ann_file}, row {row}: the caption is empty (template '
                 f"'{self.caption}'); fill a column of the template or delete the row"
             )
         return words
@@ -266,10 +283,17 @@ def _row(index: int) -> int:
     return int(index) + 2
 
 
-def _read_table(path: str) -> pd.DataFrame:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such table; set data_root (--data-root) and ann_file')
-    try:
+def _column_names(path: str) -> list[str]:
+    """Of a table, without reading it."""
+    with _reading(path):
+        if path.endswith('.csv'):
+            return list(pd.read_csv(path, dtype=str, nrows=0, encoding='utf-8', index_col=False))
+        return [name for name in parquet.read_schema(path).names if not name.startswith('__index')]
+
+
+def _read_table(path: str, needed: Sequence[str]) -> pd.DataFrame:
+    """Cells as text, '' where there is none; one row a line."""
+    with _reading(path):
         if path.endswith('.csv'):
             with warnings.catch_warnings():  # about commas at the end of rows, which are harmless
                 warnings.simplefilter('ignore', pd.errors.ParserWarning)
@@ -281,18 +305,66 @@ def _read_table(path: str) -> pd.DataFrame:
                     index_col=False,  # such commas shift no column
                     skip_blank_lines=False,  # or rows would be numbered wrongly
                 ).fillna('')
-            return table[(table != '').any(axis=1)]
-        if path.endswith('.parquet'):
-            table = pd.read_parquet(path)
-            table = table.reset_index(drop=table.index.name is None)
-            return table.astype(str).where(table.notna(), '')
+            return table[(table != '').any(axis=1)][list(needed)]
+        table = pd.read_parquet(path, columns=list(needed))
+        table = table.reset_index(drop=table.index.name is None)
+        return table.astype(str).where(table.notna(), '')
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Says of a table that cannot be read why."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path}: no such table; set data_root (--data-root) and ann_file')
+    if not path.endswith(('.csv', '.parquet')):
+        raise ValueError(f'{path}: a table is a .csv or a .parquet file')
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise ValueError(
             f'{path}: not UTF-8 (byte {error.start}: {error.reason}); save the table as UTF-8'
         ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
         raise ValueError(f'{path}: cannot be read as a table ({error})') from error
-    raise ValueError(f'{path}: a table is a .csv or a .parquet file')
+
+
+class Rows(Sequence):
+    """Records of a table, each made when it is asked for.
+
+    The table stays in columns: 500,000 products take tens of megabytes, not gigabytes, and data
+    workers share them.
+
+    Args:
+        table: text, a row a line; its index is the line.
+        ids: level -> class ids, int32, one a row.
+        make: line and cells -> record.
+    """
+
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        ids: Mapping[str, np.ndarray],
+        make: Callable[[int, Mapping[str, str]], dict[str, Any]],
+    ) -> None:
+        self.lines = table.index.to_numpy()
+        self.columns = {name: pa.array(table[name], pa.large_string()) for name in table.columns}
+        self.ids = ids
+        self.make = make
+        self.chosen = np.arange(len(self.lines))
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, place: Any) -> Any:
+        """A record, or the rows of a slice."""
+        if isinstance(place, slice):
+            part = copy(self)
+            part.chosen = self.chosen[place]
+            return part
+        i = int(self.chosen[place])
+        cells = {name: column[i].as_py() for name, column in self.columns.items()}
+        record = self.make(_row(self.lines[i]), cells)
+        return {**record, **{level: int(ids[i]) for level, ids in self.ids.items()}}
 
 
 def _refuse_more_cells_than_columns(path: str) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
 from mvlt.datasets.transforms import LoadImage
 
 PERCENTILES = (50, 95, 99, 100)
+_BLOCK = 1024
 
 
 class Pictures(NamedTuple):
@@ -57,7 +59,12 @@ def read_pictures(
     digests: dict[bytes, tuple[int, int]] = {}
     sizes, unreadable = [], []
     with ThreadPoolExecutor(workers) as pool:
-        for found in progress(pool.map(read, rows.values()), len(rows)):
+        wanted = iter(rows.values())
+        blocks = iter(
+            lambda: list(islice(wanted, _BLOCK)), []
+        )  # a task a picture would fill memory
+        found_of = chain.from_iterable(pool.map(read, block) for block in blocks)
+        for found in progress(found_of, len(rows)):
             if isinstance(found, str):
                 unreadable.append(found)
                 continue

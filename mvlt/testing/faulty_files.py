@@ -237,7 +237,7 @@ BAD = [
     Case('table of 0 bytes', _catalogue(b''), 'products.csv'),
     Case('table without rows', _catalogue(b'id,image,title\n'), 'products.csv'),
     Case('comma in an unquoted text', _catalogue(b'id,image,title\n1,a.png,A, b\n'), 'line 2'),
-    Case('missing column', _catalogue([_row()], caption='{colour}'), "'colour'"),
+    Case('missing column', _catalogue([_row()], caption='{colour}'), 'colour'),
     Case('empty caption', _catalogue([_row(title=' ')]), 'row 2'),
     Case('product without an id', _catalogue([_row(id='')]), 'row 2'),
     Case('picture that is not there', _catalogue([_row(image='b.png')]), 'row 2'),

@@ -147,6 +147,19 @@ def test_wrong_queries_and_galleries(search, pictures, tmp_path):
         search(tmp_path / 'odd.csv')
 
 
+def test_orders(search, pictures):
+    infer = search(pictures)
+    matching = infer('a red bag', topk=12, order='matching')[0]
+    scores = [one['match_score'] for one in matching]
+    assert scores == sorted(scores, reverse=True)
+    both, vectors = (infer('a red bag', topk=12, order=name)[0] for name in ('both', 'vectors'))
+    assert {_order(one) != _order(matching) for one in ([*both], [*vectors])} == {True}
+    with pytest.raises(ValueError, match="order='paper'; legal here: both, matching, vectors"):
+        infer('a', order='paper')
+    with pytest.raises(ValueError, match="order='vectors'; legal here: both, matching"):
+        search(pictures, shortlist=None)('a', order='vectors')
+
+
 def test_drawn(search, pictures, tmp_path):
     search(pictures)('a red bag', topk=3, out_dir=tmp_path / 'out')
     assert (tmp_path / 'out/000000.png').stat().st_size > 1000

@@ -1,9 +1,11 @@
 """Contract: any table with named columns becomes records; wrong ones are named with their row."""
 
+import pickle
+
 import pandas as pd
 import pytest
 
-from mvlt.datasets import Catalogue
+from mvlt.datasets import Catalogue, train_vocabulary
 from mvlt.datasets.catalogue import guess_description
 
 COLUMNS = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
@@ -125,7 +127,8 @@ def test_rare_categories(catalogue, caplog):
 
 
 def test_latin1_table_is_told_to_be_utf8(catalogue):
-    (catalogue / 'products.csv').write_bytes('id,image\n1,é.png'.encode('latin-1'))
+    text = 'id,image,kind,sub,title,colour\n1,é.png,a,b,c,d'
+    (catalogue / 'products.csv').write_bytes(text.encode('latin-1'))
     with pytest.raises(ValueError, match='not UTF-8'):
         _open(catalogue)
 
@@ -255,3 +258,52 @@ def test_a_guessed_catalogue(catalogue):
     )
     assert len(dataset) == 20 and dataset.get_data_info(3)['caption'] == 'Thing number 3'
     assert dataset.get_data_info(3)['product_id'] == '3'
+
+
+def test_rows_of_a_table_are_made_when_they_are_asked_for(catalogue):
+    """Parts of a dataset and copies for data workers see the same rows."""
+    dataset = _open(catalogue)
+    rows = dataset.load_data_list()
+    assert [one['product_id'] for one in rows[5:8]] == ['5', '6', '7']
+    assert [one['product_id'] for one in rows[5:][-2:]] == ['18', '19']
+    assert rows[-1]['caption'] == 'Thing number 19. Red'
+    assert len(_open(catalogue, indices=4)) == 4
+    assert [_open(catalogue, indices=[7, 2]).get_data_info(i)['product_id'] for i in (0, 1)] == [
+        '7',
+        '2',
+    ]
+    copied = pickle.loads(pickle.dumps(dataset))
+    assert copied.get_data_info(6) == dataset.get_data_info(6)
+
+
+def test_only_columns_that_are_needed_are_read(catalogue):
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str)
+    table['description'] = 'long'
+    table['numbers'] = range(len(table))
+    table.to_parquet(catalogue / 'products.parquet')
+    dataset = _open(catalogue, ann_file='products.parquet')
+    assert set(dataset.data_list.columns) == {'image', 'id', 'kind', 'sub', 'title', 'colour'}
+    assert dataset.get_data_info(7) == _open(catalogue).get_data_info(7)
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        'Größe Übergröße Kleid',
+        'Κόκκινο φόρεμα',
+        'Красное платье',
+        '赤いドレス',
+        '红色连衣裙',
+        'فستان أحمر',
+        'लाल पोशाक',
+        '빨간 드레스',
+    ],
+)
+def test_captions_of_other_languages_become_words(catalogue, words, tmp_path):
+    """A vocabulary that is trained on them knows their letters; nothing becomes [UNK]."""
+    _edit(catalogue, 0, 'title', words)
+    dataset = _open(catalogue)
+    assert dataset.get_data_info(0)['caption'] == f'{words}. Red'
+    vocabulary = train_vocabulary([*dataset.captions()] * 3, tmp_path / 'words', 400)
+    ids = vocabulary.encode(words, 64)
+    assert len(ids) > 3 and vocabulary.unk_id not in ids

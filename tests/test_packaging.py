@@ -1,0 +1,87 @@
+"""Contract: wheel and source package are whole, and work where no checkout is.
+
+The dependencies are this environment's; `make package` does the same with an empty one.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests import try_package
+
+ROOT = Path(__file__).parent.parent
+pytest.importorskip('build', reason="packages are built with '.[dev]'")
+
+
+@pytest.fixture(scope='module')
+def packages(tmp_path_factory):
+    out = tmp_path_factory.mktemp('dist')
+    found = subprocess.run(
+        [sys.executable, '-m', 'build', '--no-isolation', '--outdir', str(out), str(ROOT)],
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr[-2000:]
+    return out
+
+
+@pytest.fixture(scope='module')
+def installed(packages, tmp_path_factory):
+    """A folder with the unpacked wheel in ``site`` and the README's files beside it."""
+    folder = tmp_path_factory.mktemp('empty')
+    (wheel,) = packages.glob('*.whl')
+    command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--target']
+    subprocess.run([*command, str(folder / 'site'), str(wheel)], check=True)
+    try_package.prepare(folder)
+    return folder
+
+
+def _run(folder, *args):
+    env = dict(os.environ, PYTHONPATH=str(folder / 'site'), OMP_NUM_THREADS='1')
+    return subprocess.run(
+        [sys.executable, *args], cwd=folder, env=env, capture_output=True, text=True
+    )
+
+
+def test_every_file_of_the_package_is_in_both(packages, installed):
+    own = {
+        str(path.relative_to(ROOT / 'mvlt'))
+        for path in (ROOT / 'mvlt').rglob('*')
+        if path.suffix in ('.py', '.html')
+    }
+    for name in ('configs', 'tools'):
+        own |= {
+            f'{name}/{path.relative_to(ROOT / name)}'
+            for path in (ROOT / name).rglob('*')
+            if path.suffix in ('.py', '.sh', '.csv')
+        }
+    inside = {
+        str(path.relative_to(installed / 'site/mvlt'))
+        for path in (installed / 'site/mvlt').rglob('*')
+    }
+    assert own <= inside
+    (archive,) = packages.glob('*.tar.gz')
+    with tarfile.open(archive) as file:
+        names = {'/'.join(name.split('/')[1:]) for name in file.getnames()}
+    assert {f'mvlt/{name}' for name in own} <= names
+
+
+@pytest.mark.parametrize('code', [*try_package.examples(), try_package.INHERITED])
+def test_code_without_a_checkout(installed, code):
+    found = _run(installed, '-c', code)
+    assert found.returncode == 0, found.stderr[-2000:]
+
+
+def test_a_packaged_tool(installed):
+    command = ('-m', 'mvlt.tools.check_dataset', 'mvlt/pretrain_catalogue')
+    found = _run(installed, *command, '--data-root', 'MY_CATALOGUE')
+    assert found.returncode == 0, found.stderr[-2000:]
+    assert 'training can start' in found.stdout
+
+
+def test_there_are_examples():
+    assert try_package.examples()

@@ -1,0 +1,138 @@
+"""Build the packages, install the wheel into an empty environment, do there what the README says.
+
+    python tests/try_package.py            # what `make package` runs; needs the package index
+
+The environment holds the wheel and what it asks for, nothing of the checkout; the folder that it
+runs in holds a model and ten pictures.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Build, install, run; ends with the status of what fails."""
+    dist = ROOT / 'dist'
+    for old in dist.glob('mvlt-*'):
+        old.unlink()
+    subprocess.run([sys.executable, '-m', 'build', '--outdir', str(dist), str(ROOT)], check=True)
+    (wheel,) = dist.glob('*.whl')
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder)
+        venv.create(empty / 'environment', with_pip=True)
+        python = empty / 'environment/bin/python'
+        subprocess.run([python, '-m', 'pip', 'install', '--quiet', wheel], check=True)
+        prepare(empty)
+        for code in (*examples(), INHERITED, PRINTED):
+            print(f'\n{code.strip()}\n---', flush=True)
+            subprocess.run([python, '-c', code], check=True, cwd=empty, env=environment())
+        command = [python, '-m', 'mvlt.tools.check_dataset', 'mvlt/pretrain_catalogue']
+        subprocess.run(
+            [*command, '--data-root', 'MY_CATALOGUE'], check=True, cwd=empty, env=environment()
+        )
+    print(f'\n{wheel.name} works in an empty environment')
+
+
+def prepare(folder: Path) -> None:
+    """MY_MODEL, at random, MY_PICTURES and MY_CATALOGUE, as the README names them."""
+    from mvlt.datasets import train_vocabulary
+    from mvlt.engine.description import checked
+    from mvlt.engine.model_folder import write_model_folder
+
+    rng = np.random.default_rng(0)
+    (folder / 'MY_PICTURES').mkdir()
+    (folder / 'MY_CATALOGUE/images').mkdir(parents=True)
+    lines = ['image,id,productDisplayName,subCategory,articleType']
+    for i in range(60):
+        picture = Image.fromarray(rng.integers(0, 256, (80, 60, 3), dtype=np.uint8))
+        picture.save(folder / f'MY_CATALOGUE/images/{i}.jpg')
+        lines.append(f'images/{i}.jpg,{i},Red bag number {i},Bags,Totes')
+        if i < 10:
+            picture.save(folder / f'MY_PICTURES/{i}.jpg')
+    (folder / 'MY_CATALOGUE/products.csv').write_text('\n'.join(lines))
+    train_vocabulary(lines[1:], folder / 'words', 200)
+    heads = dict(
+        itm_head=dict(type='ITMHead', hidden_dims=16),
+        mlm_head=dict(type='MLMHead'),
+        neck=dict(type='UNet'),
+        mir_head=dict(type='MIRHead'),
+        category_heads={
+            level: dict(type='CategoryHead', num_classes=2)
+            for level in ('main_category', 'sub_category')
+        },
+    )
+    stages = dict(embed_dims=[8, 16, 24, 32], num_heads=[1, 1, 1, 1], depths=[1, 1, 1, 1])
+    content = dict(
+        model=dict(
+            type='MVLT',
+            backbone=dict(
+                type='PVTVL', image_size=64, text_len=32, vocab_size=200, word_dims=16, **stages
+            ),
+            data_preprocessor=dict(type='PairDataPreprocessor'),
+            **heads,
+        ),
+        preprocessing=[
+            dict(type='LoadImage'),
+            dict(type='Resize', scale=[64, 64], keep_ratio=False, backend='pillow'),
+            dict(type='Tokenize', max_len=32),
+        ],
+        mask=None,
+        categories={level: ['a', 'b'] for level in ('main_category', 'sub_category')},
+    )
+    description = checked(content, 'try_package')
+    state = description.build().state_dict()
+    out = write_model_folder(folder / 'MY_MODEL', description, state, str(folder / 'words'), '')
+    assert load_file(out / 'model.safetensors').keys() == state.keys()
+
+
+def examples() -> list[str]:
+    """The README's Python that uses a model."""
+    readme = (ROOT / 'README.md').read_text('utf-8')
+    blocks = re.findall(r'```python\n(.*?)```', readme, re.DOTALL)
+    return [block for block in blocks if 'mvlt.apis' in block]
+
+
+def environment() -> dict[str, str]:
+    """No path of the checkout."""
+    return {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+
+
+# a config outside the repository that inherits a packaged one
+INHERITED = '''
+from pathlib import Path
+import mvlt
+from mvlt.engine.config import load_config
+assert 'environment' in mvlt.__file__ or 'site' in mvlt.__file__, mvlt.__file__
+Path('mine.py').write_text("""
+from mmengine.config import read_base
+with read_base():
+    from mvlt.configs.mvlt.pretrain_fashiongen import *
+model.backbone.drop_path_rate = 0.3
+""")
+assert load_config('mine.py', count=False).model.backbone.drop_path_rate == 0.3
+assert len(mvlt.list_models('mvlt/*')) > 30
+print(sum(value.numel() for value in mvlt.get_model('mvlt/pretrain_fashiongen').parameters()))
+'''
+PRINTED = """
+import contextlib, io, time
+started, said = time.perf_counter(), io.StringIO()
+with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    from mvlt.apis import MatchingInferencer
+print(f'{time.perf_counter() - started:.2f} s to import')
+assert said.getvalue() == ''
+"""
+
+
+if __name__ == '__main__':
+    main()
