@@ -32,10 +32,10 @@ def config_path(name_or_path: str | Path) -> Path:
         str(one.relative_to(PACKAGED).with_suffix('')) for one in PACKAGED.glob('[!_]*/**/*.py')
     ]
     near = get_close_matches(str(name_or_path), names, n=1)
+    hint = f'; did you mean {near[0]}?' if near else ''
     raise FileNotFoundError(
-        f'{name_or_path}: no such config'
-        f'{f"; did you mean {near[0]}?" if near else ""}; mvlt.list_models() and '
-        'configs/README.md list them'
+        f'{name_or_path}: no such config{hint} (configs/README.md lists them, so does '
+        'mvlt.list_models())'
     )
 
 
