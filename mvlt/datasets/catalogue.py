@@ -33,7 +33,8 @@ class Catalogue(PairDataset):
     same on every machine, stable when rows are added, and all pictures of a product on one side.
 
     Args:
-        ann_file: ``.csv`` (UTF-8) or ``.parquet``, below ``data_root``.
+        ann_file: ``.csv`` (UTF-8) or ``.parquet``, below ``data_root``. Where there is no such CSV, a
+            Parquet table of its name is taken.
         columns: which column holds ``image`` (path below ``data_root``), and, where there are any,
             ``product_id`` (else the image path), ``main_category``, ``sub_category``, ``split``;
             None = there is no such column. 'guess' goes by the columns' names, captions too.
@@ -90,6 +91,9 @@ class Catalogue(PairDataset):
 
     def load_data_list(self) -> 'Rows':  # type: ignore[override]
         """Read the table's columns that are needed, check every row, keep those of the split."""
+        other = Path(self.ann_file).with_suffix('.parquet')
+        if not Path(self.ann_file).is_file() and other.is_file():
+            self.ann_file = str(other)
         self._read_description()
         names = _column_names(self.ann_file)
         if self.guess:

@@ -284,6 +284,8 @@ def test_only_columns_that_are_needed_are_read(catalogue):
     dataset = _open(catalogue, ann_file='products.parquet')
     assert set(dataset.data_list.columns) == {'image', 'id', 'kind', 'sub', 'title', 'colour'}
     assert dataset.get_data_info(7) == _open(catalogue).get_data_info(7)
+    (catalogue / 'products.csv').unlink()
+    assert _open(catalogue).get_data_info(7) == dataset.get_data_info(7)
 
 
 @pytest.mark.parametrize(
