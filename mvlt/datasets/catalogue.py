@@ -33,8 +33,8 @@ class Catalogue(PairDataset):
     same on every machine, stable when rows are added, and all pictures of a product on one side.
 
     Args:
-        ann_file: ``.csv`` (UTF-8) or ``.parquet``, below ``data_root``. Where there is no such CSV, a
-            Parquet table of its name is taken.
+        ann_file: ``.csv`` (UTF-8) or ``.parquet``, below ``data_root``. Where there is no such CSV,
+            a Parquet table of its name is taken.
         columns: which column holds ``image`` (path below ``data_root``), and, where there are any,
             ``product_id`` (else the image path), ``main_category``, ``sub_category``, ``split``;
             None = there is no such column. 'guess' goes by the columns' names, captions too.
