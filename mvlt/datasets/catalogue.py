@@ -55,6 +55,7 @@ class Catalogue(PairDataset):
     """
 
     splits = SPLITS[:3]
+    ann_file: str
 
     def __init__(
         self,
