@@ -10,7 +10,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
+import mvlt
 from tests import try_package
 
 ROOT = Path(__file__).parent.parent
@@ -85,3 +87,17 @@ def test_a_packaged_tool(installed):
 
 def test_there_are_examples():
     assert try_package.examples()
+
+
+def test_the_index_names_configs_that_are_there():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    collections = {one['Name'] for one in index['Collections']}
+    for model in index['Models']:
+        assert model['Name'] in mvlt.list_models() and model['In Collection'] in collections
+        assert (ROOT / model['Config']).is_file()
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == mvlt.__version__
+    assert f'\n## {mvlt.__version__}' in (ROOT / 'CHANGELOG.md').read_text()
