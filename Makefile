@@ -17,9 +17,10 @@ $(STAMP): setup.cfg pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py
 
-# with MODEL and CATALOGUE of one's own: make web MODEL=my_model CATALOGUE=my/products.csv
-web: $(STAMP) $(if $(MODEL),,demo)
-	$(BIN)/python projects/web_demo/app.py $(if $(MODEL),--model $(MODEL)) $(if $(CATALOGUE),--catalogue $(CATALOGUE))
+# of one's own: make web MODEL="my_model my_recognition" CATALOGUE=my/products.csv PORT=7860
+PORT ?= 7860
+web: $(STAMP) $(if $(MODEL)$(CATALOGUE),,demo)
+	$(BIN)/python projects/web_demo/app.py --port $(PORT) $(if $(MODEL),--model $(MODEL)) $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

@@ -1,10 +1,12 @@
 """Files that are written whole or not at all, whatever stops the process."""
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 from mmengine.fileio import LocalBackend, register_backend
 
@@ -22,7 +24,7 @@ def written_whole(path: str | Path) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}{_PARTIAL}')
+    partial = path.with_name(f'.{path.name}.{uuid4().hex}{_PARTIAL}')
     try:
         with open(partial, 'wb') as file:
             yield file
@@ -45,10 +47,12 @@ def write_text(path: str | Path, content: str) -> None:
         file.write(content.encode())
 
 
-def remove_partial(folder: str | Path) -> None:
-    """Delete what a killed process of the same run has left."""
+def remove_partial(folder: str | Path, older_than: float = 0) -> None:
+    """Delete what a killed process has left, if nothing was written to it for so many seconds."""
     for partial in Path(folder).glob(f'.*{_PARTIAL}'):
-        partial.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if time.time() - partial.stat().st_mtime >= older_than:
+                partial.unlink()
 
 
 class WholeFileBackend(LocalBackend):

@@ -94,6 +94,7 @@ def prepare(folder: Path) -> None:
     state = description.build().state_dict()
     out = write_model_folder(folder / 'MY_MODEL', description, state, str(folder / 'words'), '')
     assert load_file(out / 'model.safetensors').keys() == state.keys()
+    (folder / 'MY_RECOGNITION').symlink_to(out)
 
 
 def examples() -> list[str]:

@@ -2,7 +2,8 @@
 
     tools/check_dataset.py configs/mvlt/pretrain_catalogue.py --data-root MY_CATALOGUE
 
-Exit status 1 if training would fail (marked FAIL); what only spoils results is marked WARN.
+Exit status 1 if training or evaluation would fail (marked FAIL); what only spoils results is
+marked WARN.
 """
 
 import argparse
@@ -218,6 +219,11 @@ def _judge(name: str, found: dict, report: dict, skipped: float) -> None:
             f'{name}: {len(found["unreadable"])} unreadable pictures, '
             f'{"which training leaves out, " if left_out else ""}first: {found["unreadable"][0]}'
         )
+    if name == 'test' and found['products'] < 101:
+        report['warn'].append(
+            f'test: {found["products"]} products; the retrieval protocols of 101 candidates need as '
+            'many: rank everything (retrieval_full_* configs) or set test_cfg.num_candidates'
+        )
     if found['captions_cut']:
         report['warn'].append(
             f'{name}: {found["captions_cut"]} captions are longer than the model reads and are cut'
@@ -301,7 +307,7 @@ def lines(report: dict) -> list[str]:
     said.append('')
     said += [f'WARN {line}' for line in report['warn']]
     said += [f'FAIL {line}' for line in report['fail']]
-    said.append('training would fail' if report['fail'] else 'training can start')
+    said.append('training or evaluation would fail' if report['fail'] else 'training can start')
     return said
 
 

@@ -32,7 +32,7 @@ def main() -> None:
         dest='start',
         metavar='MODEL',
         help='a published model folder, whose architecture and vocabulary are then used, or a '
-        'checkpoint; default: load_from of the config',
+        'checkpoint; default: load_from of the config. Repeat it with --resume',
     )
     parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     args = parser.parse_args()

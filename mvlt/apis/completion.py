@@ -4,6 +4,7 @@ Legend: H, W sides of the given picture; u side of a masking unit in the model's
 """
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +19,7 @@ from mvlt.structures import PairDataSample
 
 Style = Literal['random', 'grid', 'stroke', 'centre']
 Box = tuple[float, float, float, float]
+_DRAWING = Lock()  # random numbers are the process's
 _STYLES: dict[str, type[ImageMask]] = dict(
     random=RandomGridMask, grid=GridMask, stroke=StrokeMask, centre=CentreMask
 )
@@ -87,18 +89,14 @@ class ImageCompletionInferencer(PairInferencer):
     def _init_pipeline(self, cfg: Any) -> Compose:
         """Cropping, where the model crops, is a step of its own: masks follow it."""
         reading = [one for one in cfg if one['type'] != 'Tokenize']
-        crops = any(one['type'] not in ('LoadImage', 'Resize') for one in reading)
-        self._frame = Compose(list(map(TRANSFORMS.build, reading))) if crops else None
-        kept = ('LoadImage', 'Resize', 'Tokenize')
-        return super()._init_pipeline([one for one in cfg if one['type'] in kept])
-
-    @property
-    def _size(self) -> tuple[int, int]:
-        """Width and height of the model's picture."""
-        found: Any = [one for one in self.description.preprocessing if one['type'] == 'Resize']
-        side = self.description.model['backbone'].get('image_size', 256)
-        width, height = found[-1]['scale'] if found else (side, side)
-        return int(width), int(height)
+        frame = Compose(list(map(TRANSFORMS.build, reading)))
+        seen = frame(dict(img=np.zeros((256, 256, 3), np.uint8)))['img']
+        self._height, self._width = seen.shape[:2]
+        if all(one['type'] in ('LoadImage', 'Resize') for one in reading):
+            self._frame = None
+            return super()._init_pipeline(cfg)
+        self._frame = frame
+        return super()._init_pipeline([one for one in cfg if one['type'] == 'Tokenize'])
 
     def _style(self, name: str, ratio: float) -> ImageMask:
         if name not in _STYLES:
@@ -108,20 +106,20 @@ class ImageCompletionInferencer(PairInferencer):
         return _STYLES[name](ratio=ratio, **unit)
 
     def _draw(self, style: str, ratio: float, key: tuple[int, int]) -> np.ndarray:
-        width, height = self._size
-        with random_of(key):
-            return self._style(style, ratio)(dict(img=np.empty((height, width, 3), np.uint8)))[
-                'image_mask'
-            ]
+        blank = np.empty((self._height, self._width, 3), np.uint8)
+        with _DRAWING, random_of(key):
+            return self._style(style, ratio)(dict(img=blank))['image_mask']
 
     def _units(self, pixels: np.ndarray) -> np.ndarray:
-        """Units with a hidden pixel, bool (H / u, W / u)."""
+        """Units that a hidden pixel touches, bool (H / u, W / u)."""
         unit = self._style('grid', 0).unit
-        width, height = self._size
-        rows, columns = height // unit, width // unit
+        rows, columns = self._height // unit, self._width // unit
         found = np.zeros((rows, columns), dtype=bool)
-        y, x = np.nonzero(pixels)
-        found[y * rows // pixels.shape[0], x * columns // pixels.shape[1]] = True
+        height, width = pixels.shape
+        for y in range(rows):
+            across = pixels[y * height // rows : -(-(y + 1) * height // rows)]
+            for x in range(columns):
+                found[y, x] = across[:, x * width // columns : -(-(x + 1) * width // columns)].any()
         return found
 
     def rows(self, one: Any, pred: PairDataSample) -> tuple:

@@ -6,7 +6,7 @@ Legend: I pictures, J texts, H, W sides of the model's picture.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from mvlt.apis.base import SUFFIXES, Picture, list_pictures, list_texts, to_arra
 from mvlt.datasets import Catalogue, PairDataset
 from mvlt.datasets.pair_dataset import CATEGORIES
 from mvlt.engine.checkpoint import file_sha256
-from mvlt.whole_files import write_text, written_whole
+from mvlt.whole_files import remove_partial, write_text, written_whole
 
 Source = str | Path | Sequence | PairDataset
 TABLES = ('.csv', '.parquet')
@@ -40,6 +40,7 @@ class Records:
     def __init__(self, source: Source) -> None:
         self.pictures: list[Picture] = []
         self.dataset: PairDataset | None = None
+        source = table_of(source)
         if isinstance(source, str | Path) and Path(source).suffix.lower() in TABLES:
             self.dataset = open_catalogue(source)
         elif isinstance(source, PairDataset):
@@ -81,9 +82,11 @@ class Records:
                 found[level][i] = record[level]
         return {level: (list(self.dataset.metainfo[level]), found[level]) for level in levels}
 
-    def captions(self) -> list[str]:
-        """One an entry; empty where there are none."""
-        return [] if self.dataset is None else self.dataset.captions()
+    def captions(self, limit: int | None = None) -> list[str]:
+        """One an entry, of the first ``limit``; empty where there are none."""
+        if self.dataset is None:
+            return []
+        return [self.dataset.get_data_info(i)['caption'] for i in range(len(self))[:limit]]
 
     def path(self, index: int) -> Path | None:
         """The file of a picture, where it is one."""
@@ -105,6 +108,15 @@ class Records:
         return record['img'] if 'img' in record else to_array(record['img_path'], index)
 
 
+def table_of(source: Source) -> Source:
+    """The catalogue's table where ``source`` is the folder with one (``products.csv``)."""
+    if isinstance(source, str | Path):
+        for suffix in TABLES:
+            if (table := Path(source) / f'products{suffix}').is_file():
+                return table
+    return source
+
+
 def open_catalogue(path: str | Path) -> Catalogue:
     """All rows of a table with the pictures beside it, missing ones too.
 
@@ -119,6 +131,7 @@ def open_catalogue(path: str | Path) -> Catalogue:
         caption='',
         split='all',
         on_error='skip',
+        min_products=1,  # how many there are of a category matters to training only
     )
 
 
@@ -156,6 +169,7 @@ def read_pixels(
         track: wraps an iteration of a known length.
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
+    remove_partial(cache_dir, older_than=86_400)  # seconds; others may be writing
     seen = cache_dir / f'{_stamp(records, settings)}.key'
     key = seen.read_text() if seen.is_file() else _content_key(records, settings)
     array, sidecar = cache_dir / f'{key}.npy', cache_dir / f'{key}.json'
@@ -225,10 +239,10 @@ def _decode(
 
     def read(index: int) -> np.ndarray | str:
         try:
-            packed = pipeline(dict(img=records.read(index), caption=''))
-            return packed['inputs']['image'].numpy()
-        except (OSError, ValueError) as error:
+            image = records.read(index)
+        except OSError as error:
             return str(error)
+        return pipeline(dict(img=image, caption=''))['inputs']['image'].numpy()
 
     unreadable = {}
     shape: tuple[int, ...] | None = None
@@ -251,6 +265,11 @@ def _decode(
                     header = dict(descr='|u1', fortran_order=False, shape=(len(records), *shape))
                     np.lib.format.write_array_header_2_0(file, header)
                     file.write(bytes(waiting * int(np.prod(shape))))
+                if found.shape != shape:
+                    raise ValueError(
+                        f'picture {index} is {found.shape} after preprocessing, the first one '
+                        f'{shape}: the model must bring all to one size (Resize)'
+                    )
                 file.write(np.ascontiguousarray(found).tobytes())
         if shape is None:
             raise OSError(f'no picture can be read; first: {next(iter(unreadable.values()))}')
@@ -261,16 +280,18 @@ def _decode(
 class TextGallery:
     """Distinct texts to search in.
 
-    records: what is known of the first entry with each of them.
+    rows: place in the source of the first entry with each of them, (J,).
     token_ids: int32, those of all texts one after the other.
     ends: int64 (J,), where each text ends.
-    pictures: whether the source has pictures too.
+    records: the catalogue, where they are of one.
+    texts: all entries of a list, where they are of one.
     """
 
-    records: list[dict[str, Any]]
+    rows: np.ndarray
     token_ids: np.ndarray
     ends: np.ndarray
-    pictures: bool
+    records: Records | None
+    texts: list[str]
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -279,6 +300,13 @@ class TextGallery:
         """Token ids of a text, int64 (T,)."""
         start = self.ends[index - 1] if index else 0
         return self.token_ids[start : self.ends[index]].astype(np.int64)
+
+    def entry(self, index: int) -> dict[str, Any]:
+        """What is known of the first entry with a text; ``index`` is its place in the source."""
+        row = int(self.rows[index])
+        if self.records is not None:
+            return self.records[row]
+        return dict(index=row, caption=self.texts[row])
 
 
 def read_texts(
@@ -291,29 +319,29 @@ def read_texts(
 
     Token ids are kept on the disk, found by texts and ``settings``.
     """
-    pictures = False
+    source = table_of(source)
+    records = None
     if isinstance(source, str | Path) and Path(source).suffix.lower() == '.txt':
-        lines = Path(source).read_text('utf-8').splitlines()
-        entries: Iterable[Mapping] = [dict(caption=line) for line in lines if line.strip()]
+        texts = [line for line in Path(source).read_text('utf-8').splitlines() if line.strip()]
     elif isinstance(source, PairDataset) or (
         isinstance(source, str | Path) and Path(source).suffix.lower() in TABLES
     ):
-        records, pictures = Records(source), True
-        entries = (records[i] for i in range(len(records)))
+        records = Records(source)
+        texts = records.captions()
     elif isinstance(source, str | Path):
         raise ValueError(
             f'{source}: a .txt file, a catalogue ({", ".join(TABLES)}) or a list of texts is needed'
         )
     else:
-        entries = [dict(caption=text) for text in list_texts(source)]
-    distinct: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        distinct.setdefault(entry['caption'], dict(entry))
+        texts = list_texts(source)
+    distinct: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        distinct.setdefault(text, row)
     if not distinct:
         raise ValueError(f'{source}: no text in it')
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for text in distinct:
-        digest.update(text.encode() + b'\0')
+        digest.update(f'{len(text)} {text}'.encode())
     cache = cache_dir / f'{digest.hexdigest()[:32]}.tokens.npz'
     if not cache.is_file():
         tokens = [np.asarray(encode(text), np.int32) for text in distinct]
@@ -321,5 +349,5 @@ def read_texts(
             np.savez(file, ids=np.concatenate(tokens), ends=np.cumsum([len(t) for t in tokens]))
     with np.load(cache, allow_pickle=False) as kept:
         found = dict(kept)
-    ranked = [dict(entry, index=i) for i, entry in enumerate(distinct.values())]
-    return TextGallery(ranked, found['ids'], found['ends'], pictures)
+    rows = np.fromiter(distinct.values(), np.int64)
+    return TextGallery(rows, found['ids'], found['ends'], records, [] if records else texts)

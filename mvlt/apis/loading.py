@@ -10,17 +10,27 @@ from mmengine.config import Config
 
 from mvlt.datasets import Vocabulary, load_vocabulary
 from mvlt.engine.checkpoint import read_checkpoint
-from mvlt.engine.config import PACKAGED, load_config
+from mvlt.engine.config import PACKAGED, config_path, load_config
 from mvlt.engine.description import (
     ModelDescription,
     describe,
     import_parts,
     known_classes,
+    stored_config,
     tokenizer_of,
 )
 from mvlt.engine.model_folder import is_model_folder, read_model_folder
 from mvlt.models import MVLT
 from mvlt.registry import MODELS
+
+
+class Trained(NamedTuple):
+    """What a checkpoint and its config say together: ``vocabulary`` is a folder or hub name."""
+
+    description: ModelDescription
+    state: Mapping[str, torch.Tensor]
+    vocabulary: str
+    meta: Mapping[str, Any]
 
 
 class OpenedModel(NamedTuple):
@@ -79,7 +89,8 @@ def open_model(
     """A trained model with its preprocessing and vocabulary.
 
     Args:
-        source: a model folder, or a config file or name with ``weights``.
+        source: a model folder; a checkpoint of a training, which holds its config; or a config
+            file or name with ``weights``.
         weights: a checkpoint; only where ``source`` is a config.
         device: where the model goes.
         heads: those to build, of ``itm_head``, ``mlm_head``, ``mir_head``, ``category_heads``, as
@@ -88,23 +99,24 @@ def open_model(
     Raises:
         FileNotFoundError, ValueError: no such file, no weights, no such head; it does not fit.
     """
+    state: Mapping[str, torch.Tensor]
+    whole = is_model_folder(source) or str(source).endswith('.pth')
+    if whole and weights is not None:
+        raise ValueError(f'{source} brings its own weights; leave out weights={weights!r}')
     if is_model_folder(source):
-        if weights is not None:
-            raise ValueError(f'{source} brings its own weights; leave out weights={weights!r}')
         folder = read_model_folder(source)
         description, state = folder.description, read_checkpoint(folder.weights)
         vocabulary = str(folder.path)
+    elif whole:
+        description, state, vocabulary, _ = read_trained(str(source))
+    elif weights is not None:
+        description, state, vocabulary, _ = read_trained(weights, load_config(source, count=False))
     else:
-        if weights is None:
-            raise ValueError(
-                f'{source} is no model folder (tools/model_converters/publish.py makes one), and '
-                'a config needs weights=CHECKPOINT'
-            )
-        config = load_config(source, count=False)
-        stored = read_checkpoint(weights)
-        description = describe_trained(config, stored)
-        state = stored.get('state_dict', stored)
-        vocabulary = (tokenizer_of(config) or {})['vocabulary']
+        config_path(source)  # a name that is nothing at all is said to be so
+        raise ValueError(
+            f'{source} is a config: name weights=CHECKPOINT too, or a model folder '
+            '(tools/model_converters/publish.py makes one) in its place'
+        )
     model = description.build(heads)
     _load(model, state, str(weights or source))
     return OpenedModel(
@@ -115,13 +127,61 @@ def open_model(
     )
 
 
-def describe_trained(config: Config, stored: Mapping[str, Any]) -> ModelDescription:
-    """The description of a config file's model whose weights are ``stored``, a checkpoint."""
-    import_parts(config)
-    for name, classes in _classes(config, stored).items():
-        config.model.category_heads[name].num_classes = classes
-    metainfo = (stored.get('meta') or {}).get('dataset_meta') or {}
-    return describe(config, known_classes(metainfo), str(config.filename))
+def read_trained(
+    checkpoint: str, config: Config | None = None, vocabulary: str | None = None
+) -> Trained:
+    """A checkpoint, and what its config says.
+
+    Args:
+        checkpoint: ``.pth``, or ``.safetensors`` with ``config``.
+        config: of a config file; None = the one that the checkpoint holds, read and not run.
+        vocabulary: None = that of the config, or, where it is not there, of the checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, no config, no such vocabulary, or not the one
+            of the training.
+    """
+    stored = read_checkpoint(checkpoint)
+    meta = stored.get('meta') or {}
+    held = stored_config(meta['cfg'], checkpoint) if 'cfg' in meta else None
+    if config is not None:
+        import_parts(config)
+        for name, classes in _classes(config, stored).items():
+            config.model.category_heads[name].num_classes = classes
+    elif held is None:
+        raise ValueError(f'{checkpoint} does not hold its config; name the config file too')
+    known = known_classes(meta.get('dataset_meta') or {})
+    description = describe(config or held, known, str(config.filename) if config else checkpoint)
+    sources = (
+        [vocabulary]
+        if vocabulary
+        else [(tokenizer_of(one) or {})['vocabulary'] for one in (config, held) if one is not None]
+    )
+    return Trained(
+        description,
+        stored.get('state_dict', stored),
+        _vocabulary_of_training(sources, meta.get('vocabulary')),
+        meta,
+    )
+
+
+def _vocabulary_of_training(sources: Sequence[str], fingerprint: str | None) -> str:
+    """The first of ``sources`` that is there."""
+    for source in sources:
+        try:
+            found = load_vocabulary(source).fingerprint
+        except FileNotFoundError:
+            continue
+        if fingerprint not in (None, found):
+            raise ValueError(
+                f"vocabulary '{source}' ({found}) is not the one of the training ({fingerprint}); "
+                'name that one, or a model folder, which brings its own'
+            )
+        return source
+    raise FileNotFoundError(
+        f"vocabulary '{sources[0]}' of the training is not there; name its folder, or a model "
+        'folder (tools/model_converters/publish.py), which brings its own'
+    )
 
 
 def load_model(config: Config, checkpoint: str, device: str = 'cpu') -> MVLT:

@@ -8,6 +8,7 @@ Legend: I pictures, J texts, D word vector size.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
+import mvlt
 from mvlt.apis.base import (
     DType,
     PairInferencer,
@@ -81,10 +83,6 @@ class _RetrievalInferencer(PairInferencer):
     def _read(self, gallery: Source) -> None:
         raise NotImplementedError
 
-    def _settings(self) -> list[dict[str, Any]]:
-        """What decides how pictures and texts are read."""
-        return [*self.description.preprocessing, dict(vocabulary=self.vocabulary.fingerprint)]
-
     def _vectors(self, pictures: Iterable[torch.Tensor], count: int, hidden: int) -> np.ndarray:
         """What words the model expects beside each picture, float32 (count, D + 1)."""
         batches = -(-count // self.scorer.batch_size)
@@ -99,8 +97,9 @@ class _RetrievalInferencer(PairInferencer):
         )
 
     def _weights_key(self) -> str:
-        """Hash of the weights: vectors of another model are other vectors."""
-        digest = hashlib.sha256(str(self.dtype).encode())
+        """Hash of model, precision and version: vectors of another one are other vectors."""
+        settings = [self.description.model, str(self.dtype), mvlt.__version__]
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for key, value in sorted(self.model.state_dict().items()):
             digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -124,8 +123,8 @@ class _RetrievalInferencer(PairInferencer):
         score: Callable[[np.ndarray], np.ndarray],
         topk: int,
         order: Order,
-    ) -> list[tuple[int, float]]:
-        """Best entries and their matching probabilities.
+    ) -> list[tuple[int, dict[str, float]]]:
+        """Best entries, with ``score`` and ``match_score`` of each.
 
         Args:
             scores: of the cheap scorer, one an entry; None = there is none.
@@ -149,9 +148,13 @@ class _RetrievalInferencer(PairInferencer):
         certain = probabilities.astype(np.float64).clip(1e-7, 1 - 1e-7)
         merit = np.log(certain / (1 - certain)) if order != 'vectors' else np.zeros(len(chosen))
         if scores is not None and order != 'matching':
-            merit = merit + scores[chosen]
+            merit = merit + scores[chosen].clip(-700)  # what exp can take
         first = np.argsort(-merit, kind='stable')[:topk]
-        return [(int(chosen[i]), float(probabilities[i])) for i in first]
+        shares = 1 / (1 + np.exp(-merit))
+        return [
+            (int(chosen[i]), dict(score=float(shares[i]), match_score=float(probabilities[i])))
+            for i in first
+        ]
 
     def plain(self, pred: Any) -> Any:
         """As they are."""
@@ -166,28 +169,28 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
 
     >>> search = TextToImageRetrievalInferencer('MODEL', 'MY_CATALOGUE/products.csv')
     >>> search('a red shoe', topk=3)[0][0]
-    {'index': 17, 'match_score': 0.98, 'img_path': '...', 'caption': '...', ...}
+    {'index': 17, 'score': 0.99, 'match_score': 0.98, 'img_path': '...', 'caption': '...', ...}
     """
 
     forward_kwargs: set = {'topk', 'where', 'order'}
 
     def _read(self, gallery: Source) -> None:
         self.records = Records(gallery)
-        found = read_pixels(
-            self.records, self.pipeline, self._settings(), self.cache_dir, self.track
-        )
+        reading = [one for one in self.description.preprocessing if one['type'] != 'Tokenize']
+        found = read_pixels(self.records, self.pipeline, reading, self.cache_dir, self.track)
         self.pixels, self.readable = found.pixels, found.readable
         self.categories = self.records.categories()
         self._vector_rows: np.ndarray | None = None
         if self.shortlist is not None:
-            captions = self._tokens(self.records.captions()[:1000])
+            captions = self._tokens(self.records.captions(1000))
             hidden = usual_length(captions) if captions else _HIDDEN
             cache = self.cache_dir / f'{found.key}-{self._weights_key()}-{hidden}.vectors.npy'
             if not cache.is_file():
                 pictures = (torch.from_numpy(np.array(one)) for one in self.pixels)
                 vectors = self._vectors(pictures, len(self.pixels), hidden)
+                vectors -= vectors[self.readable].mean(0)
                 with written_whole(cache) as file:
-                    np.save(file, vectors - vectors[self.readable].mean(0))
+                    np.save(file, vectors)
             self._vector_rows = np.load(cache, allow_pickle=False)
 
     def __call__(  # type: ignore[override]
@@ -209,17 +212,18 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
             kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
 
         Returns:
-            For each text a list of dicts: ``index`` in the gallery, ``match_score``, and what the
-            gallery knows of ``img_path``, ``caption``, ``product_id``, ``main_category``,
-            ``sub_category``.
+            For each text a list of dicts: ``index`` in the gallery, ``score`` (0 to 1, by which
+            they are ordered), ``match_score`` (the matching head's), and what the gallery knows of
+            ``img_path``, ``caption``, ``product_id``, ``main_category``, ``sub_category``.
 
         Raises:
-            ValueError: an unknown category; a text without a word.
+            ValueError: an unknown category; a text without a word that the model knows.
         """
         queries = list_texts(texts)
-        for query in queries:
-            if not query.strip():
-                raise ValueError('an empty text finds nothing: give a word at least')
+        special = set(self.vocabulary.special_ids)
+        for query, ids in zip(queries, self._tokens(queries)):
+            if special.issuperset(ids.tolist()):
+                raise ValueError(f"'{query}' has no word that the model knows: give one at least")
         return self.answer(queries, False, 1, topk=topk, where=where, order=order, **kwargs)
 
     @torch.no_grad()
@@ -244,8 +248,8 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
 
         return [
             [
-                dict(self.records[entry], match_score=probability)
-                for entry, probability in self._rank(scores, allowed, score, topk, order)
+                dict(self.records[entry], **scores_of)
+                for entry, scores_of in self._rank(scores, allowed, score, topk, order)
             ]
         ]
 
@@ -271,9 +275,7 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         """The text and what was found."""
         from mvlt.visualization.sheet import Cell, Row
 
-        cells = [
-            Cell(self.picture(found['index']), f'{found["match_score"]:.3f}') for found in pred
-        ]
+        cells = [Cell(self.picture(found['index']), f'{found["score"]:.3f}') for found in pred]
         return (Row('', (Cell(None, one, 'query'), *cells)),)
 
 
@@ -285,14 +287,14 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
     pictures of the catalogue, or from a grey one where the gallery has none.
 
     >>> ImageToTextRetrievalInferencer('MODEL', ['a red shoe', 'a bag'])('shoe.jpg', topk=1)
-    [[{'index': 0, 'match_score': 0.98, 'caption': 'a red shoe'}]]
+    [[{'index': 0, 'score': 0.99, 'match_score': 0.98, 'caption': 'a red shoe'}]]
     """
 
     def _read(self, gallery: Source) -> None:
         self.texts = read_texts(
             gallery,
             lambda text: self._tokens([text])[0].tolist(),
-            self._settings(),
+            [self.description.preprocessing, self.vocabulary.fingerprint],
             self.cache_dir,
         )
         self._vector_rows: np.ndarray | None = None
@@ -301,13 +303,13 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         tokens = [self.texts[i] for i in range(len(self.texts))]
         self._hidden = usual_length(tokens)
         self._vector_rows = caption_vectors(self.model, tokens, self.vocabulary)
-        self._usual = self._vector_rows @ self._usual_picture(gallery)
+        self._usual = self._vector_rows @ self._usual_picture()
 
-    def _usual_picture(self, gallery: Source) -> np.ndarray:
+    def _usual_picture(self) -> np.ndarray:
         """Mean vector (D + 1,) of some pictures of the gallery, or of a grey one if it has none."""
         pictures = []
-        if self.texts.pictures:
-            records = Records(gallery)
+        records = self.texts.records
+        if records is not None:
             for row in np.linspace(0, len(records) - 1, min(_SAMPLE, len(records))).astype(int):
                 try:
                     pictures.append(self._pixels(records.read(row)))
@@ -333,8 +335,9 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
             kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
 
         Returns:
-            For each picture a list of dicts: ``index``, ``match_score``, ``caption``, and what a
-            catalogue knows of the first product with it.
+            For each picture a list of dicts: ``index`` of the first entry with that text, ``score``
+            (0 to 1, by which they are ordered), ``match_score`` (the matching head's), ``caption``,
+            and what a catalogue knows of the first product with it.
 
         Raises:
             OSError, ValueError: a picture cannot be read.
@@ -351,6 +354,7 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         if self._vector_rows is not None:
             vector = picture_vectors(self.scorer, [pixels], self._hidden, self.vocabulary)[0]
             scores = self._vector_rows @ vector - self._usual
+            scores[self._vector_rows[:, -1] == 0] = -np.inf  # no word that the model knows
 
         def score(entries: np.ndarray) -> np.ndarray:
             pairs = np.stack((np.zeros_like(entries), entries), 1)
@@ -359,8 +363,8 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         allowed = np.ones(len(self.texts), dtype=bool)
         return [
             [
-                dict(self.texts.records[entry], match_score=probability)
-                for entry, probability in self._rank(scores, allowed, score, topk, order)
+                dict(self.texts.entry(entry), **scores_of)
+                for entry, scores_of in self._rank(scores, allowed, score, topk, order)
             ]
         ]
 
@@ -368,7 +372,7 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         """The picture and what was found."""
         from mvlt.visualization.sheet import Cell, Row
 
-        cells = [Cell(None, f'{found["match_score"]:.3f} {found["caption"]}') for found in pred]
+        cells = [Cell(None, f'{found["score"]:.3f} {found["caption"]}') for found in pred]
         return (Row('', (Cell(to_array(one), 'query', 'query'), *cells)),)
 
 

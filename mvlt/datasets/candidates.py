@@ -69,8 +69,8 @@ def draw_candidates(
         if len(negatives) < num_candidates - 1:
             raise ValueError(
                 f'product {query} has {len(negatives)} possible negatives of the '
-                f'{num_candidates - 1} that a list needs: evaluate on more products, or lower '
-                'num_candidates'
+                f'{num_candidates - 1} that a list needs: rank everything (retrieval_full_*), or '
+                'lower num_candidates (--cfg-options test_cfg.num_candidates=50)'
             )
         lists.append(CandidateList(own, (own, *negatives.values())))
     return lists

@@ -101,7 +101,7 @@ class Catalogue(PairDataset):
             self._guess(names)
         needed = self._needed(names)
         table = _read_table(self.ann_file, needed)
-        if self.ann_file.endswith('.csv'):
+        if self.ann_file.lower().endswith('.csv'):
             _refuse_more_cells_than_columns(self.ann_file)
         self._check_cells(table)
         table = self._handle_rare(table)
@@ -291,15 +291,18 @@ def _row(index: int) -> int:
 def _column_names(path: str) -> list[str]:
     """Of a table, without reading it."""
     with _reading(path):
-        if path.endswith('.csv'):
-            return list(pd.read_csv(path, dtype=str, nrows=0, encoding='utf-8', index_col=False))
+        if path.lower().endswith('.csv'):
+            names = list(pd.read_csv(path, dtype=str, nrows=0, encoding='utf-8', index_col=False))
+            if len(names) == 1 and (other := next((c for c in ';\t|' if c in names[0]), None)):
+                raise ValueError(f'its columns are separated by {other!r}, commas are needed')
+            return names
         return [name for name in parquet.read_schema(path).names if not name.startswith('__index')]
 
 
 def _read_table(path: str, needed: Sequence[str]) -> pd.DataFrame:
     """Cells as text, '' where there is none; one row a line."""
     with _reading(path):
-        if path.endswith('.csv'):
+        if path.lower().endswith('.csv'):
             with warnings.catch_warnings():  # about commas at the end of rows, which are harmless
                 warnings.simplefilter('ignore', pd.errors.ParserWarning)
                 table = pd.read_csv(
@@ -321,7 +324,7 @@ def _reading(path: str) -> Iterator[None]:
     """Says of a table that cannot be read why."""
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path}: no such table; set data_root (--data-root) and ann_file')
-    if not path.endswith(('.csv', '.parquet')):
+    if not path.lower().endswith(('.csv', '.parquet')):
         raise ValueError(f'{path}: a table is a .csv or a .parquet file')
     try:
         yield

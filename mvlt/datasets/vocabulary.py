@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from tokenizers import BertWordPieceTokenizer, Tokenizer
@@ -53,7 +53,7 @@ class Vocabulary:
         """The word piece of one id."""
         return self._tokenizer.id_to_token(int(token_id)) or '[UNK]'
 
-    @property
+    @cached_property
     def special_ids(self) -> list[int]:
         """Ids that are never hidden and never predicted: the special and unused ones."""
         words = self._tokenizer.get_vocab()

@@ -8,16 +8,27 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from mmcv.transforms import CenterCrop, Resize
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mvlt.datasets import ImageMask, MaskWords, PackPairInputs, Tokenize
+from mvlt.datasets import (
+    CropToProduct,
+    ImageMask,
+    LoadImage,
+    MaskWords,
+    PackPairInputs,
+    Tokenize,
+)
 from mvlt.datasets.pair_dataset import CATEGORIES
 from mvlt.models import MVLT
 from mvlt.registry import MODELS, TRANSFORMS, Registry
 
 HEADS = ('itm_head', 'mlm_head', 'mir_head', 'category_heads')
-_MMCV = ('Resize', 'CenterCrop')  # transforms of others that a description may name
+_PRETRAINED = 'a pretrain_* config'
+_TRAINED_BY = dict.fromkeys(HEADS, _PRETRAINED) | dict(category_heads='a recognition_* config')
+_MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
+LEGAL_READING = (LoadImage, CropToProduct, *_MMCV)
 
 
 class ModelDescription(NamedTuple):
@@ -46,7 +57,10 @@ class ModelDescription(NamedTuple):
         """
         if heads and not self.model.get(heads[0]):
             own = ', '.join(name for name in HEADS if self.model.get(name))
-            raise ValueError(f'this model has no {heads[0]}; it has {own or "no head"}')
+            raise ValueError(
+                f'this model has no {heads[0]}; it has {own or "no head"}. Take one that was '
+                f'trained by {_TRAINED_BY[heads[0]]}'
+            )
         left_out = {name: None for name in HEADS if heads is not None and name not in heads}
         if not self.model.get('mir_head') or 'mir_head' in left_out:
             left_out['neck'] = None
@@ -56,7 +70,10 @@ class ModelDescription(NamedTuple):
     def transforms(self, vocabulary: str) -> list[dict[str, Any]]:
         """``preprocessing`` for a pipeline, words from ``vocabulary``."""
         return [
-            dict(one, vocabulary=vocabulary) if one['type'] == 'Tokenize' else dict(one)
+            {
+                **{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()},
+                **(dict(vocabulary=vocabulary) if one['type'] == 'Tokenize' else {}),
+            }
             for one in self.preprocessing
         ]
 
@@ -118,17 +135,27 @@ def checked(content: Any, source: str) -> ModelDescription:
     found = ModelDescription(**content)
     if not isinstance(found.model, dict) or not isinstance(found.preprocessing, list):
         raise ValueError(f'{source}: model is an object, preprocessing a list')
-    _check(found.model, {*MODELS.module_dict}, f'{source}: model')
-    own = {*TRANSFORMS.module_dict, *_MMCV}
+    _check(found.model, {*MODELS.module_dict}, f'{source}: model', needs_type=True)
+    kinds = {**TRANSFORMS.module_dict, **{kind.__name__: kind for kind in _MMCV}}
+    masks = {name for name, kind in kinds.items() if issubclass(kind, ImageMask)}
+    words = {MaskWords.__name__, PackPairInputs.__name__}
     for i, one in enumerate(found.preprocessing):
-        _check(one, own, f'{source}: preprocessing.{i}')
+        _check(one, {*kinds} - masks - words, f'{source}: preprocessing.{i}', needs_type=True)
+        if {'vocabulary', 'download'} & one.keys():
+            raise ValueError(f"{source}: preprocessing.{i}: the vocabulary is the folder's own")
+    if [one['type'] for one in found.preprocessing].count('Tokenize') != 1:
+        raise ValueError(f'{source}: preprocessing needs one Tokenize')
     if found.mask is not None:
-        _check(found.mask, own, f'{source}: mask')
+        _check(found.mask, masks, f'{source}: mask', needs_type=True)
     if not isinstance(found.categories, dict) or not all(
         isinstance(names, list) and all(isinstance(name, str) for name in names)
         for names in found.categories.values()
     ):
         raise ValueError(f'{source}: categories is an object of lists of names')
+    heads = found.model.get('category_heads') or {}
+    counts = {name: head.get('num_classes') for name, head in heads.items()}
+    if counts != {name: len(names) for name, names in found.categories.items()}:
+        raise ValueError(f'{source}: categories must name the classes of each category head')
     return found
 
 
@@ -252,7 +279,9 @@ def _find(kind: Any, registry: Registry) -> type:
     )
 
 
-def _check(value: Any, legal: set[str], where: str) -> None:
+def _check(value: Any, legal: set[str], where: str, needs_type: bool = False) -> None:
+    if needs_type and (not isinstance(value, dict) or 'type' not in value):
+        raise ValueError(f'{where} is an object with a type')
     if isinstance(value, dict):
         for key, one in value.items():
             if not isinstance(key, str) or key.startswith('_'):

@@ -31,7 +31,13 @@ from mvlt.datasets import (
 )
 from mvlt.datasets.pair_dataset import read_json
 from mvlt.engine.checkpoint import file_sha256
-from mvlt.engine.description import HEADS, ModelDescription, checked, is_transform
+from mvlt.engine.description import (
+    HEADS,
+    LEGAL_READING,
+    ModelDescription,
+    checked,
+    is_transform,
+)
 
 WEIGHTS = 'model.safetensors'
 _CONFIG = 'config.json'
@@ -77,6 +83,11 @@ def read_model_folder(path: str | Path) -> ModelFolder:
             raise ValueError(
                 f'{path / name}: not the file that was published (its SHA-256 is another one than '
                 f'in {_SUMS}); fetch it again'
+            )
+    for name in _VOCABULARIES:
+        if name not in sums and (path / name).exists():
+            raise ValueError(
+                f'{path / name} is not in {_SUMS}: it would change what words mean; delete it'
             )
     content = read_json(str(path / _CONFIG), 'fetch the folder again')
     version = content.pop('format', None) if isinstance(content, dict) else None
@@ -183,7 +194,8 @@ def adopt(config: Config, folder: ModelFolder, training: bool) -> None:
         if not published.get(name):
             raise ValueError(
                 f'{folder.path} has no {name}, which {config.filename} runs; it has '
-                f'{", ".join(head for head in HEADS if published.get(head))}'
+                f'{", ".join(head for head in HEADS if published.get(head))}. Category heads are '
+                'trained by the recognition_* configs, the others by pretrain_*'
             )
         weight = {key: value for key, value in config.model[name].items() if key == 'loss_weight'}
         config.model[name] = {**published[name], **weight}
@@ -210,6 +222,11 @@ def use_checkpoint(config: Config, path: str, training: bool = False) -> str:
     if is_model_folder(path):
         adopt(config, read_model_folder(path), training)
     else:
+        if '://' not in path and not Path(path).is_file():
+            raise FileNotFoundError(
+                f'{path}: no such checkpoint or model folder'
+                + ('; --from names what training starts from' if training else '')
+            )
         config.load_from = path
     return config.load_from
 
@@ -226,7 +243,9 @@ def _with_reading(pipeline: list[dict], reading: list[dict], vocabulary: str) ->
     kept = [one for one in pipeline if str(one['type']).rpartition('.')[2] not in kinds]
     words = [one for one in kept if is_transform(one, MaskWords, PackPairInputs)]
     masks = [one for one in kept if is_transform(one, ImageMask)]
-    pixels = [one for one in kept if one not in words and one not in masks]
+    # how pictures are cropped and resized is the folder's; what is done at random the config's
+    drawn = [one for one in kept if not is_transform(one, *LEGAL_READING)]
+    pixels = [one for one in drawn if one not in words and one not in masks]
     for one in words:
         if 'vocabulary' in one:
             one['vocabulary'] = vocabulary

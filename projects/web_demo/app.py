@@ -8,6 +8,7 @@ so. Each part of the page takes the first model that has the head for it; withou
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
@@ -111,14 +112,15 @@ class Page:
             raise gr.Error('Type a word at least.')
         chosen = dict(main_category=main, sub_category=sub)
         where = {level: name for level, name in chosen.items() if name and name != ALL}
-        (found,) = self._within_time(self.search_in, words, topk=SHOWN, where=where)
-        cards = [
-            (
-                Image.fromarray(self._picture(one)),
-                f'{one["match_score"]:.2f}  {one.get("caption", "")}',
-            )
-            for one in found
-        ]
+
+        def ask() -> list[tuple[Image.Image, str]]:
+            (found,) = self.search_in(words, topk=SHOWN, where=where)
+            return [
+                (self._picture(one), f'{one["score"]:.2f}  {one.get("caption", "")}')
+                for one in found
+            ]
+
+        cards = self._within_time(ask)
         said = f'{len(cards)} of {len(self.search_in.records)} pictures'
         return cards, said if cards else 'Nothing of these categories.'
 
@@ -126,8 +128,8 @@ class Page:
         """Captions of the catalogue for a picture, best first, as HTML."""
         (found,) = self._within_time(self.caption_in, [_picture_of(path)], topk=10)
         return ''.join(
-            f'<div class="caption"><b>{one["match_score"]:.2f}</b> {escape(one["caption"])}'
-            f'<div style="width: {one["match_score"]:.0%}"></div></div>'
+            f'<div class="caption"><b>{one["score"]:.2f}</b> {escape(one["caption"])}'
+            f'<div style="width: {one["score"]:.0%}"></div></div>'
             for one in found
         )
 
@@ -160,24 +162,29 @@ class Page:
 
     def _within_time(self, ask: Callable, *args: Any, **kwargs: Any) -> Any:
         """What ``ask`` answers, or a refusal after ``seconds`` or while too much still runs."""
+        end = time.monotonic() + self.seconds
         if not self.places.acquire(timeout=self.seconds):
             raise gr.Error('Too busy at the moment; try again.')
         future: Future = self.pool.submit(ask, *args, **kwargs)
         future.add_done_callback(lambda _: self.places.release())
         try:
-            return future.result(self.seconds)
+            return future.result(max(0.0, end - time.monotonic()))
         except TooLate as error:
             future.cancel()
             raise gr.Error(f'No answer within {self.seconds:g} seconds; try again.') from error
+        except ValueError as error:  # of what was asked, in words
+            raise gr.Error(str(error)) from error
+        except Exception as error:
+            raise gr.Error('This cannot be answered; the log says why.') from error
 
-    def _picture(self, found: dict) -> np.ndarray:
+    def _picture(self, found: dict) -> Image.Image:
         """An entry as it is on the disk, or as the model reads it; small enough to send."""
         try:
             image = Image.fromarray(self.search_in.records.read(found['index']))
         except OSError:
-            return self.search_in.picture(found['index'])
+            image = Image.fromarray(self.search_in.picture(found['index']))
         image.thumbnail((320, 320))
-        return np.asarray(image)
+        return image
 
 
 def open_gallery(catalogue: Any) -> Source:
@@ -215,14 +222,14 @@ def build(page: Page) -> gr.Blocks:
                     label='Found', columns=4, elem_id='found', object_fit='contain', buttons=[]
                 )
                 for event in (go.click, words.submit):
-                    event(page.search, [words, *narrow], [found, said], api_name=False)
+                    event(page.search, [words, *narrow], [found, said], api_visibility='private')
         if page.caption_in is not None:
             with gr.Tab('Captions'), gr.Row():
                 with gr.Column():
                     shown = _upload('picture')
                     rank = gr.Button('Rank captions', variant='primary', elem_id='rank')
                 ranked = gr.HTML(elem_id='ranked')
-                rank.click(page.captions, shown, ranked, api_name=False)
+                rank.click(page.captions, shown, ranked, api_visibility='private')
         if page.recognise is not None:
             with gr.Tab('Categories'), gr.Row():
                 with gr.Column():
@@ -234,7 +241,7 @@ def build(page: Page) -> gr.Blocks:
                         gr.Label(label=level.replace('_', ' '), elem_id=f'bars_{level}')
                         for level in page.recognise.description.categories
                     ]
-                name.click(page.categories, [product, title], bars, api_name=False)
+                name.click(page.categories, [product, title], bars, api_visibility='private')
         if page.complete_with is not None:
             with gr.Tab('Completion'):
                 with gr.Row():
@@ -265,7 +272,10 @@ def build(page: Page) -> gr.Blocks:
                     label='Completed', columns=2, elem_id='completed', buttons=[]
                 )
                 complete.click(
-                    page.complete, [drawn, caption, style, ratio], completed, api_name=False
+                    page.complete,
+                    [drawn, caption, style, ratio],
+                    completed,
+                    api_visibility='private',
                 )
     blocks.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
     return blocks
@@ -280,8 +290,8 @@ def launch(blocks: gr.Blocks, host: str, port: int | None, block: bool = True) -
         server_port=port,
         share=False,
         inbrowser=False,
-        prevent_thread_lock=not block,
-        quiet=not block,
+        prevent_thread_lock=True,
+        quiet=True,
         show_error=True,
         max_file_size=MAX_MEGABYTES * gr.FileSize.MB,
         allowed_paths=[],
@@ -291,6 +301,9 @@ def launch(blocks: gr.Blocks, host: str, port: int | None, block: bool = True) -
         theme=theme,
         css=CSS,
     )
+    print(f'{address} (ctrl-C stops it)', flush=True)
+    if block:
+        blocks.block_thread()
     return address
 
 
@@ -386,22 +399,31 @@ def main() -> None:
     parser.add_argument(
         '--model',
         nargs='+',
-        default=[f'{demo}/pretrained', f'{demo}/recognition'],
         help='folders of tools/model_converters/publish.py; default: those of make demo',
     )
     parser.add_argument(
         '--catalogue',
-        default='configs/demo/retrieval_demo.py',
-        help='CSV, Parquet, a folder of pictures, or a config, whose test data are shown',
+        help='CSV, Parquet, a folder of pictures, or a config, whose test data are shown; default: '
+        "the demo's",
     )
     parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 lets other machines in')
     parser.add_argument('--port', type=int, default=7860)
     args = parser.parse_args()
-    for model in args.model:
+    if bool(args.model) != bool(args.catalogue):
+        raise ValueError('--model and --catalogue: give both, or neither for the demo')
+    models = args.model or [f'{demo}/pretrained', f'{demo}/recognition']
+    for model in models:
         if not Path(model).is_dir():
-            raise FileNotFoundError(f'{model}: no such model folder; make demo makes the default')
+            raise FileNotFoundError(
+                f'{model}: no such model folder; tools/model_converters/publish.py makes one of a '
+                "checkpoint, make demo makes the demo's"
+            )
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // AT_ONCE))
-    launch(build(Page(args.model, args.catalogue)), args.host, args.port)
+    page = build(Page(models, args.catalogue or 'configs/demo/retrieval_demo.py'))
+    try:
+        launch(page, args.host, args.port)
+    except OSError as error:
+        raise OSError(f'port {args.port} is in use, name another one with --port') from error
 
 
 if __name__ == '__main__':

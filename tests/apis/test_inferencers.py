@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from mvlt.apis import (
     CategoryInferencer,
@@ -15,6 +16,7 @@ from mvlt.apis import (
     MatchingInferencer,
 )
 from mvlt.apis.base import make_pairs, to_array
+from mvlt.engine.model_folder import read_model_folder, write_model_folder
 
 RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
 BLUE = np.full((32, 32, 3), (0, 0, 200), np.uint8)
@@ -110,9 +112,9 @@ def test_pictures_of_the_answers(matching, tmp_path):
 
 def test_bfloat16_is_close_and_other_types_are_refused(matching, model_folder):
     half = MatchingInferencer(model_folder, device='cpu', dtype='bfloat16')
-    assert half(RED, 'a bag')[0]['match_score'] == pytest.approx(
-        matching(RED, 'a bag')[0]['match_score'], abs=0.02
-    )
+    (found,), (exact,) = half(RED, 'a bag'), matching(RED, 'a bag')
+    assert found['match_score'] == pytest.approx(exact['match_score'], abs=0.02)
+    assert found['match_score'] != exact['match_score']
     with pytest.raises(ValueError, match="dtype='float16'; legal"):
         MatchingInferencer(model_folder, dtype='float16')
 
@@ -194,9 +196,38 @@ class TestCompletion:
         assert (found['mask'] == brush).all()
         (boxed,) = complete(RED, box=(10, 20, 99, 40))
         assert boxed['mask'].sum() == 20 * 20 and boxed['mask'][20:, 10:].all()
+        pixel = np.zeros((100, 100), dtype=bool)
+        pixel[0, 12] = True  # of 4 units of 25 pixels in the first only
+        large = np.zeros((100, 100, 3), np.uint8)
+        assert complete(large, mask=pixel, return_datasamples=True)[0].image_mask.sum() == 1
+        pixel = np.zeros((3, 3), dtype=bool)
+        pixel[0, 1] = True  # from 1.33 to 2.67 of 4 units
+        (sample,) = complete(large[:3, :3], mask=pixel, return_datasamples=True)
+        assert sample.image_mask[:2, 1:3].all() and sample.image_mask.sum() == 4
         with pytest.raises(ValueError, match='nothing of picture 0'):
             complete(RED, box=(50, 0, 60, 5))
         with pytest.raises(ValueError, match=r'is bool \(32, 32\); bool \(40, 30\)'):
             complete(RED, mask=np.ones((32, 32), dtype=bool))
         with pytest.raises(ValueError, match='2 masks for 1 pictures'):
             complete(RED, mask=[brush, brush])
+
+    def test_a_model_that_crops(self, model_folder, tmp_path):
+        """Answers are in the cropped frame, and so are the masks."""
+        folder = read_model_folder(model_folder)
+        cropping = folder.description._replace(
+            preprocessing=[
+                dict(type='LoadImage'),
+                dict(type='Resize', scale=[40, 40], keep_ratio=False, backend='pillow'),
+                dict(type='CenterCrop', crop_size=[32, 32]),
+                dict(type='Tokenize', max_len=24),
+            ]
+        )
+        model = write_model_folder(
+            tmp_path / 'crop', cropping, load_file(folder.weights), str(model_folder), ''
+        )
+        (found,) = ImageCompletionInferencer(model, device='cpu')(RED, mask='grid')
+        assert found['image'].shape == (32, 32, 3) and found['mask'].mean() == 0.5
+        brush = np.zeros((32, 32), dtype=bool)
+        brush[:4] = True
+        (found,) = ImageCompletionInferencer(model, device='cpu')(RED, mask=brush)
+        assert (found['mask'] == brush).all()

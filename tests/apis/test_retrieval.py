@@ -1,11 +1,14 @@
 """Contract: every readable entry can be found; what is kept on the disk is found by its content."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from mvlt.apis import (
     ImageToTextRetrievalInferencer,
@@ -13,6 +16,7 @@ from mvlt.apis import (
     TextToImageRetrievalInferencer,
 )
 from mvlt.datasets import FashionGen
+from mvlt.engine.model_folder import read_model_folder, write_model_folder
 
 RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
 
@@ -70,13 +74,108 @@ def test_all_of_a_folder_by_matching_alone(search, pictures, model_folder):
     assert len(infer(['a', 'b'], topk=3)) == 2
 
 
-def test_a_shortlist_scores_fewer_and_orders_them_as_all_would_be(search, pictures):
-    everything = search(pictures, shortlist=12)('a red bag', topk=12)[0]
-    few = search(pictures, shortlist=4)('a red bag', topk=4)[0]
-    assert set(_order(few)) <= set(_order(everything))
-    places = [_order(everything).index(index) for index in _order(few)]
-    assert places == sorted(places)
-    assert len(search(pictures, shortlist=1)('a', topk=5)[0]) == 5  # topk wins
+def _word_log_probabilities(infer, pixels, hidden):
+    """Log-probability of every word at a hidden place beside each picture, (I, V), word by word."""
+    model, vocabulary = infer.model, infer.vocabulary
+    ids = [vocabulary.cls_id, *[vocabulary.mask_id] * hidden, vocabulary.sep_id]
+    found = []
+    with torch.no_grad():
+        for picture in pixels:
+            image = model.data_preprocessor.normalise(torch.from_numpy(np.array(picture))[None])
+            text = model.backbone(image, torch.tensor([ids]), None).texts[-1][:, 1:-1]
+            logits = model.mlm_head(text=text, word_table=model.word_table)
+            found.append(logits.log_softmax(-1)[0].mean(0).numpy())
+    return np.stack(found)
+
+
+def _words(infer, text):
+    special = set(infer.vocabulary.special_ids)
+    return [word for word in infer.vocabulary.encode(text, 24) if word not in special]
+
+
+def _logit(probability):
+    return np.log(probability) - np.log1p(-probability)
+
+
+def test_orders_are_those_of_the_definition(search, pictures, model_folder):
+    """Log-odds of matching, words' log-probabilities less their mean over pictures, and their sum,
+    each computed here from the model alone."""
+    infer = search(pictures)
+    log_probs = _word_log_probabilities(infer, infer.pixels, hidden=6)
+    likelier = (log_probs - log_probs.mean(0))[:, _words(infer, 'a red bag')].mean(1)
+    matched = _logit(
+        np.array(
+            [
+                one['match_score']
+                for one in MatchingInferencer(model_folder, device='cpu')(pictures, 'a red bag')
+            ]
+        )
+    )
+    for name, merit in dict(vectors=likelier, matching=matched, both=likelier + matched).items():
+        found = infer('a red bag', topk=12, order=name)[0]
+        assert _order(found) == list(np.argsort(-merit, kind='stable')), name
+        shares = 1 / (1 + np.exp(-np.sort(merit)[::-1]))
+        assert [one['score'] for one in found] == pytest.approx(list(shares), abs=1e-4)
+
+
+def test_a_shortlist_is_the_best_by_vectors(search, pictures):
+    infer = search(pictures, shortlist=4)
+    first = _order(search(pictures)('a red bag', topk=12, order='vectors')[0])[:4]
+    found = infer('a red bag', topk=4)[0]
+    assert set(_order(found)) == set(first)
+    everything = _order(search(pictures)('a red bag', topk=12)[0])
+    assert _order(found) == [index for index in everything if index in set(first)]
+    assert len(search(pictures, shortlist=1)('a bag', topk=5)[0]) == 5  # topk wins
+
+
+def test_each_model_has_vectors_of_its_own(search, pictures, model_folder, demo_data, tmp_path):
+    """Other weights, and the same weights read with another mean of pictures."""
+    folder = read_model_folder(model_folder)
+    state = load_file(folder.weights)
+    other = {key: value + 0.1 if 'mlm_head' in key else value for key, value in state.items()}
+    dark = folder.description._replace(
+        model=dict(
+            folder.description.model,
+            data_preprocessor=dict(type='PairDataPreprocessor', mean=[0, 0, 0], std=[1, 1, 1]),
+        )
+    )
+    words = str(demo_data / 'vocabulary')
+    models = (
+        model_folder,
+        write_model_folder(tmp_path / 'other', folder.description, other, words, ''),
+        write_model_folder(tmp_path / 'dark', dark, state, words, ''),
+    )
+    for model in models:
+        ours = TextToImageRetrievalInferencer(
+            model, pictures, device='cpu', show_progress=False, cache_dir=tmp_path / 'cache'
+        )
+        alone = TextToImageRetrievalInferencer(
+            model, pictures, device='cpu', show_progress=False, cache_dir=tmp_path / model.name
+        )
+        assert ours('a red bag', topk=12) == alone('a red bag', topk=12)
+    assert len(list((tmp_path / 'cache').glob('*.vectors.npy'))) == 3
+    pixels = [path for path in (tmp_path / 'cache').glob('*.npy') if 'vectors' not in path.name]
+    assert len(pixels) == 1
+
+
+def test_two_threads_open_one_gallery(search, pictures):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: search(pictures)('a red bag'), range(4)))
+    assert all(one == found[0] for one in found)
+
+
+def test_pictures_that_stay_of_unequal_size_are_refused(search, pictures, model_folder, tmp_path):
+    folder = read_model_folder(model_folder)
+    uneven = folder.description._replace(
+        preprocessing=[dict(type='LoadImage'), dict(type='Tokenize', max_len=24)]
+    )
+    Image.fromarray(RED[:32, :]).save(pictures / '5.png')
+    model = write_model_folder(
+        tmp_path / 'uneven', uneven, load_file(folder.weights), str(model_folder), ''
+    )
+    with pytest.raises(ValueError, match=r'picture \d+ is \(3, 32, 30\) after preprocessing'):
+        TextToImageRetrievalInferencer(model, pictures, device='cpu', cache_dir=tmp_path / 'cache')
+    assert not list((tmp_path / 'cache').glob('*.npy'))
 
 
 def test_the_cache_follows_the_content(search, pictures, tmp_path):
@@ -134,8 +233,9 @@ def test_lists_and_datasets(search, demo_data):
 
 def test_wrong_queries_and_galleries(search, pictures, tmp_path):
     infer = search(pictures)
-    with pytest.raises(ValueError, match='an empty text'):
-        infer(' ')
+    for words in (' ', '!!!', '你好'):
+        with pytest.raises(ValueError, match='has no word that the model knows'):
+            infer(words)
     with pytest.raises(ValueError, match='topk=0'):
         infer('a', topk=0)
     with pytest.raises(ValueError, match='shortlist=0'):
@@ -147,15 +247,9 @@ def test_wrong_queries_and_galleries(search, pictures, tmp_path):
         search(tmp_path / 'odd.csv')
 
 
-def test_orders(search, pictures):
-    infer = search(pictures)
-    matching = infer('a red bag', topk=12, order='matching')[0]
-    scores = [one['match_score'] for one in matching]
-    assert scores == sorted(scores, reverse=True)
-    both, vectors = (infer('a red bag', topk=12, order=name)[0] for name in ('both', 'vectors'))
-    assert {_order(one) != _order(matching) for one in ([*both], [*vectors])} == {True}
+def test_unknown_orders(search, pictures):
     with pytest.raises(ValueError, match="order='paper'; legal here: both, matching, vectors"):
-        infer('a', order='paper')
+        search(pictures)('a', order='paper')
     with pytest.raises(ValueError, match="order='vectors'; legal here: both, matching"):
         search(pictures, shortlist=None)('a', order='vectors')
 
@@ -172,6 +266,30 @@ class TestImageToText:
         infer = search(self.TEXTS, ImageToTextRetrievalInferencer)
         (found,) = infer(RED, topk=10)
         assert sorted(one['caption'] for one in found) == sorted(set(self.TEXTS))
+
+    def test_orders_are_those_of_the_definition(self, search, model_folder):
+        """What is usual is what a grey picture makes likely: a list of texts has no pictures."""
+        texts = list(dict.fromkeys(self.TEXTS))
+        infer = search(self.TEXTS, ImageToTextRetrievalInferencer)
+        grey = np.full((3, 32, 32), 128, np.uint8)
+        shown = infer._pixels(RED).numpy()
+        log_probs = _word_log_probabilities(infer, [shown, grey], infer._hidden)
+        likelier = [(log_probs[0] - log_probs[1])[_words(infer, text)].mean() for text in texts]
+        scores = MatchingInferencer(model_folder, device='cpu')(RED, texts)
+        matched = [_logit(one['match_score']) for one in scores]
+        for name, merit in dict(vectors=likelier, both=np.add(likelier, matched)).items():
+            (found,) = infer(RED, order=name)
+            order = np.argsort(-np.array(merit), kind='stable')
+            assert [one['caption'] for one in found] == [texts[i] for i in order]
+
+    def test_index_is_the_place_in_the_list(self, search):
+        (found,) = search(self.TEXTS, ImageToTextRetrievalInferencer)(RED)
+        assert all(self.TEXTS[one['index']] == one['caption'] for one in found)
+
+    def test_texts_without_a_known_word_come_last(self, search):
+        infer = search(['你好', 'a red bag', '!!!', 'boots'], ImageToTextRetrievalInferencer)
+        (found,) = infer(RED, topk=4)
+        assert {one['caption'] for one in found[:2]} == {'a red bag', 'boots'}
 
     def test_by_matching_alone(self, search, model_folder):
         (found,) = search(self.TEXTS, ImageToTextRetrievalInferencer, shortlist=None)(RED)

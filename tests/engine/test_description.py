@@ -79,7 +79,12 @@ def test_a_config_in_a_checkpoint_is_read_and_not_run(tmp_path):
 
 
 def _content(**model):
-    return dict(model=dict(dict(type='MVLT'), **model), preprocessing=[], mask=None, categories={})
+    return dict(
+        model=dict(dict(type='MVLT'), **model),
+        preprocessing=[dict(type='Tokenize')],
+        mask=None,
+        categories={},
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,6 +100,17 @@ def _content(**model):
         (_content(backbone=dict(embed_dims=[dict(type='exec')])), "the part 'exec'"),
         (_content(backbone=dict(a=object())), 'object is not plain data'),
         (dict(_content(), preprocessing=[dict(type='MVLT')]), "the part 'MVLT'"),
+        (dict(_content(), preprocessing=[dict(type='MaskWords')]), "the part 'MaskWords'"),
+        (dict(_content(), preprocessing=[1]), 'preprocessing.0 is an object with a type'),
+        (dict(_content(), preprocessing=[]), 'needs one Tokenize'),
+        (
+            dict(_content(), preprocessing=[dict(type='Tokenize', download=True)]),
+            "the vocabulary is the folder's own",
+        ),
+        (
+            _content(category_heads=dict(a=dict(type='CategoryHead', num_classes=3))),
+            'must name the classes',
+        ),
         (dict(_content(), mask=dict(type='LoadImageFromFile')), "the part 'LoadImageFromFile'"),
         (dict(_content(), categories=dict(a=[1])), 'lists of names'),
     ],

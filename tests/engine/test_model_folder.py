@@ -144,8 +144,31 @@ def test_a_run_takes_architecture_preprocessing_and_vocabulary(model_folder):
     assert config.model.itm_head.loss_weight == 8.0  # the config's own
     model = MODELS.build(config.model)
     assert model.backbone.image_size == 32 and not model.category_heads
-    use_checkpoint(config, 'some.pth')
-    assert config.load_from == 'some.pth'
+    with pytest.raises(FileNotFoundError, match='some.pth: no such checkpoint or model folder'):
+        use_checkpoint(config, 'some.pth')
+
+
+def test_a_checkpoint_stays_one(tmp_path):
+    config = load_config('mvlt/pretrain_catalogue', count=False)
+    (tmp_path / 'some.pth').touch()
+    assert use_checkpoint(config, str(tmp_path / 'some.pth')) == config.load_from
+    assert use_checkpoint(config, 'https://example.org/a.pth') == 'https://example.org/a.pth'
+
+
+def test_the_folders_reading_takes_the_place_of_the_configs(model_folder):
+    """A config that crops to the product does not do so to pictures of a model that does not."""
+    config = load_config('mvlt/pretrain_fashiongen_released', count=False)
+    use_checkpoint(config, str(model_folder))
+    kinds = [
+        one['type'].rpartition('.')[2] for one in config.train_dataloader.dataset.dataset.pipeline
+    ]
+    assert 'CropToProduct' not in kinds and kinds[:3] == ['LoadImage', 'Resize', 'Tokenize']
+
+
+def test_a_second_vocabulary_is_refused(copy):
+    (copy / 'tokenizer.json').write_text('{}')
+    with pytest.raises(ValueError, match='tokenizer.json is not in SHA256SUMS'):
+        read_model_folder(copy)
 
 
 def test_a_head_that_the_folder_lacks(copy):

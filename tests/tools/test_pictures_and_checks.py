@@ -145,7 +145,7 @@ def test_unreadable_pictures_and_missing_ones_fail(shop):
     for number in range(12):
         (shop / f'images/{number}.png').unlink()
     run = _check(shop)
-    assert run.returncode == 1 and 'training would fail' in run.stdout
+    assert run.returncode == 1 and 'training or evaluation would fail' in run.stdout
     assert ' unreadable pictures, first: ' in run.stdout and 'no such image' in run.stdout
 
 

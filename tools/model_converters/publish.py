@@ -8,27 +8,22 @@ take the folder; it holds no code and can be put on a model hub as it is.
 """
 
 import argparse
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from mmengine.config import Config
+from safetensors.torch import save
 
 import mvlt
-from mvlt.apis.loading import describe_trained
-from mvlt.datasets import load_vocabulary
+from mvlt.apis.loading import read_trained
 from mvlt.datasets.pair_dataset import read_json
-from mvlt.engine.checkpoint import file_sha256, read_checkpoint
+from mvlt.engine.checkpoint import file_sha256
 from mvlt.engine.command_line import run_command
 from mvlt.engine.config import load_config
-from mvlt.engine.description import (
-    ModelDescription,
-    describe,
-    known_classes,
-    stored_config,
-    tokenizer_of,
-)
-from mvlt.engine.model_folder import write_model_folder
+from mvlt.engine.description import ModelDescription
+from mvlt.engine.model_folder import fitting, write_model_folder
 
 
 def main() -> None:
@@ -50,54 +45,30 @@ def main() -> None:
         '--results', nargs='*', default=[], help='results.json of tools/test.py on this checkpoint'
     )
     args = parser.parse_args()
-    stored = read_checkpoint(args.checkpoint)
-    config, description = _describe(args, stored)
-    vocabulary = args.vocabulary or (tokenizer_of(config) or {})['vocabulary']
-    _check_vocabulary(vocabulary, stored)
-    digest = file_sha256(args.checkpoint)
-    results = [_results(path, digest) for path in args.results]
+    config = None
+    if args.config:
+        config = load_config(args.config, data_root=args.data_root, count=False)
+    trained = read_trained(args.checkpoint, config, args.vocabulary)
+    weights = save(fitting(trained.description, trained.state), dict(format='pt'))
+    digests = {file_sha256(args.checkpoint), hashlib.sha256(weights).hexdigest()}
+    results = [_results(path, digests) for path in args.results]
     card = model_card(
-        args.name or args.out.name, description, results, args.licence, args.data, stored
+        args.name or args.out.name,
+        trained.description,
+        results,
+        args.licence,
+        args.data,
+        trained.meta,
     )
-    out = write_model_folder(
-        args.out, description, stored.get('state_dict', stored), vocabulary, card
-    )
+    out = write_model_folder(args.out, trained.description, trained.state, trained.vocabulary, card)
     for path in sorted(out.iterdir()):
         print(f'{path}  {path.stat().st_size:,} bytes')
 
 
-def _describe(args: argparse.Namespace, stored: dict) -> tuple[Config, ModelDescription]:
-    if args.config:
-        config = load_config(args.config, data_root=args.data_root, count=False)
-        return config, describe_trained(config, stored)
-    meta = stored.get('meta') or {}
-    if 'cfg' not in meta:
-        raise ValueError(f'{args.checkpoint} does not hold its config; name it with --config')
-    config = stored_config(meta['cfg'], args.checkpoint)
-    classes = known_classes(meta.get('dataset_meta') or {})
-    return config, describe(config, classes, args.checkpoint)
-
-
-def _check_vocabulary(vocabulary: str, stored: dict) -> None:
-    try:
-        found = load_vocabulary(vocabulary).fingerprint
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"vocabulary '{vocabulary}' of the training is not there; name its folder with "
-            '--vocabulary'
-        ) from error
-    trained = (stored.get('meta') or {}).get('vocabulary')
-    if trained not in (None, found):
-        raise ValueError(
-            f"vocabulary '{vocabulary}' ({found}) is not the one of the training ({trained}); name "
-            'that with --vocabulary'
-        )
-
-
-def _results(path: str, digest: str) -> dict[str, Any]:
-    """Figures of this very checkpoint."""
+def _results(path: str, digests: set[str]) -> dict[str, Any]:
+    """Figures of these very weights, as a checkpoint or in a folder."""
     found = read_json(path, 'tools/test.py writes it')
-    if found.get('checkpoint_sha256') != digest:
+    if found.get('checkpoint_sha256') not in digests:
         raise ValueError(f'{path}: measured on another checkpoint ({found.get("checkpoint")})')
     return found
 
@@ -108,7 +79,7 @@ def model_card(
     results: list[dict[str, Any]],
     licence: str,
     data: str,
-    stored: dict,
+    meta: Mapping[str, Any],
 ) -> str:
     """Markdown with the front matter that model hubs read.
 
@@ -118,9 +89,8 @@ def model_card(
         results: contents of ``results.json``.
         licence: SPDX identifier, or 'unknown'.
         data: a line; '' = not said.
-        stored: the checkpoint, whose ``meta`` tells seed and steps.
+        meta: of the checkpoint; tells seed and steps.
     """
-    meta = stored.get('meta') or {}
     can = [
         words
         for head, words in (
