@@ -221,8 +221,8 @@ def _judge(name: str, found: dict, report: dict, skipped: float) -> None:
         )
     if name == 'test' and found['products'] < 101:
         report['warn'].append(
-            f'test: {found["products"]} products; the retrieval protocols of 101 candidates need as '
-            'many: rank everything (retrieval_full_* configs) or set test_cfg.num_candidates'
+            f'test: {found["products"]} products; the protocols of 101 candidates need as many: '
+            'rank everything (retrieval_full_* configs) or set test_cfg.num_candidates'
         )
     if found['captions_cut']:
         report['warn'].append(

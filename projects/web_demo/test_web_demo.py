@@ -255,7 +255,8 @@ def test_requests_end_in_time(page_of, monkeypatch):
     assert time.monotonic() - started < 0.9
     with ThreadPoolExecutor(8) as pool:  # more than may run
         errors = list(pool.map(lambda _: _message(page), range(8)))
-    assert any('Too busy' in error for error in errors)
+    assert all('try again' in error for error in errors)
+    assert time.monotonic() - started < 3
 
 
 def _message(page):
@@ -268,7 +269,7 @@ def _message(page):
 
 def test_what_a_visitor_may_ask(page_of, shop):
     page = page_of()
-    assert len(page.search('x' * 5000)[0]) == 12
+    assert len(page.search('bag ' * 2000)[0]) == 12
     with pytest.raises(gr.Error, match='Upload a picture first'):
         page.captions(None)
     with pytest.raises(gr.Error, match='Upload a picture first'):

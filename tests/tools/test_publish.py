@@ -116,7 +116,10 @@ def test_a_config_and_a_checkpoint_answer_the_same(published, trained, demo_data
     dumped = next(trained.parent.glob('*.py'))
     ours = MatchingInferencer(dumped, str(trained), device='cpu')(picture, 'a red bag')
     assert ours == MatchingInferencer(published, device='cpu')(picture, 'a red bag')
-    with pytest.raises(ValueError, match='a config needs weights=CHECKPOINT'):
+    assert ours == MatchingInferencer(trained, device='cpu')(picture, 'a red bag')
+    # a packaged config does not know where the training's vocabulary lies; the checkpoint does
+    assert ours == MatchingInferencer(dumped, str(trained), device='cpu')(picture, 'a red bag')
+    with pytest.raises(ValueError, match='is a config: name weights=CHECKPOINT too'):
         MatchingInferencer(dumped)
     with pytest.raises(ValueError, match='brings its own weights'):
         MatchingInferencer(published, str(trained))
@@ -162,10 +165,10 @@ def test_mistakes_are_named(published, trained, tmp_path):
     found = _publish(tmp_path / 'none.pth', tmp_path / 'out')
     assert found.returncode == 2 and 'none.pth: no such checkpoint' in found.stderr
     found = _publish(published / 'model.safetensors', tmp_path / 'out')
-    assert found.returncode == 2 and 'name it with --config' in found.stderr
+    assert found.returncode == 2 and 'name the config file too' in found.stderr
     (tmp_path / 'results.json').write_text('{"checkpoint_sha256": "0", "checkpoint": "b.pth"}')
     found = _publish(trained, tmp_path / 'out', '--results', tmp_path / 'results.json')
     assert found.returncode == 2 and 'measured on another checkpoint (b.pth)' in found.stderr
     found = _publish(trained, tmp_path / 'out', '--vocabulary', tmp_path)
-    assert found.returncode == 2 and 'name its folder with --vocabulary' in found.stderr
+    assert found.returncode == 2 and 'is not there; name its folder' in found.stderr
     assert not (tmp_path / 'out').exists()
