@@ -20,7 +20,7 @@ demo: $(STAMP)
 # of one's own: make web MODEL="my_model my_recognition" CATALOGUE=my/products.csv PORT=7860
 PORT ?= 7860
 web: $(STAMP) $(if $(MODEL)$(CATALOGUE),,demo)
-	$(BIN)/python projects/web_demo/app.py --port $(PORT) $(if $(MODEL),--model $(MODEL)) $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
+	$(BIN)/python -m projects.web_demo.app --port $(PORT) $(if $(MODEL),--model $(MODEL)) $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

@@ -12,8 +12,7 @@ from PIL import Image
 from mvlt.datasets import train_vocabulary
 from mvlt.datasets.synthetic import draw_products, write_fashion_gen
 from mvlt.engine.config import load_config
-from mvlt.engine.description import checked
-from mvlt.engine.model_folder import write_model_folder
+from mvlt.testing.small_model import write_small_model
 
 torch.set_num_threads(1)
 
@@ -39,45 +38,8 @@ def demo_data(tmp_path_factory) -> Path:
 @pytest.fixture(scope='session')
 def model_folder(demo_data, tmp_path_factory) -> Path:
     """A published model with every head, narrow and at random, 32 px."""
-    stages = dict(embed_dims=[8, 16, 24, 32], num_heads=[1, 1, 1, 1], depths=[1, 1, 1, 1])
-    categories = dict(main_category=['BAGS', 'SHOES'], sub_category=['BACKPACKS', 'TOTES', 'BOOTS'])
-    description = checked(
-        dict(
-            model=dict(
-                type='MVLT',
-                backbone=dict(
-                    type='PVTVL',
-                    image_size=32,
-                    text_len=24,
-                    vocab_size=400,
-                    word_dims=16,
-                    reductions=[4, 2, 1, 1],
-                    **stages,
-                ),
-                data_preprocessor=dict(type='PairDataPreprocessor'),
-                neck=dict(type='UNet'),
-                mir_head=dict(type='MIRHead'),
-                itm_head=dict(type='ITMHead', hidden_dims=16),
-                mlm_head=dict(type='MLMHead'),
-                category_heads={
-                    level: dict(type='CategoryHead', num_classes=len(names), hidden_dims=16)
-                    for level, names in categories.items()
-                },
-            ),
-            preprocessing=[
-                dict(type='LoadImage'),
-                dict(type='Resize', scale=[32, 32], keep_ratio=False, backend='pillow'),
-                dict(type='Tokenize', max_len=24),
-            ],
-            mask=dict(type='RandomGridMask', ratio=0.5, alpha=2),
-            categories=categories,
-        ),
-        'conftest',
-    )
-    torch.manual_seed(0)
     out = tmp_path_factory.mktemp('published') / 'model'
-    state = description.build().state_dict()
-    return write_model_folder(out, description, state, str(demo_data / 'vocabulary'), '# a card')
+    return write_small_model(out, demo_data / 'vocabulary')
 
 
 @pytest.fixture
@@ -104,7 +66,7 @@ def catalogue(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def small_config(demo_data):
     """(work_dir, options, steps) -> the demo's pre-training, tiny, saving after every step."""
 

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from safetensors.torch import load_file
+
+from mvlt.datasets import train_vocabulary
+from mvlt.testing.small_model import write_small_model
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,10 +48,6 @@ def main() -> None:
 
 def prepare(folder: Path) -> None:
     """MY_MODEL, at random, MY_PICTURES and MY_CATALOGUE, as the README names them."""
-    from mvlt.datasets import train_vocabulary
-    from mvlt.engine.description import checked
-    from mvlt.engine.model_folder import write_model_folder
-
     rng = np.random.default_rng(0)
     (folder / 'MY_PICTURES').mkdir()
     (folder / 'MY_CATALOGUE/images').mkdir(parents=True)
@@ -62,38 +60,7 @@ def prepare(folder: Path) -> None:
             picture.save(folder / f'MY_PICTURES/{i}.jpg')
     (folder / 'MY_CATALOGUE/products.csv').write_text('\n'.join(lines))
     train_vocabulary(lines[1:], folder / 'words', 200)
-    heads = dict(
-        itm_head=dict(type='ITMHead', hidden_dims=16),
-        mlm_head=dict(type='MLMHead'),
-        neck=dict(type='UNet'),
-        mir_head=dict(type='MIRHead'),
-        category_heads={
-            level: dict(type='CategoryHead', num_classes=2)
-            for level in ('main_category', 'sub_category')
-        },
-    )
-    stages = dict(embed_dims=[8, 16, 24, 32], num_heads=[1, 1, 1, 1], depths=[1, 1, 1, 1])
-    content = dict(
-        model=dict(
-            type='MVLT',
-            backbone=dict(
-                type='PVTVL', image_size=64, text_len=32, vocab_size=200, word_dims=16, **stages
-            ),
-            data_preprocessor=dict(type='PairDataPreprocessor'),
-            **heads,
-        ),
-        preprocessing=[
-            dict(type='LoadImage'),
-            dict(type='Resize', scale=[64, 64], keep_ratio=False, backend='pillow'),
-            dict(type='Tokenize', max_len=32),
-        ],
-        mask=None,
-        categories={level: ['a', 'b'] for level in ('main_category', 'sub_category')},
-    )
-    description = checked(content, 'try_package')
-    state = description.build().state_dict()
-    out = write_model_folder(folder / 'MY_MODEL', description, state, str(folder / 'words'), '')
-    assert load_file(out / 'model.safetensors').keys() == state.keys()
+    out = write_small_model(folder / 'MY_MODEL', folder / 'words')
     (folder / 'MY_RECOGNITION').symlink_to(out)
 
 

@@ -10,7 +10,7 @@ of the model's pipeline: pixels uint8 (B, 3, H, W) and token ids int64 (B, T), f
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch import nn
 
 from mvlt.apis.gallery import Records
 from mvlt.apis.loading import OpenedModel, open_model
-from mvlt.datasets import CandidateList, PackPairInputs, draw_candidates
+from mvlt.datasets import PackPairInputs, draw_candidates
 from mvlt.engine.command_line import run_command
 from mvlt.engine.results import write_json
 from mvlt.evaluation.functional import pessimistic_rank
@@ -101,7 +101,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('model', help='a folder of tools/model_converters/publish.py')
+    parser.add_argument(
+        'model', help='a folder of tools/model_converters/publish.py, or a checkpoint'
+    )
     parser.add_argument('out', type=Path, help='folder for the exported files')
     parser.add_argument(
         '--pairs', required=True, help='catalogue (CSV, Parquet) with at least 2 products'
@@ -137,7 +139,7 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
     """
     opened = open_model(args.model, heads=TASKS[task].heads)
     module = TASKS[task](opened.model).eval()
-    rows = np.linspace(0, len(records) - 1, min(args.count, len(records))).astype(int)
+    rows = np.linspace(0, len(records) - 1, min(args.count, len(records))).astype(int).tolist()
     batch = _batch(opened, records, rows, task)
     example = {name: torch.from_numpy(value[:2]) for name, value in batch.items()}
     free = {name: {0: torch.export.Dim('batch', min=1, max=1024)} for name in example}
@@ -176,18 +178,21 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
             pairs_per_second=_speed(run, batch, args.seconds),
         )
     if task == 'matching' and args.queries:
-        wanted = _queries(records, args.queries)
-        for name, (_, run) in runs.items():
-            if name != 'torch.export':
-                report[name]['recall_at_1'] = _recall_at_1(opened, records, wanted, run)
+        exact = {name: run for name, (_, run) in runs.items() if name != 'torch.export'}
+        for name, recall in _recalls_at_1(opened, records, args.queries, exact).items():
+            report[name]['recall_at_1'] = recall
     return report
 
 
 def _batch(
-    opened: OpenedModel, records: Records, rows: np.ndarray, task: str
+    opened: OpenedModel, records: Records, rows: Sequence[int], task: str
 ) -> dict[str, np.ndarray]:
     """Inputs of pairs, captions of all lengths; for completion every second 8 x 8 block hidden."""
-    packed = [_packed(opened, records, int(row)) for row in rows]
+    pipeline = Compose([*map(TRANSFORMS.build, opened.transforms), PackPairInputs()])
+    packed = [
+        pipeline(dict(img=records.read(row), caption=records[row].get('caption', '')))['inputs']
+        for row in rows
+    ]
     found = dict(
         pixels=np.stack([one['image'].numpy() for one in packed]),
         token_ids=opened.model.data_preprocessor.pad([one['token_ids'] for one in packed]).numpy(),
@@ -197,12 +202,6 @@ def _batch(
         board = np.add.outer(np.arange(height) // 8, np.arange(width) // 8) % 2 == 0
         found['hidden'] = np.broadcast_to(board, (len(rows), 1, height, width)).copy()
     return found
-
-
-def _packed(opened: OpenedModel, records: Records, row: int) -> dict[str, torch.Tensor]:
-    pipeline = Compose([*map(TRANSFORMS.build, opened.transforms), PackPairInputs()])
-    record = dict(img=records.read(row), caption=records[row].get('caption', ''))
-    return pipeline(record)['inputs']
 
 
 def _torch(module: Callable) -> Run:
@@ -263,32 +262,24 @@ def _speed(run: Run, batch: Mapping[str, np.ndarray], seconds: float) -> float:
     return len(batch['pixels']) / float(np.median(times))
 
 
-def _queries(records: Records, count: int) -> list[CandidateList]:
-    """Text queries with 101 candidates each (:func:`mvlt.datasets.draw_candidates`)."""
+def _recalls_at_1(
+    opened: OpenedModel, records: Records, count: int, runs: Mapping[str, Run]
+) -> dict[str, float]:
+    """Percent of ``count`` text queries whose match ranks first of 101; ties against the model."""
     dataset: Any = records.dataset
     if dataset is None:
         raise ValueError('R@1 needs captions: give a catalogue, or --queries 0')
     rows = [dataset.get_data_info(i) for i in range(len(dataset))]
     different = len({row['caption'] for row in rows})
-    return draw_candidates(rows, count, num_candidates=min(101, different))
-
-
-def _recall_at_1(
-    opened: OpenedModel, records: Records, queries: list[CandidateList], run: Run
-) -> float:
-    """Percent of queries whose match ranks first; ties against the model."""
-    found = []
-    for query in queries:
-        caption = _packed(opened, records, query.query)['token_ids']
-        caption = opened.model.data_preprocessor.pad([caption])[0]
-        pixels = np.stack(
-            [_packed(opened, records, row)['image'].numpy() for row in query.candidates]
-        )
-        tokens = np.broadcast_to(caption.numpy(), (len(pixels), len(caption))).copy()
-        (scores,) = run(dict(pixels=pixels, token_ids=tokens))
-        positives = np.arange(len(scores)) == 0
-        found.append(pessimistic_rank(scores, positives) == 1)
-    return 100 * float(np.mean(found))
+    hits: dict[str, list[bool]] = {name: [] for name in runs}
+    for query in draw_candidates(rows, count, num_candidates=min(101, different)):
+        batch = _batch(opened, records, query.candidates, 'matching')
+        caption = _batch(opened, records, [query.query], 'matching')['token_ids']
+        batch['token_ids'] = np.repeat(caption, len(query.candidates), axis=0)
+        first = np.arange(len(query.candidates)) == 0
+        for name, run in runs.items():
+            hits[name].append(pessimistic_rank(run(batch)[0], first) == 1)
+    return {name: 100 * float(np.mean(found)) for name, found in hits.items()}
 
 
 def _size(model: MVLT, path: Path | None) -> int:

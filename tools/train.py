@@ -11,7 +11,7 @@ import os
 from mvlt.engine.checkpoint_hook import newest_checkpoint
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
-from mvlt.engine.model_folder import use_checkpoint
+from mvlt.engine.model_folder import is_model_folder, use_checkpoint
 
 
 def main() -> None:
@@ -44,7 +44,8 @@ def main() -> None:
     if checkpoint == 'auto':
         checkpoint = newest_checkpoint(config.work_dir)
     start = args.start or config.get('load_from')
-    if start:
+    # a run that goes on needs what it started from only for the architecture
+    if start and (is_model_folder(start) or not checkpoint):
         use_checkpoint(config, start, training=True)
     if checkpoint:  # else the run starts as the config says, from its own load_from
         config.resume, config.load_from = True, checkpoint

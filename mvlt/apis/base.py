@@ -32,8 +32,8 @@ class PairInferencer(BaseInferencer):
     """Ask a trained model about pictures, texts or pairs of them; mmengine's workflow.
 
     Args:
-        model: a folder of ``tools/model_converters/publish.py``, or a config (file or name of
-            :func:`mvlt.list_models`) with ``weights``.
+        model: a folder of ``tools/model_converters/publish.py``, a checkpoint of a training, or a
+            config (file or name of :func:`mvlt.list_models`) with ``weights``.
         weights: a checkpoint of that config.
         device: 'cpu', 'cuda', ...; None = a GPU where there is one.
         dtype: 'bfloat16' computes under autocast; answers are float32 either way.
@@ -44,7 +44,7 @@ class PairInferencer(BaseInferencer):
     """
 
     heads: tuple[str, ...]  # which of them are built, where the model has them
-    preprocess_kwargs: set = {'masks'}
+    preprocess_kwargs: set = set()
     forward_kwargs: set = set()
     visualize_kwargs: set = {'show', 'out_dir'}
     postprocess_kwargs: set = set()
@@ -126,25 +126,18 @@ class PairInferencer(BaseInferencer):
         return track(batches, type(self).__name__, total=total)
 
     def preprocess(  # type: ignore[override]
-        self, inputs: Sequence[Any], batch_size: int = 1, masks: Sequence | None = None
+        self, inputs: Sequence[Any], batch_size: int = 1
     ) -> Iterator[dict]:
-        """Batches of packed samples.
-
-        Args:
-            inputs: (picture, text) each.
-            batch_size: pairs at once.
-            masks: bool (H / u, W / u) for each pair, True = hidden; None hides nothing.
-        """
+        """Batches of packed samples; an input is what :meth:`record` takes."""
         for start in range(0, len(inputs), batch_size):
-            packed = []
-            for place, (image, text) in enumerate(inputs[start : start + batch_size], start):
-                record = dict(img=to_array(image, place), caption=text)
-                if isinstance(image, str | Path):
-                    record['img_path'] = str(image)
-                if masks is not None:
-                    record['image_mask'] = masks[place]
-                packed.append(self.pipeline(record))
-            yield self.collate_fn(packed)
+            block = enumerate(inputs[start : start + batch_size], start)
+            yield self.collate_fn([self.pipeline(self.record(one, place)) for place, one in block])
+
+    def record(self, one: Any, place: int) -> dict[str, Any]:
+        """An input, (picture, text), as the pipeline takes it; ``place`` is for messages."""
+        image, text = one
+        path = dict(img_path=str(image)) if isinstance(image, str | Path) else {}
+        return dict(img=to_array(image, place), caption=text, **path)
 
     def autocast(self) -> torch.autocast:
         """The context that ``dtype`` asks for."""

@@ -78,7 +78,8 @@ class ImageCompletionInferencer(PairInferencer):
             self._draw(str(mask), ratio, (seed, place)) if pixels is None else self._units(pixels)
             for place, pixels in enumerate(hidden)
         ]
-        samples = self.answer(arrays, True, batch_size, masks=masks, **kwargs)
+        inputs = [(image, text, units) for (image, text), units in zip(arrays, masks)]
+        samples = self.answer(inputs, True, batch_size, **kwargs)
         if return_datasamples:
             return samples
         return [
@@ -97,6 +98,11 @@ class ImageCompletionInferencer(PairInferencer):
             return super()._init_pipeline(cfg)
         self._frame = frame
         return super()._init_pipeline([one for one in cfg if one['type'] == 'Tokenize'])
+
+    def record(self, one: Any, place: int) -> dict[str, Any]:
+        """(picture, text, hidden units) as the pipeline takes it."""
+        image, text, units = one
+        return dict(super().record((image, text), place), image_mask=units)
 
     def _style(self, name: str, ratio: float) -> ImageMask:
         if name not in _STYLES:

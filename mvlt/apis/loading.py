@@ -60,15 +60,16 @@ def get_model(name_or_path: str | Path, weights: str | None = None, device: str 
     """A model in evaluation mode.
 
     Args:
-        name_or_path: a folder of ``tools/model_converters/publish.py``, which brings its weights; a
-            name of :func:`list_models` or a config file, whose model starts at random.
+        name_or_path: a folder of ``tools/model_converters/publish.py`` or a checkpoint of a
+            training, which bring their weights; a name of :func:`list_models` or a config file,
+            whose model starts at random.
         weights: a checkpoint of that config.
         device: where it goes.
 
     Raises:
         FileNotFoundError, ValueError: no such folder, name or file; it does not fit.
     """
-    if is_model_folder(name_or_path):
+    if _brings_weights(name_or_path):
         return open_model(name_or_path, weights, device).model
     config = load_config(name_or_path, count=False)
     stored = read_checkpoint(weights) if weights else {}
@@ -100,14 +101,13 @@ def open_model(
         FileNotFoundError, ValueError: no such file, no weights, no such head; it does not fit.
     """
     state: Mapping[str, torch.Tensor]
-    whole = is_model_folder(source) or str(source).endswith('.pth')
-    if whole and weights is not None:
+    if _brings_weights(source) and weights is not None:
         raise ValueError(f'{source} brings its own weights; leave out weights={weights!r}')
     if is_model_folder(source):
         folder = read_model_folder(source)
         description, state = folder.description, read_checkpoint(folder.weights)
         vocabulary = str(folder.path)
-    elif whole:
+    elif _brings_weights(source):
         description, state, vocabulary, _ = read_trained(str(source))
     elif weights is not None:
         description, state, vocabulary, _ = read_trained(weights, load_config(source, count=False))
@@ -125,6 +125,10 @@ def open_model(
         description.transforms(vocabulary),
         load_vocabulary(vocabulary),
     )
+
+
+def _brings_weights(source: str | Path) -> bool:
+    return is_model_folder(source) or str(source).endswith('.pth')
 
 
 def read_trained(
@@ -189,14 +193,13 @@ def load_model(config: Config, checkpoint: str, device: str = 'cpu') -> MVLT:
 
     Args:
         config: of :func:`mvlt.engine.config.load_config`.
-        checkpoint: ``.pth``, ``.safetensors`` or a model folder, which must be of that config.
+        checkpoint: ``.pth`` or ``.safetensors``, of that config.
 
     Raises:
         FileNotFoundError, ValueError: no such file; not a checkpoint of this model.
     """
     model = MODELS.build(config.model)
-    path = read_model_folder(checkpoint).weights if is_model_folder(checkpoint) else checkpoint
-    stored = read_checkpoint(path)
+    stored = read_checkpoint(checkpoint)
     _load(model, stored.get('state_dict', stored), checkpoint)
     return model.to(torch.device(device)).eval()
 

@@ -1,14 +1,15 @@
 """Search: pictures for words, words for a picture.
 
 What is found is ordered by the sum of two log-odds: the matching head's, and how much likelier than
-usual the picture makes the words of the text (:mod:`mvlt.engine.shortlist`). On both models of
-docs/results/2026-11-25-search.md this finds more than the matching head alone.
+usual the picture makes the words of the text (:mod:`mvlt.engine.shortlist`). What that changes is
+measured in docs/results/2026-11-25-search.md.
 
 Legend: I pictures, J texts, D word vector size.
 """
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -80,8 +81,9 @@ class _RetrievalInferencer(PairInferencer):
         )
         self._read(gallery)
 
+    @abstractmethod
     def _read(self, gallery: Source) -> None:
-        raise NotImplementedError
+        """Read what is searched in."""
 
     def _vectors(self, pictures: Iterable[torch.Tensor], count: int, hidden: int) -> np.ndarray:
         """What words the model expects beside each picture, float32 (count, D + 1)."""

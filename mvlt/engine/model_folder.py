@@ -222,7 +222,7 @@ def use_checkpoint(config: Config, path: str, training: bool = False) -> str:
     if is_model_folder(path):
         adopt(config, read_model_folder(path), training)
     else:
-        if '://' not in path and not Path(path).is_file():
+        if '://' not in path and not Path(path).exists():
             raise FileNotFoundError(
                 f'{path}: no such checkpoint or model folder'
                 + ('; --from names what training starts from' if training else '')

@@ -17,13 +17,22 @@ from mmengine.runner import CheckpointLoader
 from PIL import Image
 from safetensors.torch import save_file
 
-from mvlt.datasets import Catalogue, COCOCaptions, FashionGen, PairJSON, Tokenize
+from mvlt.apis import get_model
+from mvlt.datasets import (
+    Catalogue,
+    COCOCaptions,
+    FashionGen,
+    PairJSON,
+    Tokenize,
+    train_vocabulary,
+)
 from mvlt.datasets.candidate_files import read_candidates
 from mvlt.datasets.released import read_plain_pickle
 from mvlt.datasets.transforms.loading import read_image
-from mvlt.engine.checkpoint import read_checkpoint
+from mvlt.engine.checkpoint import file_sha256, read_checkpoint
 from mvlt.engine.config import load_config
 from mvlt.engine.full_ranking_loop import read_shard
+from mvlt.testing.small_model import write_small_model
 
 Read = Callable[[], Any]
 
@@ -292,6 +301,23 @@ def hostile(marker: Path) -> list[Case]:
 
         return read
 
+    def model_folder(folder: Path) -> Read:
+        train_vocabulary(['a bag'], folder / 'words', 50)
+        out = write_small_model(folder / 'model', folder / 'words')
+        content = json.loads((out / 'config.json').read_text())
+        content['model']['backbone'] = dict(type='os.mkdir', path=str(marker))
+        (out / 'config.json').write_text(json.dumps(content))
+        lines = (out / 'SHA256SUMS').read_text().splitlines()
+        kept = [line for line in lines if not line.endswith('config.json')]
+        digest = file_sha256(out / 'config.json')
+        (out / 'SHA256SUMS').write_text('\n'.join([*kept, f'{digest}  config.json']))
+        return lambda: get_model(out)
+
+    def trained(folder: Path) -> Read:
+        code = f'import os\nos.mkdir({str(marker)!r})\n'
+        torch.save(dict(state_dict={}, meta=dict(cfg=code)), folder / 'x.pth')
+        return lambda: get_model(folder / 'x.pth')
+
     table: dict[str, Any] = dict(columns=dict(image='image'), caption='{title}', split='all')
     return [
         Case(
@@ -316,6 +342,8 @@ def hostile(marker: Path) -> list[Case]:
             place('x.safetensors', lambda f: read_checkpoint(f'{f}/x.safetensors')),
             'x.safetensors',
         ),
+        Case('a model folder that asks for a function', model_folder, 'os.mkdir'),
+        Case('code as the config that a checkpoint was trained by', trained, 'x.pth'),
         Case('objects in a shard of scores', objects, '0000000_0000002.npy'),
         Case(
             'pickle as a table',

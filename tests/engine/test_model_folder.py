@@ -153,6 +153,8 @@ def test_a_checkpoint_stays_one(tmp_path):
     (tmp_path / 'some.pth').touch()
     assert use_checkpoint(config, str(tmp_path / 'some.pth')) == config.load_from
     assert use_checkpoint(config, 'https://example.org/a.pth') == 'https://example.org/a.pth'
+    (tmp_path / 'shards').mkdir()  # a checkpoint of DeepSpeed's is a folder
+    assert use_checkpoint(config, str(tmp_path / 'shards')) == config.load_from
 
 
 def test_the_folders_reading_takes_the_place_of_the_configs(model_folder):

@@ -10,6 +10,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+import mvlt
 from mvlt.apis import CategoryInferencer, MatchingInferencer
 from mvlt.engine.checkpoint import file_sha256
 from mvlt.engine.launch import build_runner
@@ -31,28 +32,10 @@ def _publish(*args):
 
 
 @pytest.fixture(scope='module')
-def trained(demo_data, tmp_path_factory):
+def trained(small_config, tmp_path_factory):
     """Two steps of the demo's pre-training, tiny."""
-    from mvlt.engine.config import load_config
-
     work_dir = tmp_path_factory.mktemp('trained')
-    config = load_config(
-        'configs/demo/pretrain_demo.py',
-        {
-            'train_dataloader.batch_size': 4,
-            'default_hooks.checkpoint.interval': 2,
-            'train_cfg.max_iters': 2,
-            'model.backbone.embed_dims': (8, 16, 24, 32),
-            'model.backbone.num_heads': (1, 1, 1, 1),
-            'model.backbone.depths': (1, 1, 1, 1),
-            'model.neck.channels': None,
-        },
-        str(demo_data),
-    )
-    config.custom_hooks = config.custom_hooks[:3]
-    config.work_dir = str(work_dir)
-    config.experiment_name = 'publish'
-    build_runner(config).train()
+    build_runner(small_config(work_dir, {'train_dataloader.batch_size': 4}, steps=2)).train()
     return work_dir / 'iter_2.pth'
 
 
@@ -98,10 +81,11 @@ def test_weights_and_card(published, trained):
         assert line in card
 
 
-def test_it_answers(published, tmp_path):
+def test_it_answers(published, trained, tmp_path):
     from PIL import Image
 
     Image.new('RGB', (30, 40)).save(tmp_path / 'a.png')
+    assert mvlt.get_model(trained).itm_head is not None
     (found,) = MatchingInferencer(published, device='cpu')(tmp_path / 'a.png', 'a bag')
     assert 0 < found['match_score'] < 1
     with pytest.raises(ValueError, match='no category_heads; it has itm_head, mlm_head, mir_head'):

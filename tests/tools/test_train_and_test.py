@@ -75,6 +75,20 @@ def test_same_seed_same_losses_bit_for_bit(demo_data, trained, tmp_path):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_resume_does_without_what_the_run_started_from(demo_data, trained, tmp_path):
+    start = tmp_path / 'start.pth'
+    start.write_bytes((trained / 'iter_2.pth').read_bytes())
+    options = (f'load_from={start}',)
+    done = _train(demo_data, tmp_path / 'run', 'train_cfg.max_iters=2', *options)
+    assert done.returncode == 0, done.stderr[-2000:]
+    start.unlink()
+    done = _train(demo_data, tmp_path / 'run', *options, more=['--resume'])
+    assert done.returncode == 0, done.stderr[-2000:]
+    done = _train(demo_data, tmp_path / 'another', *options)
+    assert done.returncode == 2
+    assert f'{start}: no such checkpoint or model folder; --from names' in done.stderr
+
+
 def test_resume_goes_on_from_the_last_checkpoint(demo_data, tmp_path):
     assert _train(demo_data, tmp_path, 'train_cfg.max_iters=2').returncode == 0
     done = _train(demo_data, tmp_path, more=['--resume'])

@@ -1,0 +1,175 @@
+"""What the page answers, as functions of what a visitor types and uploads."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from html import escape
+from pathlib import Path
+from typing import Any, get_args
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from mvlt.apis import (
+    CategoryInferencer,
+    ImageCompletionInferencer,
+    ImageToTextRetrievalInferencer,
+    TextToImageRetrievalInferencer,
+)
+from mvlt.apis.base import PairInferencer
+from mvlt.apis.completion import Style
+from mvlt.apis.gallery import Source
+from mvlt.engine.config import load_config
+from mvlt.engine.model_folder import read_model_folder
+from mvlt.registry import DATASETS
+from projects.web_demo.uploads import brushed, picture_of
+
+MAX_WORDS = 200  # characters of a query or title
+SECONDS = 30  # that a request may take
+AT_ONCE = 2
+SHOWN = 12
+ALL = 'all'
+BRUSH = 'brush'
+
+
+class Page:
+    """What the page can do, as functions of what a visitor types and uploads.
+
+    Args:
+        models: published folders; the first with a head serves what needs it.
+        catalogue: table, folder of pictures, config or dataset.
+        cache_dir: see the retrieval inferencers.
+        seconds: after which a request is answered with a refusal.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str | Path],
+        catalogue: Any,
+        cache_dir: str | Path | None = None,
+        seconds: float = SECONDS,
+    ) -> None:
+        self.seconds = seconds
+        self.pool = ThreadPoolExecutor(AT_ONCE)
+        gallery = open_gallery(catalogue)
+        self.search_in: Any = _first(
+            models, 'itm_head', TextToImageRetrievalInferencer, gallery=gallery, cache_dir=cache_dir
+        )
+        has_captions = self.search_in is not None and bool(self.search_in.records.captions(1))
+        self.caption_in: Any = None
+        if has_captions:
+            self.caption_in = _first(
+                models,
+                'itm_head',
+                ImageToTextRetrievalInferencer,
+                gallery=gallery,
+                cache_dir=cache_dir,
+            )
+        self.recognise: Any = _first(models, 'category_heads', CategoryInferencer)
+        self.complete_with: Any = _first(models, 'mir_head', ImageCompletionInferencer)
+
+    def levels(self) -> dict[str, list[str]]:
+        """Category names by which a search can be narrowed."""
+        if self.search_in is None:
+            return {}
+        return {level: sorted(names) for level, (names, _) in self.search_in.categories.items()}
+
+    def search(self, words: str, main: str = ALL, sub: str = ALL) -> tuple[list, str]:
+        """Pictures with captions for words, and a line of what was found."""
+        words = _text(words)
+        if not words:
+            raise gr.Error('Type a word at least.')
+        chosen = dict(main_category=main, sub_category=sub)
+        where = {level: name for level, name in chosen.items() if name and name != ALL}
+
+        def ask() -> list[tuple[Image.Image, str]]:
+            (found,) = self.search_in(words, topk=SHOWN, where=where)
+            return [
+                (self._picture(one), f'{one["score"]:.2f}  {one.get("caption", "")}')
+                for one in found
+            ]
+
+        cards = self._within_time(ask)
+        said = f'{len(cards)} of {len(self.search_in.records)} pictures'
+        return cards, said if cards else 'Nothing of these categories.'
+
+    def captions(self, path: str | None) -> str:
+        """Captions of the catalogue for a picture, best first, as HTML."""
+        (found,) = self._within_time(self.caption_in, [picture_of(path)], topk=10)
+        return ''.join(
+            f'<div class="caption"><b>{one["score"]:.2f}</b> {escape(one["caption"])}'
+            f'<div style="width: {one["score"]:.0%}"></div></div>'
+            for one in found
+        )
+
+    def categories(self, path: str | None, title: str) -> list[dict[str, float]]:
+        """Names and probabilities, a dict a level."""
+        (found,) = self._within_time(self.recognise, [picture_of(path)], _text(title))
+        return [{one['name']: one['probability'] for one in names} for names in found.values()]
+
+    def complete(self, drawn: dict | None, title: str, style: str, ratio: float) -> list:
+        """What the model saw, and the completed picture."""
+        if not drawn or drawn.get('background') is None:
+            raise gr.Error('Upload a picture first.')
+        picture = picture_of(drawn['background'])
+        mask: Any = style
+        if style == BRUSH:
+            mask = brushed(drawn['layers'], picture.shape[:2])
+            if not mask.any():
+                raise gr.Error('Paint over what is to be completed, or choose another style.')
+        elif style not in get_args(Style):
+            raise gr.Error('No such style.')
+        (found,) = self._within_time(
+            self.complete_with,
+            [picture],
+            _text(title),
+            mask=mask,
+            ratio=min(max(float(ratio), 0.0), 1.0),
+        )
+        seen = np.where(found['mask'][..., None], np.uint8(190), picture)
+        return [(seen, 'what the model sees'), (found['image'], 'completed')]
+
+    def _within_time(self, ask: Callable, *args: Any, **kwargs: Any) -> Any:
+        """What ``ask`` answers, or a refusal after ``seconds``, those that it waits included."""
+        future: Future = self.pool.submit(ask, *args, **kwargs)
+        try:
+            return future.result(self.seconds)
+        except TooLate as error:
+            future.cancel()
+            raise gr.Error(f'No answer within {self.seconds:g} seconds; try again.') from error
+        except ValueError as error:  # of what was asked, in words
+            raise gr.Error(str(error)) from error
+        except Exception as error:
+            raise gr.Error('This cannot be answered; the log says why.') from error
+
+    def _picture(self, found: dict) -> Image.Image:
+        """An entry as it is on the disk, or as the model reads it; small enough to send."""
+        try:
+            image = Image.fromarray(self.search_in.records.read(found['index']))
+        except OSError:
+            image = Image.fromarray(self.search_in.picture(found['index']))
+        image.thumbnail((320, 320))
+        return image
+
+
+def open_gallery(catalogue: Any) -> Source:
+    """A table, folder or dataset as it is; the test data of a config."""
+    if isinstance(catalogue, str | Path) and str(catalogue).endswith('.py'):
+        config = load_config(catalogue, count=False)
+        return DATASETS.build(dict(config.test_dataloader.dataset, pipeline=[]))
+    return catalogue
+
+
+def _first(
+    models: Sequence[str | Path], head: str, kind: type[PairInferencer], **kwargs: Any
+) -> PairInferencer | None:
+    """An inferencer of the first model that has a head."""
+    for model in models:
+        if read_model_folder(model).description.model.get(head):
+            return kind(model=model, show_progress=False, **kwargs)
+    return None
+
+
+def _text(words: str | None) -> str:
+    return (words or '').strip()[:MAX_WORDS]

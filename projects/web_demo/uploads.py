@@ -1,0 +1,73 @@
+"""What of a visitor's is read: uploads that are pictures, and nothing else."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.utils import get_upload_folder
+from PIL import Image
+from pydantic import BaseModel
+
+from mvlt.datasets.transforms.loading import read_image
+
+MAX_MEGABYTES = 8
+MAX_PIXELS = 25_000_000
+UNREADABLE = f'This is no picture that can be read, or it has more than {MAX_PIXELS:,} pixels.'
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses twice as many before it decodes any
+
+
+def guarded(component: Any) -> Any:
+    """A component that reads uploads only, and refuses without telling where a file lies.
+
+    Gradio itself takes any path that a request made by hand names, if the request leaves out that
+    it is a file.
+    """
+    read = component.preprocess
+
+    def preprocess(payload: Any) -> Any:
+        for path in _paths(payload):
+            if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+                raise gr.Error(UNREADABLE)
+        try:
+            return read(payload)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise gr.Error(UNREADABLE) from error
+
+    component.preprocess = preprocess
+    return component
+
+
+def _paths(payload: Any) -> Iterator[str]:
+    """Every path in what a request brings."""
+    if isinstance(payload, BaseModel):
+        payload = payload.model_dump()
+    if isinstance(payload, dict):
+        if payload.get('path') is not None:
+            yield str(payload['path'])
+        payload = list(payload.values())
+    if isinstance(payload, list | tuple):
+        for one in payload:
+            yield from _paths(one)
+
+
+def picture_of(path: str | None) -> np.ndarray:
+    """An upload as uint8 (H, W, 3), or a refusal that does not say where it lies."""
+    if not path:
+        raise gr.Error('Upload a picture first.')
+    try:
+        return read_image(path, MAX_PIXELS)
+    except OSError as error:
+        raise gr.Error(UNREADABLE) from error
+
+
+def brushed(layers: Sequence[str | None], size: tuple[int, int]) -> np.ndarray:
+    """What was painted over, bool (H, W)."""
+    hidden = np.zeros(size, dtype=bool)
+    for path in layers:
+        if path:
+            with Image.open(path) as layer:
+                alpha = layer.convert('RGBA').getchannel('A').resize((size[1], size[0]))
+            hidden |= np.asarray(alpha) > 0
+    return hidden
