@@ -194,12 +194,12 @@ def _tables(results: dict) -> list[dict]:
         dict(
             title='Recognition',
             note=f'{categories["main_category/samples"]:.0f} pictures of products that training '
-            'has not seen; macro-F over the classes that occur',
+            'has not seen; macro-F over the classes in truth or predictions',
             head=('', 'classes', 'accuracy, %', 'macro-F', 'SumC'),
             rows=[
                 [
                     label,
-                    f'{categories[f"{key}/classes"]:.0f}',
+                    f'{categories[f"{key}/classes_of_truth"]:.0f}',
                     f'{categories[f"{key}/accuracy"]:.1f}',
                     f'{categories[f"{key}/macro_f"]:.3f}',
                     f'{categories[f"{key}/SumC"]:.1f}',

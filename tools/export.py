@@ -32,9 +32,9 @@ PARITY = 1e-4
 
 
 class Matching(nn.Module):
-    """Pixels and token ids -> ``match_score`` float32 (B,)."""
+    """Pixels and token ids -> ``log_odds``, to rank by, and ``match_score``, float32 (B,)."""
 
-    outputs: tuple[str, ...] = ('match_score',)
+    outputs: tuple[str, ...] = ('log_odds', 'match_score')
     heads = ('itm_head',)
 
     def __init__(self, model: MVLT) -> None:
@@ -54,7 +54,8 @@ class Matching(nn.Module):
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
         """See the class."""
-        return self.model.itm_head.predict(cls=self.cls(pixels, token_ids))
+        log_odds = self.model.itm_head.log_odds(cls=self.cls(pixels, token_ids))
+        return log_odds, log_odds.sigmoid()
 
 
 class Recognition(Matching):

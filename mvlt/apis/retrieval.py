@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 import mvlt
 from mvlt.apis.base import (
@@ -131,7 +132,7 @@ class _RetrievalInferencer(PairInferencer):
         Args:
             scores: of the cheap scorer, one an entry; None = there is none.
             allowed: bool, which entries may be found.
-            score: entries int (n,) -> probabilities (n,).
+            score: entries int (n,) -> log-odds (n,).
             topk: how many are wanted.
             order: what they are ordered by.
         """
@@ -146,15 +147,16 @@ class _RetrievalInferencer(PairInferencer):
         if scores is not None and self.shortlist is not None:
             best = max(self.shortlist, topk)
             chosen = chosen[np.argsort(-scores[chosen], kind='stable')[:best]]
-        probabilities = score(chosen)
-        certain = probabilities.astype(np.float64).clip(1e-7, 1 - 1e-7)
-        merit = np.log(certain / (1 - certain)) if order != 'vectors' else np.zeros(len(chosen))
+        log_odds = score(chosen).astype(np.float64)
+        merit = log_odds if order != 'vectors' else np.zeros(len(chosen))
         if scores is not None and order != 'matching':
-            merit = merit + scores[chosen].clip(-700)  # what exp can take
+            merit = merit + scores[chosen]
         first = np.argsort(-merit, kind='stable')[:topk]
-        shares = 1 / (1 + np.exp(-merit))
         return [
-            (int(chosen[i]), dict(score=float(shares[i]), match_score=float(probabilities[i])))
+            (
+                int(chosen[i]),
+                dict(score=float(expit(merit[i])), match_score=float(expit(log_odds[i]))),
+            )
             for i in first
         ]
 

@@ -170,6 +170,7 @@ class FullRankingLoop(RankingLoop):
             digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
         dataset = self.dataloader.dataset
         settings: list[Any] = [
+            'log-odds',
             self.rerank,
             self.amp_dtype,
             self.scorer.batch_size,

@@ -1,4 +1,4 @@
-"""Matching probabilities of many image-text pairs: decode once, batch by caption length."""
+"""Log-odds of many image-text pairs: decode once, batch by caption length."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ class PairScorer:
         texts: Any,
         progress: 'Progress | None' = None,
     ) -> np.ndarray:
-        """Probability of a match for each pair, float32 (n,).
+        """Log-odds of a match for each pair, float32 (n,).
 
         Args:
             pairs: int (n, 2), keys of ``images`` and of ``texts``.

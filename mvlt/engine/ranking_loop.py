@@ -15,8 +15,8 @@ class RankingLoop(BaseLoop):
     """A test loop whose results are one dict a query.
 
     A result has ``direction`` ('tir', 'itr'), ``query`` (row), ``rank`` (1 = first), ``draw``, and
-    ``candidates`` (rows) with their ``scores`` and ``positives``; the full protocol keeps the first
-    ones only.
+    ``candidates`` (rows) with their ``scores`` (log-odds of a match) and ``positives``; the full
+    protocol keeps the first ones only.
 
     Args:
         runner, dataloader, evaluator: as mmengine's TestLoop.

@@ -33,18 +33,24 @@ def write_results(
 ) -> None:
     """Write ``work_dir/results.json``: metrics, protocol, and what they were measured with.
 
-    Protocols that rank also leave ``rankings.json``: a dict a query.
+    Protocols that rank also leave ``rankings.json``, a dict a query; recognition leaves
+    ``predictions.json``, per category level ``truth`` and ``predicted`` of each sample.
     """
     loop = runner.test_loop
     protocol: dict[str, Any] = dict(rows=len(loop.dataloader.dataset))
     if isinstance(loop, RankingLoop):
         protocol.update(loop.protocol)
         write_json(Path(runner.work_dir) / 'rankings.json', loop.results, indent=None)
-    details = {
-        metric.prefix: metric.details
-        for metric in loop.evaluator.metrics
-        if getattr(metric, 'details', None)
-    }
+    details, predictions = (
+        {
+            metric.prefix: getattr(metric, name)
+            for metric in loop.evaluator.metrics
+            if getattr(metric, name, None)
+        }
+        for name in ('details', 'predictions')
+    )
+    if predictions:
+        write_json(Path(runner.work_dir) / 'predictions.json', predictions, indent=None)
     dataset = runner.cfg.test_dataloader.dataset
     write_json(
         Path(runner.work_dir) / 'results.json',

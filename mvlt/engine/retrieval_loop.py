@@ -137,7 +137,7 @@ class RetrievalLoop(RankingLoop):
         return results, len(queries), {}
 
     def score(self, queries: Sequence[Query]) -> list[np.ndarray]:
-        """Matching probabilities, float32 (candidates,) a query."""
+        """Log-odds of a match, float32 (candidates,) a query."""
         pairs = np.array([pair for query in queries for pair in _pairs(query)])
         # a pair may be in several lists: both directions, or two draws
         pairs, place = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)

@@ -13,14 +13,20 @@ from mvlt.registry import METRICS
 class CategoryMetric(BaseMetric):
     """Accuracy (percent), macro-F and weighted F (0 to 1), SumC of one category level (Table 2).
 
-    macro-F is the mean F1 of the classes that occur in the evaluated data, weighted F the same
-    weighted by how often they occur; a class that is only predicted lowers the precision of others
-    but has no F1 of its own to average. ``classes`` says how many were averaged. SumC = accuracy +
-    100 x macro-F.
+    ``macro_f`` is the released code's, scikit-learn's macro average: the mean F1 of the classes
+    that occur in truth *or* predictions, so a class that is only predicted counts as 0 (fidelity
+    point 28). ``macro_f_of_truth`` averages over the classes of the truth alone, ``weighted_f``
+    over these, weighted by how often they occur. SumC = accuracy + 100 x macro_f. ``classes`` and
+    ``classes_of_truth`` say how many were averaged.
+
+    Example:
+        truth [0, 0, 1], predicted [0, 2, 1]: F1 are 2/3, 1 and, of class 2, 0; macro_f 0.556,
+        macro_f_of_truth 0.833.
 
     ``details``, which results.json keeps, then holds ``per_class`` (name, precision, recall, f1,
     samples, and whether training has the class) and ``confusion`` (``names``, and ``counts``
-    with a row a true class).
+    with a row a true class); ``predictions``, which predictions.json keeps, ``truth`` and
+    ``predicted``, a class index a sample in the order of the data.
 
     Args:
         category: label name, 'main_category' or 'sub_category'; also the prefix of the results.
@@ -35,6 +41,7 @@ class CategoryMetric(BaseMetric):
         super().__init__(collect_device, prefix or category)
         self.category = category
         self.details: dict[str, Any] = {}
+        self.predictions: dict[str, list[int]] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Each sample: the label and ``<category>_scores`` float (classes,)."""
@@ -53,14 +60,18 @@ class CategoryMetric(BaseMetric):
         )
         f1, samples = per_class[2], per_class[3]
         accuracy = 100 * float((truth == predicted).mean())
-        macro = float(f1.mean())
+        occurring = np.union1d(classes, predicted)
+        macro = float(f1.sum() / len(occurring))  # F1 of a class that is only predicted is 0
+        self.predictions = dict(truth=truth.tolist(), predicted=predicted.tolist())
         self.details = self._details(truth, predicted, classes, np.stack(per_class, 1))
         return dict(
             accuracy=accuracy,
             macro_f=macro,
+            macro_f_of_truth=float(f1.mean()),
             weighted_f=float(np.average(f1, weights=samples)),
             SumC=accuracy + 100 * macro,
-            classes=float(len(classes)),
+            classes=float(len(occurring)),
+            classes_of_truth=float(len(classes)),
             samples=float(len(truth)),
         )
 
@@ -74,7 +85,7 @@ class CategoryMetric(BaseMetric):
         trained = meta.get(f'{self.category}_trained', len(names))
         seen = np.union1d(classes, predicted)
         return dict(
-            class_set='classes that occur in the evaluated data',
+            class_set='classes that occur in the truth',
             per_class=[
                 dict(
                     name=names[c],

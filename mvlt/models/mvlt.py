@@ -198,7 +198,9 @@ class MVLT(BaseModel):
     def match(
         self, image: torch.Tensor, token_ids: torch.Tensor, text_mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """Probability that image and caption belong together, float32 (B,); nothing else is run.
+        """Log-odds that image and caption belong together, float32 (B,); nothing else is run.
+
+        Their sigmoid is ``match_score`` of :meth:`predict`.
 
         Raises:
             ValueError: the model has no matching head.
@@ -206,7 +208,7 @@ class MVLT(BaseModel):
         if self.itm_head is None:
             raise ValueError('retrieval needs model.itm_head, which this config does not build')
         texts = self.backbone(image, token_ids, text_mask, cls_only=True).texts
-        return self.itm_head.predict(cls=texts[-1][:, 0])
+        return self.itm_head.log_odds(cls=texts[-1][:, 0])
 
 
 class NonFiniteLossError(FloatingPointError):

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, pseudo_collate
+from scipy.special import expit
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mvlt.models import MVLT
@@ -39,7 +40,7 @@ def ranking_rows(
         ]
         for i in (*order[:shown], *behind):
             row, matched = one['candidates'][i], one['positives'][i]
-            words = f'{one["scores"][i]:.3f}{" matched" if matched else ""}'
+            words = f'{expit(one["scores"][i]):.3f}{" matched" if matched else ""}'
             if i in behind:
                 words += f', rank {one["rank"]}'
             if not text_query:

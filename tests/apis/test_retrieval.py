@@ -74,6 +74,17 @@ def test_all_of_a_folder_by_matching_alone(search, pictures, model_folder):
     assert len(infer(['a', 'b'], topk=3)) == 2
 
 
+def test_certain_matches_keep_their_order(search, pictures):
+    """30 more on every matched logit: every match_score is 1 in float32, the order stays."""
+    infer = search(pictures, shortlist=None)
+    before = _order(infer('a red bag', topk=12)[0])
+    with torch.no_grad():
+        infer.model.itm_head.classifier.bias += torch.tensor([0.0, 30.0])
+    found = infer('a red bag', topk=12)[0]
+    assert _order(found) == before
+    assert {np.float32(one['match_score']) for one in found} == {1.0}
+
+
 def _word_log_probabilities(infer, pixels, hidden):
     """Log-probability of every word at a hidden place beside each picture, (I, V), word by word."""
     model, vocabulary = infer.model, infer.vocabulary

@@ -69,6 +69,17 @@ def test_metrics_of_a_run(runner):
     assert all(len(one['scores']) == 9 and one['positives'].sum() == 1 for one in results)
 
 
+def test_certain_matches_are_ranked_too(runner):
+    """30 more on every matched logit: all probabilities are 1, the ranks stay."""
+    runner.test()
+    before = [one['rank'] for one in runner.test_loop.results]
+    with torch.no_grad():
+        runner.model.itm_head.classifier.bias += torch.tensor([0.0, 30.0])
+    runner.test()
+    assert [one['rank'] for one in runner.test_loop.results] == before
+    assert len(set(before)) > 1 and set(before) != {9}
+
+
 def test_constant_scores_find_nothing(runner, monkeypatch):
     monkeypatch.setattr(
         type(runner.model), 'match', lambda self, image, *_: torch.full((len(image),), 0.5)

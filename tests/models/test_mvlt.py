@@ -112,7 +112,7 @@ def test_match_agrees_with_predict_and_runs_no_other_head(monkeypatch):
         monkeypatch.setattr(part, 'forward', None)
     inputs = data['inputs']
     match = model.match(inputs['image'], inputs['token_ids'], inputs['text_mask'])
-    torch.testing.assert_close(match, torch.tensor(scores))
+    torch.testing.assert_close(match.sigmoid(), torch.tensor(scores))
 
 
 def test_one_sample_and_no_hidden_word():

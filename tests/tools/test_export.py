@@ -73,9 +73,10 @@ def test_any_batch_and_length(exported, model_folder, batch, length):
     for row in range(1, batch):
         token_ids[row, max(2, length - row) :] = 0
     session = onnxruntime.InferenceSession(str(out / 'matching.onnx'))
-    (found,) = session.run(None, dict(pixels=pixels, token_ids=token_ids))
+    found, probability = session.run(None, dict(pixels=pixels, token_ids=token_ids))
     model = mvlt.get_model(model_folder)
     preprocessor, tokens = model.data_preprocessor, torch.from_numpy(token_ids)
     image = preprocessor.normalise(torch.from_numpy(pixels))
     truth = model.match(image, tokens, preprocessor.text_mask(tokens))
     assert np.abs(found - truth.numpy()).max() < 1e-4
+    assert np.abs(probability - truth.sigmoid().numpy()).max() < 1e-4

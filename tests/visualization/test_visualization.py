@@ -90,13 +90,13 @@ def test_ranking_rows_show_the_first_and_the_match(dataset):
         query=4,
         rank=3,
         candidates=[4, 0, 2, 6],
-        scores=[0.3, 0.9, 0.4, 0.1],
+        scores=[-1.0, 2.0, 0.0, -3.0],  # log-odds
         positives=[True, False, False, False],
     )
     (row,) = ranking_rows(dataset, [ranking], shown=2)
     query, first, second, match = row.cells
     assert query.picture is None and query.words == dataset.get_data_info(4)['caption']
-    assert [first.words, second.words, match.words] == ['0.900', '0.400', '0.300 matched, rank 3']
+    assert [first.words, second.words, match.words] == ['0.881', '0.500', '0.269 matched, rank 3']
     assert [one.mark for one in row.cells] == ['query', '', '', 'right']
     assert np.array_equal(first.picture, dataset.load(dataset.get_data_info(0))['img'])
     (row,) = ranking_rows(dataset, [dict(ranking, direction='itr')], shown=4)

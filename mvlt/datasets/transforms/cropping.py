@@ -2,32 +2,26 @@
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from PIL import Image
 
 from mvlt.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
 class CropToProduct(BaseTransform):
-    """``img`` -> its part inside the box of pixels that are not white (fidelity point 14).
+    """``img`` -> its part inside the box of its dark dots, as the released code (fidelity point 14).
 
-    The released code does it before it resizes, without keeping the aspect. A picture that is white
-    all over stays as it is (there the released code fails).
-
-    Args:
-        threshold: a pixel is white when each of R, G and B is at least this, 0 to 255. The released
-            code's is 255: exactly white.
+    The picture is dithered to one bit (Pillow's ``convert('1')``: luminance, Floyd-Steinberg). The
+    box goes from the first to the last row and column with a black dot, the last ones left out. The
+    released code does it before it resizes, without keeping the aspect. A picture with no dot, or
+    with dots in one row or column only, stays as it is: there the released code fails.
     """
 
-    def __init__(self, threshold: int = 255) -> None:
-        if not 0 <= threshold <= 255:
-            raise ValueError(f'CropToProduct.threshold={threshold}: 0 to 255 is needed')
-        self.threshold = threshold
-
     def transform(self, results: dict) -> dict:
-        """Crop ``img`` (H, W, 3)."""
-        seen = (results['img'] < self.threshold).any(axis=2)
-        rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-        if len(rows):
-            results['img'] = results['img'][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        """Crop ``img`` uint8 (H, W, 3)."""
+        dots = ~np.asarray(Image.fromarray(results['img']).convert('1'))
+        rows, columns = np.flatnonzero(dots.any(axis=1)), np.flatnonzero(dots.any(axis=0))
+        if len(rows) > 1 and len(columns) > 1:
+            results['img'] = results['img'][rows[0] : rows[-1], columns[0] : columns[-1]]
             results['img_shape'] = results['img'].shape[:2]
         return results

@@ -16,9 +16,8 @@ from mvlt.registry import MODELS
 class RankingHead(ITMHead):
     """The matching head, trained to put the right caption before the wrong ones of its group.
 
-    Softmax over the K pairs of a group of what a pair's two logits differ by. That difference
-    orders pairs as the matching probability does, so :meth:`predict` and everything that ranks by
-    it stay as they are, and the weights are those of :class:`ITMHead`.
+    Softmax over the K pairs of a group of their log-odds, which everything that ranks goes by; the
+    weights are those of :class:`ITMHead`.
 
     Args:
         group_size: K, pairs of one image that follow each other in the batch, one of them matched.
@@ -41,7 +40,6 @@ class RankingHead(ITMHead):
                 f'{self.group_size} with one matched pair each; train on RankingGroups with '
                 f"num_negatives={self.group_size - 1} and collate_fn=dict(type='collate_groups')"
             )
-        logits = self(cls=cls).float()
-        scores = (logits[:, 1] - logits[:, 0]).view(-1, self.group_size)
+        scores = self.log_odds(cls=cls).view(-1, self.group_size)
         right = matched.view(-1, self.group_size).argmax(1)
         return self.loss_weight * F.cross_entropy(scores, right)

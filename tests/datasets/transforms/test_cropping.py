@@ -1,31 +1,84 @@
-"""Contract: the box of pixels that are not white, and never an empty picture."""
+"""Contract: the released code's box, the dots of the picture dithered to one bit; never nothing."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mvlt.datasets import CropToProduct
+from mvlt.datasets.transforms.loading import read_image
+
+IMAGES = Path(__file__).parents[4] / 'shared/data/products/images'
 
 
-def _crop(image, **kwargs):
-    results = CropToProduct(**kwargs)(dict(img=image, img_shape=image.shape[:2]))
+def _crop(image):
+    results = CropToProduct()(dict(img=image, img_shape=image.shape[:2]))
     assert results['img_shape'] == results['img'].shape[:2]
     return results['img']
 
 
-def test_box_of_what_is_not_white():
-    image = np.full((6, 8, 3), 255, np.uint8)
-    image[2, 3] = (255, 254, 255)  # one colour a little off is enough
-    image[4, 5] = 0
-    assert np.array_equal(_crop(image), image[2:5, 3:6])
-    assert np.array_equal(_crop(image, threshold=200), image[4:5, 5:6])
+def _naive_box(image):
+    """Rows and columns of the dots, pixel by pixel: luminance (ITU-R 601), below 128 black, the
+    error carried on to the right (7/16) and the three below (3/16, 5/16, 1/16)."""
+    grey = (image.astype(np.int64) @ [19595, 38470, 7471] + 0x8000) >> 16
+    height, width = grey.shape
+    carried = np.zeros((height + 1, width + 2))
+    dots = []
+    for y in range(height):
+        for x in range(width):
+            value = min(max(grey[y, x] + carried[y, x + 1], 0), 255)
+            if value <= 128:
+                dots.append((y, x))
+            error = value - (255 if value > 128 else 0)
+            carried[y, x + 2] += error * 7 / 16
+            carried[y + 1, x : x + 3] += error * np.array([3, 5, 1]) / 16
+    rows, columns = np.array(dots).T
+    return rows.min(), rows.max(), columns.min(), columns.max()
 
 
-def test_a_white_picture_and_a_full_one_stay():
-    for value in (255, 0):
-        image = np.full((4, 5, 3), value, np.uint8)
+def test_the_last_row_and_column_are_left_out():
+    image = np.full((8, 9, 3), 255, np.uint8)
+    image[2:6, 3:8] = 0
+    assert np.array_equal(_crop(image), image[2:5, 3:7])
+
+
+def test_a_light_margin_has_no_dots():
+    """The rule is the dithered picture's, not "not white": 254 everywhere is all white."""
+    image = np.full((40, 40, 3), 254, np.uint8)
+    assert np.array_equal(_crop(image), image)
+    image[10:30, 12:32] = 20
+    found = _crop(image)
+    assert 18 <= found.shape[0] <= 20 and 18 <= found.shape[1] <= 20
+
+
+def test_against_a_naive_twin():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        image = np.full((24, 20, 3), 255, np.uint8)
+        top, left = rng.integers(2, 9, 2)
+        image[top : top + 12, left : left + 9] = rng.integers(0, 120, (12, 9, 3))
+        first, last, start, stop = _naive_box(image)
+        assert np.array_equal(_crop(image), image[first:last, start:stop])
+
+
+@pytest.mark.skipif(not IMAGES.is_dir(), reason='the product pictures are not at hand')
+def test_against_a_naive_twin_on_real_pictures():
+    for path in sorted(IMAGES.iterdir())[:400:50]:
+        image = read_image(str(path))
+        first, last, start, stop = _naive_box(image)
+        box = _crop(image)
+        # Pillow carries whole numbers: a dot of the light margin may lie a pixel further out
+        assert abs(box.shape[0] - (last - first)) <= 2 and abs(box.shape[1] - (stop - start)) <= 2
+
+
+def test_pictures_without_a_box_stay():
+    white = np.full((4, 5, 3), 255, np.uint8)
+    line = white.copy()
+    line[2] = 0
+    for image in (white, line):
         assert np.array_equal(_crop(image), image)
 
 
-def test_bad_threshold():
-    with pytest.raises(ValueError, match='0 to 255'):
-        CropToProduct(threshold=256)
+def test_a_full_picture_loses_its_last_row_and_column():
+    image = np.zeros((4, 5, 3), np.uint8)
+    assert _crop(image).shape == (3, 4, 3)

@@ -15,6 +15,18 @@ def test_loss_is_eq_6():
     torch.testing.assert_close(head.loss(cls=cls, matched=matched), expected)
 
 
+def test_log_odds_tell_apart_what_probabilities_cannot():
+    """From a gap of 16.6 between the logits on float32 probabilities are all 1."""
+    head = ITMHead(in_channels=8, hidden_dims=16)
+    cls = torch.randn(6, 8)
+    expected = head(cls=cls).diff(dim=-1)[:, 0]
+    torch.testing.assert_close(head.log_odds(cls=cls), expected)
+    with torch.no_grad():
+        head.classifier.bias += torch.tensor([0.0, 30.0])
+    assert (head.predict(cls=cls) == 1).all()
+    torch.testing.assert_close(head.log_odds(cls=cls), expected + 30, atol=1e-5, rtol=0)
+
+
 def test_probability_is_that_of_the_second_logit():
     head = ITMHead(in_channels=8, hidden_dims=16)
     cls = torch.randn(3, 8)
