@@ -81,7 +81,9 @@ class CategoryMetric(BaseMetric):
         from sklearn.metrics import confusion_matrix
 
         meta = self.dataset_meta or {}
-        names = meta.get(self.category) or [str(i) for i in range(max(truth.max(), *predicted) + 1)]
+        names = list(meta.get(self.category) or ())
+        # a head may have rows that no class of the data is named for
+        names += [f'row {i}' for i in range(len(names), max(truth.max(), predicted.max()) + 1)]
         trained = meta.get(f'{self.category}_trained', len(names))
         seen = np.union1d(classes, predicted)
         return dict(

@@ -12,7 +12,6 @@ from torchmetrics.functional.text import perplexity
 from mvlt.evaluation import CategoryMetric, MLMMetric, ReconstructionMetric, RetrievalMetric
 from mvlt.structures import PairDataSample
 
-
 PREDICTIONS = Path(__file__).parents[3] / 'shared/reference/released_recognition_predictions.npz'
 
 
