@@ -1,8 +1,11 @@
 """M-CR and S-CR on Fashion-Gen with the released network: fine-tune for 30 epochs, then test.
 
-A converted released checkpoint of recognition is tested without training. The published script
-starts from ImageNet weights and stops with an error; here fine-tuning starts from pre-training.
-Command: tools/dist_train.sh configs/mvlt/recognition_fashiongen_released.py 8
+A converted released checkpoint of recognition is tested without training. Its heads have 48 and
+122 rows, numbered by first appearance: 121 sub-categories of training and CORSETS & BODYSUITS,
+which only validation has (fidelity point 29). The published script starts from ImageNet weights
+and stops with an error; here fine-tuning starts from pre-training.
+Command: tools/dist_test.sh configs/mvlt/recognition_fashiongen_released.py CHECKPOINT 8
+The released log: accuracy 98.2477 and 93.5717, macro-F 0.8952777 and 0.8286231.
 """
 
 from mmengine.config import read_base
@@ -26,8 +29,8 @@ model.merge(
         itm_head=None,
         mlm_head=None,
         category_heads=dict(
-            main_category=dict(type=CategoryHead, num_classes='data'),
-            sub_category=dict(type=CategoryHead, num_classes='data'),
+            main_category=dict(type=CategoryHead, num_classes=48),
+            sub_category=dict(type=CategoryHead, num_classes=122),
         ),
     )
 )

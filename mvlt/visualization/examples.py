@@ -78,7 +78,10 @@ def category_cells(
             truth = sample.get(level)
             order = scores.argsort(descending=True)[:best].tolist()
             words.append(f'{level.replace("_", " ")}: {names[truth]}')
-            bars += [Bar(names[i], float(scores[i]), i == truth) for i in order]
+            bars += [
+                Bar(names[i] if i < len(names) else f'row {i}', float(scores[i]), i == truth)
+                for i in order
+            ]
             # a class that training lacks has no probability at all
             certain = min(certain, float(scores[truth]) if truth < len(scores) else 0.0)
             right = right and order[0] == truth

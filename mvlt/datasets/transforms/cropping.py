@@ -9,7 +9,7 @@ from mvlt.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class CropToProduct(BaseTransform):
-    """``img`` -> its part inside the box of its dark dots, as the released code (fidelity point 14).
+    """``img`` -> its part inside the box of its dots, as the released code (fidelity point 14).
 
     The picture is dithered to one bit (Pillow's ``convert('1')``: luminance, Floyd-Steinberg). The
     box goes from the first to the last row and column with a black dot, the last ones left out. The

@@ -1,0 +1,87 @@
+"""Contract: a converted released recognition checkpoint is tested as it is (fidelity point 29)."""
+
+import h5py
+import pytest
+from safetensors.torch import save_file
+
+from mvlt.datasets.synthetic import draw_products, write_fashion_gen
+from mvlt.engine.config import load_config
+from mvlt.engine.launch import build_runner
+from mvlt.engine.model_folder import use_checkpoint
+from mvlt.models.conversion import convert_released
+from tests.models.released_twin import Sizes, draw_weights
+
+SIZES = Sizes(image_size=32, text_len=24, vocab_size=420, classes=(5, 12), decoder=8)
+
+
+@pytest.fixture
+def data(demo_data, tmp_path):
+    """Training lacks one of the twelve sub-categories, which validation has."""
+    training = [p for p in draw_products(2, seed=0) if p.cut != 'BACKPACKS']
+    for name, products in dict(train=training, validation=draw_products(2, seed=1)).items():
+        file = tmp_path / f'fashiongen_256_256_{name}.h5'
+        list(write_fashion_gen(file, products, views=1, side=32))
+    return tmp_path
+
+
+def _run(data, demo_data, classes):
+    state = {
+        name: value.contiguous()
+        for name, value in convert_released(draw_weights(SIZES, 0)).items()
+        if name.startswith(('backbone', 'category_heads'))
+    }
+    save_file(state, data / 'released.safetensors')
+    config = load_config(
+        'configs/mvlt/recognition_fashiongen_released.py',
+        {
+            'model.backbone.image_size': SIZES.image_size,
+            'model.backbone.text_len': SIZES.text_len,
+            'model.backbone.vocab_size': SIZES.vocab_size,
+            'model.backbone.embed_dims': SIZES.dims,
+            'model.backbone.depths': SIZES.depths,
+            'model.backbone.num_heads': SIZES.heads,
+            'model.backbone.word_dims': SIZES.words,
+            'model.data_preprocessor.text_len': SIZES.text_len,
+            'test_dataloader.num_workers': 0,
+            **{
+                f'model.category_heads.{level}_category.{key}': value
+                for level, rows in zip(('main', 'sub'), classes)
+                for key, value in dict(num_classes=rows, hidden_dims=SIZES.words).items()
+            },
+        },
+        str(data),
+    )
+    for step in config.test_dataloader.dataset.pipeline:
+        if 'scale' in step:
+            step.scale = (SIZES.image_size,) * 2
+        if 'vocabulary' in step:
+            step.merge(dict(vocabulary=str(demo_data / 'vocabulary'), max_len=SIZES.text_len))
+    config.work_dir = str(data / 'work')
+    use_checkpoint(config, str(data / 'released.safetensors'))
+    runner = build_runner(config)
+    return runner.test(), runner
+
+
+def test_the_row_that_only_validation_has(data, demo_data):
+    metrics, runner = _run(data, demo_data, SIZES.classes)
+    assert metrics['sub_category/classes_of_truth'] == 12
+    details = runner.test_loop.evaluator.metrics[1].details['per_class']
+    assert {one['name'] for one in details if not one['in_training']} == {'BACKPACKS'}
+    with h5py.File(data / 'fashiongen_256_256_validation.h5') as file:
+        names = {value.decode() for value in file['input_subcategory'][:, 0]}
+    assert {one['name'] for one in details} == names
+
+
+def test_the_config_has_the_released_rows():
+    heads = load_config('mvlt/recognition_fashiongen_released').model.category_heads
+    assert (heads.main_category.num_classes, heads.sub_category.num_classes) == (48, 122)
+
+
+def test_rows_that_the_data_have_no_name_for():
+    """122 rows on a part of the data: a prediction of any row is counted."""
+    from mvlt.evaluation import CategoryMetric
+
+    metric = CategoryMetric('sub_category')
+    metric.dataset_meta = dict(sub_category=('A', 'B'), sub_category_trained=2)
+    metric.compute_metrics([(0, 0), (1, 121)])
+    assert metric.details['confusion']['names'] == ['A', 'B', 'row 121']
