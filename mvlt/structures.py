@@ -17,7 +17,7 @@ class PairDataSample(BaseDataElement):
     matched              int                 1 if image and caption belong together, else 0
     main_category        int                 class index, order of first appearance in training
     sub_category         int                 the same, of the finer labels
-    image_mask           bool (H/u, W/u)     True = hidden from the model
+    image_mask           bool (H/u, W/u)     True = hidden from the model; u = 1: single pixels
     word_labels          int64 (T,)          original token id where a word is hidden, else -1
     match_score          float               predicted probability of a match, 0 to 1
     word_predictions     int64 (N,)          predicted ids at the N positions where labels >= 0

@@ -1,6 +1,7 @@
 """What is behind the hidden parts of a picture?
 
-Legend: H, W sides of the given picture; u side of a masking unit in the model's picture.
+Legend: H, W sides of the given picture; u side of what the model was trained to find hidden, in its
+own pixels: a masking unit, or 1 where it was trained on strokes or squares of pixels.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,15 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from mvlt.apis.base import PairInferencer, Pictures, Texts, make_pairs, to_array
-from mvlt.datasets import CentreMask, GridMask, ImageMask, RandomGridMask, StrokeMask
+from mvlt.datasets import (
+    CentreMask,
+    GridMask,
+    ImageMask,
+    RandomGridMask,
+    StrokeMask,
+    UnitMask,
+    UnitStrokeMask,
+)
 from mvlt.randomness import random_of
 from mvlt.registry import TRANSFORMS
 from mvlt.structures import PairDataSample
@@ -21,7 +30,7 @@ Style = Literal['random', 'grid', 'stroke', 'centre']
 Box = tuple[float, float, float, float]
 _DRAWING = Lock()  # random numbers are the process's
 _STYLES: dict[str, type[ImageMask]] = dict(
-    random=RandomGridMask, grid=GridMask, stroke=StrokeMask, centre=CentreMask
+    random=RandomGridMask, grid=GridMask, stroke=UnitStrokeMask, centre=CentreMask
 )
 
 
@@ -54,8 +63,9 @@ class ImageCompletionInferencer(PairInferencer):
         Args:
             images, texts, return_datasamples, batch_size, kwargs: as of :class:`PairInferencer`.
             mask: a style of Fig. 8; or bool (H, W), True = hide, for all pictures or a list of one
-                each: the model then sees no unit that such a pixel touches.
-            ratio: share of units that a style hides, 0 to 1.
+                each: the model then sees no u x u pixels that such a pixel touches. A model that
+                was trained on pixels gets 'stroke' as free-form strokes, others in whole units.
+            ratio: share of the picture that a style hides, 0 to 1.
             box: hide this rectangle instead: left, top, right, bottom in pixels of the picture.
             seed: of the styles 'random' and 'stroke'.
 
@@ -109,7 +119,15 @@ class ImageCompletionInferencer(PairInferencer):
             raise ValueError(f"mask='{name}'; legal: {', '.join(get_args(Style))}, or an array")
         trained = self.description.mask or {}
         unit = {key: trained[key] for key in ('alpha', 'patch_size') if key in trained}
-        return _STYLES[name](ratio=ratio, **unit)
+        pixels = name == 'stroke' and self._grain == 1
+        return (StrokeMask if pixels else _STYLES[name])(ratio=ratio, **unit)
+
+    @property
+    def _grain(self) -> int:
+        """u."""
+        trained = self.description.mask or dict(type='RandomGridMask')
+        style = TRANSFORMS.build(dict(trained))
+        return style.unit if isinstance(style, UnitMask) else 1
 
     def _draw(self, style: str, ratio: float, key: tuple[int, int]) -> np.ndarray:
         blank = np.empty((self._height, self._width, 3), np.uint8)
@@ -117,16 +135,15 @@ class ImageCompletionInferencer(PairInferencer):
             return self._style(style, ratio)(dict(img=blank))['image_mask']
 
     def _units(self, pixels: np.ndarray) -> np.ndarray:
-        """Units that a hidden pixel touches, bool (H / u, W / u)."""
-        unit = self._style('grid', 0).unit
-        rows, columns = self._height // unit, self._width // unit
-        found = np.zeros((rows, columns), dtype=bool)
-        height, width = pixels.shape
-        for y in range(rows):
-            across = pixels[y * height // rows : -(-(y + 1) * height // rows)]
-            for x in range(columns):
-                found[y, x] = across[:, x * width // columns : -(-(x + 1) * width // columns)].any()
-        return found
+        """What a hidden pixel touches of the model's picture, bool (its H / u, its W / u)."""
+        # hidden pixels above and left of each corner; a difference counts those within
+        total = np.pad(pixels.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+        for axis, side in enumerate((self._height, self._width)):
+            count, own = side // self._grain, pixels.shape[axis]
+            first = np.arange(count) * own // count
+            last = -(-np.arange(1, count + 1) * own // count)
+            total = total.take(last, axis) - total.take(first, axis)
+        return total > 0
 
     def rows(self, one: Any, pred: PairDataSample) -> tuple:
         """What the model saw, what it draws, what was there."""

@@ -18,8 +18,11 @@ from .transforms import (
     MaskWords,
     PackPairInputs,
     RandomGridMask,
+    RandomSquareMask,
     StrokeMask,
     Tokenize,
+    UnitMask,
+    UnitStrokeMask,
 )
 from .vocabulary import Vocabulary, load_vocabulary, train_vocabulary
 
@@ -44,10 +47,13 @@ __all__ = [
     'PairDataset',
     'PairJSON',
     'RandomGridMask',
+    'RandomSquareMask',
     'RankingGroups',
     'RepeatedSampler',
     'StrokeMask',
     'Tokenize',
+    'UnitMask',
+    'UnitStrokeMask',
     'Vocabulary',
     'collate_groups',
     'draw_candidates',

@@ -1,4 +1,4 @@
-"""From a mask of units to a mask of pixels."""
+"""From a mask of units, or of pixels, to a mask of pixels."""
 
 from collections.abc import Sequence
 

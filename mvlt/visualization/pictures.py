@@ -9,7 +9,7 @@ from PIL import Image
 
 from mvlt.models.masking import mask_to_pixels
 
-HIDDEN = 190  # the grey of a hidden unit
+HIDDEN = 190  # the grey of what is hidden
 
 
 def to_array(pixels: np.ndarray | torch.Tensor) -> np.ndarray:

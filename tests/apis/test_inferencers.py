@@ -183,8 +183,8 @@ class TestCompletion:
             assert first['mask'].mean() == 0.5 and (first['mask'] == again['mask']).all()
         other = complete(BLUE, mask='random', seed=4)[0]
         assert (other['mask'] != complete(BLUE, mask='random', seed=3)[0]['mask']).any()
-        with pytest.raises(ValueError, match="mask='square'; legal: random, grid"):
-            complete(BLUE, mask='square')
+        with pytest.raises(ValueError, match="mask='ring'; legal: random, grid"):
+            complete(BLUE, mask='ring')
 
     def test_brush_and_box(self, complete):
         """The model sees no unit that the brush touches; only what it touches is replaced."""
@@ -210,6 +210,22 @@ class TestCompletion:
             complete(RED, mask=np.ones((32, 32), dtype=bool))
         with pytest.raises(ValueError, match='2 masks for 1 pictures'):
             complete(RED, mask=[brush, brush])
+
+    def test_a_model_that_was_trained_on_pixels(self, model_folder, tmp_path):
+        """It sees all but the painted pixels, and gets free-form strokes."""
+        folder = read_model_folder(model_folder)
+        strokes = folder.description._replace(mask=dict(type='StrokeMask', ratio=None))
+        model = write_model_folder(
+            tmp_path / 'strokes', strokes, load_file(folder.weights), str(model_folder), ''
+        )
+        complete = ImageCompletionInferencer(model, device='cpu')
+        brush = np.zeros((64, 96), dtype=bool)
+        brush[10:12, 30:33] = True  # 2 x 3 pixels of 64 x 96 are one of 32 x 32
+        (sample,) = complete(np.zeros((64, 96, 3), np.uint8), mask=brush, return_datasamples=True)
+        assert sample.image_mask.shape == (32, 32) and sample.image_mask.sum() == 1
+        assert sample.image_mask[5, 10]
+        (sample,) = complete(RED, mask='stroke', ratio=0.5, return_datasamples=True)
+        assert sample.image_mask.shape == (32, 32) and sample.image_mask.sum() == 512
 
     def test_a_model_that_crops(self, model_folder, tmp_path):
         """Answers are in the cropped frame, and so are the masks."""

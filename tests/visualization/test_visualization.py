@@ -102,11 +102,11 @@ def test_ranking_rows_show_the_first_and_the_match(dataset):
     (row,) = ranking_rows(dataset, [dict(ranking, direction='itr')], shown=4)
     assert len(row.cells) == 5 and row.cells[1].picture is None
     assert np.array_equal(row.cells[0].picture, dataset.load(dataset.get_data_info(4))['img'])
-    assert row.cells[3].words == f'0.300 matched {dataset.get_data_info(4)["caption"]}'
+    assert row.cells[3].words == f'0.269 matched {dataset.get_data_info(4)["caption"]}'
     # a second positive behind adds nothing when the best one is shown
-    both = dict(ranking, scores=[0.9, 0.3, 0.4, 0.1], positives=[True, True, False, False], rank=1)
+    both = dict(ranking, scores=[2.0, -1.0, 0.0, -3.0], positives=[True, True, False, False], rank=1)
     (row,) = ranking_rows(dataset, [both], shown=2)
-    assert [one.words for one in row.cells[1:]] == ['0.900 matched', '0.400']
+    assert [one.words for one in row.cells[1:]] == ['0.881 matched', '0.500']
 
 
 def test_models_without_the_head_are_refused(dataset):

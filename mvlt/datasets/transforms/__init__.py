@@ -1,7 +1,16 @@
 from .cropping import CropToProduct
 from .formatting import PackPairInputs
 from .loading import LoadImage
-from .masking import CentreMask, GridMask, ImageMask, RandomGridMask, StrokeMask
+from .masking import (
+    CentreMask,
+    GridMask,
+    ImageMask,
+    RandomGridMask,
+    RandomSquareMask,
+    StrokeMask,
+    UnitMask,
+    UnitStrokeMask,
+)
 from .text import MaskWords, Tokenize
 
 __all__ = [
@@ -13,6 +22,9 @@ __all__ = [
     'MaskWords',
     'PackPairInputs',
     'RandomGridMask',
+    'RandomSquareMask',
     'StrokeMask',
     'Tokenize',
+    'UnitMask',
+    'UnitStrokeMask',
 ]

@@ -1,33 +1,36 @@
-"""The four ways of Fig. 8 to hide parts of an image (paper Eq. 3 and 4, Table 3 c).
+"""Ways to hide parts of an image (paper Eq. 3 and 4, Fig. 8, Table 3 c).
 
-A unit is a square of (alpha x P) pixels; an H x W image has Q = H W / (alpha P)^2 of them in rows
-and columns. Every style hides exactly floor(ratio x Q) units, each once.
+The paper hides units: a unit is a square of (alpha x P) pixels; an H x W image has
+Q = H W / (alpha P)^2 of them in rows and columns (:class:`UnitMask`). Strokes and squares hide
+pixels instead.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from PIL import Image, ImageDraw
 
 from mvlt.registry import TRANSFORMS
 
 
 class ImageMask(BaseTransform, ABC):
-    """Add ``image_mask``, bool (H / u, W / u), True = hidden, u = alpha x P pixels.
+    """Add ``image_mask``, bool (H / u, W / u), True = hidden; u = 1 where a style hides pixels.
 
     The mask travels beside the image; the data preprocessor fills the hidden pixels. A style of
-    your own derives from this class and implements :meth:`draw`.
+    your own derives from this class and implements :meth:`hide`, or from :class:`UnitMask`.
 
     Args:
-        ratio: r_v, share of units to hide, 0 to 1.
+        ratio: r_v, share of the image to hide, 0 to 1.
         alpha: side of a unit in patches (1 to 16 in Table 3 b).
-        patch_size: P, side of a patch in pixels.
+        patch_size: P, side of a patch in pixels. Styles that hide pixels take both and read
+            neither, so that a config swaps the style by its type alone.
         prob: share of images that are masked at all, 0 to 1. The paper masks every one (1); the
             released code those of every second step.
 
     Raises:
-        ValueError: ``ratio`` or ``prob`` outside 0..1, a unit of no pixels, or, for an image, units
-            that do not tile it.
+        ValueError: ``ratio`` or ``prob`` outside 0..1, or a unit of no pixels.
     """
 
     def __init__(
@@ -49,7 +52,32 @@ class ImageMask(BaseTransform, ABC):
 
     def transform(self, results: dict) -> dict:
         """Draw a mask for ``img`` (H, W, 3)."""
-        height, width = results['img'].shape[:2]
+        visible = self.prob < 1 and np.random.random() >= self.prob
+        mask = self.hide(*results['img'].shape[:2])
+        results['image_mask'] = np.zeros_like(mask) if visible else mask
+        return results
+
+    @abstractmethod
+    def hide(self, height: int, width: int) -> np.ndarray:
+        """A mask for an image of H x W pixels, bool (H / u, W / u)."""
+
+    def count(self, places: int) -> int:
+        """floor(ratio x places)."""
+        # the margin undoes binary rounding: 0.7 x 10 units are 7, not 6
+        return int(np.floor(self.ratio * places + 1e-9))
+
+
+class UnitMask(ImageMask):
+    """Hide exactly floor(ratio x Q) units, each once; u = alpha x P (Eq. 4).
+
+    A style implements :meth:`draw`.
+
+    Raises:
+        ValueError: for an image, units that do not tile it.
+    """
+
+    def hide(self, height: int, width: int) -> np.ndarray:
+        """See :meth:`ImageMask.hide`."""
         if height % self.unit or width % self.unit:
             legal = [
                 alpha
@@ -62,12 +90,7 @@ class ImageMask(BaseTransform, ABC):
                 f'{height} x {width}; legal alpha: {legal}'
             )
         rows, columns = height // self.unit, width // self.unit
-        # the margin undoes binary rounding: 0.7 x 10 units are 7, not 6
-        count = int(np.floor(self.ratio * rows * columns + 1e-9))
-        if self.prob < 1 and np.random.random() >= self.prob:
-            count = 0
-        results['image_mask'] = self.draw(rows, columns, count)
-        return results
+        return self.draw(rows, columns, self.count(rows * columns))
 
     @abstractmethod
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
@@ -75,18 +98,18 @@ class ImageMask(BaseTransform, ABC):
 
 
 @TRANSFORMS.register_module()
-class RandomGridMask(ImageMask):
+class RandomGridMask(UnitMask):
     """Units drawn at random without replacement: the paper's choice."""
 
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
-        """See :meth:`ImageMask.draw`."""
+        """See :meth:`UnitMask.draw`."""
         mask = np.zeros(rows * columns, dtype=bool)
         mask[np.random.permutation(rows * columns)[:count]] = True
         return mask.reshape(rows, columns)
 
 
 @TRANSFORMS.register_module()
-class GridMask(ImageMask):
+class GridMask(UnitMask):
     """Units at even distances: a chequered board at 0.5. Always the same for one ratio.
 
     The paper shows the style without a rule. Here units are walked in rows, forth and back, and
@@ -94,7 +117,7 @@ class GridMask(ImageMask):
     """
 
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
-        """See :meth:`ImageMask.draw`."""
+        """See :meth:`UnitMask.draw`."""
         walked = np.arange(rows * columns + 1) * count // (rows * columns)
         mask = np.diff(walked).astype(bool).reshape(rows, columns)
         mask[1::2] = mask[1::2, ::-1]
@@ -102,8 +125,10 @@ class GridMask(ImageMask):
 
 
 @TRANSFORMS.register_module()
-class StrokeMask(ImageMask):
-    """Free brush strokes: random walks that keep their direction for a while.
+class UnitStrokeMask(UnitMask):
+    """Strokes of whole units: random walks that keep their direction for a while.
+
+    The paper's strokes are :class:`StrokeMask`; this style hides as much as a random grid does.
 
     Args:
         stroke_length: units of a stroke before a new one starts elsewhere; None = the longer side
@@ -125,7 +150,7 @@ class StrokeMask(ImageMask):
         self.turn_prob = turn_prob
 
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
-        """See :meth:`ImageMask.draw`."""
+        """See :meth:`UnitMask.draw`."""
         mask = np.zeros((rows, columns), dtype=bool)
         length = self.stroke_length or max(rows, columns)
         while (left := count - int(mask.sum())) > 0:
@@ -145,11 +170,11 @@ class StrokeMask(ImageMask):
 
 
 @TRANSFORMS.register_module()
-class CentreMask(ImageMask):
+class CentreMask(UnitMask):
     """One square in the middle, as nearly as the count allows. Always the same for one ratio."""
 
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
-        """See :meth:`ImageMask.draw`."""
+        """See :meth:`UnitMask.draw`."""
         from_top = np.abs(np.arange(rows) - (rows - 1) / 2)[:, None] * columns
         from_left = np.abs(np.arange(columns) - (columns - 1) / 2)[None] * rows
         # rings around the centre, within a ring the straight neighbours before the corners
@@ -158,3 +183,103 @@ class CentreMask(ImageMask):
         mask = np.zeros(rows * columns, dtype=bool)
         mask[order[:count]] = True
         return mask.reshape(rows, columns)
+
+
+@TRANSFORMS.register_module()
+class RandomSquareMask(ImageMask):
+    """Pixels of one box at a random place: what the released code has for "centre" (point 31).
+
+    The box has the image's proportions and ``ratio`` of its area, up to whole pixels.
+    """
+
+    def hide(self, height: int, width: int) -> np.ndarray:
+        """See :meth:`ImageMask.hide`."""
+        mask = np.zeros((height, width), dtype=bool)
+        tall, wide = (round(side * self.ratio**0.5) for side in (height, width))
+        top, left = np.random.randint(height - tall + 1), np.random.randint(width - wide + 1)
+        mask[top : top + tall, left : left + wide] = True
+        return mask
+
+
+@TRANSFORMS.register_module()
+class StrokeMask(ImageMask):
+    """Pixels under free-form brush strokes (Fig. 8; fidelity point 30).
+
+    As in the released code a stroke has up to three straight pieces, each of any direction, any
+    length up to the image's side and a width of its own. They cross units: most of those that are
+    touched keep visible pixels, the "visual cues in the sub-patches" of Sec. 4.3.
+
+    Args:
+        ratio: share of the pixels to hide, 0 to 1: strokes are added until exactly floor(ratio x
+            H x W) pixels are hidden, the last one ends where that is reached. None = 5 to 13
+            strokes, as the released code, which hide 13 % on average.
+        alpha, patch_size, prob: see :class:`ImageMask`.
+        widths: narrowest and widest brush, in pixels of an image of 256 pixels a side; scaled with
+            the image.
+    """
+
+    def __init__(
+        self,
+        ratio: float | None = 0.5,
+        alpha: int = 4,
+        patch_size: int = 4,
+        prob: float = 1.0,
+        widths: Sequence[int] = (5, 10),
+    ) -> None:
+        super().__init__(1.0 if ratio is None else ratio, alpha, patch_size, prob)
+        self.exact = ratio is not None
+        if not 0 < widths[0] <= widths[1]:
+            raise ValueError(f'StrokeMask.widths={widths}: positive, the narrowest first')
+        self.widths = tuple(widths)
+
+    def hide(self, height: int, width: int) -> np.ndarray:
+        """See :meth:`ImageMask.hide`."""
+        mask = np.zeros((height, width), dtype=bool)
+        if not self.exact:
+            for _ in range(np.random.randint(5, 14)):
+                start = np.random.uniform((0, 0), (width, height))
+                for piece, _ in self._stroke(start, height, width):
+                    mask |= piece
+            return mask
+        left = self.count(mask.size)
+        if left == mask.size:
+            return ~mask
+        while left:
+            # each stroke starts on a visible pixel, so every stroke hides at least one
+            place = np.random.choice(np.flatnonzero(~mask))
+            start = np.array([place % width, place // width], dtype=float)
+            for piece, begin in self._stroke(start, height, width, pieces=1):
+                new = np.flatnonzero(piece & ~mask)
+                if len(new) > left:
+                    away = np.hypot(new % width - begin[0], new // width - begin[1])
+                    new = new[np.argsort(away, kind='stable')[:left]]
+                mask.flat[new] = True
+                left -= len(new)
+        return mask
+
+    def _stroke(
+        self, start: np.ndarray, height: int, width: int, pieces: int = 0
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Pixels of each straight piece, bool (H, W), and where it begins, (x, y).
+
+        Args:
+            start: x and y of the first one.
+            height, width: of the image.
+            pieces: there are so many at least, and three at most.
+        """
+        side = max(height, width)
+        for _ in range(np.random.randint(pieces, 4)):
+            angle, length = np.random.uniform((0, 0), (2 * np.pi, side))
+            brush = max(
+                1, round(np.random.randint(self.widths[0], self.widths[1] + 1) * side / 256)
+            )
+            end = start + length * np.array([np.cos(angle), np.sin(angle)])
+            end = end.clip(0, (width - 1, height - 1))
+            canvas = Image.new('1', (width, height))
+            pen = ImageDraw.Draw(canvas)
+            pen.line((*start, *end), 1, brush)
+            for x, y in (start, end):
+                pen.ellipse((x - brush / 2, y - brush / 2, x + brush / 2, y + brush / 2), 1)
+            canvas.putpixel((int(start[0]), int(start[1])), 1)
+            yield np.asarray(canvas), start
+            start = end
