@@ -14,7 +14,8 @@ class PretrainedImagePart:
     """Load the image part of a backbone; words and text layers keep their random start.
 
     ``backbone.init_cfg=dict(type=PretrainedImagePart, checkpoint='pvt_tiny.safetensors')``, the
-    file from ``tools/model_converters/to_mvlt.py pvt``. Positions are resized to the image in use.
+    file from ``tools/model_converters/to_mvlt.py`` (``pvt``, ``pvt_v2``, ``vit``). Positions are resized
+    to the image in use.
 
     Args:
         checkpoint: names as in this project, with or without the prefix ``backbone.``.
@@ -35,7 +36,7 @@ class PretrainedImagePart:
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'{self.checkpoint}: no such file, but backbone.init_cfg starts from it: make it '
-                'with tools/model_converters/to_mvlt.py pvt, or start at random with '
+                'with tools/model_converters/to_mvlt.py, or start at random with '
                 '--cfg-options model.backbone.init_cfg=None'
             ) from error
         stored = {key.removeprefix('backbone.'): value for key, value in stored.items()}

@@ -2,7 +2,7 @@ from .backbones import PVTV2VL, PVTVL, ViTVL
 from .data_preprocessor import PairDataPreprocessor
 from .heads import CategoryHead, ITMHead, MIRHead, MLMHead, RankingHead
 from .mvlt import MVLT
-from .necks import PartialDecoder, UNet
+from .necks import LightDecoder, PartialDecoder, UNet
 
 __all__ = [
     'MVLT',
@@ -10,6 +10,7 @@ __all__ = [
     'PVTVL',
     'CategoryHead',
     'ITMHead',
+    'LightDecoder',
     'MIRHead',
     'MLMHead',
     'PairDataPreprocessor',

@@ -1,7 +1,7 @@
 """Names of other code's weights -> names of this project's."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,10 +30,11 @@ _DECODER = {
     'conv_concat3': 'join_low',
     'conv4': 'smooth',
 }
-_PATCHES = (
-    *(f'{part}.{kind}' for part in ('projection', 'norm') for kind in ('weight', 'bias')),
-    'positions.grid',
-)
+_PVT_V2_LAYER = {**_LAYER, 'mlp.dwconv.dwconv': 'depthwise'}
+_PROJECTION = ('patches.projection.weight', 'patches.projection.bias')
+_POSITIONS = ('patches.positions.grid',)
+_PATCH_NORM = ('patches.norm.weight', 'patches.norm.bias')
+_STAGE_NORM = ('norm.weight', 'norm.bias')
 _HEADS = {
     'itm_head': 'itm_head',
     'sup_cls_head': 'category_heads.main_category',
@@ -41,20 +42,46 @@ _HEADS = {
 }
 # pattern of a name elsewhere -> name here; {0}, {1}, ... are the pattern's groups, a leading stage
 # number counted from 0
-_SHARED = (
+_PATCHES = (
     (r'patch_embed(\d)\.proj\.(weight|bias)', 'backbone.stages.{0}.patches.projection.{1}'),
     (r'patch_embed(\d)\.norm\.(weight|bias)', 'backbone.stages.{0}.patches.norm.{1}'),
-    (r'pos_embed(\d)', 'backbone.stages.{0}.patches.positions.grid'),
-    *(
+)
+
+
+def _layers(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(
         (
             rf'block(\d)\.(\d+)\.{re.escape(theirs)}\.(weight|bias)',
             f'backbone.stages.{{0}}.layers.{{1}}.{ours}.{{2}}',
         )
+        for theirs, ours in names.items()
+    )
+
+
+_PVT = (
+    *_PATCHES,
+    (r'pos_embed(\d)', 'backbone.stages.{0}.patches.positions.grid'),
+    *_layers(_LAYER),
+)
+_PVT_V2 = (
+    *_PATCHES,
+    *_layers(_PVT_V2_LAYER),
+    (r'norm(\d)\.(weight|bias)', 'backbone.stages.{0}.norm.{1}'),
+)
+_VIT = (
+    (r'patch_embed\.proj\.(weight|bias)', 'backbone.stages.0.patches.projection.{0}'),
+    (r'pos_embed', 'backbone.stages.0.patches.positions.grid'),
+    *(
+        (
+            rf'blocks\.(\d+)\.{re.escape(theirs)}\.(weight|bias)',
+            f'backbone.stages.0.layers.{{0}}.{ours}.{{1}}',
+        )
         for theirs, ours in _LAYER.items()
     ),
+    (r'norm\.(weight|bias)', 'backbone.stages.0.norm.{0}'),
 )
 _RELEASED = (
-    *_SHARED,
+    *_PVT,
     (r'text_embed(\d)\.0\.(weight|bias)', 'backbone.stages.{0}.text.linear.{1}'),
     (r'text_embed(\d)\.1\.(weight|bias)', 'backbone.stages.{0}.text.norm.{1}'),
     (r'text_pos_embed(\d)', 'backbone.stages.{0}.text.positions'),
@@ -82,11 +109,16 @@ _RELEASED = (
     ),
     (r't2i_head\.score\.0\.(weight|bias)', 'mir_head.pixels.{0}'),
 )
-# PVT's classifier and its class token have no place in a model that reads words as well.
-_PVT_UNUSED = r'cls_token|head\..+|norm\..+'
-_RELEASED_UNUSED = (
-    r'.*position_ids|.*num_batches_tracked|mlm_head\.mlm_decoder\.(weight|bias)|cls_token'
+# Classifiers and class tokens have no place in a model that reads words as well.
+_UNUSED = dict(
+    pvt=r'cls_token|head\..+|norm\..+',
+    pvt_v2=r'head\..+',
+    vit=r'cls_token|(head|fc_norm|pre_logits)\..+',
+    released=r'.*position_ids|.*num_batches_tracked|mlm_head\.mlm_decoder\.(weight|bias)|cls_token',
 )
+
+
+_SOURCES = dict(released='the released MVLT code', pvt='PVT', pvt_v2='PVT-v2', vit='a plain ViT')
 
 
 def convert_released(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -104,7 +136,9 @@ def convert_released(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     second = {
         name: state.pop(f'{name}.linear_bias') for name in _HEADS if f'{name}.linear_bias' in state
     }
-    renamed = _rename(state, _RELEASED, _RELEASED_UNUSED, 'the released MVLT code')
+    renamed = _rename(
+        state, _RELEASED, 'released', (*_PROJECTION, *_PATCH_NORM, *_POSITIONS), _LAYER
+    )
     if segments is not None and 'backbone.words.positions.weight' in renamed:
         renamed['backbone.words.positions.weight'] += segments[0]
     for name, bias in second.items():
@@ -121,7 +155,39 @@ def convert_pvt(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     Raises:
         ValueError: a tensor has no place here, or one is missing.
     """
-    return _rename(dict(state), _SHARED, _PVT_UNUSED, 'PVT')
+    return _rename(dict(state), _PVT, 'pvt', (*_PROJECTION, *_PATCH_NORM, *_POSITIONS), _LAYER)
+
+
+def convert_pvt_v2(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """State dict of an ImageNet PVT-v2 (B0 to B5, B2-Li) -> the image part of PVTV2VL.
+
+    As :func:`convert_pvt`; B2-Li needs ``linear=True``, the others ``linear=False``.
+
+    Raises:
+        ValueError: a tensor has no place here, or one is missing.
+    """
+    needed = (*_PROJECTION, *_PATCH_NORM, *_STAGE_NORM)
+    return _rename(dict(state), _PVT_V2, 'pvt_v2', needed, _PVT_V2_LAYER)
+
+
+def convert_vit(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """State dict of an ImageNet ViT in timm's (and DeiT's) names -> the image part of ViTVL.
+
+    As :func:`convert_pvt`. Queries, keys and values, one tensor there, are taken apart.
+
+    Raises:
+        ValueError: a tensor has no place here, or one is missing.
+    """
+    split = {}
+    for name, value in state.items():
+        if '.attn.qkv.' in name:
+            dims = len(value) // 3
+            split[name.replace('.qkv.', '.q.')] = value[:dims]
+            split[name.replace('.qkv.', '.kv.')] = value[dims:]
+        else:
+            split[name] = value
+    needed = (*_PROJECTION, *_POSITIONS, *_STAGE_NORM)
+    return _rename(split, _VIT, 'vit', needed, _LAYER, stages='0')
 
 
 def folded_or_unused(state: Mapping[str, Any], source: str) -> list[str]:
@@ -129,16 +195,32 @@ def folded_or_unused(state: Mapping[str, Any], source: str) -> list[str]:
 
     Args:
         state: what was converted.
-        source: 'released' or 'pvt'.
+        source: 'released', 'pvt', 'pvt_v2' or 'vit'.
     """
-    unused = dict(released=_RELEASED_UNUSED, pvt=_PVT_UNUSED)[source]
+    unused = _UNUSED[source]
     folded = r'text_embeddings\.token_type_embeddings\.weight|.*\.linear_bias'
     return sorted(name for name in state if re.fullmatch(f'{unused}|{folded}', name))
 
 
 def _rename(
-    state: dict[str, Any], rules: tuple, unused: str, source: str
+    state: dict[str, Any],
+    rules: tuple,
+    kind: str,
+    needed: Sequence[str],
+    layer: Mapping[str, str],
+    stages: str = '0123',
 ) -> dict[str, torch.Tensor]:
+    """Names of this project.
+
+    Args:
+        state: names elsewhere -> tensors.
+        rules: pattern of a name elsewhere, name here.
+        kind: where it comes from, a key of ``_UNUSED``.
+        needed: what every stage has beside its layers.
+        layer: what every layer has, the reduction of keys apart.
+        stages: that there must be.
+    """
+    source, unused = _SOURCES[kind], _UNUSED[kind]
     renamed: dict[str, torch.Tensor] = {}
     unknown = []
     for name, value in state.items():
@@ -147,7 +229,7 @@ def _rename(
         for pattern, target in rules:
             if match := re.fullmatch(pattern, name):
                 groups = list(match.groups())
-                if target.startswith('backbone.stages'):
+                if 'stages.{0}' in target:
                     groups[0] = str(int(groups[0]) - 1)
                 renamed[target.format(*groups)] = (
                     _grid(value) if 'pos_embed' in name[:9] else value.clone()
@@ -160,13 +242,13 @@ def _rename(
             f'{len(unknown)} tensors have no place in this project, e.g. '
             f'{", ".join(sorted(unknown)[:3])}: is this a checkpoint of {source}?'
         )
-    stages = {name.split('.')[2] for name in renamed if name.startswith('backbone.stages')}
-    if stages != set('0123'):
+    found = {name.split('.')[2] for name in renamed if name.startswith('backbone.stages')}
+    if found != set(stages):
         raise ValueError(
-            f'stages {sorted(int(i) + 1 for i in stages)} found, four needed: is this a '
-            f'checkpoint of {source}?'
+            f'stages {sorted(int(i) + 1 for i in found)} found, '
+            f'{"four" if len(stages) == 4 else "one"} needed: is this a checkpoint of {source}?'
         )
-    lacking = _lacking(renamed)
+    lacking = _lacking(renamed, stages, needed, layer)
     if lacking:
         raise ValueError(
             f'{len(lacking)} tensors are missing, e.g. {", ".join(sorted(lacking)[:3])} (names of '
@@ -175,26 +257,31 @@ def _rename(
     return renamed
 
 
-def _lacking(renamed: Mapping[str, torch.Tensor]) -> set[str]:
-    """Names that every backbone has, up to its last layer, and this one does not.
+def _lacking(
+    renamed: Mapping[str, torch.Tensor],
+    stages: str,
+    beside: Sequence[str],
+    layer: Mapping[str, str],
+) -> set[str]:
+    """Names that every such backbone has, up to its last layer, and this one does not.
 
     The reduction of keys is a part of some stages only, but then of all of a stage's layers.
     """
     needed = set()
-    for stage in range(4):
+    for stage in stages:
         prefix = f'backbone.stages.{stage}'
         own = [name[len(prefix) + 1 :] for name in renamed if name.startswith(f'{prefix}.')]
         split = [name.split('.', 2)[1:] for name in own if name.startswith('layers.')]
-        layers = range(max((int(layer) for layer, _ in split), default=0) + 1)
+        layers = range(max((int(number) for number, _ in split), default=0) + 1)
         kinds = {kind for _, kind in split}
         kinds |= {
             f'{ours}.{kind}'
-            for ours in _LAYER.values()
+            for ours in layer.values()
             if 'reduce' not in ours
             for kind in ('weight', 'bias')
         }
-        needed |= {f'{prefix}.layers.{layer}.{kind}' for layer in layers for kind in kinds}
-        needed |= {f'{prefix}.patches.{kind}' for kind in _PATCHES}
+        needed |= {f'{prefix}.layers.{number}.{kind}' for number in layers for kind in kinds}
+        needed |= {f'{prefix}.{name}' for name in beside}
     return needed - renamed.keys()
 
 

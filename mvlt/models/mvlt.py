@@ -19,15 +19,15 @@ class MVLT(BaseModel):
     """Paper Fig. 3. A head that a config does not name is not built, not run and not trained.
 
     Args:
-        backbone: (image, token_ids, text_mask) -> PairFeatures; has ``embed_dims``.
-        neck: maps of four stages -> one map, for ``mir_head``.
+        backbone: (image, token_ids, text_mask) -> PairFeatures; has ``embed_dims``, ``strides``.
+        neck: maps of all stages -> one map, for ``mir_head``.
         itm_head, mlm_head, mir_head: the three objectives (Sec. 3.2).
         category_heads: label name -> head, e.g. ``dict(main_category=..., sub_category=...)``.
         data_preprocessor: stacks, normalises, masks, pads.
 
     Raises:
-        ValueError: ``mir_head`` without ``neck``, or the other way round, or with a backbone that
-            does not give maps of four stages.
+        ValueError: ``mir_head`` without ``neck``, or the other way round, or a neck that cannot
+            use the backbone's maps.
     """
 
     def __init__(
@@ -53,13 +53,7 @@ class MVLT(BaseModel):
         self.itm_head: Any = None
         self.mlm_head: Any = None
         if neck is not None and mir_head is not None:
-            if len(dims) != 4:
-                raise ValueError(
-                    f'rebuilding images needs maps of four stages, {type(self.backbone).__name__} '
-                    f'gives {len(dims)}: set model.neck and model.mir_head to None, or take a '
-                    'pyramid (PVTVL, PVTV2VL)'
-                )
-            self.neck = MODELS.build(dict(neck, in_channels=dims))
+            self.neck = MODELS.build(dict(neck, in_channels=dims, in_strides=self.backbone.strides))
             self.mir_head = MODELS.build(
                 dict(mir_head, in_channels=self.neck.out_channels, stride=self.neck.stride)
             )

@@ -104,7 +104,9 @@ def test_ranking_rows_show_the_first_and_the_match(dataset):
     assert np.array_equal(row.cells[0].picture, dataset.load(dataset.get_data_info(4))['img'])
     assert row.cells[3].words == f'0.269 matched {dataset.get_data_info(4)["caption"]}'
     # a second positive behind adds nothing when the best one is shown
-    both = dict(ranking, scores=[2.0, -1.0, 0.0, -3.0], positives=[True, True, False, False], rank=1)
+    both = dict(
+        ranking, scores=[2.0, -1.0, 0.0, -3.0], positives=[True, True, False, False], rank=1
+    )
     (row,) = ranking_rows(dataset, [both], shown=2)
     assert [one.words for one in row.cells[1:]] == ['0.881 matched', '0.500']
 

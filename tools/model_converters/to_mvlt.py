@@ -1,10 +1,13 @@
-"""Convert weights of the released MVLT code or of an ImageNet PVT, to safetensors.
+"""Convert weights of the released MVLT code or of an ImageNet model, to safetensors.
 
     tools/model_converters/to_mvlt.py released checkpoint_retrieval.pth mvlt_retrieval.safetensors
-    tools/model_converters/to_mvlt.py pvt pvt_tiny.pth pvt_tiny.safetensors
+    tools/model_converters/to_mvlt.py pvt pvt_tiny.pth checkpoints/pvt_tiny.safetensors
+    tools/model_converters/to_mvlt.py pvt_v2 pvt_v2_b1.pth checkpoints/pvt_v2_b1.safetensors
+    tools/model_converters/to_mvlt.py vit vit_small_patch32_224.pth checkpoints/vit_s32.safetensors
 
-A config takes the result as `load_from`, or the backbone's as
-`init_cfg=dict(type='Pretrained', checkpoint=...)`.
+`pvt` is for PVTVL, `pvt_v2` (B0 to B5, B2-Li) for PVTV2VL, `vit` (timm's names) for ViTVL. A config
+takes a released model as `load_from`, the others as
+`model.backbone.init_cfg=dict(type=PretrainedImagePart, checkpoint=...)`.
 """
 
 import argparse
@@ -17,9 +20,17 @@ from safetensors.torch import save_file
 
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.engine.command_line import run_command
-from mvlt.models.conversion import convert_pvt, convert_released, folded_or_unused
+from mvlt.models.conversion import (
+    convert_pvt,
+    convert_pvt_v2,
+    convert_released,
+    convert_vit,
+    folded_or_unused,
+)
 
-CONVERTERS = dict(released=convert_released, pvt=convert_pvt)
+CONVERTERS = dict(
+    released=convert_released, pvt=convert_pvt, pvt_v2=convert_pvt_v2, vit=convert_vit
+)
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
-"""PVT-v2-VL (beyond the paper), in place of PVT-VL."""
+"""PVT-v2-VL B1 (beyond the paper), in place of PVT-VL."""
 
 from mvlt.models import PVTV2VL
 
 backbone = dict(
     type=PVTV2VL,
+    arch='b1',
+    linear=False,  # as PVT-v2's ImageNet weights but B2-Li's
     image_size=256,
     text_len=128,
     vocab_size=30522,

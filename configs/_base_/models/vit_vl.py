@@ -1,6 +1,6 @@
-"""Single-scale ViT-VL (Fig. 4a), in place of PVT-VL."""
+"""Single-scale ViT-VL, ViT-S/32 (Fig. 4a), and a decoder for its one map, in place of PVT-VL."""
 
-from mvlt.models import ViTVL
+from mvlt.models import LightDecoder, ViTVL
 
 backbone = dict(
     type=ViTVL,
@@ -9,3 +9,4 @@ backbone = dict(
     vocab_size=30522,
     drop_path_rate=0.1,
 )
+decoder = dict(type=LightDecoder)

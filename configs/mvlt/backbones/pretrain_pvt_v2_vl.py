@@ -1,13 +1,20 @@
 """Pre-training on Fashion-Gen with PVT-v2-VL (beyond the paper).
 
+The image part starts from an ImageNet PVT-v2-B1, converted by tools/model_converters/to_mvlt.py
+pvt_v2; at random: --cfg-options model.backbone.init_cfg=None.
 Command: tools/dist_train.sh configs/mvlt/backbones/pretrain_pvt_v2_vl.py 8
 Time and metric: not measured here.
 """
 
 from mmengine.config import read_base
 
+from mvlt.engine import PretrainedImagePart
+
 with read_base():
     from ..._base_.models.pvt_v2_vl import *
     from ..pretrain_fashiongen import *
 
 model.backbone = backbone
+model.backbone.init_cfg = dict(
+    type=PretrainedImagePart, checkpoint='checkpoints/pvt_v2_b1.safetensors'
+)

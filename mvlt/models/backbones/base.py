@@ -32,15 +32,21 @@ class EncoderStage(nn.Module):
         patches: image map -> tokens (B, N, C) and their grid (H, W).
         text: sequence of the stage before -> (B, T, C).
         layers: of one kind, at least one.
+        norm: of all tokens, behind the last layer; None = none, as in PVT.
     """
 
     def __init__(
-        self, patches: nn.Module, text: TextEmbedding, layers: Sequence[EncoderLayer]
+        self,
+        patches: nn.Module,
+        text: TextEmbedding,
+        layers: Sequence[EncoderLayer],
+        norm: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.patches = patches
         self.text = text
         self.layers = nn.ModuleList(layers)
+        self.norm = norm or nn.Identity()
 
     def forward(
         self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
@@ -49,7 +55,7 @@ class EncoderStage(nn.Module):
         x, size, key_mask = self._embed(image, text, text_mask)
         for layer in self.layers:
             x = layer(x, size, key_mask)
-        image_BNC, text_BTC = x.split((size[0] * size[1], text.shape[1]), dim=1)
+        image_BNC, text_BTC = self.norm(x).split((size[0] * size[1], text.shape[1]), dim=1)
         return image_BNC.transpose(1, 2).unflatten(2, size), text_BTC
 
     def cls(
@@ -60,7 +66,7 @@ class EncoderStage(nn.Module):
         last: Any = self.layers[-1]
         for layer in self.layers[:-1]:
             x = layer(x, size, key_mask)
-        return last.cls(x, size, key_mask)
+        return self.norm(last.cls(x, size, key_mask))
 
     def _embed(
         self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None

@@ -45,7 +45,8 @@ class PVTVL(PairBackbone):
         drop_path_rate: stochastic depth of the last layer, 0 to 1, growing linearly from 0.
         init_std: of linear layers at random start. 0.02 is PVT's and BERT's, made for their widths;
             None takes 1 / sqrt(inputs), with which narrow models learn much sooner.
-        init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=...)`` loads converted weights.
+        init_cfg: mmengine's; ``dict(type=PretrainedImagePart, checkpoint=...)`` loads converted
+            ImageNet weights.
 
     Raises:
         ValueError: an unknown ``arch``, a side that 32 does not divide, lists of unequal length.

@@ -20,9 +20,11 @@ from mvlt.registry import MODELS
 class ViTVL(PairBackbone):
     """One stage of patches of 32 pixels: Fig. 4a, where P = 32 = alpha 8 x P 4 of the pyramid.
 
-    It gives one image map, at 1/32, and one text sequence: retrieval and recognition run as with
-    the pyramid, rebuilding an image (MIR), which needs maps of four stages, does not. The paper
-    draws it and names no sizes; the defaults are ViT-S/32's (Dosovitskiy et al., 2021).
+    It gives one image map, at 1/32, and one text sequence: all tasks run as with the pyramid, MIR
+    with the neck :class:`mvlt.models.LightDecoder`. The paper draws it and names no sizes; layers
+    and defaults are ViT-S/32's (Dosovitskiy et al., 2021), whose ImageNet weights
+    ``tools/model_converters/to_mvlt.py vit`` converts; [CLS] of the caption takes the place of its
+    class token.
 
     Args:
         image_size, text_len, vocab_size, word_dims, word_dropout: see :class:`PairBackbone`.
@@ -71,9 +73,10 @@ class ViTVL(PairBackbone):
         self.stages = nn.ModuleList(
             [
                 EncoderStage(
-                    PatchEmbedding(3, dims, patch_size, (grid, grid)),
+                    PatchEmbedding(3, dims, patch_size, (grid, grid), norm=False),
                     TextEmbedding(word_dims, dims, text_len),
                     layers,
+                    nn.LayerNorm(dims, eps=1e-6),
                 )
             ]
         )

@@ -81,13 +81,16 @@ def _resize_grid(grid: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 class PatchEmbedding(nn.Module):
     """Image map of the stage before -> hidden features of this stage, Eq. 2.
 
-    A convolution whose kernel equals its stride, LayerNorm (as PVT), positions.
+    A convolution whose kernel equals its stride, LayerNorm (as PVT; ``norm=False``: none, as ViT),
+    positions.
     """
 
-    def __init__(self, in_dims: int, dims: int, patch_size: int, grid: tuple[int, int]) -> None:
+    def __init__(
+        self, in_dims: int, dims: int, patch_size: int, grid: tuple[int, int], norm: bool = True
+    ) -> None:
         super().__init__()
         self.projection = nn.Conv2d(in_dims, dims, patch_size, patch_size)
-        self.norm = nn.LayerNorm(dims)
+        self.norm = nn.LayerNorm(dims) if norm else nn.Identity()
         self.positions = ImagePositions(grid, dims)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:

@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.necks.pyramid import PYRAMID, check_pyramid
 from mvlt.registry import MODELS
 
 
@@ -22,15 +23,21 @@ class PartialDecoder(BaseModule):
 
     Args:
         in_channels: C_1..C_4 of the backbone; C_1 is not used.
+        in_strides: of its maps, image pixels a cell; 4, 8, 16, 32.
         channels: W.
     """
 
     stride = 8  # of the map it returns, in pixels of the image
 
     def __init__(
-        self, in_channels: Sequence[int], channels: int = 64, init_cfg: dict | None = None
+        self,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int] = PYRAMID,
+        channels: int = 64,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_pyramid(self, in_strides)
         self.out_channels = 3 * channels
         self.reductions = nn.ModuleList(_conv(dims, channels) for dims in in_channels[1:])
         self.up = nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)

@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.necks.pyramid import PYRAMID, check_pyramid
 from mvlt.registry import MODELS
 
 
@@ -22,6 +23,7 @@ class UNet(BaseModule):
 
     Args:
         in_channels: C_1..C_4 of the backbone.
+        in_strides: of its maps, image pixels a cell; 4, 8, 16, 32.
         channels: widths of the three levels, of stage 1 to 3; None = C_1..C_3.
     """
 
@@ -30,10 +32,12 @@ class UNet(BaseModule):
     def __init__(
         self,
         in_channels: Sequence[int],
+        in_strides: Sequence[int] = PYRAMID,
         channels: Sequence[int] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        check_pyramid(self, in_strides)
         widths = tuple(channels or in_channels[:-1])
         if len(widths) != len(in_channels) - 1:
             raise ValueError(f'neck.channels={channels}: one width for each of stages 1 to 3')

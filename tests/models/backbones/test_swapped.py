@@ -114,8 +114,10 @@ def test_an_mlp_in_blocks_is_the_mlp(rows):
 def test_rebuilding_needs_a_pyramid():
     parts = dict(neck=dict(type='mvlt.UNet'), mir_head=dict(type='mvlt.MIRHead'))
     MVLT(backbone=dict(PYRAMID, type='mvlt.PVTV2VL'), **parts)
-    with pytest.raises(ValueError, match='ViTVL gives 1: set model.neck and model.mir_head'):
-        MVLT(backbone=dict(SINGLE, type='mvlt.ViTVL'), **parts)
+    for neck in ('UNet', 'PartialDecoder'):
+        parts['neck'] = dict(type=f'mvlt.{neck}')
+        with pytest.raises(ValueError, match=rf'{neck} rebuilds .* gives \(32,\): take a pyramid'):
+            MVLT(backbone=dict(SINGLE, type='mvlt.ViTVL'), **parts)
 
 
 def test_overlapping_patches_are_seven_and_three_wide():
@@ -160,7 +162,7 @@ def test_words_pass_by_the_depthwise_convolution():
 @pytest.mark.parametrize(
     ('build', 'message'),
     [
-        (lambda: PVTV2VL(**{**PYRAMID, 'arch': 'b9'}), "arch='b9' is unknown; legal: b1"),
+        (lambda: PVTV2VL(**{**PYRAMID, 'arch': 'b9'}), "arch='b9' is unknown; legal: b0"),
         (lambda: PVTV2VL(**{**PYRAMID, 'mlp_ratios': (4,)}), 'one value for each of 4 stages'),
         (lambda: ViTVL(**{**SINGLE, 'embed_dims': (8, 8)}), 'one stage, one size'),
         (lambda: ViTVL(**{**SINGLE, 'image_size': 40}), '32 must divide the side'),

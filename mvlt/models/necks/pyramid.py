@@ -1,0 +1,20 @@
+"""What decoders over all four stages ask of a backbone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+PYRAMID = (4, 8, 16, 32)  # image pixels a cell of each stage's map
+
+
+def check_pyramid(neck: Any, strides: Sequence[int]) -> None:
+    """Refuse a backbone without maps of four stages.
+
+    Raises:
+        ValueError: its maps have other ``strides``.
+    """
+    if tuple(strides) != PYRAMID:
+        raise ValueError(
+            f'{type(neck).__name__} rebuilds from maps of four stages (strides {PYRAMID}), the '
+            f'backbone gives {tuple(strides)}: take a pyramid (PVTVL, PVTV2VL), model.neck.type='
+            'LightDecoder, or set model.neck and model.mir_head to None'
+        )

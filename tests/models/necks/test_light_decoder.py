@@ -1,0 +1,28 @@
+"""Contract: one map at 1/s is enough to rebuild from, at the size of the image."""
+
+import pytest
+import torch
+
+from mvlt.models import LightDecoder, MIRHead, ViTVL
+
+SIZES = dict(text_len=12, vocab_size=50, word_dims=16, embed_dims=(24,), depth=1, num_heads=3)
+
+
+@pytest.mark.parametrize('patch', [16, 32])
+def test_single_scale_is_rebuilt_from(patch):
+    backbone = ViTVL(image_size=64, patch_size=patch, **SIZES)
+    neck = LightDecoder(backbone.embed_dims, backbone.strides, channels=8)
+    head = MIRHead(neck.out_channels, neck.stride, loss_weight=1.0)
+    image = torch.rand(2, 3, 64, 96)
+    decoded = neck(backbone(image, torch.randint(5, 50, (2, 9))).images)
+    assert decoded.shape == (2, 8, 64 // patch, 96 // patch)
+    head.loss(decoded=decoded, target=image, mask=None).backward()
+    parts = (*neck.parameters(), *backbone.stages[0].patches.parameters())
+    assert all(one.grad is not None and one.grad.abs().sum() > 0 for one in parts)
+
+
+def test_only_the_last_map_is_read():
+    neck = LightDecoder((4, 8), (4, 8)).eval()
+    assert neck.out_channels == 8 and neck.stride == 8
+    maps = [torch.randn(1, 4, 8, 8), torch.randn(1, 8, 4, 4)]
+    assert torch.equal(neck(maps), neck([torch.zeros(1, 4, 8, 8), maps[1]]))
