@@ -14,8 +14,8 @@ class PretrainedImagePart:
     """Load the image part of a backbone; words and text layers keep their random start.
 
     ``backbone.init_cfg=dict(type=PretrainedImagePart, checkpoint='pvt_tiny.safetensors')``, the
-    file from ``tools/model_converters/to_mvlt.py`` (``pvt``, ``pvt_v2``, ``vit``). Positions are resized
-    to the image in use.
+    file from ``tools/model_converters/to_mvlt.py`` (``pvt``, ``pvt_v2`` or ``vit``). Positions are
+    resized to the image in use.
 
     Args:
         checkpoint: names as in this project, with or without the prefix ``backbone.``.

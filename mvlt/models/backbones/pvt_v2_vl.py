@@ -108,10 +108,10 @@ class PVTV2VL(PairBackbone):
             raise ValueError(
                 f"backbone.arch='{arch}' is unknown; legal: {', '.join(ARCHITECTURES)}"
             )
-        own = ARCHITECTURES[arch]
-        embed_dims, depths, mlp_ratios = (
-            tuple(given or usual) for given, usual in zip((embed_dims, depths, mlp_ratios), own)
-        )
+        usual_dims, usual_depths, usual_ratios = ARCHITECTURES[arch]
+        embed_dims = embed_dims or usual_dims
+        depths = depths or usual_depths
+        mlp_ratios = mlp_ratios or usual_ratios
         super().__init__(
             image_size, text_len, vocab_size, word_dims, word_dropout, embed_dims, init_cfg
         )
