@@ -1,6 +1,7 @@
-"""TIR and ITR on MS-COCO, full 5k ranking (Table 6: R@1 49.66 TIR, 65.38 ITR).
+"""TIR and ITR on MS-COCO, full 5k ranking by ITM (Table 6: R@1 49.66 TIR, 65.38 ITR).
 
-5,000 pictures for each distinct caption, about 25,000, and back; any caption of a picture counts.
+5,000 pictures for each of 25,010 captions, of which only its own picture counts, even where two
+pictures have equal captions; and back, where any caption of the picture counts.
 Command: tools/dist_test.sh configs/mvlt/retrieval_full_coco.py CHECKPOINT 8
 """
 
@@ -17,6 +18,7 @@ with read_base():
 
 model.backbone.image_size = image_size
 model.merge(dict(neck=None, mir_head=None, mlm_head=None))
+test_cfg.merge_captions = False
 test_dataloader = dict(
     batch_size=64,
     num_workers=8,

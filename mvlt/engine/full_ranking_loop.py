@@ -48,6 +48,8 @@ class FullRankingLoop(RankingLoop):
             each direction ``shortlist_recall`` then says for how many queries, in percent, a
             positive is on the list, and ``recall_lost_at_most`` for how many some positive is not:
             the other queries rank as the exact ranking has them, or better.
+        merge_captions: equal captions are one query and one candidate, and any product that has
+            it counts; False: see :func:`mvlt.engine.gallery.make_gallery`.
         shard_pairs: about so many pairs a shard.
         batch_size, amp_dtype: see :class:`RankingLoop`.
     """
@@ -58,6 +60,7 @@ class FullRankingLoop(RankingLoop):
         dataloader: DataLoader | dict,
         evaluator: Any,
         rerank: int | None = None,
+        merge_captions: bool = True,
         shard_pairs: int = 65536,
         batch_size: int = 256,
         amp_dtype: str | None = None,
@@ -66,6 +69,7 @@ class FullRankingLoop(RankingLoop):
         if rerank is not None and rerank < 1:
             raise ValueError(f'FullRankingLoop.rerank={rerank}: a positive number, or None')
         self.rerank = rerank
+        self.merge_captions = merge_captions
         self.shard_pairs = shard_pairs
         self.amp_dtype = amp_dtype
         self._gallery: Gallery | None = None
@@ -75,7 +79,8 @@ class FullRankingLoop(RankingLoop):
         """What is ranked."""
         if self._gallery is None:
             dataset = self.dataloader.dataset
-            self._gallery = make_gallery([dataset.get_data_info(i) for i in range(len(dataset))])
+            records = [dataset.get_data_info(i) for i in range(len(dataset))]
+            self._gallery = make_gallery(records, self.merge_captions)
         return self._gallery
 
     @property
@@ -88,7 +93,11 @@ class FullRankingLoop(RankingLoop):
             num_candidates=dict(tir=images, itr=texts),
             pairs=images * texts,
             rerank=self.rerank,
-            positives='any picture of any product with the caption; any caption of the product',
+            positives=(
+                'any picture of any product with the caption; any caption of the product'
+                if self.merge_captions
+                else 'any picture of the product; any caption of the product'
+            ),
             ties='against the model',
         )
 

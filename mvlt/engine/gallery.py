@@ -30,7 +30,7 @@ class Gallery(NamedTuple):
         return found
 
 
-def make_gallery(records: Sequence[Mapping]) -> Gallery:
+def make_gallery(records: Sequence[Mapping], merge_captions: bool = True) -> Gallery:
     """Galleries of a split: any picture of a product counts, and any of its captions.
 
     Pictures are told apart by ``img_path``, or by row where there is none; captions by their text,
@@ -38,16 +38,19 @@ def make_gallery(records: Sequence[Mapping]) -> Gallery:
 
     Args:
         records: ``product_id``, ``caption`` and, where there is one, ``img_path``, a row each.
+        merge_captions: False keeps the caption of each row apart, as COCO's protocol does: 25,010
+            of its 5,000 test pictures, some of them equal. Only the own product's pictures then
+            count, and an equal caption of another product is wrong.
     """
     images: dict[object, int] = {}
-    texts: dict[str, int] = {}
+    texts: dict[object, int] = {}
     of_product: dict[str, tuple[set[int], set[int]]] = {}
     image_rows: list[int] = []
     text_rows: list[int] = []
     products_of: list[set[str]] = []
     for row, record in enumerate(records):
         image = images.setdefault(record.get('img_path', row), len(images))
-        text = texts.setdefault(record['caption'], len(texts))
+        text = texts.setdefault(record['caption'] if merge_captions else row, len(texts))
         if image == len(image_rows):
             image_rows.append(row)
             products_of.append(set())

@@ -36,3 +36,18 @@ def test_another_caption_of_another_view_counts_too():
 def test_pictures_without_a_path_are_told_apart_by_row():
     gallery = make_gallery([dict(product_id='a', caption='x'), dict(product_id='a', caption='x')])
     assert gallery.images == [0, 1] and gallery.texts == [0]
+
+
+def test_captions_kept_apart():
+    """COCO's protocol: each caption is a query, and its own picture alone counts."""
+    gallery = make_gallery(
+        [
+            _record('a', 'a0', 'a cat'),
+            _record('a', 'a0', 'a cat on a mat'),
+            _record('b', 'b0', 'a cat'),  # another picture with an equal caption
+        ],
+        merge_captions=False,
+    )
+    assert gallery.texts == [0, 1, 2] and gallery.images == [0, 2]
+    assert [one.tolist() for one in gallery.texts_of] == [[0, 1], [2]]
+    assert [one.tolist() for one in gallery.images_of] == [[0], [0], [1]]

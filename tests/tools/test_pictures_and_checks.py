@@ -75,7 +75,11 @@ def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
     )
     assert run.returncode == 2 and 'its test pipeline hides nothing' in run.stderr
     for kind, config, line in (
-        ('retrieval', 'configs/mvlt/finetune_coco.py', 'has no test_cfg; take a config that has'),
+        (
+            'retrieval',
+            'configs/mvlt/finetune_coco_vilt.py',
+            'has no test_cfg; take a config that has',
+        ),
         ('retrieval', 'configs/demo/generation_demo.py', 'its test_cfg ranks nothing'),
     ):
         run = _run('tools/visualize.py', kind, config, checkpoint)

@@ -1,11 +1,18 @@
-"""MS-COCO 2014 in Karpathy's split: dataset_coco.json beside train2014/ and val2014/."""
+"""MS-COCO 2014 in Karpathy's split: dataset_coco.json beside train2014/ and val2014/.
+
+Read as ViLT does (Kim et al., 2021; fidelity point 33): 40 tokens, a short side of 384 pixels,
+RandAugment (2, 9) in training, before resizing. Its magnitude is 9 of 30, every chosen one is
+applied, Invert is none of them. What differs: ViLT keeps the aspect and pads batches; here the long
+side is squeezed to 384 too, and translations are 30 pixels of a picture of 640.
+"""
 
 from mmcv.transforms import Resize
+from mmpretrain.datasets import RandAugment
 
 from mvlt.datasets import COCOCaptions, LoadImage, Tokenize
 
 data_root = 'data/coco'
-image_size = 256
+image_size = 384
 train_set = dict(
     type=COCOCaptions,
     data_root=data_root,
@@ -16,8 +23,34 @@ train_set = dict(
 test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
 vocabulary = dict(vocabulary='bert-base-uncased', download=False)
-to_pixels = [
-    dict(type=LoadImage),
-    dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
-]
-to_tokens = [dict(type=Tokenize, max_len=128, **vocabulary)]
+load = dict(type=LoadImage)
+resize = dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow')
+augment = dict(
+    type=RandAugment,
+    _scope_='mmpretrain',  # where its policies are found
+    num_policies=2,
+    magnitude_level=9,
+    total_level=30,
+    hparams=dict(pad_val=0),
+    policies=[
+        dict(type='AutoContrast', prob=1.0),
+        dict(type='Equalize', prob=1.0),
+        dict(type='Rotate', magnitude_range=(0, 30), prob=1.0),
+        dict(type='Posterize', bits=1, prob=1.0),
+        dict(type='Solarize', magnitude_range=(0, 256), prob=1.0),
+        dict(type='SolarizeAdd', magnitude_range=(0, 110), prob=1.0),
+        *[
+            # factors from 0.1 to 1.9: 0.64
+            dict(type=kind, magnitude_range=(-0.9, 0.9), prob=1.0, random_negative_prob=0.0)
+            for kind in ('ColorTransform', 'Contrast', 'Brightness', 'Sharpness')
+        ],
+        *[
+            dict(type=kind, magnitude_range=span, prob=1.0, direction=way)
+            for kind, span in (('Shear', (0, 0.3)), ('Translate', (0, 100 / 640)))
+            for way in ('horizontal', 'vertical')
+        ],
+    ],
+)
+to_pixels = [load, resize]
+to_augmented_pixels = [load, augment, resize]
+to_tokens = [dict(type=Tokenize, max_len=40, **vocabulary)]
