@@ -1,7 +1,7 @@
-"""A variant of Table 6: ViLT's ranking loss, which the paper says that MVLT does without.
+"""A variant of Table 6: ViLT's ranking loss, which the paper says MVLT does without.
 
-An image, its caption and 15 wrong ones, softmax over the 16, after pretrain_coco.py; the paper's row
-is pretrain_coco.py itself, ranked by ITM.
+An image, its caption and 15 wrong ones, softmax over the 16, after pretrain_coco.py; the paper's
+row is pretrain_coco.py itself, ranked by ITM.
 Command: tools/dist_train.sh configs/mvlt/finetune_coco_vilt.py 8
 Hardware: 8 GPUs, batch 8 x 32. Time and metric: not measured here. retrieval_full_coco.py tests it.
 """

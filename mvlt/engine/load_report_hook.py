@@ -12,6 +12,8 @@ from mvlt.registry import HOOKS, MODELS
 
 # Learnt positions, which the model resizes when it loads them.
 _RESIZABLE = 'positions.grid'
+# what identifies the training that a checkpoint is of
+RUN_FACTS = ('experiment_name', 'seed', 'epoch', 'iter')
 
 
 @HOOKS.register_module()
@@ -47,7 +49,7 @@ class LoadReportHook(Hook):
         self.started_from = (
             meta.get('started_from')
             if runner._resume
-            else {key: meta[key] for key in ('experiment_name', 'seed') if key in meta}
+            else {key: meta[key] for key in RUN_FACTS if key in meta}
         )
         stored = checkpoint.get('state_dict', checkpoint)
         own = _state_dict(runner)

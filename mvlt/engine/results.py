@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 import mvlt
 from mvlt.engine.checkpoint import file_sha256, read_checkpoint
+from mvlt.engine.load_report_hook import RUN_FACTS
 from mvlt.engine.ranking_loop import RankingLoop
 from mvlt.whole_files import write_text
 
@@ -82,7 +83,7 @@ def write_results(
 def _run_of(checkpoint: str) -> dict[str, Any]:
     """Which training the checkpoint is of, with which seed, and which one that started from."""
     meta = read_checkpoint(checkpoint).get('meta', {})
-    return {key: meta[key] for key in ('experiment_name', 'seed', 'started_from') if key in meta}
+    return {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
 
 
 def _plain(value: Any) -> Any:

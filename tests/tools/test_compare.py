@@ -1,0 +1,69 @@
+"""Contract: two results are compared query by query, or refused."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from tools.analysis_tools.compare import compare, macro_f, matched, read_answers
+
+
+def _rankings(folder, ranks, **more):
+    folder.mkdir()
+    content = [
+        dict(direction='tir', query=query, rank=rank, candidates=[query, 1], draw=0) | more
+        for query, rank in enumerate(ranks)
+    ]
+    (folder / 'rankings.json').write_text(json.dumps(content))
+    (folder / 'results.json').write_text('{}')
+    return folder
+
+
+def test_the_same_queries_in_any_order(tmp_path):
+    first = _rankings(tmp_path / 'a', [1, 2, 9, 1])
+    second = _rankings(tmp_path / 'b', [3, 1, 20, 1])
+    content = json.loads((second / 'rankings.json').read_text())
+    (second / 'rankings.json').write_text(json.dumps(content[::-1]))
+    one = read_answers(first / 'results.json')['tir']
+    other = read_answers(second / 'rankings.json')['tir']
+    ours, theirs = matched(one, other, 'tir')
+    assert ours.tolist() == [1, 2, 9, 1] and theirs.tolist() == [3, 1, 20, 1]
+    lines = compare('tir', ours, theirs, [1, 10])
+    assert lines[0].split()[:5] == ['tir', 'R@1', '50.00', '50.00', '+0.00']
+    assert lines[1].split()[:5] == ['tir', 'R@10', '100.00', '75.00', '+25.00']
+
+
+def test_other_candidates_are_refused(tmp_path):
+    first = read_answers(_rankings(tmp_path / 'a', [1, 2]))['tir']
+    second = read_answers(_rankings(tmp_path / 'b', [1, 2], candidates=[5, 6]))['tir']
+    with pytest.raises(ValueError, match='4 queries .* are not in the other'):
+        matched(first, second, 'tir')
+
+
+def test_categories(tmp_path):
+    for name, predicted in dict(a=[0, 1, 2, 1], b=[0, 1, 1, 1]).items():
+        (tmp_path / name).mkdir()
+        answers = dict(main_category=dict(truth=[0, 1, 2, 2], predicted=predicted))
+        (tmp_path / name / 'predictions.json').write_text(json.dumps(answers))
+    first, second = (read_answers(tmp_path / name)['main_category'] for name in 'ab')
+    lines = compare('main_category', *matched(first, second, 'main_category'), [])
+    assert lines[0].split()[1:5] == ['accuracy', '75.00', '50.00', '+25.00']
+    assert lines[1].split()[1] == 'macro-F'
+    other = second._replace(keys=[(row, 9) for row, _ in second.keys])
+    with pytest.raises(ValueError, match='8 queries'):
+        matched(first, other, 'main_category')
+
+
+def test_macro_f_is_scikit_learns():
+    pairs = np.random.default_rng(0).integers(0, 9, (50, 2))
+    pairs[:10, 1] = 11  # predicted only
+    assert macro_f(pairs) == pytest.approx(f1_score(*pairs.T, average='macro', zero_division=0))
+
+
+def test_nothing_to_compare(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no rankings.json or predictions.json'):
+        read_answers(tmp_path)
+    (tmp_path / 'rankings.json').write_text('[{"a": 1}]')
+    with pytest.raises(ValueError, match='not a file of tools/test.py'):
+        read_answers(tmp_path)
