@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from tools.analysis_tools.compare import compare, macro_f, matched, read_answers
+from mvlt.evaluation.answers import macro_f, matched, read_answers
+from tools.analysis_tools.compare import compare
 
 
 def _rankings(folder, ranks, **more):

@@ -1,43 +1,74 @@
 """Print Tables 2, 3, 4 and 6 of the paper, its figures beside those that were measured.
 
-    tools/analysis_tools/paper_tables.py work_dirs [MORE ...]
+    tools/analysis_tools/paper_tables.py work_dirs [MORE ...] [--format markdown] [--significance]
 
-Every results.json below the folders is read. Which row it belongs to follows from the name of the
-config that pre-trained its checkpoint: a1_..., d3_..., and "Final" for pretrain_fashiongen or
-pretrain_catalogue; several seeds give mean and standard deviation. Each data set that the results
-name has tables of its own. Cells read "paper | ours"; rows without a result are named below.
+Every results.json below the folders is read. Which column it belongs to follows from the config
+that pre-trained its checkpoint (a1_ratio_10, ...; pretrain_fashiongen or pretrain_catalogue is
+"Final"), and for a converted released checkpoint from the config that tested it. Each data set has
+tables of its own, each protocol rows of its own. Several seeds of one cell give mean and standard
+deviation; results that differ in more than the seed are refused. Cells read "paper / ours".
 """
 
 import argparse
 import csv
-import json
 import re
-from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
+from typing import NamedTuple
+
+import numpy as np
 
 from mvlt.engine.command_line import run_command
+from mvlt.evaluation.answers import matched, read_answers
+from mvlt.evaluation.paper_results import RECOGNITION, RELEASED, Result, read_results
+from mvlt.evaluation.significance import paired_bootstrap
 
-# Paper Table 3; its column Final is Table 2's MVLT, E1 and Final are Table 4's.
-# metric of results.json, its name in the paper, its figures
-with open(Path(__file__).with_name('paper_table_3.csv'), encoding='utf-8', newline='') as file:
-    METRICS = {row['metric']: row for row in csv.DictReader(file)}
-# Table 6, the rows of MVLT: full ranking of the 5,000 test images
-COCO = dict(
-    zip(
-        [f'retrieval/{way}/R@{k}' for way in ('tir', 'itr') for k in (1, 5, 10)],
-        (49.66, 79.88, 87.50, 65.38, 90.04, 93.60),
-    )
-)
+PROTOCOL = '101'  # the paper's, without fine-tuning; its figures stand beside no other
+# Tables 2 (MVLT is "Final"), 3, 4 (E1, Final) and 6; the best competitor of Table 2, to which its
+# column Diff refers. Metric -> column -> figure
+with open(Path(__file__).with_name('paper_figures.csv'), encoding='utf-8', newline='') as file:
+    PAPER: dict[str, dict[str, float]] = {
+        row.pop('metric'): {name: float(figure) for name, figure in row.items() if figure}
+        for row in csv.DictReader(file)
+    }
+# title, columns, and the one that Diff is against
 TABLES = {
-    'Table 2 (MVLT)': ('Final',),
-    'Table 3 (a), mask ratio': ('A1', 'A2', 'A3', 'A4', 'Final'),
-    'Table 3 (b), masking unit': ('B1', 'B2', 'B3', 'B4', 'Final'),
-    'Table 3 (c), masking style': ('C1', 'C2', 'C3', 'Final'),
-    'Table 3 (d), objectives': ('D1', 'D2', 'D3', 'Final'),
-    'Table 3 (e) and Table 4, ImageNet start': ('E1', 'Final'),
+    'Table 2': (('Kaleido-BERT', 'Final', 'Released recipe', RELEASED), 'Kaleido-BERT'),
+    'Table 3 (a), mask ratio': (('A1', 'A2', 'A3', 'A4', 'Final'), 'Final'),
+    'Table 3 (b), masking unit': (('B1', 'B2', 'B3', 'B4', 'Final'), 'Final'),
+    'Table 3 (c), masking style': (
+        ('C1', 'C2', 'C2 released', 'C3', 'C3 released', 'Final'),
+        'Final',
+    ),
+    'Table 3 (d), objectives': (('D1', 'D2', 'D3', 'Final'), 'Final'),
+    'Table 3 (e) and Table 4, ImageNet start': (('E1', 'E1 with PVT', 'Final'), 'Final'),
+    'Table 6, COCO': (('COCO', 'COCO, ViLT loss', 'COCO, from Fashion-Gen'), None),
 }
-Found = dict[tuple[str, str], list[float]]
+# rows of a table: name, the metric or those that add up, and what a macro-F is worth
+_RETRIEVAL = [
+    (f'{way.upper()} {name}', [f'retrieval/{way}/R@{k}' for k in ks])
+    for way in ('tir', 'itr')
+    for name, ks in (('R@1', [1]), ('R@5', [5]), ('R@10', [10]), ('SumR', [1, 5, 10]))
+]
+_CATEGORIES = [
+    (f'{short} {name}', [f'{level}_category/{key}' for key in keys])
+    for short, level in (('M-CR', 'main'), ('S-CR', 'sub'))
+    for name, keys in (
+        ('A', ['accuracy']),
+        ('macro-F', ['macro_f']),
+        ('SumC', ['accuracy', 'macro_f']),
+    )
+]
+
+
+class Table(NamedTuple):
+    """Title, names of columns, rows whose first cell names them, and a line below."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    note: str
 
 
 def main() -> None:
@@ -46,84 +77,219 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('folders', type=Path, nargs='+')
+    parser.add_argument('--format', choices=FORMATS, default='text')
+    parser.add_argument(
+        '--significance',
+        action='store_true',
+        help='* where a paired bootstrap over queries (mean over common seeds) finds a column to '
+        'differ from Final (95 %%)',
+    )
     args = parser.parse_args()
-    found, sources = read_results(args.folders)
-    for source in sources:
-        print(f'read: {source}')
-    for data in sorted(found):
-        print(f'\n===== {data}')
-        print('\n'.join(tables(found[data])))
+    results, others = read_results(args.folders)
+    if args.format == 'text':
+        for one in results:
+            print(f'read: {one.path} -> {one.column}, {one.protocol}')
+        for path in others:
+            print(f'read: {path} -> no column of the paper')
+    for data in sorted({one.data for one in results}):
+        print(f'\n===== {data}' if args.format == 'text' else f'\n{data}\n')
+        own = [one for one in results if one.data == data]
+        print('\n\n'.join(FORMATS[args.format](one) for one in tables(own, args.significance)))
 
 
-def read_results(folders: list[Path]) -> tuple[dict[str, Found], list[str]]:
-    """By data set, the values of each (column, metric); and a line for each file read.
-
-    Raises:
-        FileNotFoundError, ValueError: a folder is missing, a file is no result of ours.
-    """
-    found: dict[str, Found] = defaultdict(lambda: defaultdict(list))
-    sources = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise FileNotFoundError(f'{folder}: no such folder')
-        for path in sorted(folder.rglob('results.json')):
-            try:
-                content = json.loads(path.read_text(encoding='utf-8'))
-                run, metrics = content.get('run', {}), content['metrics']
-            except (json.JSONDecodeError, KeyError, AttributeError) as error:
-                raise ValueError(f'{path}: not a result of tools/test.py ({error})') from error
-            column = column_of(run, content['config'])
-            sources.append(f'{path} -> {column or "no row of the paper"}')
-            if column is not None:
-                for name, value in metrics.items():
-                    found[_data(content)][column, name].append(value)
-    return found, sources
+def tables(results: Sequence[Result], significance: bool = False) -> list[Table]:
+    """The tables that have a result, of one data set."""
+    found = []
+    protocols = sorted({one.protocol for one in results} - {RECOGNITION}, key=_paper_first)
+    for title, (names, against) in TABLES.items():
+        own = [one for one in results if one.column in names]
+        if not own or (all(one.column == 'Final' for one in own) and title != 'Table 2'):
+            continue
+        # columns of ours appear with their first result
+        columns = [name for name in names if name in _IN_PAPER or _has(own, name)]
+        rows = []
+        for protocol in [*protocols, RECOGNITION]:
+            of_protocol = [one for one in own if one.protocol == protocol]
+            if of_protocol:
+                rows += _rows(of_protocol, protocol, columns, against, significance)
+        empty = [one for one in names if one in _MEASURABLE and not _has(own, one)]
+        note = f'without a result: {", ".join(empty)}' if empty else ''
+        found.append(Table(title, ['paper / ours', *columns], rows, note))
+    return found
 
 
-def column_of(run: dict, config: str) -> str | None:
-    """A column of the tables, 'COCO', or None; from the pre-training that a result goes back to."""
-    name = (run.get('started_from') or run).get('experiment_name', '')
-    if 'coco' in Path(config).stem:
-        return 'COCO'
-    if match := re.match(r'([a-e]\d)_', name):
-        return match[1].upper()
-    return 'Final' if re.match(r'pretrain_(fashiongen|catalogue)_\d', name) else None
+_IN_PAPER = {*next(iter(PAPER.values()))}
+_MEASURABLE = _IN_PAPER - {'Kaleido-BERT'}
 
 
-def _data(content: dict) -> str:
-    """What was evaluated on: two results of one name are comparable."""
-    data = content.get('data', {})
-    return ', '.join(f'{key} {data[key]}' for key in sorted(data)) or 'data not named'
+def _paper_first(protocol: str) -> tuple[bool, str]:
+    return protocol != PROTOCOL, protocol
 
 
-def tables(found: Found) -> list[str]:
-    """The lines to print."""
-    lines = []
-    for title, columns in TABLES.items():
-        width = 30
-        lines += ['', title, ''.join([f'{"paper | ours":18}', *(f'{c:>{width}}' for c in columns)])]
-        for key, row in METRICS.items():
-            cells = [
-                f'{row[column]} | {_ours(found.get((column, key)), key)}' for column in columns
+def _has(results: Iterable[Result], column: str) -> bool:
+    return any(one.column == column for one in results)
+
+
+def _rows(
+    results: Sequence[Result],
+    protocol: str,
+    columns: Sequence[str],
+    against: str | None,
+    significance: bool,
+) -> list[list[str]]:
+    """Rows of one protocol."""
+    recognition = protocol == RECOGNITION
+    coco = 'COCO' in columns
+    in_paper = recognition or protocol == ('full' if coco else PROTOCOL)
+    by_column = {name: [one for one in results if one.column == name] for name in columns}
+    rows = []
+    for name, metrics in _CATEGORIES if recognition else _RETRIEVAL:
+        label = name if recognition or in_paper else f'{name} ({protocol})'
+        digits = 3 if metrics[-1].endswith('macro_f') and len(metrics) == 1 else 2
+        paper = {
+            column: _total({m: PAPER[m].get(column) for m in metrics}, metrics)
+            if in_paper
+            else None
+            for column in columns
+        }
+        ours = {
+            column: [
+                value
+                for one in by_column[column]
+                if (value := _total(one.metrics, metrics)) is not None
             ]
-            lines.append(''.join([f'{row["name"]:18}', *(f'{cell:>{width}}' for cell in cells)]))
-        empty = [c for c in columns if not any((c, key) in found for key in METRICS)]
-        lines.append(f'empty: {", ".join(empty) or "none"}')
-    lines += ['', 'Table 6 (MVLT, COCO, full 5k ranking)']
-    lines += [
-        f'{key:24}{figure} | {_ours(found.get(("COCO", key)), key)}' for key, figure in COCO.items()
+            for column in columns
+        }
+        if not any(ours.values()):
+            continue
+        marks = _marks(by_column, metrics, against) if significance else {}
+        rows.append(
+            [
+                label,
+                *(
+                    _cell(paper.get(column), ours[column], digits) + marks.get(column, '')
+                    for column in columns
+                ),
+            ]
+        )
+        if against is not None and (len(metrics) > 1 or against != 'Final'):
+            rows.append([f'{label} Diff', *_differences(paper, ours, columns, against, digits)])
+    return rows
+
+
+def _total(metrics: Mapping[str, float | None], names: Sequence[str]) -> float | None:
+    """A metric, or a sum in which macro-F counts in percent (SumR, SumC of Table 2)."""
+    values = [metrics.get(name) for name in names]
+    if None in values or len(values) == 1:
+        return None if None in values else values[0]
+    return sum(
+        value * (100 if name.endswith('macro_f') else 1)
+        for name, value in zip(names, values)
+        if value is not None
+    )
+
+
+def _cell(paper: float | None, ours: Sequence[float], digits: int) -> str:
+    """Paper, mean, sample standard deviation, number of runs."""
+    said = '-' if paper is None else f'{paper:.{digits}f}'
+    if not ours:
+        return f'{said} / -'
+    spread = f' +- {stdev(ours):.{digits}f}' if len(ours) > 1 else ''
+    return f'{said} / {mean(ours):.{digits}f}{spread} (n={len(ours)})'
+
+
+def _differences(
+    paper: Mapping[str, float | None],
+    ours: Mapping[str, Sequence[float]],
+    columns: Sequence[str],
+    against: str,
+    digits: int,
+) -> list[str]:
+    """A column less the one that it is compared with; in Table 2 the paper's own."""
+    base_paper = paper.get(against)
+    base = mean(ours[against]) if ours.get(against) else base_paper if against != 'Final' else None
+    cells = []
+    for column in columns:
+        if column == against:
+            cells.append('')
+            continue
+        told, own = paper.get(column), ours[column]
+        said = '-' if None in (told, base_paper) else f'{told - base_paper:+.{digits}f}'  # type: ignore[operator]
+        got = '-' if not own or base is None else f'{mean(own) - base:+.{digits}f}'
+        cells.append(f'{said} / {got}')
+    return cells
+
+
+def _marks(
+    by_column: Mapping[str, Sequence[Result]], metrics: Sequence[str], against: str | None
+) -> dict[str, str]:
+    """'*' for columns whose hits differ from Final's, over queries, mean over common seeds."""
+    if against != 'Final' or len(metrics) > 1 or metrics[0].endswith('macro_f'):
+        return {}
+    marks = {}
+    for column, results in by_column.items():
+        pairs = [
+            (one, other)
+            for one in results
+            for other in by_column['Final']
+            if one.seed == other.seed
+        ]
+        if column == 'Final' or not pairs:
+            continue
+        hits = [_hits(one, other, metrics[0]) for one, other in pairs]
+        first, second = (np.mean([pair[side] for pair in hits], axis=0) for side in (0, 1))
+        if paired_bootstrap(first, second).significant:
+            marks[column] = ' *'
+    return marks
+
+
+def _hits(one: Result, other: Result, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which queries are right, bool (n,), of two results in one order."""
+    name = metric.split('/')[-2]
+    first, second = (read_answers(result.path)[name] for result in (one, other))
+    values = matched(first, second, name)
+    if metric.startswith('retrieval/'):
+        k = int(metric.rpartition('@')[2])
+        return values[0] <= k, values[1] <= k
+    return values[0][:, 0] == values[0][:, 1], values[1][:, 0] == values[1][:, 1]
+
+
+def _text(table: Table) -> str:
+    widths = [max(map(len, column)) for column in zip(table.head, *table.rows)]
+    lines = [
+        '  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+        for row in (table.head, *table.rows)
     ]
-    lines.append('empty: none' if any(c == 'COCO' for c, _ in found) else 'empty: all')
-    return lines
+    return '\n'.join([table.title, *lines, table.note]).rstrip()
 
 
-def _ours(values: list[float] | None, key: str) -> str:
-    """Mean, sample standard deviation, number of runs."""
-    if not values:
-        return '-'
-    digits = 3 if key.endswith('macro_f') else 2
-    spread = f' +- {stdev(values):.{digits}f}' if len(values) > 1 else ''
-    return f'{mean(values):.{digits}f}{spread} (n={len(values)})'
+def _markdown(table: Table) -> str:
+    rows = [table.head, ['---'] * len(table.head), *table.rows]
+    lines = ['| ' + ' | '.join(cell.replace('+-', '±') for cell in row) + ' |' for row in rows]
+    return '\n'.join([f'**{table.title}**', '', *lines, '', table.note]).rstrip()
+
+
+def _latex(table: Table) -> str:
+    def escaped(cell: str) -> str:
+        cell = re.sub(r'([&%#_])', r'\\\1', cell)
+        return cell.replace('+-', r'$\pm$').replace(' *', r'\textsuperscript{*}')
+
+    lines = [' & '.join(map(escaped, row)) + r' \\' for row in (table.head, *table.rows)]
+    return '\n'.join(
+        [
+            f'% {table.title}; {table.note}'.rstrip('; '),
+            rf'\begin{{tabular}}{{l{"r" * (len(table.head) - 1)}}}',
+            r'\hline',
+            lines[0],
+            r'\hline',
+            *lines[1:],
+            r'\hline',
+            r'\end{tabular}',
+        ]
+    )
+
+
+FORMATS = dict(text=_text, markdown=_markdown, latex=_latex)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,134 @@
+"""Which cell of the paper's tables a results.json belongs to, and what may share one."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RECOGNITION = 'recognition'
+RELEASED = 'released weights'
+# config that pre-trained -> column
+_COLUMNS = {
+    'pretrain_fashiongen': 'Final',
+    'pretrain_catalogue': 'Final',
+    'pretrain_fashiongen_released': 'Released recipe',
+    'c2_stroke_released': 'C2 released',
+    'c3_square_released': 'C3 released',
+    'e1_with_pvt': 'E1 with PVT',
+    'pretrain_coco': 'COCO',
+    'pretrain_coco_from_fashiongen': 'COCO, from Fashion-Gen',
+}
+
+
+class Result(NamedTuple):
+    """A results.json.
+
+    facts: what must be equal where results are pooled.
+    """
+
+    path: Path
+    data: str
+    protocol: str
+    column: str
+    seed: Any
+    facts: dict[str, Any]
+    metrics: dict[str, float]
+    checkpoint: str
+
+
+def read_results(folders: Iterable[Path]) -> tuple[list[Result], list[Path]]:
+    """Results that have a column, and the files that have none.
+
+    Raises:
+        FileNotFoundError, ValueError: a folder is missing, a file is no result of ours, or two
+            results of one cell differ in more than the seed.
+    """
+    results: list[Result] = []
+    others = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(f'{folder}: no such folder')
+        for path in sorted(folder.rglob('results.json')):
+            try:
+                content = json.loads(path.read_text(encoding='utf-8'))
+                found = _result(path, content)
+            except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+                raise ValueError(f'{path}: not a result of tools/test.py ({error})') from error
+            if found is None:
+                others.append(path)
+            elif not any(_repeats(found, one) for one in results):
+                results.append(found)
+    return results, others
+
+
+def _result(path: Path, content: Mapping[str, Any]) -> Result | None:
+    run = content.get('run') or {}
+    start = run.get('started_from') or run
+    metrics = content['metrics']
+    column = column_of(run, content['config'])
+    protocol = protocol_of(run, content.get('protocol') or {}, metrics)
+    if column is None or protocol is None:
+        return None
+    data = content.get('data') or {}
+    listed = {
+        key: value for key, value in (content.get('protocol') or {}).items() if key != 'candidates'
+    }
+    length = [run.get('epoch'), run.get('iter'), start.get('epoch'), start.get('iter')]
+    return Result(
+        path=path,
+        data=', '.join(f'{key} {data[key]}' for key in sorted(data)) or 'data not named',
+        protocol=protocol,
+        column=column,
+        seed=start.get('seed'),
+        facts=dict(protocol=listed, length=length),
+        metrics=metrics,
+        checkpoint=content.get('checkpoint_sha256', ''),
+    )
+
+
+def _repeats(found: Result, one: Result) -> bool:
+    """Whether the same checkpoint was measured twice; what may not be pooled is refused."""
+    if (found.data, found.protocol, found.column) != (one.data, one.protocol, one.column):
+        return False
+    for name, value in found.facts.items():
+        if value != one.facts[name]:
+            raise ValueError(
+                f'{one.path} and {found.path} would share the cell "{found.column}, '
+                f'{found.protocol}", but differ in their {name}: {one.facts[name]} and {value}; '
+                'give folders with results of one kind'
+            )
+    if found.seed != one.seed or not found.metrics.keys() & one.metrics.keys():
+        return False
+    if found.checkpoint == one.checkpoint and found.metrics == one.metrics:
+        return True
+    raise ValueError(
+        f'{one.path} and {found.path} are two results of seed {found.seed} for the cell '
+        f'"{found.column}, {found.protocol}": which one counts? Give the folder of one of them'
+    )
+
+
+def column_of(run: Mapping[str, Any], config: str) -> str | None:
+    """A column of the tables, or None; from the pre-training that a result goes back to."""
+    start = run.get('started_from') or run
+    # mmengine names a run after its config and the time
+    name = re.sub(r'_\d+(_\d+)?$', '', start.get('experiment_name', ''))
+    if run.get('experiment_name', '').startswith('finetune_coco_vilt'):
+        return 'COCO, ViLT loss'
+    if name in _COLUMNS:
+        return _COLUMNS[name]
+    if match := re.match(r'([a-e]\d)_', name):
+        return match[1].upper()
+    if not run and Path(config).stem.endswith('_released'):
+        return RELEASED
+    return None
+
+
+def protocol_of(
+    run: Mapping[str, Any], protocol: Mapping[str, Any], metrics: Mapping[str, float]
+) -> str | None:
+    """What a result may be compared with, e.g. '101' or 'full, fine-tuned'; or None."""
+    if any(name.startswith('retrieval/') for name in metrics):
+        tuned = run.get('experiment_name', '').startswith('finetune_')
+        return protocol.get('name', 'not named') + (', fine-tuned' if tuned else '')
+    return RECOGNITION if any('category/' in name for name in metrics) else None
