@@ -72,11 +72,34 @@ def test_a_row_changes_only_its_own_factor(name, demo_data):
         assert row[f'{place}.ratio'] == 0.0
 
 
-@pytest.mark.parametrize(
-    'name', ['a1_ratio_10', 'a4_ratio_90', 'd1_itm', 'd2_itm_mir', 'd3_itm_mlm']
-)
+# on a catalogue units are of 8 pixels; B1 to B4 are in the paper's proportion to that
+CATALOGUE = {
+    **{name: change for name, change in ROWS.items() if name[0] in 'acd' and 'rel' not in name},
+    'b1_unit_2': {f'{MASK}.patch_size': 2, f'{MASK}.alpha': 1},
+    'b2_unit_4': {f'{MASK}.alpha': 1},
+    'b3_unit_16': {f'{MASK}.alpha': 4},
+    'b4_unit_32': {f'{MASK}.alpha': 8},
+    'e1_without_pvt': {},
+    'e1_with_pvt': {},
+}
+
+
+def test_every_row_has_a_twin_on_a_catalogue():
+    assert {path.stem for path in (FOLDER / 'catalogue').glob('*.py')} == set(CATALOGUE)
+
+
+@pytest.mark.parametrize('name', CATALOGUE)
 def test_the_same_rows_on_a_catalogue(name):
     """The pictures are also flipped there: mask and words are one place further on."""
     row = _flat(load_config(FOLDER / f'catalogue/{name}.py', count=False).to_dict())
-    for key, value in ROWS[name].items():
+    for key, value in CATALOGUE[name].items():
         assert row[key.replace('.4.', '.5.').replace('.2.', '.3.')] == value
+
+
+def test_the_start_from_imagenet_is_all_that_e1_changes():
+    first, second = (
+        _flat(load_config(FOLDER / f'catalogue/e1_{name}_pvt.py', count=False).to_dict())
+        for name in ('with', 'without')
+    )
+    changed = {key for key in first.keys() | second.keys() if first.get(key) != second.get(key)}
+    assert changed == {'model.backbone.init_cfg.type', 'model.backbone.init_cfg.checkpoint'}

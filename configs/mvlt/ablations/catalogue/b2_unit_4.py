@@ -1,0 +1,11 @@
+"""B2 of Table 3 on a catalogue: masking units of 4 pixels, one patch; see b1_unit_2.py.
+
+Command: tools/train.py configs/mvlt/ablations/catalogue/b2_unit_4.py --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ...pretrain_catalogue import *
+
+train_dataloader.dataset.dataset.pipeline[3].alpha = 1

@@ -1,0 +1,11 @@
+"""B4 of Table 3 on a catalogue: masking units of 32 pixels; see b1_unit_2.py.
+
+Command: tools/train.py configs/mvlt/ablations/catalogue/b4_unit_32.py --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ...pretrain_catalogue import *
+
+train_dataloader.dataset.dataset.pipeline[3].alpha = 8
