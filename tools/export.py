@@ -80,6 +80,14 @@ class Completion(Matching):
     outputs = ('reconstruction',)
     heads = ('mir_head',)
 
+    def __init__(self, model: MVLT) -> None:
+        super().__init__(model)
+        if not model.rebuilds:
+            raise ValueError(
+                'this model predicts features of hidden patches, it rebuilds no picture: name '
+                '--tasks without completion'
+            )
+
     def forward(  # type: ignore[override]
         self, pixels: torch.Tensor, token_ids: torch.Tensor, hidden: torch.Tensor
     ) -> Any:

@@ -98,6 +98,14 @@ class ImageCompletionInferencer(PairInferencer):
         ]
 
     def _init_pipeline(self, cfg: Any) -> Compose:
+        if not self.model.rebuilds:
+            raise ValueError(
+                f'this model predicts features of hidden patches ({type(self.model.mir_head)!r}), '
+                'it rebuilds no picture: take one with MIRHead'
+            )
+        return self._with_frame(cfg)
+
+    def _with_frame(self, cfg: Any) -> Compose:
         """Cropping, where the model crops, is a step of its own: masks follow it."""
         reading = [one for one in cfg if one['type'] != 'Tokenize']
         frame = Compose(list(map(TRANSFORMS.build, reading)))

@@ -2,6 +2,7 @@ from . import checkpoint  # noqa: F401  every local file is then read safely
 from .bfloat16 import BFloat16OptimWrapper
 from .checkpoint_hook import WholeCheckpointHook
 from .class_names_hook import ClassNamesHook
+from .fit_clusters_hook import FitClustersHook
 from .full_ranking_loop import FullRankingLoop
 from .load_report_hook import LoadReportHook
 from .mask_steps_hook import MaskStepsHook
@@ -17,6 +18,7 @@ __all__ = [
     'BFloat16OptimWrapper',
     'ClassNamesHook',
     'EpochTrainLoop',
+    'FitClustersHook',
     'FullRankingLoop',
     'IterTrainLoop',
     'LoadReportHook',

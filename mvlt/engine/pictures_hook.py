@@ -73,7 +73,7 @@ class PicturesHook(Hook):
         model, dataset, rows = _model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
             sections = []
-            if model.mir_head is not None and 'image_mask' in dataset[rows[0]]['data_samples']:
+            if model.rebuilds and 'image_mask' in dataset[rows[0]]['data_samples']:
                 cells = [
                     c for _, three in reconstruction_cells(model, dataset, rows) for c in three
                 ]

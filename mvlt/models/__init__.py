@@ -1,6 +1,16 @@
 from .backbones import PVTV2VL, PVTVL, ViTVL
 from .data_preprocessor import PairDataPreprocessor
-from .heads import CategoryHead, ITMHead, MIRHead, MLMHead, RankingHead
+from .heads import (
+    BackboneTargets,
+    CategoryHead,
+    HOGTargets,
+    ITMHead,
+    MaskedClusterHead,
+    MaskedFeatureHead,
+    MIRHead,
+    MLMHead,
+    RankingHead,
+)
 from .mvlt import MVLT
 from .necks import LightDecoder, PartialDecoder, UNet
 
@@ -8,11 +18,15 @@ __all__ = [
     'MVLT',
     'PVTV2VL',
     'PVTVL',
+    'BackboneTargets',
     'CategoryHead',
+    'HOGTargets',
     'ITMHead',
     'LightDecoder',
     'MIRHead',
     'MLMHead',
+    'MaskedClusterHead',
+    'MaskedFeatureHead',
     'PairDataPreprocessor',
     'PartialDecoder',
     'RankingHead',

@@ -78,6 +78,11 @@ class MVLT(BaseModel):
         """Word vectors (vocabulary, word_dims) of the backbone."""
         return self.backbone.words.words.weight
 
+    @property
+    def rebuilds(self) -> bool:
+        """Whether it gives pictures: its ``mir_head`` may predict features of patches instead."""
+        return self.mir_head is not None and self.mir_head.rebuilds
+
     def forward(
         self,
         inputs: dict[str, Any],
@@ -167,7 +172,7 @@ class MVLT(BaseModel):
         """Run every head that is there and write its answer into the samples."""
         images, texts = self._features(inputs)
         cls = texts[-1][:, 0]
-        if self.mir_head is not None:
+        if self.rebuilds:
             _write(data_samples, 'reconstruction', self.mir_head.predict(decoded=self.neck(images)))
             _write(data_samples, 'pixels', inputs['pixels'])
         if self.itm_head is not None:

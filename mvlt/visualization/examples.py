@@ -101,9 +101,10 @@ def reconstruction_cells(
     Raises:
         ValueError: the model rebuilds nothing, or the pipeline hides nothing.
     """
-    if model.mir_head is None or (rows and 'image_mask' not in dataset[rows[0]]['data_samples']):
+    if not model.rebuilds or (rows and 'image_mask' not in dataset[rows[0]]['data_samples']):
         raise ValueError(
-            'the config has no model.mir_head, or its test pipeline hides nothing; take one that '
+            'the config has no model.mir_head, one that rebuilds no picture, or its test pipeline '
+            'hides nothing; take one that '
             'rebuilds masked pictures, e.g. configs/mvlt/generation_catalogue.py'
         )
     found = []

@@ -96,7 +96,12 @@ def model_card(
         for head, words in (
             ('itm_head', 'score a picture with a text; search, both ways'),
             ('category_heads', 'name main and sub-categories'),
-            ('mir_head', 'complete masked pictures'),
+            (
+                'mir_head',
+                'complete masked pictures'
+                if (description.model.get('mir_head') or {}).get('type') == 'MIRHead'
+                else 'predict features of hidden patches',
+            ),
             ('mlm_head', 'predict hidden words'),
         )
         if description.model.get(head)

@@ -31,6 +31,8 @@ class MIRHead(BaseModule):
         loss_weight: w_1 of Eq. 8.
     """
 
+    rebuilds = True
+
     def __init__(
         self,
         in_channels: int,

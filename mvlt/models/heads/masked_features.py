@@ -1,0 +1,166 @@
+"""Feature-level twins of MIR: what Fig. 1 (top) sets pixels against.
+
+They stand in MIR's place (``model.mir_head``), read the same decoded map and see the same masks, so
+that pixels, features and classes are compared with nothing else changed.
+
+Legend: B batch, C channels of the neck, H, W image sides, s pixels a patch of the targets, D size
+of a feature, K clusters, u side of a masking unit.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.heads.counting import mean_count
+from mvlt.models.masking import mask_to_pixels
+from mvlt.registry import MODELS
+
+
+class MaskedPatchHead(BaseModule):
+    """Hidden patches -> something of each of them; a subclass says what, and by which loss.
+
+    A patch counts as hidden where half of its pixels are at least.
+
+    Args:
+        in_channels: C of the neck.
+        stride: image pixels per cell of the neck's map; the map is averaged over patches.
+        out_channels: numbers a patch.
+        targets: :class:`HOGTargets`, :class:`BackboneTargets` or one of your own: image ->
+            features; has ``channels`` and ``stride``.
+        loss_weight: in the place of MIR's w_1 (Eq. 8).
+    """
+
+    rebuilds = False  # no picture: what draws or measures pictures passes it by
+
+    def __init__(
+        self,
+        in_channels: int,
+        stride: int,
+        targets: dict,
+        loss_weight: float,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.targets: Any = MODELS.build(targets)
+        self.loss_weight = loss_weight
+        self.predict_patches = nn.Conv2d(in_channels, self.out_channels, 1)
+
+    @property
+    def out_channels(self) -> int:
+        """Numbers a patch."""
+        raise NotImplementedError
+
+    def forward(self, *, decoded: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """(B, C, H / stride, W / stride) -> (B, numbers, *size), size = (H / s, W / s)."""
+        return self.predict_patches(F.adaptive_avg_pool2d(decoded, size))
+
+    def loss(
+        self, *, decoded: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Weighted mean over the hidden patches of all processes, over all where ``mask`` is None.
+
+        Args:
+            decoded: the neck's map.
+            target: float (B, 3, H, W), 0 to 1, the unmasked image.
+            mask: bool (B, H / u, W / u), True = hidden.
+        """
+        features = self.targets(target)
+        size = (features.shape[2], features.shape[3])
+        errors = self.errors(self(decoded=decoded, size=size).float(), features)
+        hidden = torch.ones_like(errors, dtype=torch.bool)
+        if mask is not None:
+            pixels = mask_to_pixels(mask, target.shape[2:]).float()
+            hidden = F.adaptive_avg_pool2d(pixels, size)[:, 0] >= 0.5
+        return self.loss_weight * (errors * hidden).sum() / mean_count(hidden)
+
+    def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Error of each patch (B, H / s, W / s)."""
+        raise NotImplementedError
+
+
+@MODELS.register_module()
+class MaskedFeatureHead(MaskedPatchHead):
+    """Masked feature regression: the squared error from each hidden patch's feature.
+
+    Features are normalised over D (mean 0, variance 1), as MaskFeat's and MAE's targets are, so
+    that ``loss_weight`` means the same for all kinds of them. Args: see :class:`MaskedPatchHead`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        stride: int,
+        targets: dict,
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(in_channels, stride, targets, loss_weight, init_cfg)
+
+    @property
+    def out_channels(self) -> int:
+        """D."""
+        return self.targets.channels
+
+    def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Mean over D of the squared error, (B, H / s, W / s)."""
+        wanted = F.layer_norm(features.movedim(1, -1), (features.shape[1],)).movedim(-1, 1)
+        return (predicted - wanted).square().mean(1)
+
+
+@MODELS.register_module()
+class MaskedClusterHead(MaskedPatchHead):
+    """Masked patch classification: which of K clusters each hidden patch's feature lies in.
+
+    :class:`mvlt.engine.FitClustersHook` fits the clusters before training; they are kept with the
+    weights.
+
+    Args:
+        num_clusters: K.
+        in_channels, stride, targets, loss_weight, init_cfg: see :class:`MaskedPatchHead`.
+    """
+
+    centroids: torch.Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        stride: int,
+        targets: dict,
+        num_clusters: int = 256,
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        self.num_clusters = num_clusters
+        super().__init__(in_channels, stride, targets, loss_weight, init_cfg)
+        self.register_buffer('centroids', torch.zeros(num_clusters, self.targets.channels))
+
+    @property
+    def out_channels(self) -> int:
+        """K."""
+        return self.num_clusters
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the clusters are there."""
+        return bool(self.centroids.any())
+
+    def clusters(self, features: torch.Tensor) -> torch.Tensor:
+        """Nearest cluster of each patch: (B, D, H / s, W / s) -> int64 (B, H / s, W / s)."""
+        flat = features.movedim(1, -1).flatten(0, -2)
+        return torch.cdist(flat, self.centroids).argmin(1).view(len(features), *features.shape[2:])
+
+    def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy (B, H / s, W / s).
+
+        Raises:
+            ValueError: no clusters.
+        """
+        if not self.is_fitted:
+            raise ValueError(
+                'MaskedClusterHead has no clusters: add FitClustersHook to custom_hooks, which '
+                'fits them before training, or start from a checkpoint that has them'
+            )
+        return F.cross_entropy(predicted, self.clusters(features), reduction='none')

@@ -1,0 +1,96 @@
+"""Features of patches, computed beforehand by something that is not trained (paper Fig. 1, top).
+
+Legend: B batch, H, W image sides, s pixels a patch, D size of a feature.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.registry import MODELS
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
+
+
+@MODELS.register_module()
+class HOGTargets(BaseModule):
+    """Histograms of oriented gradients (Dalal and Triggs, 2005): no weights, nothing to download.
+
+    What masked feature prediction (MaskFeat, Wei et al., 2022) found to be as good as features of
+    trained networks. Each colour has ``bins`` unsigned directions, weighted by the gradient's
+    length, summed over a patch and normalised: D = 3 x bins.
+
+    Args:
+        stride: s.
+        bins: directions in half a turn.
+    """
+
+    def __init__(self, stride: int = 8, bins: int = 9, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.stride = stride
+        self.bins = bins
+        self.channels = 3 * bins
+
+    @torch.no_grad()
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Float (B, 3, H, W), 0 to 1 -> (B, D, H / s, W / s)."""
+        padded = F.pad(image.float(), (1, 1, 1, 1), mode='replicate')
+        across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
+        down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
+        turn = torch.atan2(down, across) / math.pi  # -1 to 1; half a turn is 1
+        place = (turn * self.bins).floor().long() % self.bins
+        length = torch.hypot(across, down)
+        votes = length.new_zeros(*image.shape[:2], self.bins, *image.shape[2:])
+        votes.scatter_(2, place[:, :, None], length[:, :, None])
+        cells = F.avg_pool2d(votes.flatten(0, 1), self.stride)
+        return F.normalize(cells, dim=1).unflatten(0, image.shape[:2]).flatten(1, 2)
+
+
+@MODELS.register_module()
+class BackboneTargets(BaseModule):
+    """The map of a frozen picture backbone, e.g. an ImageNet ResNet: "pre-extracted" features.
+
+    FashionBERT and Kaleido-BERT take such features of patches. The backbone is never trained.
+
+    Args:
+        backbone: e.g. mmpretrain's, ``dict(type='mmpretrain.ResNet', depth=50, out_indices=(2,),
+            init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone'))``; the last map
+            that it returns is used. It reads pictures as ImageNet's, normalised.
+        channels: D.
+        stride: s, image pixels a cell of that map.
+    """
+
+    def __init__(
+        self, backbone: dict, channels: int, stride: int, init_cfg: dict | None = None
+    ) -> None:
+        super().__init__(init_cfg)
+        self.channels = channels
+        self.stride = stride
+        self.backbone: nn.Module = MODELS.build(backbone).requires_grad_(False)
+        self.register_buffer('mean', torch.tensor(_MEAN).view(3, 1, 1), False)
+        self.register_buffer('std', torch.tensor(_STD).view(3, 1, 1), False)
+
+    def train(self, mode: bool = True) -> 'BackboneTargets':
+        """Stay in evaluation mode: statistics of a BatchNorm would drift."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Float (B, 3, H, W), 0 to 1 -> (B, D, H / s, W / s).
+
+        Raises:
+            ValueError: the backbone's map has another size.
+        """
+        maps = self.backbone((image.float() - self.mean) / self.std)
+        found = maps[-1] if isinstance(maps, list | tuple) else maps
+        height, width = image.shape[2:]
+        wanted = (len(image), self.channels, height // self.stride, width // self.stride)
+        if found.shape != wanted:
+            raise ValueError(
+                f'BackboneTargets: the backbone gives {tuple(found.shape)}, channels and stride '
+                f'say {wanted}'
+            )
+        return found.float()
