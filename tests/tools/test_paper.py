@@ -1,0 +1,156 @@
+"""Contract: a row of a table is a plan of commands; what is there is passed over."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mvlt.engine.checkpoint import file_sha256
+from mvlt.engine.config import load_config
+from tools.paper import _eta, config_of, plan, shorten
+
+ROOT = Path(__file__).parents[2]
+
+
+def _args(work_dir, **more):
+    settings = dict(
+        work_dir=work_dir,
+        data='catalogue',
+        data_root=None,
+        protocols=['101'],
+        finetune=False,
+        length=None,
+        tune_length=None,
+        cfg_options={},
+        test_options={},
+    )
+    return argparse.Namespace(**{**settings, **more})
+
+
+@pytest.mark.parametrize(
+    ('row', 'data', 'name'),
+    [
+        ('final', 'catalogue', 'pretrain_catalogue'),
+        ('d1', 'fashiongen', 'ablations/d1_itm'),
+        ('c2', 'fashiongen', 'ablations/c2_stroke'),
+        ('c2_stroke_released', 'fashiongen', 'ablations/c2_stroke_released'),
+        ('e1', 'catalogue', 'ablations/catalogue/e1_without_pvt'),
+        ('features_clusters', 'catalogue', 'ablations/catalogue/features_clusters'),
+    ],
+)
+def test_rows_have_configs(row, data, name):
+    assert str(config_of(row, data)).endswith(f'configs/mvlt/{name}.py')
+
+
+def test_unknown_row():
+    with pytest.raises(ValueError, match='no such row; legal: final, a1_ratio_10'):
+        config_of('z9', 'catalogue')
+
+
+def test_the_plan_of_a_row(tmp_path):
+    args = _args(tmp_path, finetune=True, protocols=['101', 'full'], length=50, tune_length=20)
+    steps = list(plan('d1', 3, args))
+    assert [step.kind for step in steps] == [
+        *('pretrain', '101_test', 'full_test', 'finetune', 'finetune_test'),
+        *('recognition', 'recognition_test'),
+    ]
+    pretrain, test, _, tune, tuned_test, recognition, _ = steps
+    assert pretrain.checkpoint == tmp_path / 'd1_itm_seed_3/pretrain/iter_50.pth'
+    assert test.checkpoint == pretrain.checkpoint and tuned_test.checkpoint == tune.checkpoint
+    configs = {step.kind: load_config(step.config, count=False) for step in steps}
+    assert all(config.randomness.seed == 3 for config in configs.values())
+    assert configs['pretrain'].model.mir_head is None  # the row's own change
+    assert configs['pretrain'].train_cfg.max_iters == 50
+    assert configs['recognition'].load_from == str(pretrain.checkpoint)
+    assert recognition.checkpoint.name == 'iter_20.pth'
+    assert configs['full_test'].model.mlm_head is None  # d1 has trained none
+    # mmengine names runs after the file, by which the tables know the row
+    assert pretrain.config.stem == 'd1_itm'
+
+
+def test_tasks_take_the_model_of_the_row(tmp_path):
+    steps = {step.kind: step for step in plan('e1_with_pvt', 0, _args(tmp_path))}
+    for kind in ('101_test', 'recognition'):
+        backbone = load_config(steps[kind].config, count=False).model.backbone
+        assert backbone.arch == 'tiny' and backbone.init_cfg is None
+    assert load_config(steps['pretrain'].config, count=False).model.backbone.init_cfg is not None
+
+
+def test_other_settings_are_refused(tmp_path):
+    list(plan('final', 0, _args(tmp_path, length=50)))
+    list(plan('final', 0, _args(tmp_path, length=50)))
+    with pytest.raises(ValueError, match='begun with other settings .*delete it, or name another'):
+        list(plan('final', 0, _args(tmp_path, length=60)))
+
+
+@pytest.mark.parametrize(
+    ('name', 'length', 'ends'),
+    [
+        ('pretrain_catalogue', 300, [(0, 100), (100, 300)]),
+        ('pretrain_catalogue', 50, [(0, 25), (25, 50)]),
+        ('pretrain_fashiongen', 20, [(0, 5), (5, 20)]),
+        ('pretrain_fashiongen', None, [(0, 5), (5, 150)]),
+    ],
+)
+def test_another_length(name, length, ends):
+    config = shorten(load_config(f'mvlt/{name}', count=False), length)
+    assert [(one.begin, one.end) for one in config.param_scheduler] == ends
+    assert config.param_scheduler[1].T_max == ends[1][1] - ends[1][0]
+    if length:
+        assert length in config.train_cfg.values()
+        assert config.default_hooks.checkpoint.interval <= length
+        with pytest.raises(ValueError, match='need 2 at least'):
+            shorten(config, 1)
+
+
+def test_what_is_done(tmp_path):
+    pretrain, test, *_ = plan('final', 0, _args(tmp_path))
+    assert not pretrain.is_done and not test.is_done
+    pretrain.checkpoint.write_bytes(b'weights')
+    assert pretrain.is_done
+    for digest, done in (('another', False), (file_sha256(pretrain.checkpoint), True)):
+        (test.folder / 'results.json').write_text(json.dumps(dict(checkpoint_sha256=digest)))
+        assert test.is_done is done
+
+
+@pytest.mark.parametrize(
+    ('text', 'seconds'),
+    [
+        ('nothing', None),
+        ('eta: 0:02:38  time\n eta: 1 day, 1:00:05 x', 90005),
+        ('retrieval: 5 of 9 pairs scored, 17 s left', 17),
+    ],
+)
+def test_time_left_is_read_from_the_log(tmp_path, text, seconds):
+    (tmp_path / 'output.txt').write_text(text)
+    assert _eta(tmp_path / 'output.txt') == seconds
+
+
+def test_a_real_row(catalogue, tmp_path):
+    """Two steps of everything; a second call finds all there and prints the same table."""
+    columns = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
+    description = dict(columns=columns, caption='{title}. {colour}')
+    (catalogue / 'products.json').write_text(json.dumps(description))
+    command = [
+        *(sys.executable, 'tools/paper.py', 'table2', '--data-root', catalogue),
+        *('--work-dir', tmp_path / 'paper', '--length', 2, '--tune-length', 2),
+        *('--format', 'markdown', '--protocols', 'full'),
+        *('--cfg-options', 'train_dataloader.batch_size=4', 'model.backbone.depths=(1,1,1,1)'),
+        *('--test-options', 'test_cfg.batch_size=8'),
+    ]
+    outputs = []
+    for _ in range(2):
+        done = subprocess.run(
+            list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False,
+            timeout=280, env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        outputs.append(done.stdout)
+    assert outputs[1].count(': there') == 4
+    tables = [one.partition('data_root')[2] for one in outputs]
+    assert tables[0] == tables[1]
+    assert '| TIR R@1 (full) |' in tables[0] and '| S-CR SumC |' in tables[0]

@@ -1,0 +1,346 @@
+"""Reproduce rows of the paper's tables: pre-train, rank, fine-tune, recognise, print the table.
+
+    tools/paper.py table3 --rows d1 d3 final --seeds 0 1 --data-root MY_CATALOGUE
+    tools/paper.py table2 --data fashiongen --gpus 8
+
+Each step is a command of its own, with the config that it runs and its output in its folder below
+--work-dir. What is there is passed over; a run that was stopped goes on from its last checkpoint.
+Rows are those of Table 3, 'final', or the name of any config in configs/mvlt/ablations/ (on a
+catalogue in its folder catalogue/). The small settings of a trial: --length and --tune-length.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config, DictAction
+
+from mvlt.engine.checkpoint import file_sha256
+from mvlt.engine.command_line import run_command
+from mvlt.engine.config import PACKAGED, load_config
+from mvlt.engine.results import write_json
+
+TOOLS = Path(__file__).parent
+TABLES = dict(
+    table2=('final',),
+    table3=(
+        *('a1', 'a2', 'a3', 'a4', 'b1', 'b2', 'b3', 'b4', 'c1', 'c2', 'c3', 'd1', 'd2', 'd3', 'e1'),
+        'final',
+    ),
+    table4=('e1', 'final'),
+)
+PROTOCOLS = {'101': 'retrieval', '101x5': 'retrieval_101x5', 'full': 'retrieval_full'}
+# configs beside a row's own, asked for by their whole name
+_VARIANTS = ('c2_stroke_released', 'c3_square_released', 'e1_with_pvt')
+
+
+class Step(NamedTuple):
+    """A command and what it leaves.
+
+    kind: 'pretrain', 'finetune', 'recognition', or a task with '_test'; steps of a kind take alike.
+    checkpoint: what it trains, or what it tests.
+    """
+
+    name: str
+    kind: str
+    config: Path
+    folder: Path
+    checkpoint: Path
+    trains: bool
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its result is there, of this very checkpoint."""
+        if self.trains:
+            return self.checkpoint.is_file()
+        results = self.folder / 'results.json'
+        if not (results.is_file() and self.checkpoint.is_file()):
+            return False
+        found = json.loads(results.read_text('utf-8')).get('checkpoint_sha256')
+        return found == file_sha256(self.checkpoint)
+
+    def command(self, gpus: int) -> list[str]:
+        """What to run."""
+        kind = 'train' if self.trains else 'test'
+        more = ['--resume'] if self.trains else []
+        weights = [] if self.trains else [str(self.checkpoint)]
+        options = ['--work-dir', str(self.folder), *more]
+        if gpus > 1:
+            script = str(TOOLS / f'dist_{kind}.sh')
+            return [script, str(self.config), *weights, str(gpus), *options]
+        return [sys.executable, str(TOOLS / f'{kind}.py'), str(self.config), *weights, *options]
+
+
+def main() -> None:
+    """Parse, run what is missing, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('table', choices=TABLES)
+    parser.add_argument('--rows', nargs='+', help='default: all of the table')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument('--data', choices=('catalogue', 'fashiongen'), default='catalogue')
+    parser.add_argument('--data-root', help="default: the configs' own")
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/paper'))
+    parser.add_argument('--protocols', nargs='+', choices=PROTOCOLS, default=['101'])
+    parser.add_argument(
+        '--finetune', action='store_true', help='fine-tune for retrieval too, and rank once more'
+    )
+    parser.add_argument('--length', type=int, help='steps (Fashion-Gen: epochs) of pre-training')
+    parser.add_argument('--tune-length', type=int, help='the same, of what is fine-tuned')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='of every pre-training, e.g. train_dataloader.batch_size=32',
+    )
+    parser.add_argument(
+        '--test-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='of every ranking, e.g. test_cfg.num_candidates=50',
+    )
+    parser.add_argument('--gpus', type=int, default=1)
+    parser.add_argument('--format', choices=('text', 'markdown', 'latex'), default='text')
+    args = parser.parse_args()
+    steps = [
+        step
+        for row in args.rows or _rows(args.table, args.data)
+        for seed in args.seeds
+        for step in plan(row, seed, args)
+    ]
+    run_all(steps, args.work_dir, args.gpus)
+    tables = TOOLS / 'analysis_tools' / 'paper_tables.py'
+    command = [sys.executable, str(tables), str(args.work_dir), '--format', args.format]
+    sys.exit(subprocess.run(command, check=False).returncode)
+
+
+def _rows(table: str, data: str) -> tuple[str, ...]:
+    """A table's rows; a catalogue's small model has no ImageNet start, so E1 has its own twin."""
+    rows = TABLES[table]
+    return ('e1', 'e1_with_pvt') if (table, data) == ('table4', 'catalogue') else rows
+
+
+def config_of(row: str, data: str) -> Path:
+    """The config that pre-trains a row.
+
+    Raises:
+        ValueError: no such row; the message lists them.
+    """
+    folder = PACKAGED / 'mvlt' / 'ablations' / ('catalogue' if data == 'catalogue' else '')
+    if row == 'final':
+        return PACKAGED / 'mvlt' / f'pretrain_{data}.py'
+    known = {path.stem: path for path in sorted(folder.glob('*.py'))}
+    for name, path in known.items():
+        if name == row or (name.startswith(f'{row}_') and name not in _VARIANTS):
+            return path
+    raise ValueError(f'--rows {row}: no such row; legal: final, {", ".join(known)}')
+
+
+def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
+    """The steps of a row and a seed; writes their configs.
+
+    Raises:
+        ValueError: a step was begun with other settings.
+    """
+    path = config_of(row, args.data)
+    folder = args.work_dir / f'{path.stem}_seed_{seed}'
+    pretrain = load_config(path, args.cfg_options, args.data_root, count=False)
+    start = shorten(pretrain, args.length)
+
+    def step(kind: str, config: Config, stem: str, checkpoint: Path | None = None) -> Step:
+        config.randomness.seed = seed
+        own = folder / kind
+        weights = checkpoint or own / _last(config)
+        return Step(
+            f'{path.stem}, seed {seed}: {kind}',
+            kind,
+            _write_config(config, own / 'config' / f'{stem}.py'),
+            own,
+            weights,
+            trains=checkpoint is None,
+        )
+
+    first = step('pretrain', start, path.stem)
+    yield first
+    for protocol in args.protocols:
+        name = f'{PROTOCOLS[protocol]}_{args.data}'
+        yield step(f'{protocol}_test', _test(name, start, args), name, first.checkpoint)
+    tuned = f'finetune_{args.data}'
+    if args.finetune:
+        second = step('finetune', _tune(tuned, start, first, args), tuned)
+        yield second
+        ranked = _tune(tuned, start, first, args)
+        yield step('finetune_test', _with(ranked, args.test_options), tuned, second.checkpoint)
+    name = f'recognition_{args.data}'
+    third = step('recognition', _tune(name, start, first, args), name)
+    yield third
+    yield step('recognition_test', _tune(name, start, first, args), name, third.checkpoint)
+
+
+def _test(name: str, start: Config, args: argparse.Namespace) -> Config:
+    config = load_config(f'mvlt/{name}', None, args.data_root, count=False)
+    return _with(_same_model(config, start), args.test_options)
+
+
+def _tune(name: str, start: Config, first: Step, args: argparse.Namespace) -> Config:
+    config = load_config(f'mvlt/{name}', None, args.data_root, count=False)
+    config.load_from = str(first.checkpoint)
+    return shorten(_same_model(config, start), args.tune_length)
+
+
+def _with(config: Config, options: dict[str, Any]) -> Config:
+    config.merge_from_dict(dict(options))
+    return config
+
+
+def _same_model(config: Config, start: Config) -> Config:
+    """The task's config with the sizes of the model that was pre-trained."""
+    config.model.backbone = dict(start.model.backbone, init_cfg=None)
+    config.model.data_preprocessor = start.model.data_preprocessor
+    for head in ('itm_head', 'mlm_head'):
+        if config.model.get(head):
+            config.model[head] = start.model.get(head)
+    return config
+
+
+def shorten(config: Config, length: int | None) -> Config:
+    """Train for another length: the warm-up stays, up to half of it; the schedule ends with it.
+
+    Raises:
+        ValueError: a length below 2.
+    """
+    if length is None:
+        return config
+    if length < 2:
+        raise ValueError(f'a length of {length}: warm-up and the rest need 2 at least')
+    unit = 'max_epochs' if 'max_epochs' in config.train_cfg else 'max_iters'
+    before = config.train_cfg[unit]
+    for scheduler in config.param_scheduler:
+        scheduler.begin = min(scheduler.begin, length // 2)
+        scheduler.end = length if scheduler.end == before else min(scheduler.end, length // 2)
+        if 'T_max' in scheduler:
+            scheduler.T_max = scheduler.end - scheduler.begin
+    config.train_cfg[unit] = length
+    saving = config.default_hooks.checkpoint
+    saving.interval = min(saving.interval, length)
+    return config
+
+
+def _last(config: Config) -> str:
+    """Name of the checkpoint that a training ends with."""
+    loop = config.train_cfg
+    return f'epoch_{loop.max_epochs}.pth' if 'max_epochs' in loop else f'iter_{loop.max_iters}.pth'
+
+
+def _write_config(config: Config, path: Path) -> Path:
+    """Write a flat config; what was begun with another one is not gone on with."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = config.pretty_text
+    if path.is_file() and path.read_text('utf-8') != text:
+        was, now = (set(one.splitlines()) for one in (path.read_text('utf-8'), text))
+        raise ValueError(
+            f'{path.parent.parent} was begun with other settings ({"; ".join(sorted(was - now)[:2])} '
+            f'then, {"; ".join(sorted(now - was)[:2])} now): delete it, or name another --work-dir'
+        )
+    path.write_text(text, 'utf-8')
+    return path
+
+
+def run_all(steps: Sequence[Step], folder: Path, gpus: int) -> None:
+    """Run what is missing; say what is left to do and how long it will take.
+
+    Raises:
+        ValueError: a step failed; its output is named.
+    """
+    book = folder / 'times.json'
+    times: dict[str, list[float]] = json.loads(book.read_text()) if book.is_file() else {}
+    for place, step in enumerate(steps):
+        if step.is_done:
+            print(f'[{place + 1}/{len(steps)}] {step.name}: there', flush=True)
+            continue
+        behind = [one.kind for one in steps[place + 1 :] if not one.is_done]
+        fresh = not any(step.folder.glob('*.pth'))
+        started = time.monotonic()
+        output = step.folder / 'output.txt'
+        with output.open('w') as file:
+            process = subprocess.Popen(step.command(gpus), stdout=file, stderr=subprocess.STDOUT)
+            _watch(process, f'[{place + 1}/{len(steps)}] {step.name}', output, behind, times)
+        if process.returncode or not step.is_done:
+            tail = '\n'.join(output.read_text(errors='replace').splitlines()[-15:])
+            raise ValueError(f'{step.name} failed; the end of {output}:\n{tail}')
+        if fresh:
+            times.setdefault(step.kind, []).append(time.monotonic() - started)
+            write_json(book, times)
+
+
+def _watch(
+    process: subprocess.Popen,
+    name: str,
+    output: Path,
+    behind: Sequence[str],
+    times: dict[str, list[float]],
+) -> None:
+    """Wait for a step, and print now and then what is left."""
+    kind = output.parent.name
+    started, pause = time.monotonic(), 5.0
+    while True:
+        try:
+            process.wait(pause)
+            break
+        except subprocess.TimeoutExpired:
+            pause = 60 if not sys.stdout.isatty() else 5
+        except KeyboardInterrupt:
+            process.wait()
+            raise
+        own = _eta(output)
+        if own is None and kind in times:
+            own = max(0.0, _usual(kind, times) - (time.monotonic() - started))
+        known = (own or 0) + sum(_usual(one, times) for one in behind)
+        unknown = {one for one in behind if one not in times} | ({kind} if own is None else set())
+        said = f'{name}: {"?" if own is None else _clock(own)} left, of all {_clock(known)}'
+        said += f' and what {", ".join(sorted(unknown))} will take' if unknown else ''
+        print(f'\r\033[K{said}' if sys.stdout.isatty() else said, end='', flush=True)
+        if not sys.stdout.isatty():
+            print(flush=True)
+    if sys.stdout.isatty():
+        print('\r\033[K', end='')
+    print(f'{name}: {_clock(time.monotonic() - started)}', flush=True)
+
+
+def _usual(kind: str, times: dict[str, list[float]]) -> float:
+    """Mean seconds of steps of a kind so far, 0 where there was none."""
+    found = times.get(kind) or [0.0]
+    return sum(found) / len(found)
+
+
+def _eta(output: Path) -> float | None:
+    """Seconds that the last line of a log which tells says are left; None where none does."""
+    with output.open('rb') as file:
+        file.seek(max(0, output.stat().st_size - 4000))
+        text = file.read().decode(errors='replace')
+    pattern = r'eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|scored, (\d+) s left'
+    found = re.findall(pattern, text)
+    if not found:
+        return None
+    days, hours, minutes, seconds, scoring = (int(one or 0) for one in found[-1])
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds + scoring)
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+if __name__ == '__main__':
+    run_command(main)
