@@ -250,9 +250,10 @@ def _write_config(config: Config, path: Path) -> Path:
     text = config.pretty_text
     if path.is_file() and path.read_text('utf-8') != text:
         was, now = (set(one.splitlines()) for one in (path.read_text('utf-8'), text))
+        then, asked = ('; '.join(sorted(one)[:2]) for one in (was - now, now - was))
         raise ValueError(
-            f'{path.parent.parent} was begun with other settings ({"; ".join(sorted(was - now)[:2])} '
-            f'then, {"; ".join(sorted(now - was)[:2])} now): delete it, or name another --work-dir'
+            f'{path.parent.parent} was begun with other settings ({then} then, {asked} now): '
+            'delete it, or name another --work-dir'
         )
     path.write_text(text, 'utf-8')
     return path

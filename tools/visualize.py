@@ -1,12 +1,15 @@
-"""Draw what a trained model does, best and worst cases, as PNG and as one page.
+"""Draw the paper's figures for a model and data of one's own, as PNG and as one page.
 
+    tools/visualize.py architecture   configs/mvlt/pretrain_fashiongen.py                # Fig. 3
+    tools/visualize.py units          configs/mvlt/generation_catalogue.py               # Fig. 4
     tools/visualize.py retrieval      configs/mvlt/retrieval_catalogue.py   CHECKPOINT   # Fig. 5
     tools/visualize.py recognition    configs/mvlt/recognition_catalogue.py CHECKPOINT   # Fig. 6
     tools/visualize.py reconstruction configs/mvlt/generation_catalogue.py  CHECKPOINT   # Fig. 7
-    tools/visualize.py masks          configs/mvlt/generation_catalogue.py  CHECKPOINT   # Fig. 8
+    tools/visualize.py masks          configs/mvlt/generation_catalogue.py [CHECKPOINT]  # Fig. 8
     tools/visualize.py attention      configs/mvlt/retrieval_catalogue.py   CHECKPOINT   # [CLS]
 
-Best and worst are looked for among --pool records of the config's test data, at even distances.
+--ids 10000 10017 draws these products, one figure laid out as the paper's. Without it the best and
+the worst are looked for among --pool records of the config's test data, at even distances.
 """
 
 import argparse
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.runner import set_random_seed
 
@@ -31,23 +35,29 @@ from mvlt.datasets import (
 from mvlt.engine.checkpoint import file_sha256
 from mvlt.engine.command_line import add_options, config_from, run_command
 from mvlt.engine.config import section
+from mvlt.engine.description import is_transform
 from mvlt.engine.launch import build_runner
 from mvlt.engine.model_folder import use_checkpoint
 from mvlt.engine.ranking_loop import RankingLoop
-from mvlt.registry import DATASETS, LOOPS
+from mvlt.registry import DATASETS, LOOPS, MODELS
 from mvlt.visualization import (
     Cell,
     Row,
     Section,
     attention_rows,
     category_cells,
+    draw_architecture,
+    hide,
     in_rows,
     ranking_rows,
     reconstruction_cells,
     write_sheet,
 )
+from mvlt.whole_files import written_whole
 
 STYLES = (RandomGridMask, GridMask, StrokeMask, CentreMask)
+ALPHAS = (1, 2, 4, 8)
+_MASKED = 'configs/mvlt/generation_catalogue.py'
 
 
 def main() -> None:
@@ -57,28 +67,73 @@ def main() -> None:
     )
     parser.add_argument('kind', choices=KINDS)
     add_options(parser)
-    parser.add_argument('checkpoint', help='.pth, .safetensors or a published model folder')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='.pth, .safetensors or a published model folder; architecture, units and masks do '
+        'without',
+    )
     parser.add_argument('--out', type=Path, help='folder; default <work dir>/pictures/<kind>')
+    parser.add_argument('--ids', nargs='+', metavar='ID', help='products to draw')
     parser.add_argument('--count', type=int, default=6, help='best cases and worst cases to draw')
     parser.add_argument('--pool', type=int, default=200, help='records to look among')
     args = parser.parse_args()
     if not 1 <= args.count <= args.pool:
         raise ValueError(f'--count {args.count} --pool {args.pool}: 1 <= count <= pool is needed')
-    config = config_from(args)
-    args.checkpoint = use_checkpoint(config, args.checkpoint)
+    if args.checkpoint is None and args.kind not in _WITHOUT:
+        raise ValueError(f'{args.kind} asks a model: name its CHECKPOINT behind the config')
+    config = config_from(args, count=args.checkpoint is not None)
+    facts = dict(config=args.config)
+    if args.checkpoint is not None:
+        args.checkpoint = use_checkpoint(config, args.checkpoint)
+        facts['checkpoint'] = file_sha256(args.checkpoint)[:12]
     set_random_seed(config.randomness.get('seed') or 0)
-    sections = KINDS[args.kind](config, args)
-    written = write_sheet(
-        args.out or Path(config.work_dir) / 'pictures' / args.kind,
-        f'MVLT: {args.kind}',
-        sections,
-        dict(config=args.config, checkpoint=file_sha256(args.checkpoint)[:12]),
-    )
+    folder = args.out or Path(config.work_dir) / 'pictures' / args.kind
+    if args.kind == 'architecture':
+        written = architecture(config, folder)
+    else:
+        written = write_sheet(folder, f'MVLT: {args.kind}', KINDS[args.kind](config, args), facts)
     print('\n'.join(map(str, written)))
 
 
+def architecture(config: Config, folder: Path) -> list[Path]:
+    """The config's model with its sizes."""
+    with torch.device('meta'):
+        heads = config.model.get('category_heads') or {}
+        for head in heads.values():
+            if head.num_classes == 'data':
+                head.num_classes = 1  # the data are not read for a drawing
+        model = MODELS.build(config.model)
+    written = []
+    for kind in ('png', 'svg'):
+        path = folder / f'architecture.{kind}'
+        with written_whole(path) as file:
+            file.write(draw_architecture(model, Path(str(config.filename)).stem, kind))
+        written.append(path)
+    return written
+
+
+def units(config: Config, args: argparse.Namespace) -> list[Section]:
+    """Masking units of (alpha x P) pixels side by side on the same products."""
+    own, frames = _frames(config, args)
+    rows = []
+    for picture, words in frames:
+        cells = [Cell(picture, words)]
+        for alpha in ALPHAS:
+            unit = alpha * own.patch_size
+            if picture.shape[0] % unit or picture.shape[1] % unit:
+                continue
+            mask = RandomGridMask(own.ratio, alpha, own.patch_size)
+            hidden = mask(dict(img=picture))['image_mask']
+            said = f'alpha {alpha}: {hidden.sum()} of {hidden.size} units of {unit} pixels'
+            cells.append(Cell(hide(picture, hidden), said))
+        rows.append(Row('', tuple(cells)))
+    note = f'{own.ratio:.0%} of the units hidden; P = {own.patch_size} pixels.'
+    return [Section('units', 'Masking units', note, tuple(rows))]
+
+
 def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
-    """Queries whose match ranks first and last, both directions."""
+    """Queries whose match ranks first and last, or those asked for, both directions."""
     example = 'configs/mvlt/retrieval_catalogue.py'
     settings = section(config, 'test_cfg', example)
     kind = LOOPS.get(settings.type)
@@ -86,49 +141,65 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
         raise ValueError(f'{args.config}: its test_cfg ranks nothing; take e.g. {example}')
     if 'num_queries' in settings:
         settings.num_queries = args.pool
+        settings.products = args.ids
     config.resume = False
     runner = build_runner(config, args.launcher)
     runner.test()
     loop: Any = runner.test_loop
+    dataset, name = loop.dataloader.dataset, loop.protocol['name']
+    if args.ids:
+        rows: list[Row] = []
+        for direction in ('tir', 'itr'):
+            of_product = {
+                dataset.get_data_info(one['query'])['product_id']: one
+                for one in reversed(loop.results)
+                if one['direction'] == direction
+            }
+            found = [of_product[product] for product in args.ids if product in of_product]
+            rows += ranking_rows(dataset, found)
+        note = f'Protocol {name}. Matching probability; green: the match.'
+        return [Section('retrieval', 'Text to image, image to text', note, tuple(rows))]
     sections = []
     for direction, title in (('tir', 'Text to image'), ('itr', 'Image to text')):
         found = [one for one in loop.results if one['direction'] == direction]
         found.sort(key=lambda one: one['rank'])
-        for name, chosen in (('best', found[: args.count]), ('worst', found[-args.count :])):
+        for which, chosen in (('best', found[: args.count]), ('worst', found[-args.count :])):
             sections.append(
                 Section(
-                    f'{direction}_{name}',
-                    f'{title}, {name}',
+                    f'{direction}_{which}',
+                    f'{title}, {which}',
                     f'Of {len(found)} queries those whose match ranks '
-                    f'{"first" if name == "best" else "last"}; protocol {loop.protocol["name"]}. '
+                    f'{"first" if which == "best" else "last"}; protocol {name}. '
                     'Matching probability; green: the match.',
-                    ranking_rows(loop.dataloader.dataset, chosen),
+                    ranking_rows(dataset, chosen),
                 )
             )
     return sections
 
 
 def recognition(config: Config, args: argparse.Namespace) -> list[Section]:
-    """Products whose truth gets most and least probability."""
+    """Products whose truth gets most and least probability, or those asked for."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    found = category_cells(model, dataset, _pool(dataset, args.pool))
+    found = category_cells(model, dataset, _rows(dataset, args, args.pool))
+    measure = 'probability of the truth, which is green'
+    if args.ids:
+        cells = [cell for _, cell in found]
+        return [Section('recognition', 'Categories', f'With the {measure}.', in_rows(cells, 4))]
     return _best_and_worst(
-        [(probability, (cell,)) for probability, cell in found],
-        args.count,
-        'Categories',
-        'probability of the truth, which is green',
+        [(probability, (cell,)) for probability, cell in found], args.count, 'Categories', measure
     )
 
 
 def reconstruction(config: Config, args: argparse.Namespace) -> list[Section]:
-    """Pictures rebuilt best and worst."""
+    """Pictures rebuilt best and worst, or those asked for."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    return _best_and_worst(
-        reconstruction_cells(model, dataset, _pool(dataset, args.pool)),
-        args.count,
-        'Masked, rebuilt, original',
-        'PSNR over the hidden part; the model sees the rest and the caption',
-    )
+    found = reconstruction_cells(model, dataset, _rows(dataset, args, args.pool))
+    measure = 'PSNR over the hidden part; the model sees the rest and the caption'
+    title = 'Masked, rebuilt, original'
+    if args.ids:
+        cells = [cell for _, three in found for cell in three]
+        return [Section('reconstruction', title, f'With the {measure}.', in_rows(cells, 6))]
+    return _best_and_worst(found, args.count, title, measure)
 
 
 def _best_and_worst(
@@ -151,27 +222,27 @@ def _best_and_worst(
 
 
 def masks(config: Config, args: argparse.Namespace) -> list[Section]:
-    """The four mask styles on the same products, and what the model makes of each."""
-    model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    transforms = dataset.pipeline.transforms
-    place = next((i for i, one in enumerate(transforms) if isinstance(one, ImageMask)), None)
-    if place is None:
-        raise ValueError(
-            f'{args.config}: its test pipeline hides nothing; take one with an image mask, e.g. '
-            'configs/mvlt/generation_catalogue.py'
-        )
-    own = transforms[place]
-    rows = []
-    for style in STYLES:
-        transforms[place] = style(own.ratio, own.unit // own.patch_size, own.patch_size)
-        cells: list[Cell] = []
-        for _, (masked, rebuilt, _original) in reconstruction_cells(
-            model, dataset, _pool(dataset, max(1, args.count // 2))
-        ):
-            cells += [masked._replace(words='masked'), rebuilt]
-        rows.append(Row(style.__name__, tuple(cells)))
-    note = f'{own.ratio:.0%} of the units of {own.unit} pixels hidden, beside what is rebuilt.'
-    return [Section('masks', 'Mask styles', note, tuple(rows))]
+    """The four mask styles side by side on the same products, and what a model makes of each."""
+    own, frames = _frames(config, args)
+    styles = [style(own.ratio, own.unit // own.patch_size, own.patch_size) for style in STYLES]
+    cells = [[Cell(picture, words)] for picture, words in frames]
+    if args.checkpoint is None:
+        for style in styles:
+            for card, (picture, _) in zip(cells, frames):
+                hidden = style(dict(img=picture))['image_mask']
+                card.append(Cell(hide(picture, hidden), type(style).__name__))
+    else:
+        model, dataset = load_model(config, args.checkpoint), _dataset(config)
+        transforms = dataset.pipeline.transforms
+        place = [isinstance(one, ImageMask) for one in transforms].index(True)
+        chosen = _rows(dataset, args, max(1, args.count // 2))
+        for style in styles:
+            transforms[place] = style
+            found = reconstruction_cells(model, dataset, chosen)
+            for card, (_, (masked, rebuilt, _original)) in zip(cells, found):
+                card += [masked._replace(words=type(style).__name__), rebuilt]
+    note = f'{own.ratio:.0%} hidden, by units of {own.unit} pixels or by pixels.'
+    return [Section('masks', 'Mask styles', note, tuple(Row('', tuple(card)) for card in cells))]
 
 
 def attention(config: Config, args: argparse.Namespace) -> list[Section]:
@@ -180,29 +251,67 @@ def attention(config: Config, args: argparse.Namespace) -> list[Section]:
     tokenizers = [one for one in dataset.pipeline.transforms if isinstance(one, Tokenize)]
     if not tokenizers:
         raise ValueError(f'{args.config}: its test pipeline has no Tokenize')
+    rows = _rows(dataset, args, args.count)
     return [
         Section(
             'attention',
             'Where [CLS] looks',
             'Last layer of each stage, mean over heads. Red: most of the weight on the picture; '
             'bars: the words with most weight.',
-            attention_rows(model, dataset, _pool(dataset, args.count), tokenizers[0].vocabulary),
+            attention_rows(model, dataset, rows, tokenizers[0].vocabulary),
         )
     ]
 
 
 def _dataset(config: Config) -> PairDataset:
-    loader = section(config, 'test_dataloader', 'configs/mvlt/generation_catalogue.py')
-    return DATASETS.build(loader.dataset)
+    return DATASETS.build(section(config, 'test_dataloader', _MASKED).dataset)
 
 
-def _pool(dataset: PairDataset, count: int) -> list[int]:
-    """So many rows, fewer where there are fewer, at even distances."""
-    count = min(count, len(dataset))
-    return np.linspace(0, len(dataset) - 1, count).astype(int).tolist()
+def _frames(
+    config: Config, args: argparse.Namespace
+) -> tuple[ImageMask, list[tuple[np.ndarray, str]]]:
+    """The test pipeline's mask, and pictures as they come to it, uint8 (H, W, 3), with captions."""
+    settings = section(config, 'test_dataloader', _MASKED).dataset
+    kinds = [is_transform(one, ImageMask) for one in settings.pipeline]
+    if True not in kinds:
+        raise ValueError(
+            f'{args.config}: its test pipeline hides nothing; take one with an image mask, e.g. '
+            f'{_MASKED}'
+        )
+    place = kinds.index(True)
+    whole = DATASETS.build(dict(settings, pipeline=settings.pipeline[: place + 1]))
+    own = whole.pipeline.transforms.pop()
+    rows = _rows(whole, args, max(1, args.count // 2))
+    return own, [
+        (record['img'], record['caption']) for record in (whole.prepare_data(row) for row in rows)
+    ]
 
 
-KINDS = dict(
+def _rows(dataset: PairDataset, args: argparse.Namespace, count: int) -> list[int]:
+    """The first row of each product asked for; else so many rows at even distances.
+
+    Raises:
+        ValueError: a product is not there.
+    """
+    if not args.ids:
+        count = min(count, len(dataset))
+        return np.linspace(0, len(dataset) - 1, count).astype(int).tolist()
+    first: dict[str, int] = {}
+    for row in range(len(dataset)):
+        first.setdefault(dataset.get_data_info(row)['product_id'], row)
+    unknown = [product for product in args.ids if product not in first]
+    if unknown:
+        raise ValueError(
+            f'--ids {" ".join(unknown)}: no such product in the test data; there are e.g. '
+            f'{", ".join(list(first)[:5])}'
+        )
+    return [first[product] for product in args.ids]
+
+
+_WITHOUT = ('architecture', 'units', 'masks')
+KINDS: dict[str, Any] = dict(
+    architecture=architecture,
+    units=units,
     retrieval=retrieval,
     recognition=recognition,
     reconstruction=reconstruction,

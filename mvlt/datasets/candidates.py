@@ -22,7 +22,11 @@ class CandidateList(NamedTuple):
 
 
 def draw_candidates(
-    records: Sequence[Mapping], num_queries: int, num_candidates: int = 101, seed: int = 0
+    records: Sequence[Mapping],
+    num_queries: int,
+    num_candidates: int = 101,
+    seed: int = 0,
+    products: Sequence[str] | None = None,
 ) -> list[CandidateList]:
     """Draw the 101 protocol of FashionBERT, Kaleido-BERT and MVLT.
 
@@ -35,9 +39,10 @@ def draw_candidates(
         num_queries: one row each of so many products; all products where there are fewer.
         num_candidates: length of each list.
         seed: another seed, another draw.
+        products: ids to ask for, in this order, in the place of ``num_queries`` drawn ones.
 
     Raises:
-        ValueError: there are too few products for a list.
+        ValueError: there are too few products for a list, or one of ``products`` is not there.
     """
     views = defaultdict(list)
     for row, record in enumerate(records):
@@ -52,6 +57,14 @@ def draw_candidates(
         return min(rows, key=lambda row: _hash(seed, salt, product, row))
 
     queries = sorted(views, key=lambda product: _hash(seed, 'query', product))[:num_queries]
+    if products is not None:
+        unknown = [product for product in products if product not in views]
+        if unknown:
+            raise ValueError(
+                f'no product {", ".join(unknown)} in the data; it has e.g. '
+                f'{", ".join(list(views)[:5])}'
+            )
+        queries = list(products)
     lists = []
     for query in queries:
         own = view(query, views[query], 'query')

@@ -38,9 +38,10 @@ class RetrievalLoop(RankingLoop):
         evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
         directions: 'tir' (text query, ranked images), 'itr' (image query, ranked texts).
         num_queries, num_candidates, seed: of :func:`mvlt.datasets.draw_candidates`.
+        products: ids to ask for, in the place of ``num_queries`` drawn ones.
         draws: so many draws, with the seeds seed, seed + 1, ...; 5 is FashionViL's protocol.
         candidates: a file of lists (:mod:`mvlt.datasets.candidate_files`) instead of a draw; the
-            four arguments before are then not read.
+            five arguments before are then not read.
         batch_size, amp_dtype: see :class:`RankingLoop`.
     """
 
@@ -53,6 +54,7 @@ class RetrievalLoop(RankingLoop):
         num_queries: int = 1000,
         num_candidates: int = 101,
         seed: int = 0,
+        products: Sequence[str] | None = None,
         draws: int = 1,
         candidates: str | None = None,
         batch_size: int = 256,
@@ -68,6 +70,7 @@ class RetrievalLoop(RankingLoop):
         self.num_queries = num_queries
         self.num_candidates = num_candidates
         self.seed = seed
+        self.products = products
         self.draws = draws
         self.candidates = candidates
         self._lists: list[Draw] | None = None
@@ -105,7 +108,9 @@ class RetrievalLoop(RankingLoop):
                 self._lists = [
                     dict.fromkeys(
                         DIRECTIONS,
-                        draw_candidates(records, self.num_queries, self.num_candidates, seed),
+                        draw_candidates(
+                            records, self.num_queries, self.num_candidates, seed, self.products
+                        ),
                     )
                     for seed in range(self.seed, self.seed + self.draws)
                 ]

@@ -100,3 +100,12 @@ def test_without_categories_any_product_will_do():
 def test_too_few_products_say_so():
     with pytest.raises(ValueError, match='49 possible negatives of the 100'):
         draw_candidates(_records(50), 1)
+
+
+def test_named_products_are_asked_for_in_their_order():
+    records = [dict(product_id=f'p{i}', caption=f'own {i}') for i in range(6)]
+    lists = draw_candidates(records, 2, num_candidates=3, products=['p4', 'p1', 'p5'])
+    assert [one.query for one in lists] == [4, 1, 5]
+    assert set(lists) <= set(draw_candidates(records, 6, num_candidates=3))  # as in a draw
+    with pytest.raises(ValueError, match='no product p9 in the data; it has e.g. p0, p1'):
+        draw_candidates(records, 2, num_candidates=3, products=['p9'])

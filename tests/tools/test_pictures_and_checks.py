@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from mvlt.engine.config import load_config
-from mvlt.registry import MODELS
+from mvlt.registry import DATASETS, MODELS
+from mvlt.visualization.architecture import stages_of
+from tools import visualize
 
 ROOT = Path(__file__).parents[2]
 SMALL = ['model.backbone.embed_dims=(8,16,24,32)', 'model.backbone.num_heads=(1,1,1,1)']
@@ -66,6 +69,78 @@ def test_visualize(kind, task, pictures, checkpoint, demo_data, tmp_path):
     assert run.returncode == 0, run.stderr[-2000:]
     assert sorted(path.name for path in (tmp_path / 'out').glob('*.png')) == pictures
     assert '<img src="data:image/png' in (tmp_path / 'out/index.html').read_text()
+
+
+def _draw(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, 'argv', ['visualize.py', *map(str, arguments)])
+    visualize.main()
+
+
+@pytest.fixture
+def some_ids(demo_data):
+    with h5py.File(demo_data / 'fashiongen_64_64_validation.h5') as file:
+        return [str(file['input_productID'][row, 0]) for row in (40, 0, 90)]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Sections that would be written."""
+    found = []
+    monkeypatch.setattr(visualize, 'write_sheet', lambda *args: found.extend(args[2]) or [])
+    return found
+
+
+@pytest.mark.parametrize('kind', ['units', 'masks'])
+def test_masks_are_drawn_without_a_model(kind, some_ids, demo_data, drawn, monkeypatch):
+    """Fig. 4 and 8: a row a product, the picture and then four columns."""
+    config = 'configs/demo/generation_demo.py'
+    _draw(monkeypatch, kind, config, '--data-root', demo_data, '--ids', *some_ids)
+    (section,) = drawn
+    assert [len(row.cells) for row in section.rows] == [5] * 3
+    (first, *others) = section.rows[0].cells
+    for cell in others:
+        hidden = (cell.picture == 190).all(-1)
+        assert 0.45 < hidden.mean() < 0.55
+        assert (cell.picture[~hidden] == first.picture[~hidden]).all()
+
+
+def test_named_products_are_one_figure(
+    checkpoint, some_ids, demo_data, drawn, tmp_path, monkeypatch
+):
+    """Fig. 5: text to image, then image to text, in the order of the ids."""
+    options = [*SMALL, 'test_cfg.num_candidates=9']
+    arguments = ['retrieval', 'configs/demo/retrieval_demo.py', checkpoint, '--data-root']
+    arguments += [demo_data, '--work-dir', tmp_path, '--cfg-options', *options]
+    _draw(monkeypatch, *arguments, '--ids', *some_ids)
+    (section,) = drawn
+    assert section.name == 'retrieval' and len(section.rows) == 6
+    assert [row.cells[0].picture is None for row in section.rows] == [True] * 3 + [False] * 3
+    config = load_config('configs/demo/retrieval_demo.py', data_root=str(demo_data))
+    dataset = DATASETS.build(dict(config.test_dataloader.dataset, pipeline=[]))
+    records = [dataset.get_data_info(row) for row in range(len(dataset))]
+    captions = {one['product_id']: one['caption'] for one in records}
+    shown = [row.cells[0].words for row in section.rows[:3]]
+    assert shown == [captions[product] for product in some_ids]
+    with pytest.raises(ValueError, match='no product 77 in the data; it has e.g. '):
+        _draw(monkeypatch, *arguments, '--ids', 77)
+
+
+def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
+    """Fig. 3 with the sizes of Table 1."""
+    config = load_config('mvlt/pretrain_fashiongen', count=False)
+    with torch.device('meta'):
+        stages = stages_of(MODELS.build(config.model))
+    assert [one.layers for one in stages] == [2, 2, 2, 2]
+    assert [one.channels for one in stages] == [64, 128, 320, 512]
+    assert [256 // one.rows for one in stages] == [4, 8, 16, 32]
+    for name in ('mvlt/pretrain_fashiongen', 'mvlt/recognition_catalogue'):
+        _draw(monkeypatch, 'architecture', name, '--out', tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {
+            'architecture.png',
+            'architecture.svg',
+        }
+    with pytest.raises(ValueError, match='asks a model: name its CHECKPOINT'):
+        _draw(monkeypatch, 'attention', 'mvlt/pretrain_fashiongen')
 
 
 def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
