@@ -1,4 +1,4 @@
-"""MIG on Fashion-Gen: rebuild half-masked images (Fig. 7; the paper gives no figure).
+"""MIG on Fashion-Gen: rebuild half-masked images (Fig. 7; the paper gives no numbers).
 
 Command: tools/dist_test.sh configs/mvlt/generation_fashiongen.py CHECKPOINT 8
 """
