@@ -1,6 +1,7 @@
 """Options that tools/train.py and tools/test.py share."""
 
 import argparse
+import atexit
 import os
 import sys
 from collections.abc import Callable
@@ -81,8 +82,14 @@ def _leave_group() -> None:
     """Wait for the other ranks, then close the connections.
 
     A process that exits with them open aborts now and then, and torchrun then ends the main
-    process before it has written its results.
+    process before it has written its results. Even with them closed a thread of the library may
+    outlive the interpreter ("terminate called without an active exception"), so what is registered
+    for the end is run here, and the process ends without more ado.
     """
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
