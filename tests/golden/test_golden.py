@@ -1,0 +1,42 @@
+"""Contract: a refactoring reproduces the losses, pictures and ranks of before (tests/golden)."""
+
+import json
+
+import pytest
+
+from tests.golden import runs
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp('golden')
+    runs.write_data(root)
+    return root
+
+
+def _kept(name):
+    return json.loads((runs.HERE / f'{name}.json').read_text())
+
+
+@pytest.mark.parametrize('name', runs.TRAININGS)
+def test_losses(name, data):
+    """Every term of 20 steps to 1e-6."""
+    found, kept = runs.losses(name, data), _kept('losses')[name]
+    assert len(found) == len(kept) == 20
+    for step, (one, other) in enumerate(zip(found, kept)):
+        assert one == pytest.approx(other, abs=1e-6, rel=1e-6), step
+
+
+@pytest.mark.parametrize('name', runs.GENERATIONS)
+def test_generation(name, data):
+    assert runs.generation(name, data) == pytest.approx(_kept('generation')[name], rel=1e-5)
+
+
+@pytest.mark.parametrize('title', runs.RANKINGS)
+def test_rankings(title, data, tmp_path):
+    """Every rank is the same."""
+    name, options = runs.RANKINGS[title]
+    found, kept = runs.ranking(name, options, data, tmp_path), _kept('rankings')[title]
+    assert found['ranks'] == kept['ranks']
+    assert found['metrics'] == pytest.approx(kept['metrics'])
+    assert any(len(set(ranks)) > 3 for ranks in kept['ranks'].values())  # worth comparing
