@@ -11,6 +11,7 @@ catalogue in its folder catalogue/). The small settings of a trial: --length and
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config, DictAction
 
-from mvlt.engine.checkpoint import file_sha256
+from mvlt.engine.checkpoint import file_sha256, run_of
 from mvlt.engine.command_line import run_command
 from mvlt.engine.config import PACKAGED, load_config
 from mvlt.engine.results import write_json
@@ -46,6 +47,7 @@ class Step(NamedTuple):
 
     kind: 'pretrain', 'finetune', 'recognition', or a task with '_test'; steps of a kind take alike.
     checkpoint: what it trains, or what it tests.
+    start: the checkpoint that a training starts from.
     """
 
     name: str
@@ -54,17 +56,35 @@ class Step(NamedTuple):
     folder: Path
     checkpoint: Path
     trains: bool
+    start: Path | None = None
 
     @property
     def is_done(self) -> bool:
         """Whether its result is there, of this very checkpoint."""
         if self.trains:
-            return self.checkpoint.is_file()
+            return self.checkpoint.is_file() and self._is_of_its_start
         results = self.folder / 'results.json'
         if not (results.is_file() and self.checkpoint.is_file()):
             return False
         found = json.loads(results.read_text('utf-8')).get('checkpoint_sha256')
         return found == file_sha256(self.checkpoint)
+
+    @property
+    def _is_of_its_start(self) -> bool:
+        """Whether it was started from the checkpoint that is there now.
+
+        Raises:
+            ValueError: from another one.
+        """
+        if self.start is None or not self.start.is_file():
+            return self.start is None
+        started = run_of(str(self.checkpoint)).get('started_from', {}).get('experiment_name')
+        if started != run_of(str(self.start)).get('experiment_name'):
+            raise ValueError(
+                f'{self.folder} was started from another {self.start.name} than {self.start}: '
+                'delete that folder'
+            )
+        return True
 
     def command(self, gpus: int) -> list[str]:
         """What to run."""
@@ -92,6 +112,9 @@ def main() -> None:
     parser.add_argument('--protocols', nargs='+', choices=PROTOCOLS, default=['101'])
     parser.add_argument(
         '--finetune', action='store_true', help='fine-tune for retrieval too, and rank once more'
+    )
+    parser.add_argument(
+        '--no-recognition', action='store_true', help='for data without two category levels'
     )
     parser.add_argument('--length', type=int, help='steps (Fashion-Gen: epochs) of pre-training')
     parser.add_argument('--tune-length', type=int, help='the same, of what is fine-tuned')
@@ -127,9 +150,10 @@ def main() -> None:
 
 
 def _rows(table: str, data: str) -> tuple[str, ...]:
-    """A table's rows; a catalogue's small model has no ImageNet start, so E1 has its own twin."""
-    rows = TABLES[table]
-    return ('e1', 'e1_with_pvt') if (table, data) == ('table4', 'catalogue') else rows
+    """A table's rows; on a catalogue E1 has a twin of its own, which needs ImageNet weights."""
+    if data == 'catalogue' and table == 'table4':
+        return ('e1', 'e1_with_pvt')
+    return tuple(row for row in TABLES[table] if data != 'catalogue' or row != 'e1')
 
 
 def config_of(row: str, data: str) -> Path:
@@ -159,8 +183,15 @@ def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
     pretrain = load_config(path, args.cfg_options, args.data_root, count=False)
     start = shorten(pretrain, args.length)
 
-    def step(kind: str, config: Config, stem: str, checkpoint: Path | None = None) -> Step:
+    def step(
+        kind: str,
+        config: Config,
+        stem: str,
+        checkpoint: Path | None = None,
+        begin: Path | None = None,
+    ) -> Step:
         config.randomness.seed = seed
+        config.gpus = args.gpus  # the batch of all follows from it
         own = folder / kind
         weights = checkpoint or own / _last(config)
         return Step(
@@ -170,6 +201,7 @@ def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
             own,
             weights,
             trains=checkpoint is None,
+            start=begin,
         )
 
     first = step('pretrain', start, path.stem)
@@ -177,16 +209,18 @@ def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
     for protocol in args.protocols:
         name = f'{PROTOCOLS[protocol]}_{args.data}'
         yield step(f'{protocol}_test', _test(name, start, args), name, first.checkpoint)
-    tuned = f'finetune_{args.data}'
     if args.finetune:
-        second = step('finetune', _tune(tuned, start, first, args), tuned)
+        tuned = f'finetune_{args.data}'
+        second = step('finetune', _tune(tuned, start, first, args), tuned, begin=first.checkpoint)
         yield second
-        ranked = _tune(tuned, start, first, args)
-        yield step('finetune_test', _with(ranked, args.test_options), tuned, second.checkpoint)
-    name = f'recognition_{args.data}'
-    third = step('recognition', _tune(name, start, first, args), name)
-    yield third
-    yield step('recognition_test', _tune(name, start, first, args), name, third.checkpoint)
+        for protocol in args.protocols:
+            name, kind = f'{PROTOCOLS[protocol]}_{args.data}', f'{protocol}_finetune_test'
+            yield step(kind, _test(name, start, args), name, second.checkpoint)
+    if not args.no_recognition:
+        name = f'recognition_{args.data}'
+        third = step('recognition', _tune(name, start, first, args), name, begin=first.checkpoint)
+        yield third
+        yield step('recognition_test', _tune(name, start, first, args), name, third.checkpoint)
 
 
 def _test(name: str, start: Config, args: argparse.Namespace) -> Config:
@@ -206,7 +240,17 @@ def _with(config: Config, options: dict[str, Any]) -> Config:
 
 
 def _same_model(config: Config, start: Config) -> Config:
-    """The task's config with the sizes of the model that was pre-trained."""
+    """The task's config with the sizes of the model that was pre-trained.
+
+    Raises:
+        ValueError: it was pre-trained on pictures of another side than the task reads.
+    """
+    sides = [one.model.backbone.image_size for one in (start, config)]
+    if sides[0] != sides[1]:
+        raise ValueError(
+            f'pre-training at {sides[0]} pixels, {config.filename} reads {sides[1]}: another size '
+            'needs configs of one own that say it (image_size), and tools/train.py, tools/test.py'
+        )
     config.model.backbone = dict(start.model.backbone, init_cfg=None)
     config.model.data_preprocessor = start.model.data_preprocessor
     for head in ('itm_head', 'mlm_head'):
@@ -276,7 +320,12 @@ def run_all(steps: Sequence[Step], folder: Path, gpus: int) -> None:
         started = time.monotonic()
         output = step.folder / 'output.txt'
         with output.open('w') as file:
-            process = subprocess.Popen(step.command(gpus), stdout=file, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                step.command(gpus),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, 'PYTHON': sys.executable},  # of dist_train.sh
+            )
             _watch(process, f'[{place + 1}/{len(steps)}] {step.name}', output, behind, times)
         if process.returncode or not step.is_done:
             tail = '\n'.join(output.read_text(errors='replace').splitlines()[-15:])

@@ -100,15 +100,16 @@ def architecture(config: Config, folder: Path) -> list[Path]:
     """The config's model with its sizes."""
     with torch.device('meta'):
         heads = config.model.get('category_heads') or {}
-        for head in heads.values():
-            if head.num_classes == 'data':
-                head.num_classes = 1  # the data are not read for a drawing
+        uncounted = [name for name, head in heads.items() if head.num_classes == 'data']
+        for name in uncounted:
+            heads[name].num_classes = 1  # the data are not read for a drawing
         model = MODELS.build(config.model)
     written = []
     for kind in ('png', 'svg'):
         path = folder / f'architecture.{kind}'
         with written_whole(path) as file:
-            file.write(draw_architecture(model, Path(str(config.filename)).stem, kind))
+            name = Path(str(config.filename)).stem
+            file.write(draw_architecture(model, name, kind, uncounted))
         written.append(path)
     return written
 
@@ -123,12 +124,12 @@ def units(config: Config, args: argparse.Namespace) -> list[Section]:
             unit = alpha * own.patch_size
             if picture.shape[0] % unit or picture.shape[1] % unit:
                 continue
-            mask = RandomGridMask(own.ratio, alpha, own.patch_size)
+            mask = RandomGridMask(_ratio(own), alpha, own.patch_size)
             hidden = mask(dict(img=picture))['image_mask']
             said = f'alpha {alpha}: {hidden.sum()} of {hidden.size} units of {unit} pixels'
             cells.append(Cell(hide(picture, hidden), said))
         rows.append(Row('', tuple(cells)))
-    note = f'{own.ratio:.0%} of the units hidden; P = {own.patch_size} pixels.'
+    note = f'{_ratio(own):.0%} of the units hidden; P = {own.patch_size} pixels.'
     return [Section('units', 'Masking units', note, tuple(rows))]
 
 
@@ -155,8 +156,14 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
                 for one in reversed(loop.results)
                 if one['direction'] == direction
             }
-            found = [of_product[product] for product in args.ids if product in of_product]
-            rows += ranking_rows(dataset, found)
+            missing = [product for product in args.ids if product not in of_product]
+            if missing:
+                raise ValueError(
+                    f'--ids {" ".join(missing)}: no query of {direction} is of it; there are e.g. '
+                    f'{", ".join(list(of_product)[:5])} (equal captions are one query, '
+                    'a file of candidates asks for its own products)'
+                )
+            rows += ranking_rows(dataset, [of_product[product] for product in args.ids])
         note = f'Protocol {name}. Matching probability; green: the match.'
         return [Section('retrieval', 'Text to image, image to text', note, tuple(rows))]
     sections = []
@@ -224,7 +231,8 @@ def _best_and_worst(
 def masks(config: Config, args: argparse.Namespace) -> list[Section]:
     """The four mask styles side by side on the same products, and what a model makes of each."""
     own, frames = _frames(config, args)
-    styles = [style(own.ratio, own.unit // own.patch_size, own.patch_size) for style in STYLES]
+    ratio, alpha = _ratio(own), own.unit // own.patch_size
+    styles = [style(ratio, alpha, own.patch_size) for style in STYLES]
     cells = [[Cell(picture, words)] for picture, words in frames]
     if args.checkpoint is None:
         for style in styles:
@@ -241,7 +249,7 @@ def masks(config: Config, args: argparse.Namespace) -> list[Section]:
             found = reconstruction_cells(model, dataset, chosen)
             for card, (_, (masked, rebuilt, _original)) in zip(cells, found):
                 card += [masked._replace(words=type(style).__name__), rebuilt]
-    note = f'{own.ratio:.0%} hidden, by units of {own.unit} pixels or by pixels.'
+    note = f'{ratio:.0%} hidden, by units of {own.unit} pixels or by pixels.'
     return [Section('masks', 'Mask styles', note, tuple(Row('', tuple(card)) for card in cells))]
 
 
@@ -261,6 +269,11 @@ def attention(config: Config, args: argparse.Namespace) -> list[Section]:
             attention_rows(model, dataset, rows, tokenizers[0].vocabulary),
         )
     ]
+
+
+def _ratio(mask: ImageMask) -> float:
+    """Its share, the paper's half where it follows none (strokes as released)."""
+    return 0.5 if mask.ratio is None else mask.ratio
 
 
 def _dataset(config: Config) -> PairDataset:

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -14,9 +15,11 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+# what identifies the training that a checkpoint is of
+RUN_FACTS = ('experiment_name', 'seed', 'epoch', 'iter')
 _multiarray: Any = import_module(
     'numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray'
 )
@@ -79,6 +82,19 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path}: a checkpoint is a dict, this holds {type(checkpoint).__name__}')
     return checkpoint
+
+
+def run_of(path: str) -> dict[str, Any]:
+    """Which training a checkpoint is of: name, seed, length, and what it started from; or {}.
+
+    A published or converted ``.safetensors`` file says it in its metadata, under ``run``.
+    """
+    if path.endswith('.safetensors'):
+        with safe_open(path, 'pt') as file:
+            found = json.loads((file.metadata() or {}).get('run', '{}'))
+        return found if isinstance(found, dict) else {}
+    meta = read_checkpoint(path).get('meta') or {}
+    return {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
 
 
 def file_sha256(path: str | Path) -> str:

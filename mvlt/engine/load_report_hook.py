@@ -8,12 +8,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from mvlt.engine.checkpoint import RUN_FACTS
 from mvlt.registry import HOOKS, MODELS
 
 # Learnt positions, which the model resizes when it loads them.
 _RESIZABLE = 'positions.grid'
-# what identifies the training that a checkpoint is of
-RUN_FACTS = ('experiment_name', 'seed', 'epoch', 'iter')
 
 
 @HOOKS.register_module()

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
@@ -105,6 +105,7 @@ def write_model_folder(
     state: Mapping[str, torch.Tensor],
     vocabulary: str,
     card: str,
+    run: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the folder, whole or not at all.
 
@@ -114,6 +115,7 @@ def write_model_folder(
         state: its tensors; others are left out.
         vocabulary: folder with the word pieces.
         card: Markdown.
+        run: what :func:`mvlt.engine.checkpoint.run_of` says of the weights.
 
     Raises:
         FileExistsError, FileNotFoundError, ValueError: ``out`` is in use; the vocabulary is no
@@ -136,7 +138,7 @@ def write_model_folder(
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
     try:
-        save_file(tensors, partial / WEIGHTS, metadata=dict(format='pt'))
+        save_file(tensors, partial / WEIGHTS, metadata=weights_metadata(run))
         content = dict(format=_FORMAT, mvlt_version=mvlt.__version__, **description._asdict())
         (partial / _CONFIG).write_text(
             json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n', 'utf-8'
@@ -153,6 +155,11 @@ def write_model_folder(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return out
+
+
+def weights_metadata(run: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a weights file says of itself."""
+    return dict(format='pt', **(dict(run=json.dumps(run)) if run else {}))
 
 
 def fitting(

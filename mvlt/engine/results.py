@@ -13,8 +13,7 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 import mvlt
-from mvlt.engine.checkpoint import file_sha256, read_checkpoint
-from mvlt.engine.load_report_hook import RUN_FACTS
+from mvlt.engine.checkpoint import file_sha256, run_of
 from mvlt.engine.ranking_loop import RankingLoop
 from mvlt.whole_files import write_text
 
@@ -69,7 +68,7 @@ def write_results(
             config=config,
             checkpoint=checkpoint,
             checkpoint_sha256=file_sha256(checkpoint),
-            run=_run_of(checkpoint),
+            run=run_of(checkpoint),
             versions=dict(
                 mvlt=mvlt.__version__,
                 torch=torch.__version__,
@@ -78,12 +77,6 @@ def write_results(
             ),
         ),
     )
-
-
-def _run_of(checkpoint: str) -> dict[str, Any]:
-    """Which training the checkpoint is of, with which seed, and which one that started from."""
-    meta = read_checkpoint(checkpoint).get('meta', {})
-    return {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
 
 
 def _plain(value: Any) -> Any:

@@ -31,7 +31,7 @@ class RetrievalLoop(RankingLoop):
 
     Each picture that is needed is decoded once; queries are split over ranks and their results
     gathered once, by the metric. Batches are made of a rank's own pairs: in float32 one process and
-    many rank alike, in bfloat16 scores differ in the third decimal.
+    many rank alike, in bfloat16 nearly so.
 
     Args:
         dataloader: its dataset gives the rows; its batch size and workers decode the pictures.

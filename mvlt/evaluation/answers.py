@@ -12,11 +12,13 @@ class Answers(NamedTuple):
     """What a result says of each query.
 
     keys: what makes a query the same one; for lists of candidates those, too.
-    values: (n, ...), ranks, or truth and prediction.
+    values: (n, draws), ranks, or (n, 2), truth and prediction.
+    ranked: which of the two.
     """
 
     keys: list[Any]
     values: np.ndarray
+    ranked: bool
 
 
 def read_answers(path: Path) -> dict[str, Answers]:
@@ -38,7 +40,7 @@ def read_answers(path: Path) -> dict[str, Answers]:
         content = json.loads(file.read_text('utf-8'))
         try:
             found |= _ranks(content) if isinstance(content, list) else _classes(content)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f'{file}: not a file of tools/test.py ({error})') from error
     return found
 
@@ -47,22 +49,53 @@ def _ranks(content: Sequence[dict]) -> dict[str, Answers]:
     found = {}
     for direction in dict.fromkeys(one['direction'] for one in content):
         own = [one for one in content if one['direction'] == direction]
+        queries: dict[int, list[dict]] = {}
+        for one in own:  # several draws of one query are one answer
+            queries.setdefault(one['query'], []).append(one)
         # the full protocol has no draw, and keeps only the first candidates, which differ
         keys = [
-            (one['query'], one.get('draw', 0), tuple(one['candidates']) if 'draw' in one else ())
-            for one in own
+            (query, *(tuple(one['candidates']) if 'draw' in one else () for one in draws))
+            for query, draws in queries.items()
         ]
-        found[direction] = Answers(keys, np.array([one['rank'] for one in own]))
+        ranks = np.array([[one['rank'] for one in draws] for draws in queries.values()])
+        found[direction] = Answers(keys, ranks, ranked=True)
     return found
 
 
 def _classes(content: dict[str, dict]) -> dict[str, Answers]:
     return {
         level: Answers(
-            list(enumerate(one['truth'])), np.stack((one['truth'], one['predicted']), axis=1)
+            list(enumerate(one['truth'])),
+            np.stack((one['truth'], one['predicted']), axis=1),
+            ranked=False,
         )
         for level, one in content.items()
     }
+
+
+def same_data(first: Path, second: Path) -> None:
+    """Refuse results whose results.json name other data or another protocol.
+
+    Raises:
+        ValueError: they do; the message names what differs.
+    """
+    told = []
+    for path in (first, second):
+        file = (path if path.is_dir() else path.parent) / 'results.json'
+        told.append(json.loads(file.read_text('utf-8')) if file.is_file() else {})
+    one, other = told
+    for name in ('data', 'protocol') if one and other else ():
+        parts = one.get(name) or {}, other.get(name) or {}
+        differing = [
+            key
+            for key in {**parts[0], **parts[1]}
+            if key != 'candidates' and parts[0].get(key) != parts[1].get(key)
+        ]
+        if differing:
+            raise ValueError(
+                f'{first} and {second} differ in their {name}: '
+                + '; '.join(f'{key} {parts[0].get(key)}, {parts[1].get(key)}' for key in differing)
+            )
 
 
 def matched(first: Answers, second: Answers, name: str) -> tuple[np.ndarray, np.ndarray]:

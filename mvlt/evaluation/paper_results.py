@@ -18,6 +18,9 @@ _COLUMNS = {
     'e1_with_pvt': 'E1 with PVT',
     'pretrain_coco': 'COCO',
     'pretrain_coco_from_fashiongen': 'COCO, from Fashion-Gen',
+    'finetune_coco_vilt': 'COCO, ViLT loss',
+    'features_regression': 'Features',
+    'features_clusters': 'Classes',
 }
 
 
@@ -66,7 +69,7 @@ def _result(path: Path, content: Mapping[str, Any]) -> Result | None:
     run = content.get('run') or {}
     start = run.get('started_from') or run
     metrics = content['metrics']
-    column = column_of(run, content['config'])
+    column = column_of(run)
     protocol = protocol_of(run, content.get('protocol') or {}, metrics)
     if column is None or protocol is None:
         return None
@@ -108,19 +111,18 @@ def _repeats(found: Result, one: Result) -> bool:
     )
 
 
-def column_of(run: Mapping[str, Any], config: str) -> str | None:
+def column_of(run: Mapping[str, Any]) -> str | None:
     """A column of the tables, or None; from the pre-training that a result goes back to."""
-    start = run.get('started_from') or run
-    # mmengine names a run after its config and the time
-    name = re.sub(r'_\d+(_\d+)?$', '', start.get('experiment_name', ''))
-    if run.get('experiment_name', '').startswith('finetune_coco_vilt'):
-        return 'COCO, ViLT loss'
-    if name in _COLUMNS:
-        return _COLUMNS[name]
-    if match := re.match(r'([a-e]\d)_', name):
-        return match[1].upper()
-    if not run and Path(config).stem.endswith('_released'):
+    if run.get('source') == 'released':
         return RELEASED
+    # a pre-training may have started from another one
+    for one in (run, run.get('started_from') or {}):
+        # mmengine names a run after its config and the time
+        name = re.sub(r'_\d+(_\d+)?$', '', one.get('experiment_name', ''))
+        if name in _COLUMNS:
+            return _COLUMNS[name]
+        if match := re.match(r'([a-e]\d)_', name):
+            return match[1].upper()
     return None
 
 

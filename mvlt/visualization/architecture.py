@@ -1,6 +1,7 @@
 """The architecture as a figure, drawn from a model's own sizes (paper Fig. 3)."""
 
 import io
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from mvlt.models import MVLT
@@ -35,13 +36,16 @@ def stages_of(model: MVLT) -> list[Stage]:
     return found
 
 
-def draw_architecture(model: MVLT, title: str, kind: str = 'png') -> bytes:
+def draw_architecture(
+    model: MVLT, title: str, kind: str = 'png', uncounted: Collection[str] = ()
+) -> bytes:
     """Fig. 3 for any model of this project: inputs, stages, decoder, heads, with their sizes.
 
     Args:
         model: built, on any device (``meta`` will do).
         title: heading.
         kind: 'png', 'svg' or 'pdf'.
+        uncounted: category heads whose number of classes the data will tell.
     """
     import matplotlib  # slow to import, and needed here only
 
@@ -84,9 +88,12 @@ def draw_architecture(model: MVLT, title: str, kind: str = 'png') -> bytes:
         if getattr(model, head) is not None
     }
     for level, module in model.category_heads.items():
-        heads[f'{level.replace("_", " ")}: {module.num_classes}'] = module
+        name = level.replace('_', ' ')
+        heads[name if level in uncounted else f'{name}: {module.num_classes}'] = module
+    unknown = {level.replace('_', ' ') for level in uncounted}
     for name, module in heads.items():
-        pen.box(left, place - 0.28, 2.1, 0.56, _HEAD, [f'{name}, {_short(_count(module))}'])
+        label = name if name in unknown else f'{name}, {_short(_count(module))}'
+        pen.box(left, place - 0.28, 2.1, 0.56, _HEAD, [label])
         pen.arrow(end, 4.7, left, place)
         place -= 0.75
     if model.neck is not None:
@@ -137,7 +144,7 @@ class _Pen:
 
 
 def _count(module: Any) -> int:
-    return sum(one.numel() for one in module.parameters())
+    return sum(one.numel() for one in module.parameters() if one.requires_grad)
 
 
 def _short(count: int) -> str:

@@ -60,6 +60,24 @@ def test_classes_need_names():
     )
 
 
+def test_rows_that_only_validation_has():
+    """The released heads: 122 rows, of which training names 121."""
+    config = load_config('mvlt/recognition_fashiongen_released', count=False)
+    names = dict(main_category=[f'm{i}' for i in range(48)], sub_category=list('ab'))
+    found = describe(config, names, 'x').categories['sub_category']
+    assert len(found) == 122 and found[:3] == ['a', 'b', 'row 2']
+    with pytest.raises(ValueError, match='sub_category has 122 classes, the names of 0'):
+        describe(config, dict(names, sub_category=[]), 'x')
+
+
+@pytest.mark.parametrize('name', ['features_regression', 'catalogue/features_clusters'])
+def test_heads_that_only_teach_are_left_out(name):
+    config = load_config(f'mvlt/ablations/{name}', count=False)
+    model = describe(config, {}, 'x').model
+    assert model['mir_head'] is None and model['neck'] is None
+    assert model['itm_head'] and model['mlm_head']
+
+
 def test_a_config_in_a_checkpoint_is_read_and_not_run(tmp_path):
     config = load_config('mvlt/pretrain_catalogue', count=False)
     found = stored_config(config.pretty_text, 'x')

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from mvlt.evaluation.answers import macro_f, matched, read_answers
+from mvlt.evaluation.answers import macro_f, matched, read_answers, same_data
 from tools.analysis_tools.compare import compare
 
 
@@ -29,8 +29,8 @@ def test_the_same_queries_in_any_order(tmp_path):
     one = read_answers(first / 'results.json')['tir']
     other = read_answers(second / 'rankings.json')['tir']
     ours, theirs = matched(one, other, 'tir')
-    assert ours.tolist() == [1, 2, 9, 1] and theirs.tolist() == [3, 1, 20, 1]
-    lines = compare('tir', ours, theirs, [1, 10])
+    assert ours[:, 0].tolist() == [1, 2, 9, 1] and theirs[:, 0].tolist() == [3, 1, 20, 1]
+    lines = compare('tir', ours, theirs, True, [1, 10])
     assert lines[0].split()[:5] == ['tir', 'R@1', '50.00', '50.00', '+0.00']
     assert lines[1].split()[:5] == ['tir', 'R@10', '100.00', '75.00', '+25.00']
 
@@ -42,13 +42,45 @@ def test_other_candidates_are_refused(tmp_path):
         matched(first, second, 'tir')
 
 
+def test_draws_of_a_query_are_one_answer(tmp_path):
+    """Five draws of two queries are two answers, not ten: no p, and a wider interval."""
+    for name in 'ab':
+        (tmp_path / name).mkdir()
+        content = [
+            dict(
+                direction='tir',
+                query=query,
+                rank=1 + query * (draw % 2),
+                candidates=[draw],
+                draw=draw,
+            )
+            for draw in range(5)
+            for query in (0, 1)
+        ]
+        (tmp_path / name / 'rankings.json').write_text(json.dumps(content))
+    first, second = (read_answers(tmp_path / name)['tir'] for name in 'ab')
+    assert first.values.tolist() == [[1] * 5, [1, 2, 1, 2, 1]]
+    (line,) = compare('tir', *matched(first, second, 'tir'), True, [1])
+    assert line.split() == ['tir', 'R@1', '80.00', '80.00', '+0.00', '+0.00', 'to', '+0.00']
+
+
+def test_other_data_are_refused(tmp_path):
+    for name, root in dict(a='x', b='y').items():
+        folder = _rankings(tmp_path / name, [1, 2])
+        content = dict(data=dict(data_root=root), protocol=dict(name='full', candidates=name))
+        (folder / 'results.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='differ in their data: data_root x, y'):
+        same_data(tmp_path / 'a', tmp_path / 'b/rankings.json')
+    same_data(tmp_path / 'a', tmp_path / 'a')
+
+
 def test_categories(tmp_path):
     for name, predicted in dict(a=[0, 1, 2, 1], b=[0, 1, 1, 1]).items():
         (tmp_path / name).mkdir()
         answers = dict(main_category=dict(truth=[0, 1, 2, 2], predicted=predicted))
         (tmp_path / name / 'predictions.json').write_text(json.dumps(answers))
     first, second = (read_answers(tmp_path / name)['main_category'] for name in 'ab')
-    lines = compare('main_category', *matched(first, second, 'main_category'), [])
+    lines = compare('main_category', *matched(first, second, 'main_category'), False, [])
     assert lines[0].split()[1:5] == ['accuracy', '75.00', '50.00', '+25.00']
     assert lines[1].split()[1] == 'macro-F'
     other = second._replace(keys=[(row, 9) for row, _ in second.keys])

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mvlt.engine.checkpoint import file_sha256
 from mvlt.engine.config import load_config
-from tools.paper import _eta, config_of, plan, shorten
+from tools.paper import _eta, _rows, config_of, plan, shorten
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +24,8 @@ def _args(work_dir, **more):
         data_root=None,
         protocols=['101'],
         finetune=False,
+        no_recognition=False,
+        gpus=1,
         length=None,
         tune_length=None,
         cfg_options={},
@@ -55,10 +58,11 @@ def test_the_plan_of_a_row(tmp_path):
     args = _args(tmp_path, finetune=True, protocols=['101', 'full'], length=50, tune_length=20)
     steps = list(plan('d1', 3, args))
     assert [step.kind for step in steps] == [
-        *('pretrain', '101_test', 'full_test', 'finetune', 'finetune_test'),
-        *('recognition', 'recognition_test'),
+        *('pretrain', '101_test', 'full_test', 'finetune', '101_finetune_test'),
+        *('full_finetune_test', 'recognition', 'recognition_test'),
     ]
-    pretrain, test, _, tune, tuned_test, recognition, _ = steps
+    pretrain, test, _, tune, tuned_test, _, recognition, _ = steps
+    assert tune.start == recognition.start == pretrain.checkpoint
     assert pretrain.checkpoint == tmp_path / 'd1_itm_seed_3/pretrain/iter_50.pth'
     assert test.checkpoint == pretrain.checkpoint and tuned_test.checkpoint == tune.checkpoint
     configs = {step.kind: load_config(step.config, count=False) for step in steps}
@@ -78,6 +82,30 @@ def test_tasks_take_the_model_of_the_row(tmp_path):
         backbone = load_config(steps[kind].config, count=False).model.backbone
         assert backbone.arch == 'tiny' and backbone.init_cfg is None
     assert load_config(steps['pretrain'].config, count=False).model.backbone.init_cfg is not None
+
+
+def test_what_is_left_out(tmp_path):
+    steps = plan('final', 0, _args(tmp_path, no_recognition=True))
+    assert [step.kind for step in steps] == ['pretrain', '101_test']
+    assert 'e1' not in _rows('table3', 'catalogue') and 'e1' in _rows('table3', 'fashiongen')
+    with pytest.raises(ValueError, match='pre-training at 32 pixels, .* reads 64'):
+        list(plan('final', 1, _args(tmp_path, cfg_options={'model.backbone.image_size': 32})))
+
+
+def test_a_fine_tuning_is_of_its_own_start(tmp_path):
+    pretrain, _, recognition, _ = plan('final', 0, _args(tmp_path))
+
+    def write(path, name, start):
+        meta = dict(experiment_name=name, started_from=dict(experiment_name=start))
+        torch.save(dict(state_dict={}, meta=meta), path)
+
+    write(pretrain.checkpoint, 'pretrain_catalogue_1', None)
+    assert not recognition.is_done
+    write(recognition.checkpoint, 'recognition_catalogue_2', 'pretrain_catalogue_1')
+    assert recognition.is_done
+    write(pretrain.checkpoint, 'pretrain_catalogue_3', None)  # trained once more
+    with pytest.raises(ValueError, match='started from another iter_6000.pth .*delete that folder'):
+        assert recognition.is_done
 
 
 def test_other_settings_are_refused(tmp_path):

@@ -15,7 +15,7 @@ BOTH = {f'retrieval/{way}/R@{k}': float(k) for way in ('tir', 'itr') for k in (1
 def _write(folder, experiment, metrics, config='retrieval.py', data='x', protocol=LIST, **run):
     folder.mkdir(parents=True)
     content = dict(metrics=metrics, config=config, data=dict(data_root=data), protocol=protocol)
-    content['run'] = dict(run, experiment_name=experiment) if experiment else {}
+    content['run'] = dict(run, experiment_name=experiment) if experiment else run
     content['checkpoint_sha256'] = str(folder)
     (folder / 'results.json').write_text(json.dumps(content))
     return folder
@@ -65,8 +65,9 @@ def test_recognition_and_table_2(tmp_path):
     assert rows['M-CR macro-F']['Final'] == '0.896 / 0.875 (n=1)'
     assert rows['M-CR SumC']['Final'] == '187.86 / 185.00 (n=1)'
     # Table 2's column Diff: MVLT less Kaleido-BERT
-    assert rows['M-CR A Diff']['Final'] == '+3.19 / +2.43'
-    assert rows['M-CR SumC Diff']['Final'].startswith('+21.39 / ')
+    assert rows['M-CR A Diff']['Final'] == '+3.19 / -'  # ours is of other data
+    assert rows['M-CR macro-F Diff']['Final'] == '+0.169 / -'  # the second is OSCAR
+    assert rows['M-CR SumC Diff']['Final'] == '+21.39 / -'
     assert not any(name.startswith('S-CR') for name in rows)  # nothing measured
 
 
@@ -111,10 +112,11 @@ def test_the_same_result_twice_counts_once(tmp_path):
 
 
 def test_released_weights_have_a_column(tmp_path):
-    """A converted checkpoint knows no run; the config that tests it tells."""
-    config = 'configs/mvlt/retrieval_fashiongen_released.py'
-    _write(tmp_path / 'a', None, {'retrieval/tir/R@1': 34.6}, config)
-    rows, table = _table(tmp_path, 'Table 2')
+    """A converted checkpoint says so itself; a published one of ours is another."""
+    assert column_of({}) is None
+    data = 'data/fashiongen'
+    _write(tmp_path / 'a', None, {'retrieval/tir/R@1': 34.6}, data=data, source='released')
+    rows, table = _table(tmp_path, 'Table 2', f'data_root {data}')
     assert rows['TIR R@1']['released weights'] == '- / 34.60 (n=1)'
     assert rows['TIR R@1 Diff']['released weights'] == '- / +0.72'
     assert table.head[-1] == 'released weights'
@@ -131,7 +133,8 @@ def test_formats(tmp_path):
     assert r'32.20 / 1.00 $\pm$ 0.00 (n=2) &' in latex and latex.count(r'\hline') == 3
     assert latex.splitlines()[1] == r'\begin{tabular}{lrrrr}'
     text = FORMATS['text'](table).splitlines()
-    assert len({line.index('/') for line in text[1:3]}) >= 1 and text[0] == table.title
+    assert text[0] == table.title and text[1].split()[:4] == ['paper', '/', 'ours', 'C1']
+    assert text[1].index('C1') == text[2].index('32.20')  # columns stand below each other
 
 
 def test_marks_of_significance(tmp_path):
@@ -150,18 +153,29 @@ def test_marks_of_significance(tmp_path):
 
 
 def test_column_of():
-    assert column_of(dict(experiment_name='b4_alpha_16_2026'), 'x.py') == 'B4'
-    assert column_of(dict(experiment_name='pretrain_catalogue_20261125_101010'), 'x.py') == 'Final'
-    assert column_of(dict(experiment_name='c2_stroke_released_2026'), 'x.py') == 'C2 released'
+    assert column_of(dict(experiment_name='b4_alpha_16_2026')) == 'B4'
+    assert column_of(dict(experiment_name='pretrain_catalogue_20261125_101010')) == 'Final'
+    assert column_of(dict(experiment_name='c2_stroke_released_2026')) == 'C2 released'
     recipe = dict(experiment_name='pretrain_fashiongen_released_2026')
-    assert column_of(recipe, 'x.py') == 'Released recipe'
+    assert column_of(recipe) == 'Released recipe'
     for other in ('mine', 'pretrain_demo_2026'):
-        assert column_of(dict(experiment_name=other), 'x.py') is None
-    assert column_of({}, 'x.py') is None
-    assert column_of(dict(experiment_name='pretrain_coco_2026'), 'x.py') == 'COCO'
+        assert column_of(dict(experiment_name=other)) is None
+    assert column_of(dict(experiment_name='pretrain_coco_2026')) == 'COCO'
     tuned = dict(experiment_name='finetune_coco_vilt_2026', started_from=dict(
         experiment_name='pretrain_coco_2026'))  # fmt: skip
-    assert column_of(tuned, 'x.py') == 'COCO, ViLT loss'
+    assert column_of(tuned) == 'COCO, ViLT loss'
+    variant = dict(experiment_name='pretrain_coco_from_fashiongen_2026', started_from=dict(
+        experiment_name='pretrain_fashiongen_2026'))  # fmt: skip
+    assert column_of(variant) == 'COCO, from Fashion-Gen'
+    assert column_of(dict(experiment_name='features_clusters_2026')) == 'Classes'
+
+
+def test_e1_is_compared_with_its_own_size(tmp_path):
+    for name in ('e1_without_pvt', 'e1_with_pvt', 'pretrain_catalogue'):
+        _write(tmp_path / name, f'{name}_2026', BOTH, seed=0)
+    rows, table = _table(tmp_path, '(e)')
+    assert table.head[1:] == ['E1', 'E1 with PVT']
+    assert rows['TIR R@5 Diff'] == {'E1': '- / +0.00', 'E1 with PVT': ''}
 
 
 def test_foreign_files_and_missing_folders(tmp_path):

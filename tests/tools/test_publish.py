@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import mvlt
 from mvlt.apis import CategoryInferencer, MatchingInferencer
-from mvlt.engine.checkpoint import file_sha256
+from mvlt.engine.checkpoint import file_sha256, run_of
 from mvlt.engine.launch import build_runner
 
 ROOT = Path(__file__).parent.parent.parent
@@ -74,6 +74,8 @@ def test_weights_and_card(published, trained):
     ours = load_file(published / 'model.safetensors')
     assert ours.keys() == stored.keys()
     assert all(torch.equal(ours[key], stored[key]) for key in ours)
+    run = run_of(str(published / 'model.safetensors'))  # results of the folder know their row
+    assert run == run_of(str(trained)) and run['iter'] == 2
     card = (published / 'README.md').read_text()
     front = yaml.safe_load(card.split('---')[1])
     assert front['license'] == 'cc-by-4.0' and front['library_name'] == 'mvlt'

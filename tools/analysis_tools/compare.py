@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mvlt.engine.command_line import run_command
-from mvlt.evaluation.answers import macro_f, matched, read_answers
+from mvlt.evaluation.answers import macro_f, matched, read_answers, same_data
 from mvlt.evaluation.significance import mcnemar, paired_bootstrap
 
 
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument('second', type=Path)
     parser.add_argument('--topk', type=int, nargs='+', default=[1, 5, 10])
     args = parser.parse_args()
+    same_data(args.first, args.second)
     first, second = read_answers(args.first), read_answers(args.second)
     both = [name for name in first if name in second]
     if not both:
@@ -36,18 +37,25 @@ def main() -> None:
     print(f'{"":26}{"first":>10}{"second":>10}{"difference":>12}  {"95 % interval":22}{"p":>8}')
     for name in both:
         pair = matched(first[name], second[name], name)
-        for line in compare(name, *pair, args.topk):
+        for line in compare(name, *pair, first[name].ranked, args.topk):
             print(line)
 
 
-def compare(name: str, first: np.ndarray, second: np.ndarray, topk: Sequence[int]) -> list[str]:
-    """Lines of the table."""
-    if first.ndim == 1:
-        return [_line(f'{name} R@{k}', first <= k, second <= k, _percent, share=True) for k in topk]
+def compare(
+    name: str, first: np.ndarray, second: np.ndarray, ranked: bool, topk: Sequence[int]
+) -> list[str]:
+    """Lines of the table; of several draws of a query the mean, which has no p."""
+    if ranked:
+        hits = [((first <= k).mean(1), (second <= k).mean(1)) for k in topk]
+        one_draw = first.shape[1] == 1
+        return [
+            _line(f'{name} R@{k}', *pair, _percent, share=True, p=one_draw)
+            for k, pair in zip(topk, hits)
+        ]
     right, other = (one[:, 0] == one[:, 1] for one in (first, second))
     return [
-        _line(f'{name} accuracy', right, other, _percent, share=True),
-        _line(f'{name} macro-F', first, second, macro_f, share=False),
+        _line(f'{name} accuracy', right, other, _percent, share=True, p=True),
+        _line(f'{name} macro-F', first, second, macro_f, share=False, p=False),
     ]
 
 
@@ -61,14 +69,15 @@ def _line(
     second: np.ndarray,
     statistic: Callable[[np.ndarray], float],
     share: bool,
+    p: bool,
 ) -> str:
     found = paired_bootstrap(first, second, statistic)
     digits = 2 if share else 3
     interval = f'{found.low:+.{digits}f} to {found.high:+.{digits}f}'
-    p = f'{mcnemar(first, second):8.4f}' if share else f'{"":8}'
+    tested = f'{mcnemar(first, second):8.4f}' if p else f'{"":8}'
     return (
         f'{name:26}{statistic(first):10.{digits}f}{statistic(second):10.{digits}f}'
-        f'{found.value:+12.{digits}f}  {interval:22}{p}{" *" if found.significant else ""}'
+        f'{found.value:+12.{digits}f}  {interval:22}{tested}{" *" if found.significant else ""}'
     )
 
 

@@ -19,11 +19,11 @@ from safetensors.torch import save
 import mvlt
 from mvlt.apis.loading import read_trained
 from mvlt.datasets.pair_dataset import read_json
-from mvlt.engine.checkpoint import file_sha256
+from mvlt.engine.checkpoint import file_sha256, run_of
 from mvlt.engine.command_line import run_command
 from mvlt.engine.config import load_config
 from mvlt.engine.description import ModelDescription
-from mvlt.engine.model_folder import fitting, write_model_folder
+from mvlt.engine.model_folder import fitting, weights_metadata, write_model_folder
 
 
 def main() -> None:
@@ -49,7 +49,8 @@ def main() -> None:
     if args.config:
         config = load_config(args.config, data_root=args.data_root, count=False)
     trained = read_trained(args.checkpoint, config, args.vocabulary)
-    weights = save(fitting(trained.description, trained.state), dict(format='pt'))
+    run = run_of(args.checkpoint)
+    weights = save(fitting(trained.description, trained.state), weights_metadata(run))
     digests = {file_sha256(args.checkpoint), hashlib.sha256(weights).hexdigest()}
     results = [_results(path, digests) for path in args.results]
     card = model_card(
@@ -60,7 +61,9 @@ def main() -> None:
         args.data,
         trained.meta,
     )
-    out = write_model_folder(args.out, trained.description, trained.state, trained.vocabulary, card)
+    out = write_model_folder(
+        args.out, trained.description, trained.state, trained.vocabulary, card, run
+    )
     for path in sorted(out.iterdir()):
         print(f'{path}  {path.stat().st_size:,} bytes')
 

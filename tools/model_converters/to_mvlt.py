@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from mvlt.engine.checkpoint import read_checkpoint
 from mvlt.engine.command_line import run_command
+from mvlt.engine.model_folder import weights_metadata
 from mvlt.models.conversion import (
     convert_pvt,
     convert_pvt_v2,
@@ -48,7 +49,9 @@ def main() -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     partial = args.out.with_name(f'.{args.out.name}.{os.getpid()}')
     try:
-        save_file({key: value.contiguous() for key, value in renamed.items()}, partial)
+        # results then know that these are the authors' weights
+        metadata = weights_metadata(dict(source='released') if args.source == 'released' else None)
+        save_file({key: value.contiguous() for key, value in renamed.items()}, partial, metadata)
         partial.replace(args.out)
     finally:
         partial.unlink(missing_ok=True)

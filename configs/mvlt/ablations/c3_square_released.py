@@ -1,6 +1,7 @@
 """Table 3 (c), C3 as the released code has it: a box at a random place (fidelity point 31).
 
-Its size there follows no ratio; here it is that of the other rows.
+Its side there is the image's over the ratio, which at 0.5 is no box; here its area is that of the
+other rows.
 
 Command: tools/dist_train.sh configs/mvlt/ablations/c3_square_released.py 8
 """

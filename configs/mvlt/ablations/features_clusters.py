@@ -1,6 +1,7 @@
 """Fig. 1, top, by classification: clusters of hidden patches' features (not in Table 3).
 
-As features_regression.py; 1,024 clusters are fitted on 2,000 training pictures before training.
+As features_regression.py; 1,024 clusters are fitted on 2,000 training pictures before training. The
+paper's Fig. 1 speaks of "probabilities" and does not say of what.
 
 Command: tools/dist_train.sh configs/mvlt/ablations/features_clusters.py 8
 Time and metric: not measured here.

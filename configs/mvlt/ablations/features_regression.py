@@ -1,8 +1,8 @@
 """Fig. 1, top, by regression: features of hidden patches in the place of pixels (not in Table 3).
 
-Mask, decoder and schedule are pretrain_fashiongen.py's; the targets are the 16-pixel patches of an
-ImageNet ResNet-50's third stage, as FashionBERT and Kaleido-BERT extract patch features. Put
-mmpretrain's weights of it into checkpoints/resnet50.pth.
+Mask, decoder and schedule are pretrain_fashiongen.py's; the targets are the cells of 16 pixels of
+an ImageNet ResNet-50's third stage over the whole picture. The paper's Fig. 1 names no extractor.
+Put mmpretrain's weights of it into checkpoints/resnet50.pth.
 
 Command: tools/dist_train.sh configs/mvlt/ablations/features_regression.py 8
 Time and metric: not measured here.

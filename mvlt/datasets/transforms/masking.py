@@ -45,7 +45,7 @@ class ImageMask(BaseTransform, ABC):
             raise ValueError(
                 f'{type(self).__name__}: alpha={alpha} and patch_size={patch_size} must be positive'
             )
-        self.ratio = ratio
+        self.ratio: float | None = ratio
         self.prob = prob
         self.unit = alpha * patch_size
         self.patch_size = patch_size
@@ -64,7 +64,7 @@ class ImageMask(BaseTransform, ABC):
     def count(self, places: int) -> int:
         """floor(ratio x places)."""
         # the margin undoes binary rounding: 0.7 x 10 units are 7, not 6
-        return int(np.floor(self.ratio * places + 1e-9))
+        return int(np.floor((self.ratio or 0) * places + 1e-9))
 
 
 class UnitMask(ImageMask):
@@ -195,7 +195,7 @@ class RandomSquareMask(ImageMask):
     def hide(self, height: int, width: int) -> np.ndarray:
         """See :meth:`ImageMask.hide`."""
         mask = np.zeros((height, width), dtype=bool)
-        tall, wide = (round(side * self.ratio**0.5) for side in (height, width))
+        tall, wide = (round(side * (self.ratio or 0) ** 0.5) for side in (height, width))
         top, left = np.random.randint(height - tall + 1), np.random.randint(width - wide + 1)
         mask[top : top + tall, left : left + wide] = True
         return mask
@@ -215,7 +215,7 @@ class StrokeMask(ImageMask):
             strokes, as the released code, which hide 13 % on average.
         alpha, patch_size, prob: see :class:`ImageMask`.
         widths: narrowest and widest brush, in pixels of an image of 256 pixels a side; scaled with
-            the image.
+            the image. (The released code rounds what it draws down to even numbers.)
     """
 
     def __init__(
@@ -226,8 +226,8 @@ class StrokeMask(ImageMask):
         prob: float = 1.0,
         widths: Sequence[int] = (5, 10),
     ) -> None:
-        super().__init__(1.0 if ratio is None else ratio, alpha, patch_size, prob)
-        self.exact = ratio is not None
+        super().__init__(0.0 if ratio is None else ratio, alpha, patch_size, prob)
+        self.ratio: float | None = ratio
         if not 0 < widths[0] <= widths[1]:
             raise ValueError(f'StrokeMask.widths={widths}: positive, the narrowest first')
         self.widths = tuple(widths)
@@ -235,7 +235,7 @@ class StrokeMask(ImageMask):
     def hide(self, height: int, width: int) -> np.ndarray:
         """See :meth:`ImageMask.hide`."""
         mask = np.zeros((height, width), dtype=bool)
-        if not self.exact:
+        if self.ratio is None:
             for _ in range(np.random.randint(5, 14)):
                 start = np.random.uniform((0, 0), (width, height))
                 for piece, _ in self._stroke(start, height, width):

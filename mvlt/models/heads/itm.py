@@ -48,8 +48,12 @@ class ITMHead(BaseModule):
         """ln(p / (1 - p)) of a match, float32 (B,): what pairs are ranked by.
 
         The probability orders them alike, but in float32 it is 1 from a gap of 16.6 between the
-        logits on, and all pairs above tie (fidelity point 39).
+        logits on, and all pairs above tie (fidelity point 39). So would log-odds in bfloat16, which
+        is why this head computes in float32 under autocast, too.
         """
+        if torch.is_autocast_enabled(cls.device.type):
+            with torch.autocast(cls.device.type, enabled=False):
+                return self.log_odds(cls=cls.float())
         mismatched, matched = self(cls=cls).float().unbind(-1)
         return matched - mismatched
 

@@ -26,7 +26,8 @@ class MaskedPatchHead(BaseModule):
 
     Args:
         in_channels: C of the neck.
-        stride: image pixels per cell of the neck's map; the map is averaged over patches.
+        stride: image pixels per cell of the neck's map: where it is finer than the patches, the map
+            is averaged over them; a coarser cell predicts all of its patches.
         out_channels: numbers a patch.
         targets: :class:`HOGTargets`, :class:`BackboneTargets` or one of your own: image ->
             features; has ``channels`` and ``stride``.
@@ -46,7 +47,14 @@ class MaskedPatchHead(BaseModule):
         super().__init__(init_cfg)
         self.targets: Any = MODELS.build(targets)
         self.loss_weight = loss_weight
-        self.predict_patches = nn.Conv2d(in_channels, self.out_channels, 1)
+        patch = self.targets.stride
+        if max(stride, patch) % min(stride, patch):
+            raise ValueError(
+                f"{type(self).__name__}: patches of {patch} pixels and the neck's cells of "
+                f'{stride} do not tile each other; change the stride of targets'
+            )
+        self.factor = max(1, stride // patch)  # patches along a cell's side
+        self.predict_patches = nn.Conv2d(in_channels, self.out_channels * self.factor**2, 1)
 
     @property
     def out_channels(self) -> int:
@@ -55,7 +63,9 @@ class MaskedPatchHead(BaseModule):
 
     def forward(self, *, decoded: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """(B, C, H / stride, W / stride) -> (B, numbers, *size), size = (H / s, W / s)."""
-        return self.predict_patches(F.adaptive_avg_pool2d(decoded, size))
+        cells = (size[0] // self.factor, size[1] // self.factor)
+        predicted = self.predict_patches(F.adaptive_avg_pool2d(decoded, cells))
+        return F.pixel_shuffle(predicted, self.factor)
 
     def loss(
         self, *, decoded: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None

@@ -53,7 +53,7 @@ class HOGTargets(BaseModule):
 class BackboneTargets(BaseModule):
     """The map of a frozen picture backbone, e.g. an ImageNet ResNet: "pre-extracted" features.
 
-    FashionBERT and Kaleido-BERT take such features of patches. The backbone is never trained.
+    FashionBERT and Kaleido-BERT take features of patches from such a network. It is never trained.
 
     Args:
         backbone: e.g. mmpretrain's, ``dict(type='mmpretrain.ResNet', depth=50, out_indices=(2,),
@@ -69,7 +69,8 @@ class BackboneTargets(BaseModule):
         super().__init__(init_cfg)
         self.channels = channels
         self.stride = stride
-        self.backbone: nn.Module = MODELS.build(backbone).requires_grad_(False)
+        with torch.device('cpu'):  # some backbones compute with numbers when they are built
+            self.backbone: nn.Module = MODELS.build(backbone).requires_grad_(False)
         self.register_buffer('mean', torch.tensor(_MEAN).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(_STD).view(3, 1, 1), False)
 

@@ -108,6 +108,7 @@ def test_strokes_of_the_released_code():
     """Point 30: 12.8 +- 5.3 % hidden, 37 % of the units of 16 pixels partly, none wholly."""
     img = np.zeros((256, 256, 3), np.uint8)
     masks = np.stack([StrokeMask(ratio=None)(dict(img=img))['image_mask'] for _ in range(200)])
+    assert StrokeMask(ratio=None).ratio is None
     shares = masks.mean((1, 2))
     assert abs(shares.mean() - 0.128) < 4 * 0.053 / 200**0.5
     assert abs(shares.std() - 0.053) < 0.015

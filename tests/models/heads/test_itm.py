@@ -31,3 +31,15 @@ def test_probability_is_that_of_the_second_logit():
     head = ITMHead(in_channels=8, hidden_dims=16)
     cls = torch.randn(3, 8)
     torch.testing.assert_close(head.predict(cls=cls), F.softmax(head(cls=cls), -1)[:, 1])
+
+
+def test_log_odds_do_not_tie_under_autocast():
+    """bfloat16 has 8 bits: of 2,000 log-odds around 15 hundreds would be equal."""
+    head = ITMHead(in_channels=8, hidden_dims=16)
+    with torch.no_grad():
+        head.classifier.weight *= 500
+        cls = torch.randn(2000, 8).bfloat16()
+        with torch.autocast('cpu', torch.bfloat16):
+            found = head.log_odds(cls=cls)
+    assert found.dtype == torch.float32 and found.abs().max() > 10
+    assert len(found.unique()) == len(cls.unique(dim=0))

@@ -73,6 +73,16 @@ def test_classification_is_cross_entropy_of_the_nearest_cluster():
     torch.testing.assert_close(head.loss(decoded=decoded, target=target, mask=None), expected)
 
 
+def test_a_coarse_cell_predicts_each_of_its_patches():
+    """A light decoder's cell of 32 pixels has 16 patches of 8."""
+    head = MaskedFeatureHead(in_channels=6, stride=32, targets=HOG)
+    predicted = head(decoded=torch.randn(2, 6, 2, 3), size=(8, 12))
+    assert predicted.shape == (2, 27, 8, 12)
+    assert len(predicted[0, :, :4, :4].flatten(1).T.unique(dim=0)) == 16
+    with pytest.raises(ValueError, match='patches of 8 pixels and the neck.s cells of 12 do not'):
+        MaskedFeatureHead(in_channels=6, stride=12, targets=HOG)
+
+
 def test_a_patch_is_hidden_where_half_of_it_is():
     """Masks of pixels count too; with nothing hidden the loss is 0."""
     head = _head(MaskedFeatureHead)
@@ -97,6 +107,8 @@ def test_a_frozen_backbone_is_never_trained():
     image = torch.rand(2, 3, 64, 64)
     assert targets(image).shape == (2, 256, 4, 4)
     assert torch.equal(targets(image), targets(image))
+    with torch.device('meta'):  # as for a drawing
+        BackboneTargets(backbone, channels=256, stride=16)
     with pytest.raises(ValueError, match=r'gives \(2, 256, 4, 4\), channels and stride say'):
         BackboneTargets(backbone, channels=256, stride=8)(image)
 
