@@ -125,6 +125,7 @@ def tables(results: Sequence[Result], significance: bool = False) -> list[Table]
 
 
 _WITH_PVT = 'E1 with PVT'
+_NOTHING = '- / -'
 _IN_PAPER = {*next(iter(PAPER.values()))}
 _MEASURABLE = _IN_PAPER - {'Kaleido-BERT', 'Second'}
 
@@ -188,6 +189,8 @@ def _rows(
             own = base if told and against == 'Kaleido-BERT' else None
             own = mean(ours[against]) if ours[against] else own
             cells = _differences(paper, ours, columns, base, own, digits)
+            if set(cells) == {_NOTHING}:
+                continue
             cells[columns.index(against)] = ''
             rows.append([f'{label} Diff', *cells])
     return rows

@@ -47,3 +47,18 @@ def test_each_cell_predicts_its_own_pixels(head):
 def test_prediction_is_clipped(head):
     image = head.predict(decoded=100 * torch.randn(1, 4, 8, 8))
     assert image.min() == 0 and image.max() == 1
+
+
+def test_masked_loss_over_single_pixels():
+    """A mask of pixels, as strokes are: the error of what they cover, and of nothing else."""
+    head = MIRHead(in_channels=4, stride=4, on='masked', loss_weight=1.0)
+    decoded, target = torch.randn(2, 4, 4, 4), torch.rand(2, 3, 16, 16)
+    mask = torch.zeros(2, 16, 16, dtype=torch.bool)
+    mask[0, 3, 5] = mask[1, 0, :7] = True
+    image = head(decoded=decoded)
+    errors = [
+        F.smooth_l1_loss(image[b, :, y, x], target[b, :, y, x], reduction='none')
+        for b, y, x in mask.nonzero().tolist()
+    ]
+    expected = torch.stack(errors).mean()
+    torch.testing.assert_close(head.loss(decoded=decoded, target=target, mask=mask), expected)
