@@ -90,8 +90,11 @@ def run_of(path: str) -> dict[str, Any]:
     A published or converted ``.safetensors`` file says it in its metadata, under ``run``.
     """
     if path.endswith('.safetensors'):
-        with safe_open(path, 'pt') as file:
-            found = json.loads((file.metadata() or {}).get('run', '{}'))
+        try:
+            with safe_open(path, 'pt') as file:
+                found = json.loads((file.metadata() or {}).get('run', '{}'))
+        except (SafetensorError, ValueError):
+            return {}
         return found if isinstance(found, dict) else {}
     meta = read_checkpoint(path).get('meta') or {}
     return {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}

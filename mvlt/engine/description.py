@@ -28,7 +28,6 @@ HEADS = ('itm_head', 'mlm_head', 'mir_head', 'category_heads')
 _PRETRAINED = 'a pretrain_* config'
 _TRAINED_BY = dict.fromkeys(HEADS, _PRETRAINED) | dict(category_heads='a recognition_* config')
 _MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
-_RELEASED_ROWS = (48, 122)  # of the released heads; training has 48 and 121 classes
 LEGAL_READING = (LoadImage, CropToProduct, *_MMCV)
 
 
@@ -101,7 +100,7 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
     categories = {}
     for name, head in (model.get('category_heads') or {}).items():
         names = list(classes.get(name, ()))[: head['num_classes']]
-        if head['num_classes'] in _RELEASED_ROWS and names:  # rows that only validation has
+        if names:  # a head may have rows that training has no class for, as the released one
             names += [f'row {i}' for i in range(len(names), head['num_classes'])]
         if len(names) != head['num_classes']:
             raise ValueError(

@@ -171,3 +171,21 @@ def test_sizes_of_pvt_v2():
     for stage, dims in zip(b5.stages, (64, 128, 320, 512)):
         assert stage.layers[0].mlp[0].out_features == 4 * dims
     assert [len(stage.layers) for stage in b5.stages] == [3, 6, 40, 3]
+
+
+@pytest.mark.parametrize(
+    ('arch', 'linear', 'millions'),
+    [('b0', False, 3.7), ('b1', False, 14.0), ('b2', False, 25.4), ('b2', True, 22.6)]
+    + [('b3', False, 45.2), ('b4', False, 62.6), ('b5', False, 82.0)],
+)
+def test_weights_of_pvt_v2(arch, linear, millions):
+    """Its Table 1 counts them with a classifier of 1,000 classes."""
+    with torch.device('meta'):
+        model = PVTV2VL(arch=arch, linear=linear, **WORDS)
+    image_part = sum(
+        value.numel()
+        for name, value in model.named_parameters()
+        if not name.startswith('words.') and '.text.' not in name
+    )
+    classifier = 1000 * model.embed_dims[-1] + 1000
+    assert round((image_part + classifier) / 1e6, 1) == millions
