@@ -175,8 +175,15 @@ def test_sizes_of_pvt_v2():
 
 @pytest.mark.parametrize(
     ('arch', 'linear', 'millions'),
-    [('b0', False, 3.7), ('b1', False, 14.0), ('b2', False, 25.4), ('b2', True, 22.6)]
-    + [('b3', False, 45.2), ('b4', False, 62.6), ('b5', False, 82.0)],
+    [
+        ('b0', False, 3.7),
+        ('b1', False, 14.0),
+        ('b2', False, 25.4),
+        ('b2', True, 22.6),
+        ('b3', False, 45.2),
+        ('b4', False, 62.6),
+        ('b5', False, 82.0),
+    ],
 )
 def test_weights_of_pvt_v2(arch, linear, millions):
     """Its Table 1 counts them with a classifier of 1,000 classes."""
