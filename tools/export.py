@@ -144,7 +144,8 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
 
     Returns:
         For ``pytorch``, ``torch.export``, ``onnx`` and ``int8``: ``megabytes``, ``difference`` (the
-        largest, from PyTorch), ``pairs_per_second`` and, for matching, ``recall_at_1``.
+        largest, from PyTorch, relative to the largest output above 1), ``pairs_per_second`` and,
+        for matching, ``recall_at_1``.
     """
     opened = open_model(args.model, heads=TASKS[task].heads)
     module = TASKS[task](opened.model).eval()
@@ -183,7 +184,11 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
         found = [_each(run, batch, size, pad) for size in (1, 7, len(rows))]
         report[name] = dict(
             megabytes=_size(opened.model, path) / 2**20,
-            difference=max(float(np.abs(a - b).max()) for one in found for a, b in zip(one, truth)),
+            difference=max(
+                float(np.abs(a - b).max() / max(1, np.abs(b).max()))
+                for one in found
+                for a, b in zip(one, truth)
+            ),
             pairs_per_second=_speed(run, batch, args.seconds),
         )
     if task == 'matching' and args.queries:

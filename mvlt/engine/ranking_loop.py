@@ -14,9 +14,9 @@ from mvlt.engine.pair_scorer import PairScorer
 class RankingLoop(BaseLoop):
     """A test loop whose results are one dict a query.
 
-    A result has ``direction`` ('tir', 'itr'), ``query`` (row), ``rank`` (1 = first), ``draw``, and
-    ``candidates`` (rows) with their ``scores`` (log-odds of a match) and ``positives``; the full
-    protocol keeps the first ones only.
+    A result has ``direction`` ('tir', 'itr'), ``query`` (row) and its ``product_id``, ``rank``
+    (1 = first), ``draw``, and ``candidates`` (rows) with their ``scores`` (log-odds of a match) and
+    ``positives``; the full protocol keeps the first ones only.
 
     Args:
         runner, dataloader, evaluator: as mmengine's TestLoop.
@@ -62,6 +62,9 @@ class RankingLoop(BaseLoop):
         self.evaluator.process(data_samples=results, data_batch=None)
         metrics = {**self.evaluator.evaluate(total), **more}
         self.results = collect_results(results, total, 'gpu') or []
+        for one in self.results:
+            record = self.dataloader.dataset.get_data_info(one['query'])
+            one['product_id'] = record['product_id']
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics

@@ -34,7 +34,8 @@ def write_results(
     """Write ``work_dir/results.json``: metrics, protocol, and what they were measured with.
 
     Protocols that rank also leave ``rankings.json``, a dict a query; recognition leaves
-    ``predictions.json``, per category level ``truth`` and ``predicted`` of each sample.
+    ``predictions.json``, per category level ``truth`` and ``predicted`` of each sample, and
+    ``product_id``.
     """
     loop = runner.test_loop
     protocol: dict[str, Any] = dict(rows=len(loop.dataloader.dataset))
@@ -50,6 +51,10 @@ def write_results(
         for name in ('details', 'predictions')
     )
     if predictions:
+        data = loop.dataloader.dataset
+        predictions['product_id'] = [
+            data.get_data_info(row)['product_id'] for row in range(len(data))
+        ]
         write_json(Path(runner.work_dir) / 'predictions.json', predictions, indent=None)
     dataset = runner.cfg.test_dataloader.dataset
     write_json(

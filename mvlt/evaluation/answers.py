@@ -12,13 +12,13 @@ class Answers(NamedTuple):
     """What a result says of each query.
 
     keys: what makes a query the same one; for lists of candidates those, too.
-    values: (n, draws), ranks, or (n, 2), truth and prediction.
-    ranked: which of the two.
+    values: (n,), ranks, or (n, 2), truth and prediction.
+    groups: the product of each query, or the query where the file names none.
     """
 
     keys: list[Any]
     values: np.ndarray
-    ranked: bool
+    groups: list[Any]
 
 
 def read_answers(path: Path) -> dict[str, Answers]:
@@ -40,7 +40,7 @@ def read_answers(path: Path) -> dict[str, Answers]:
         content = json.loads(file.read_text('utf-8'))
         try:
             found |= _ranks(content) if isinstance(content, list) else _classes(content)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError) as error:
             raise ValueError(f'{file}: not a file of tools/test.py ({error})') from error
     return found
 
@@ -49,25 +49,23 @@ def _ranks(content: Sequence[dict]) -> dict[str, Answers]:
     found = {}
     for direction in dict.fromkeys(one['direction'] for one in content):
         own = [one for one in content if one['direction'] == direction]
-        queries: dict[int, list[dict]] = {}
-        for one in own:  # several draws of one query are one answer
-            queries.setdefault(one['query'], []).append(one)
         # the full protocol has no draw, and keeps only the first candidates, which differ
         keys = [
-            (query, *(tuple(one['candidates']) if 'draw' in one else () for one in draws))
-            for query, draws in queries.items()
+            (one['query'], one.get('draw', 0), tuple(one['candidates']) if 'draw' in one else ())
+            for one in own
         ]
-        ranks = np.array([[one['rank'] for one in draws] for draws in queries.values()])
-        found[direction] = Answers(keys, ranks, ranked=True)
+        groups = [one.get('product_id', one['query']) for one in own]
+        found[direction] = Answers(keys, np.array([one['rank'] for one in own]), groups)
     return found
 
 
-def _classes(content: dict[str, dict]) -> dict[str, Answers]:
+def _classes(content: dict[str, Any]) -> dict[str, Answers]:
+    products = content.pop('product_id', None)
     return {
         level: Answers(
             list(enumerate(one['truth'])),
             np.stack((one['truth'], one['predicted']), axis=1),
-            ranked=False,
+            products or list(range(len(one['truth']))),
         )
         for level, one in content.items()
     }

@@ -84,7 +84,7 @@ def _result(path: Path, content: Mapping[str, Any]) -> Result | None:
         protocol=protocol,
         column=column,
         seed=start.get('seed'),
-        facts=dict(protocol=listed, length=length),
+        facts=dict(protocol=listed, length=length, trainings=[_name(run), _name(start)]),
         metrics=metrics,
         checkpoint=content.get('checkpoint_sha256', ''),
     )
@@ -117,13 +117,17 @@ def column_of(run: Mapping[str, Any]) -> str | None:
         return RELEASED
     # a pre-training may have started from another one
     for one in (run, run.get('started_from') or {}):
-        # mmengine names a run after its config and the time
-        name = re.sub(r'_\d+(_\d+)?$', '', one.get('experiment_name', ''))
+        name = _name(one)
         if name in _COLUMNS:
             return _COLUMNS[name]
         if match := re.match(r'([a-e]\d)_', name):
             return match[1].upper()
     return None
+
+
+def _name(run: Mapping[str, Any]) -> str:
+    """The config of a training; mmengine names a run after it and the time."""
+    return re.sub(r'_\d+(_\d+)?$', '', run.get('experiment_name', ''))
 
 
 def protocol_of(

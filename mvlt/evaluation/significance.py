@@ -3,8 +3,8 @@
 These say nothing of the luck of the training: for that, train several seeds.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,17 +26,20 @@ def paired_bootstrap(
     first: np.ndarray,
     second: np.ndarray,
     statistic: Callable[[np.ndarray], float] = np.mean,
+    groups: Sequence[Any] | None = None,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Difference:
     """Percentile interval of ``statistic(first) - statistic(second)`` (Efron, 1979).
 
-    Queries are drawn anew with replacement, the same ones for both.
+    Queries are drawn anew with replacement, the same ones for both; those of one group (the views
+    of a product, its captions, several draws of candidates) together, since they err together.
 
     Args:
         first, second: (n, ...), what is known of each query; one order.
         statistic: of such an array; the mean by default.
+        groups: what each query belongs to, (n,); None = each is alone.
         confidence: 0 to 1.
         resamples: how often they are drawn.
         seed: of the draws.
@@ -48,14 +51,18 @@ def paired_bootstrap(
 
     if len(first) != len(second) or not len(first):
         raise ValueError(f'{len(first)} and {len(second)} queries: the same ones are needed')
-    if len(first) == 1:
-        value = float(statistic(first) - statistic(second))
+    everything = np.arange(len(first))
+    names = everything if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    rows = np.arange(int(names.max()) + 1)
+
+    def difference(drawn: np.ndarray) -> float:
+        often = np.bincount(drawn, minlength=len(rows))
+        chosen = np.repeat(everything, often[names])
+        return float(statistic(first[chosen]) - statistic(second[chosen]))
+
+    if len(rows) == 1:
+        value = difference(rows)
         return Difference(value, value, value)
-
-    def difference(rows: np.ndarray) -> float:
-        return float(statistic(first[rows]) - statistic(second[rows]))
-
-    rows = np.arange(len(first))
     found = bootstrap(
         (rows,),
         difference,

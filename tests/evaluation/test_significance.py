@@ -43,6 +43,18 @@ def test_pairing_matters():
     assert found.value == pytest.approx(1 / 400) and found.low >= 0 and found.high < 0.01
 
 
+def test_groups_widen_the_interval():
+    """Each query four times over, drawn together: as wide as the queries once."""
+    rng = np.random.default_rng(0)
+    first, second = rng.random(200) < 0.6, rng.random(200) < 0.5
+    once = paired_bootstrap(first, second)
+    four, other = np.repeat(first, 4), np.repeat(second, 4)
+    together = paired_bootstrap(four, other, groups=np.repeat(np.arange(200), 4))
+    assert together == pytest.approx(once)
+    apart = paired_bootstrap(four, other)
+    assert apart.high - apart.low < 0.6 * (once.high - once.low)
+
+
 def test_one_query_and_unequal_ones():
     assert paired_bootstrap(np.array([1.0]), np.array([0.0])) == (1, 1, 1)
     with pytest.raises(ValueError, match='2 and 3 queries'):

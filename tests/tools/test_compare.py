@@ -29,8 +29,9 @@ def test_the_same_queries_in_any_order(tmp_path):
     one = read_answers(first / 'results.json')['tir']
     other = read_answers(second / 'rankings.json')['tir']
     ours, theirs = matched(one, other, 'tir')
-    assert ours[:, 0].tolist() == [1, 2, 9, 1] and theirs[:, 0].tolist() == [3, 1, 20, 1]
-    lines = compare('tir', ours, theirs, True, [1, 10])
+    assert ours.tolist() == [1, 2, 9, 1] and theirs.tolist() == [3, 1, 20, 1]
+    lines = compare('tir', ours, theirs, one.groups, [1, 10])
+    assert lines[0].split()[8] == '1.0000'  # one of two queries each
     assert lines[0].split()[:5] == ['tir', 'R@1', '50.00', '50.00', '+0.00']
     assert lines[1].split()[:5] == ['tir', 'R@10', '100.00', '75.00', '+25.00']
 
@@ -42,26 +43,21 @@ def test_other_candidates_are_refused(tmp_path):
         matched(first, second, 'tir')
 
 
-def test_draws_of_a_query_are_one_answer(tmp_path):
-    """Five draws of two queries are two answers, not ten: no p, and a wider interval."""
-    for name in 'ab':
+def test_queries_of_a_product_are_drawn_together(tmp_path):
+    """Draws, views and captions of a product err together: no p; two products, wide intervals."""
+    for name, rank in dict(a=1, b=9).items():
         (tmp_path / name).mkdir()
         content = [
-            dict(
-                direction='tir',
-                query=query,
-                rank=1 + query * (draw % 2),
-                candidates=[draw],
-                draw=draw,
-            )
-            for draw in range(5)
-            for query in (0, 1)
+            dict(direction='tir', query=row, rank=rank if row < 3 else 1, product_id=product)
+            | dict(candidates=[row], draw=row)
+            for row, product in enumerate('xxxyy')  # ragged: three of x, two of y
         ]
         (tmp_path / name / 'rankings.json').write_text(json.dumps(content))
     first, second = (read_answers(tmp_path / name)['tir'] for name in 'ab')
-    assert first.values.tolist() == [[1] * 5, [1, 2, 1, 2, 1]]
-    (line,) = compare('tir', *matched(first, second, 'tir'), True, [1])
-    assert line.split() == ['tir', 'R@1', '80.00', '80.00', '+0.00', '+0.00', 'to', '+0.00']
+    assert first.groups == list('xxxyy')
+    (line,) = compare('tir', *matched(first, second, 'tir'), first.groups, [1])
+    # x alone, y alone, or both are drawn
+    assert line.split() == ['tir', 'R@1', '100.00', '40.00', '+60.00', '+0.00', 'to', '+100.00']
 
 
 def test_other_data_are_refused(tmp_path):
@@ -80,7 +76,7 @@ def test_categories(tmp_path):
         answers = dict(main_category=dict(truth=[0, 1, 2, 2], predicted=predicted))
         (tmp_path / name / 'predictions.json').write_text(json.dumps(answers))
     first, second = (read_answers(tmp_path / name)['main_category'] for name in 'ab')
-    lines = compare('main_category', *matched(first, second, 'main_category'), False, [])
+    lines = compare('main_category', *matched(first, second, 'main_category'), first.groups, [])
     assert lines[0].split()[1:5] == ['accuracy', '75.00', '50.00', '+25.00']
     assert lines[1].split()[1] == 'macro-F'
     other = second._replace(keys=[(row, 9) for row, _ in second.keys])

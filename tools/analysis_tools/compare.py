@@ -4,12 +4,14 @@
 
 Each is a folder of tools/test.py, or the results.json, rankings.json or predictions.json in it.
 Both must have answered the same queries with the same candidates. Printed are both figures, their
-difference with its 95 % interval (* where 0 lies outside), and, for shares of queries, McNemar's p.
+difference with its 95 % interval (* where 0 lies outside; the queries of one product are drawn
+together), and, for shares of queries that are one of a product each, McNemar's p.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,25 +39,24 @@ def main() -> None:
     print(f'{"":26}{"first":>10}{"second":>10}{"difference":>12}  {"95 % interval":22}{"p":>8}')
     for name in both:
         pair = matched(first[name], second[name], name)
-        for line in compare(name, *pair, first[name].ranked, args.topk):
+        for line in compare(name, *pair, first[name].groups, args.topk):
             print(line)
 
 
 def compare(
-    name: str, first: np.ndarray, second: np.ndarray, ranked: bool, topk: Sequence[int]
+    name: str,
+    first: np.ndarray,
+    second: np.ndarray,
+    groups: Sequence[Any],
+    topk: Sequence[int],
 ) -> list[str]:
-    """Lines of the table; of several draws of a query the mean, which has no p."""
-    if ranked:
-        hits = [((first <= k).mean(1), (second <= k).mean(1)) for k in topk]
-        one_draw = first.shape[1] == 1
-        return [
-            _line(f'{name} R@{k}', *pair, _percent, share=True, p=one_draw)
-            for k, pair in zip(topk, hits)
-        ]
+    """Lines of the table."""
+    if first.ndim == 1:
+        return [_line(f'{name} R@{k}', first <= k, second <= k, _percent, groups) for k in topk]
     right, other = (one[:, 0] == one[:, 1] for one in (first, second))
     return [
-        _line(f'{name} accuracy', right, other, _percent, share=True, p=True),
-        _line(f'{name} macro-F', first, second, macro_f, share=False, p=False),
+        _line(f'{name} accuracy', right, other, _percent, groups),
+        _line(f'{name} macro-F', first, second, macro_f, groups),
     ]
 
 
@@ -68,13 +69,15 @@ def _line(
     first: np.ndarray,
     second: np.ndarray,
     statistic: Callable[[np.ndarray], float],
-    share: bool,
-    p: bool,
+    groups: Sequence[Any],
 ) -> str:
-    found = paired_bootstrap(first, second, statistic)
+    found = paired_bootstrap(first, second, statistic, groups)
+    share = statistic is _percent
     digits = 2 if share else 3
     interval = f'{found.low:+.{digits}f} to {found.high:+.{digits}f}'
-    tested = f'{mcnemar(first, second):8.4f}' if p else f'{"":8}'
+    # McNemar's test takes each query for itself
+    alone = share and len(set(groups)) == len(groups)
+    tested = f'{mcnemar(first, second):8.4f}' if alone else f'{"":8}'
     return (
         f'{name:26}{statistic(first):10.{digits}f}{statistic(second):10.{digits}f}'
         f'{found.value:+12.{digits}f}  {interval:22}{tested}{" *" if found.significant else ""}'

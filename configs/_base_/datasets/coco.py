@@ -2,8 +2,9 @@
 
 Read as ViLT does (Kim et al., 2021; fidelity point 33): 40 tokens, a short side of 384 pixels,
 RandAugment (2, 9) in training, before resizing. Its magnitude is 9 of 30, every chosen one is
-applied, Invert is none of them. What differs: ViLT keeps the aspect and pads batches; here the long
-side is squeezed to 384 too, and translations are 30 pixels of a picture of 640.
+applied, Invert is none of them. What differs: ViLT keeps the aspect and pads batches, here the long
+side is squeezed to 384 too; translations are 4.7 % of a side, 30 of 640 pixels; mmpretrain's
+SolarizeAdd brightens dark pixels only, and its colours weigh red and blue the other way round.
 """
 
 from mmcv.transforms import Resize

@@ -1,4 +1,4 @@
-"""Table 3 (c), C2 with the released code's amount: 5 to 13 strokes, 13 % of the pixels on average.
+"""Table 3 (c), C2 with the released code's amount: 5 to 13 strokes, 12 % of the pixels.
 
 The paper does not say how much its strokes hide (fidelity point 30).
 

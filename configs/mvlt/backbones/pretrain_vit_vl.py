@@ -17,6 +17,8 @@ with read_base():
     from ..pretrain_fashiongen import *
 
 model.backbone = backbone
+model.data_preprocessor.mean = (0.5, 0.5, 0.5)  # ViT's ImageNet weights are made for these
+model.data_preprocessor.std = (0.5, 0.5, 0.5)
 model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/vit_s32.safetensors'
 )

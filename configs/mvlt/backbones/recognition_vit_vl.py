@@ -11,4 +11,6 @@ with read_base():
     from ..recognition_fashiongen import *
 
 model.backbone = backbone
+model.data_preprocessor.mean = (0.5, 0.5, 0.5)  # ViT's ImageNet weights are made for these
+model.data_preprocessor.std = (0.5, 0.5, 0.5)
 load_from = 'work_dirs/pretrain_vit_vl/epoch_150.pth'

@@ -11,3 +11,5 @@ with read_base():
     from ..retrieval_fashiongen import *
 
 model.backbone = backbone
+model.data_preprocessor.mean = (0.5, 0.5, 0.5)  # ViT's ImageNet weights are made for these
+model.data_preprocessor.std = (0.5, 0.5, 0.5)
