@@ -103,6 +103,21 @@ def test_what_differs_is_refused(tmp_path, change, message):
         read_results([tmp_path])
 
 
+def test_two_starts_are_no_two_seeds(tmp_path):
+    for seed, start in enumerate(('pretrain_coco', 'pretrain_coco_from_fashiongen')):
+        _write(tmp_path / start, 'finetune_coco_vilt_2026', BOTH, seed=seed,
+               started_from=dict(experiment_name=f'{start}_2026', seed=seed))  # fmt: skip
+    with pytest.raises(ValueError, match='differ in their trainings'):
+        read_results([tmp_path])
+
+
+def test_e1_of_a_catalogue_alone_is_compared_with_nothing(tmp_path):
+    for name in ('e1_without_pvt', 'pretrain_catalogue'):
+        _write(tmp_path / name, f'{name}_2026', BOTH, seed=0)
+    rows, _ = _table(tmp_path, '(e)')
+    assert not any('Diff' in name for name in rows)
+
+
 def test_the_same_result_twice_counts_once(tmp_path):
     _write(tmp_path / 'a', 'd1_itm_2026', BOTH, seed=0)
     (tmp_path / 'copy').mkdir()
