@@ -7,6 +7,7 @@ Legend: B batch, C channels of the neck, H, W image sides, s pixels a patch of t
 of a feature, K clusters, u side of a masking unit.
 """
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -28,7 +29,6 @@ class MaskedPatchHead(BaseModule):
         in_channels: C of the neck.
         stride: image pixels per cell of the neck's map: where it is finer than the patches, the map
             is averaged over them; a coarser cell predicts all of its patches.
-        out_channels: numbers a patch.
         targets: :class:`HOGTargets`, :class:`BackboneTargets` or one of your own: image ->
             features; has ``channels`` and ``stride``.
         loss_weight: in the place of MIR's w_1 (Eq. 8).
@@ -57,9 +57,9 @@ class MaskedPatchHead(BaseModule):
         self.predict_patches = nn.Conv2d(in_channels, self.out_channels * self.factor**2, 1)
 
     @property
+    @abstractmethod
     def out_channels(self) -> int:
         """Numbers a patch."""
-        raise NotImplementedError
 
     def forward(self, *, decoded: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """(B, C, H / stride, W / stride) -> (B, numbers, *size), size = (H / s, W / s)."""
@@ -86,9 +86,9 @@ class MaskedPatchHead(BaseModule):
             hidden = F.adaptive_avg_pool2d(pixels, size)[:, 0] >= 0.5
         return self.loss_weight * (errors * hidden).sum() / mean_count(hidden)
 
+    @abstractmethod
     def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Error of each patch (B, H / s, W / s)."""
-        raise NotImplementedError
 
 
 @MODELS.register_module()
