@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from mvlt.config import load_config
 from mvlt.datasets import train_vocabulary
 from mvlt.datasets.synthetic import draw_products, write_fashion_gen
-from mvlt.engine.config import load_config
-from mvlt.testing.small_model import write_small_model
+from tests.small_model import write_small_model
 
 torch.set_num_threads(1)
 
@@ -80,14 +80,14 @@ def small_config(demo_data):
                 'model.backbone.num_heads': (1, 1, 1, 1),
                 'model.backbone.depths': (1, 1, 1, 1),
                 'model.neck.channels': None,
+                'default_hooks.pictures': None,
+                'train_cfg.max_iters': steps,
+                'param_scheduler.warmup.end': steps // 2,
+                'param_scheduler.decay.begin': steps // 2,
                 **(options or {}),
             },
             str(demo_data),
         )
-        found.custom_hooks = found.custom_hooks[:3]  # no pictures
-        found.train_cfg.max_iters = steps
-        found.param_scheduler[0].end = steps // 2
-        found.param_scheduler[1].update(begin=steps // 2, T_max=steps - steps // 2, end=steps)
         found.work_dir = str(work_dir)
         found.experiment_name = f'{work_dir.name}_{time.monotonic_ns()}'
         return found

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mvlt.apis import get_model, list_models
+    from mvlt.trained import get_model, list_models
 
 __version__ = '0.1.0'
 __all__ = ['__version__', 'get_model', 'list_models']
@@ -16,7 +16,7 @@ os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
 
 def __getattr__(name: str) -> Any:
     if name in ('get_model', 'list_models'):  # PyTorch is imported once one asks for them
-        from mvlt import apis
+        from mvlt import trained
 
-        return getattr(apis, name)
+        return getattr(trained, name)
     raise AttributeError(f'module {__name__} has no {name}')

@@ -1,7 +1,11 @@
 """What travels beside the tensors of a sample: labels on the way in, predictions on the way out."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from mmengine.structures import BaseDataElement
+from torch.nn.utils.rnn import pad_sequence
 
 
 class PairDataSample(BaseDataElement):
@@ -32,19 +36,60 @@ class PairDataSample(BaseDataElement):
     """
 
 
-def stack_labels(
-    samples: list[PairDataSample], key: str, device: torch.device | str
-) -> torch.Tensor:
-    """Gather one integer label of every sample as int64 (B,).
+class Batch:
+    """What a head's loss and answers may read beside features.
 
-    Raises:
-        KeyError: a sample lacks the label, which means that the dataset or ``PackPairInputs``
-            does not provide what a head of the model learns from.
+    Args:
+        inputs: what ``PairDataPreprocessor`` returns under ``inputs``.
+        samples: one a pair.
     """
-    try:
-        return torch.tensor([sample.get(key, None) for sample in samples], device=device).long()
-    except (TypeError, RuntimeError):
-        raise KeyError(
-            f"a head needs the label '{key}', which no transform or dataset has set: wrap the "
-            "dataset in MatchingPairs for 'matched', or take the head out of the config"
-        ) from None
+
+    def __init__(self, inputs: dict[str, Any], samples: Sequence[PairDataSample]) -> None:
+        self.inputs = inputs
+        self.samples = samples
+
+    def has(self, key: str) -> bool:
+        """Whether the samples have this label."""
+        return bool(self.samples) and key in self.samples[0]
+
+    def labels(self, key: str) -> torch.Tensor:
+        """One integer label of every sample, int64 (B,).
+
+        Raises:
+            KeyError: a sample lacks the label, which means that the dataset or ``PackPairInputs``
+                does not provide what a head of the model learns from.
+        """
+        values = [sample.get(key, None) for sample in self.samples]
+        if None in values:
+            raise KeyError(
+                f"a head needs the label '{key}', which no transform or dataset has set: wrap the "
+                "dataset in MatchingPairs for 'matched', or take the head out of the config"
+            )
+        return torch.tensor(values, device=self.inputs['token_ids'].device).long()
+
+    @property
+    def pixels(self) -> torch.Tensor:
+        """The unmasked pictures, float32 (B, 3, H, W), 0 to 1."""
+        return self.inputs['pixels'].float() / 255
+
+    @property
+    def image_mask(self) -> torch.Tensor | None:
+        """Bool (B, H / u, W / u), True = hidden; None where nothing is."""
+        return self.inputs['image_mask']
+
+    @property
+    def word_labels(self) -> torch.Tensor:
+        """Hidden token ids, int64 (B, T), -1 where nothing is hidden.
+
+        Raises:
+            KeyError: the samples have none.
+        """
+        if not all('word_labels' in sample for sample in self.samples):
+            raise KeyError("the MLM head needs 'word_labels': add MaskWords to the pipeline")
+        labels = pad_sequence(
+            [sample.word_labels for sample in self.samples], batch_first=True, padding_value=-1
+        )
+        token_ids = self.inputs['token_ids']
+        full = token_ids.new_full(token_ids.shape, -1)
+        full[:, : labels.shape[1]] = labels
+        return full

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
 
-from mvlt.engine.config import load_config
+from mvlt.config import load_config
 from mvlt.registry import TRANSFORMS
 
 
@@ -13,24 +13,15 @@ def _config(name):
 
 
 def _augment(config):
-    (found,) = [
-        one
-        for one in config.train_dataloader.dataset.dataset.pipeline
-        if one['type'].endswith('RandAugment')
-    ]
-    return found
+    return config.train_dataloader.dataset.dataset.pipeline.augment
 
 
 def test_the_papers_row_has_no_extra_data_and_no_retrieval_loss():
     config = _config('pretrain_coco')
     assert config.load_from is None
-    assert {name for name in ('itm_head', 'mlm_head', 'mir_head') if config.model[name]} == {
-        'itm_head',
-        'mlm_head',
-        'mir_head',
-    }
-    assert config.model.itm_head.type.endswith('ITMHead')
-    assert _config('finetune_coco_vilt').model.itm_head.type.endswith('RankingHead')
+    assert {name for name, head in config.model.heads.items() if head} == {'itm', 'mlm', 'mir'}
+    assert config.model.heads.itm.type.endswith('ITMHead')
+    assert _config('finetune_coco_vilt').model.heads.itm.type.endswith('RankingHead')
     assert _config('finetune_coco_vilt').load_from == 'work_dirs/pretrain_coco/epoch_10.pth'
     variant = _config('pretrain_coco_from_fashiongen')
     assert variant.load_from == 'work_dirs/pretrain_fashiongen/epoch_150.pth'
@@ -46,15 +37,13 @@ def test_vilts_optimiser(name):
 
 def test_vilts_reading():
     config = _config('pretrain_coco')
-    kinds = [
-        one['type'].rpartition('.')[2] for one in config.train_dataloader.dataset.dataset.pipeline
-    ]
-    assert kinds[:4] == ['LoadImage', 'RandAugment', 'Resize', 'RandomGridMask']
     pipeline = config.train_dataloader.dataset.dataset.pipeline
-    assert pipeline[2].scale == (384, 384) and pipeline[4].max_len == 40
+    names = [name for name, step in pipeline.items() if step]
+    assert names == ['load', 'augment', 'resize', 'mask', 'tokenize', 'words', 'pack']
+    assert pipeline.resize.scale == (384, 384) and pipeline.tokenize.max_len == 40
     tested = _config('retrieval_full_coco')
     assert tested.test_cfg.merge_captions is False
-    assert not any('RandAugment' in one['type'] for one in tested.test_dataloader.dataset.pipeline)
+    assert tested.test_dataloader.dataset.pipeline.augment is None
 
 
 def test_vilts_randaugment():
@@ -94,4 +83,4 @@ def test_vilts_randaugment():
 
 def test_the_row_is_ranked_by_the_matching_head():
     config = _config('retrieval_full_coco')
-    assert config.model.itm_head.type.endswith('ITMHead') and config.test_cfg.rerank is None
+    assert config.model.heads.itm.type.endswith('ITMHead') and config.test_cfg.rerank is None

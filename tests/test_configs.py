@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from mvlt.engine.config import load_config
+from mvlt.config import load_config
 from mvlt.registry import DATASETS, FUNCTIONS, MODELS
 from tests.datasets.test_coco import write_coco
 
@@ -90,7 +90,7 @@ def _small(config: Config, vocabulary: str) -> Config:
     if config.model.backbone.type.endswith('ViTVL'):
         stages = dict(embed_dims=(24,), num_heads=1, depth=1)
     config.model.backbone.merge(dict(stages, init_cfg=None))  # weights that are not at hand
-    targets = (config.model.get('mir_head') or {}).get('targets') or {}
+    targets = (config.model.heads.get('mir') or {}).get('targets') or {}
     if 'backbone' in targets:
         targets.backbone.init_cfg = None
 
@@ -125,8 +125,9 @@ def test_loads_dumps_reloads_builds_and_trains(name, fashion_data, products, tmp
     config = _small(again, str(fashion_data / 'vocabulary'))
     model = MODELS.build(copy.deepcopy(config.model))
     model.init_weights()
-    if hasattr(model.mir_head, 'centroids'):  # a hook fits them before training
-        model.mir_head.centroids.normal_()
+    for module in model.modules():
+        if hasattr(module, 'centroids'):  # a hook fits them before training
+            module.centroids.normal_()
     if config.get('train_dataloader'):
         dataset = DATASETS.build(config.train_dataloader.dataset)
         named = config.train_dataloader.get('collate_fn')

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mvlt.engine.config import load_config
+from mvlt.config import load_config
 from mvlt.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ def test_make_targets_and_files_that_the_commands_name_are_there():
 def test_configs_of_the_readme_load_and_build(text, tmp_path):
     (tmp_path / 'mine.py').write_text(text)
     config = load_config(tmp_path / 'mine.py', count=False)
-    assert config.train_dataloader.dataset.dataset.pipeline[2].type.endswith('StrokeMask')
+    assert config.train_dataloader.dataset.dataset.pipeline.mask.type.endswith('StrokeMask')
     with torch.device('meta'):
         model = MODELS.build(config.model)
     assert sum(len(stage.layers) for stage in model.backbone.stages) == 16  # PVT Small: 3 4 6 3

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mvlt.datasets import train_vocabulary
-from mvlt.testing.small_model import write_small_model
+from tests.small_model import write_small_model
 
 ROOT = Path(__file__).parent.parent
 
@@ -80,7 +80,7 @@ def environment() -> dict[str, str]:
 INHERITED = '''
 from pathlib import Path
 import mvlt
-from mvlt.engine.config import load_config
+from mvlt.config import load_config
 assert 'environment' in mvlt.__file__ or 'site' in mvlt.__file__, mvlt.__file__
 Path('mine.py').write_text("""
 from mmengine.config import read_base

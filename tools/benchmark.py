@@ -35,11 +35,11 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import turn_on_activation_checkpointing
 from torch.utils.data import DataLoader, Dataset
 
-from mvlt.engine.command_line import run_command
-from mvlt.engine.config import load_config
-from mvlt.engine.pair_scorer import PairScorer
+from mvlt.command_line import run_command
+from mvlt.config import load_config
 from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.registry import MODELS, TRANSFORMS
+from mvlt.retrieval.scorer import PairScorer
 from mvlt.structures import PairDataSample
 
 CONFIG = 'configs/mvlt/pretrain_fashiongen.py'
@@ -165,8 +165,10 @@ def model(args: argparse.Namespace) -> dict[str, Any]:
         for i, stage in enumerate(built.backbone.stages)
     }
     for name, part in built.named_children():
-        if name not in ('backbone', 'data_preprocessor', 'category_heads'):
+        if name == 'neck':
             parts[name] = (part, type(part).__name__)
+    for name, part in built.heads.items():
+        parts[f'heads.{name}'] = (part, type(part).__name__)
     flops = {part: sum(counts.get(known, {}).values()) for part, (_, known) in parts.items()}
     return dict(
         job='model',
@@ -301,7 +303,8 @@ def _model(config: Any, args: argparse.Namespace) -> Any:
 
 def _scorer(args: argparse.Namespace, loader: Any = None) -> PairScorer:
     config = _config(args)
-    config.model.merge(dict(neck=None, mir_head=None, mlm_head=None))
+    config.model.neck = None
+    config.model.heads = dict(itm=config.model.heads.itm)
     model = _model(config, args).eval()
     return PairScorer(model, loader, args.batch, DTYPES[args.dtype])
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from mvlt.engine.command_line import run_command
-from mvlt.whole_files import write_text
+from mvlt.command_line import run_command
+from mvlt.files import write_text
 
 BENCHMARK = Path(__file__).with_name('benchmark.py')
 RELEASED = 'configs/mvlt/pretrain_fashiongen_released.py'

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.runner import set_random_seed
 
-from mvlt.engine.command_line import add_options, config_from, run_command
+from mvlt.command_line import add_options, config_from, run_command
 from mvlt.registry import DATASETS
 from mvlt.visualization import Section, pipeline_rows, write_sheet
 

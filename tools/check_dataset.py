@@ -16,11 +16,13 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from rich.progress import track
 
+from mvlt.command_line import add_options, config_from, run_command
+from mvlt.config import heads_of
 from mvlt.datasets import MatchingPairs, RankingGroups, Tokenize
 from mvlt.datasets.inspection import describe, leaks, read_pictures, short_of_candidates
-from mvlt.engine.command_line import add_options, config_from, run_command
-from mvlt.engine.results import write_json
-from mvlt.engine.skipped_hook import SkippedRecordsHook
+from mvlt.datasets.pipeline import named
+from mvlt.engine import SkippedRecordsHook, VocabularyHook
+from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -133,14 +135,17 @@ def _may_skip(config: Config, split: str) -> float:
     settings = (config.get('train_dataloader') or {}).get('dataset') or {}
     while 'dataset' in settings:
         settings = settings['dataset']
-    hooks = [
-        hook
-        for hook in config.get('custom_hooks') or []
-        if HOOKS.get(hook['type']) is SkippedRecordsHook
-    ]
+    hooks = _hooks(config, SkippedRecordsHook)
     if not hooks or settings.get('on_error') != 'skip':
         return 0
     return hooks[0].get('max_share', 0.01) if split == _split('train_dataloader', settings) else 0
+
+
+def _hooks(config: Config, kind: type) -> list[dict]:
+    """Settings of the hooks of a kind."""
+    named = (config.get('default_hooks') or {}).values()
+    hooks = [*filter(None, named), *(config.get('custom_hooks') or ())]
+    return [hook for hook in hooks if issubclass(HOOKS.get(hook['type']), kind)]
 
 
 def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | None]:
@@ -154,7 +159,7 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
     try:
         pieces = len(tokenize.vocabulary)
     except (FileNotFoundError, ValueError) as error:
-        trained = any(hook.get('train_size') for hook in config.get('custom_hooks') or ())
+        trained = any(hook.get('train_size') for hook in _hooks(config, VocabularyHook))
         if trained:
             report['warn'].append(
                 f"no vocabulary in '{tokenize.source}' yet: training makes it; lengths are in words"
@@ -178,8 +183,7 @@ def _transforms(config: Config) -> Iterable[dict]:
     for loader in LOADERS:
         settings = (config.get(loader) or {}).get('dataset')
         while settings is not None:
-            for name in ('pipeline', 'text_pipeline'):
-                yield from settings.get(name) or ()
+            yield from named(settings.get('pipeline')).values()
             settings = settings.get('dataset')
 
 
@@ -264,11 +268,11 @@ def _judge_matching(config: Config, report: dict) -> None:
             f'train: {needed} products with different captions are needed, there are '
             f'{found["products"]} products and {found["captions"]} captions'
         )
-    for name in config.model.get('category_heads') or {}:
-        if name not in found:
+    for name, head in heads_of(config.model).items():
+        if 'num_classes' in head and head.get('label', name) not in found:
             report['fail'].append(
-                f"train: model.category_heads has '{name}', which the data do not say; name its "
-                'column in `columns`'
+                f"train: model.heads.{name} learns '{head.get('label', name)}', which the data do "
+                'not say; name its column in `columns`'
             )
 
 

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import torch
 
-from mvlt.apis import load_model
+from mvlt.config import load_config
 from mvlt.datasets import PairDataset
-from mvlt.engine.checkpoint import file_sha256, read_checkpoint
-from mvlt.engine.config import load_config
+from mvlt.files import file_sha256
 from mvlt.models import MVLT
 from mvlt.registry import DATASETS
+from mvlt.trained import load_model
+from mvlt.trained.checkpoint import read_checkpoint
 from mvlt.visualization import (
     Section,
     category_cells,

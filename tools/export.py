@@ -16,17 +16,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose
 from torch import nn
 
-from mvlt.apis.gallery import Records
-from mvlt.apis.loading import OpenedModel, open_model
-from mvlt.datasets import PackPairInputs, draw_candidates
-from mvlt.engine.command_line import run_command
-from mvlt.engine.results import write_json
+from mvlt.command_line import run_command
+from mvlt.datasets import PackPairInputs, Pipeline, draw_candidates
 from mvlt.evaluation.functional import pessimistic_rank
+from mvlt.files import write_json
 from mvlt.models import MVLT
-from mvlt.registry import TRANSFORMS
+from mvlt.retrieval.records import Records
+from mvlt.trained.description import ModelDescription
+from mvlt.trained.opening import OpenedModel, open_model, read_trained
 
 PARITY = 1e-4
 
@@ -35,7 +34,11 @@ class Matching(nn.Module):
     """Pixels and token ids -> ``log_odds``, to rank by, and ``match_score``, float32 (B,)."""
 
     outputs: tuple[str, ...] = ('log_odds', 'match_score')
-    heads = ('itm_head',)
+
+    @staticmethod
+    def heads(description: ModelDescription) -> list[str]:
+        """Names of the heads that it runs; none where the model cannot do it."""
+        return [name for name in description.heads if name == 'itm']
 
     def __init__(self, model: MVLT) -> None:
         super().__init__()
@@ -54,39 +57,38 @@ class Matching(nn.Module):
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
         """See the class."""
-        log_odds = self.model.itm_head.log_odds(cls=self.cls(pixels, token_ids))
+        log_odds = self.model.heads.itm.log_odds(cls=self.cls(pixels, token_ids))
         return log_odds, log_odds.sigmoid()
 
 
 class Recognition(Matching):
     """Pixels and token ids -> probabilities float32 (B, classes) of each level."""
 
-    heads = ('category_heads',)
+    @staticmethod
+    def heads(description: ModelDescription) -> list[str]:
+        """All that name classes."""
+        return list(description.categories)
 
     def __init__(self, model: MVLT) -> None:
         super().__init__(model)
-        self.outputs = tuple(model.category_heads)
+        self.outputs = tuple(model.heads)
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
         """See the class."""
         cls = self.cls(pixels, token_ids)
-        heads: Any = self.model.category_heads
-        return tuple(heads[name].predict(cls=cls) for name in self.outputs)
+        heads: Any = self.model.heads
+        return tuple(heads[name](cls=cls).float().softmax(-1) for name in self.outputs)
 
 
 class Completion(Matching):
     """Pixels, token ids and hidden pixels bool (B, 1, H, W) -> picture float32 (B, 3, H, W)."""
 
     outputs = ('reconstruction',)
-    heads = ('mir_head',)
 
-    def __init__(self, model: MVLT) -> None:
-        super().__init__(model)
-        if not model.rebuilds:
-            raise ValueError(
-                'this model predicts features of hidden patches, it rebuilds no picture: name '
-                '--tasks without completion'
-            )
+    @staticmethod
+    def heads(description: ModelDescription) -> list[str]:
+        """The one that gives pictures."""
+        return description.rebuilding[:1]
 
     def forward(  # type: ignore[override]
         self, pixels: torch.Tensor, token_ids: torch.Tensor, hidden: torch.Tensor
@@ -96,7 +98,8 @@ class Completion(Matching):
         image = torch.where(hidden, torch.full_like(image, self.preprocessor.mask_fill), image)
         image = (image - self.preprocessor.mean) / self.preprocessor.std
         images, _ = self.model.backbone(image, token_ids, self.text_mask(token_ids))
-        return self.model.mir_head.predict(decoded=self.model.neck(images))
+        (head,) = self.model.heads.values()
+        return head(decoded=self.model.neck(images)).float().clamp(0, 1)
 
 
 TASKS: dict[str, type[Matching]] = dict(
@@ -124,8 +127,11 @@ def main() -> None:
     args = parser.parse_args()
     if args.count < 2:
         raise ValueError(f'--count {args.count}: 2 pairs at least, or a batch cannot be free')
-    own = open_model(args.model).description.model
-    tasks = args.tasks or [name for name, kind in TASKS.items() if own.get(kind.heads[0])]
+    description = read_trained(args.model).description
+    able = [name for name, kind in TASKS.items() if kind.heads(description)]
+    for task in set(args.tasks or ()) - set(able):
+        raise ValueError(description.lacks(f'head for {task}'))
+    tasks = args.tasks or able
     args.out.mkdir(parents=True, exist_ok=True)
     records = Records(args.pairs)
     report = {}
@@ -202,7 +208,7 @@ def _batch(
     opened: OpenedModel, records: Records, rows: Sequence[int], task: str
 ) -> dict[str, np.ndarray]:
     """Inputs of pairs, captions of all lengths; for completion every second 8 x 8 block hidden."""
-    pipeline = Compose([*map(TRANSFORMS.build, opened.transforms), PackPairInputs()])
+    pipeline = Pipeline({**opened.transforms, 'pack': PackPairInputs()})
     packed = [
         pipeline(dict(img=records.read(row), caption=records[row].get('caption', '')))['inputs']
         for row in rows

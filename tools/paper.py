@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config, DictAction
 
-from mvlt.engine.checkpoint import file_sha256, run_of
-from mvlt.engine.command_line import run_command
-from mvlt.engine.config import PACKAGED, load_config
-from mvlt.engine.results import write_json
+from mvlt.command_line import run_command
+from mvlt.config import PACKAGED, load_config
+from mvlt.files import file_sha256, write_json
+from mvlt.trained.checkpoint import run_of
 
 TOOLS = Path(__file__).parent
 TABLES = dict(
@@ -253,9 +253,9 @@ def _same_model(config: Config, start: Config) -> Config:
         )
     config.model.backbone = dict(start.model.backbone, init_cfg=None)
     config.model.data_preprocessor = start.model.data_preprocessor
-    for head in ('itm_head', 'mlm_head'):
-        if config.model.get(head):
-            config.model[head] = start.model.get(head)
+    for head in ('itm', 'mlm'):
+        if config.model.heads.get(head):
+            config.model.heads[head] = start.model.heads.get(head)
     return config
 
 
@@ -270,12 +270,10 @@ def shorten(config: Config, length: int | None) -> Config:
     if length < 2:
         raise ValueError(f'a length of {length}: warm-up and the rest need 2 at least')
     unit = 'max_epochs' if 'max_epochs' in config.train_cfg else 'max_iters'
-    before = config.train_cfg[unit]
     for scheduler in config.param_scheduler:
         scheduler.begin = min(scheduler.begin, length // 2)
-        scheduler.end = length if scheduler.end == before else min(scheduler.end, length // 2)
-        if 'T_max' in scheduler:
-            scheduler.T_max = scheduler.end - scheduler.begin
+        if 'end' in scheduler:  # else it ends with the training
+            scheduler.end = min(scheduler.end, length // 2)
     config.train_cfg[unit] = length
     saving = config.default_hooks.checkpoint
     saving.interval = min(saving.interval, length)

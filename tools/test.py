@@ -6,10 +6,10 @@ tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --rerank 100
 
 import argparse
 
-from mvlt.engine.command_line import add_options, config_from, run_command
+from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
-from mvlt.engine.model_folder import use_checkpoint
 from mvlt.engine.results import write_results
+from mvlt.trained.folder import use_checkpoint
 
 
 def main() -> None:

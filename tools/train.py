@@ -8,10 +8,10 @@ tools/train.py CONFIG --from MODEL      # start from a published model folder or
 import argparse
 import os
 
-from mvlt.engine.checkpoint_hook import newest_checkpoint
-from mvlt.engine.command_line import add_options, config_from, run_command
+from mvlt.command_line import add_options, config_from, run_command
+from mvlt.engine.hooks.checkpoint import newest_checkpoint
 from mvlt.engine.launch import build_runner
-from mvlt.engine.model_folder import is_model_folder, use_checkpoint
+from mvlt.trained.folder import is_model_folder, use_checkpoint
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import set_random_seed
 
-from mvlt.apis import load_model
+from mvlt.command_line import add_options, config_from, run_command
+from mvlt.config import count_later, section
 from mvlt.datasets import (
     CentreMask,
     GridMask,
@@ -30,16 +31,13 @@ from mvlt.datasets import (
     PairDataset,
     RandomGridMask,
     StrokeMask,
-    Tokenize,
 )
-from mvlt.engine.checkpoint import file_sha256
-from mvlt.engine.command_line import add_options, config_from, run_command
-from mvlt.engine.config import section
-from mvlt.engine.description import is_transform
 from mvlt.engine.launch import build_runner
-from mvlt.engine.model_folder import use_checkpoint
-from mvlt.engine.ranking_loop import RankingLoop
+from mvlt.engine.loops.ranking import RankingLoop
+from mvlt.files import file_sha256, written_whole
 from mvlt.registry import DATASETS, LOOPS, MODELS
+from mvlt.trained.folder import use_checkpoint
+from mvlt.trained.opening import load_model
 from mvlt.visualization import (
     Cell,
     Row,
@@ -53,7 +51,6 @@ from mvlt.visualization import (
     reconstruction_cells,
     write_sheet,
 )
-from mvlt.whole_files import written_whole
 
 STYLES = (RandomGridMask, GridMask, StrokeMask, CentreMask)
 ALPHAS = (1, 2, 4, 8)
@@ -99,10 +96,10 @@ def main() -> None:
 def architecture(config: Config, folder: Path) -> list[Path]:
     """The config's model with its sizes."""
     with torch.device('meta'):
-        heads = config.model.get('category_heads') or {}
-        uncounted = [name for name, head in heads.items() if head.num_classes == 'data']
-        for name in uncounted:
-            heads[name].num_classes = 1  # the data are not read for a drawing
+        later = count_later(config.model)
+        uncounted = [label for label, _ in later]
+        for _, head in later:
+            head.num_classes = 1  # the data are not read for a drawing
         model = MODELS.build(config.model)
     written = []
     for kind in ('png', 'svg'):
@@ -242,7 +239,7 @@ def masks(config: Config, args: argparse.Namespace) -> list[Section]:
     else:
         model, dataset = load_model(config, args.checkpoint), _dataset(config)
         transforms = dataset.pipeline.transforms
-        place = [isinstance(one, ImageMask) for one in transforms].index(True)
+        place = transforms.index(dataset.pipeline.find(ImageMask))
         chosen = _rows(dataset, args, max(1, args.count // 2))
         for style in styles:
             transforms[place] = style
@@ -256,9 +253,7 @@ def masks(config: Config, args: argparse.Namespace) -> list[Section]:
 def attention(config: Config, args: argparse.Namespace) -> list[Section]:
     """Where [CLS] looks."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    tokenizers = [one for one in dataset.pipeline.transforms if isinstance(one, Tokenize)]
-    if not tokenizers:
-        raise ValueError(f'{args.config}: its test pipeline has no Tokenize')
+    tokenize = dataset.pipeline.tokenize()
     rows = _rows(dataset, args, args.count)
     return [
         Section(
@@ -266,7 +261,7 @@ def attention(config: Config, args: argparse.Namespace) -> list[Section]:
             'Where [CLS] looks',
             'Last layer of each stage, mean over heads. Red: most of the weight on the picture; '
             'bars: the words with most weight.',
-            attention_rows(model, dataset, rows, tokenizers[0].vocabulary),
+            attention_rows(model, dataset, rows, tokenize.vocabulary),
         )
     ]
 
@@ -285,15 +280,14 @@ def _frames(
 ) -> tuple[ImageMask, list[tuple[np.ndarray, str]]]:
     """The test pipeline's mask, and pictures as they come to it, uint8 (H, W, 3), with captions."""
     settings = section(config, 'test_dataloader', _MASKED).dataset
-    kinds = [is_transform(one, ImageMask) for one in settings.pipeline]
-    if True not in kinds:
+    whole = DATASETS.build(settings)
+    own = whole.pipeline.find(ImageMask)
+    if own is None:
         raise ValueError(
             f'{args.config}: its test pipeline hides nothing; take one with an image mask, e.g. '
             f'{_MASKED}'
         )
-    place = kinds.index(True)
-    whole = DATASETS.build(dict(settings, pipeline=settings.pipeline[: place + 1]))
-    own = whole.pipeline.transforms.pop()
+    whole.pipeline, _ = whole.pipeline.around(ImageMask)
     rows = _rows(whole, args, max(1, args.count // 2))
     return own, [
         (record['img'], record['caption']) for record in (whole.prepare_data(row) for row in rows)

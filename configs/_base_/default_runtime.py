@@ -20,9 +20,10 @@ default_hooks = dict(
     param_scheduler=dict(type=ParamSchedulerHook),
     checkpoint=dict(type=WholeCheckpointHook, interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type=DistSamplerSeedHook),
+    vocabulary=dict(type=VocabularyHook),
+    load_report=dict(type=LoadReportHook),
+    skipped_records=dict(type=SkippedRecordsHook),
 )
-
-custom_hooks = [dict(type=VocabularyHook), dict(type=LoadReportHook), dict(type=SkippedRecordsHook)]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -4,9 +4,8 @@ Command: tools/test.py configs/demo/generation_demo.py work_dirs/demo/pretrain/C
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import PackPairInputs, RandomGridMask
+from mvlt.datasets import RandomGridMask
 
 with read_base():
     from .._base_.datasets.demo import *
@@ -16,18 +15,6 @@ with read_base():
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-model.merge(dict(itm_head=None, mlm_head=None))
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        test_set,
-        pipeline=[
-            *to_pixels,
-            dict(type=RandomGridMask, ratio=0.5, alpha=2),
-            *to_tokens,
-            dict(type=PackPairInputs),
-        ],
-    ),
-)
+model.heads.itm = None
+model.heads.mlm = None
+test_dataloader.dataset.pipeline.mask = dict(type=RandomGridMask, ratio=0.5, alpha=2)

@@ -10,9 +10,8 @@ Hardware: two CPU cores. Time and metric: docs/results/.
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import EndlessSampler, MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
+from mvlt.datasets import EndlessSampler, MaskWords, MatchingPairs, RandomGridMask
 from mvlt.engine import PicturesHook
 
 with read_base():
@@ -24,9 +23,9 @@ with read_base():
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-model.itm_head.loss_weight = 8.0
-model.mlm_head.loss_weight = 8.0
-custom_hooks[0].train_size = vocab_size
+model.heads.itm.loss_weight = 8.0
+model.heads.mlm.loss_weight = 8.0
+default_hooks.vocabulary.train_size = vocab_size
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
@@ -37,34 +36,22 @@ train_dataloader = dict(
         same_category_prob=0.5,
         dataset=dict(
             train_set,
-            pipeline=[
-                *to_pixels,
-                dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.3),
-                *to_tokens,
-                dict(type=MaskWords, ratio=0.3, **vocabulary),
-                dict(type=PackPairInputs),
-            ],
+            pipeline=dict(
+                pipeline,
+                mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.3),
+                words=dict(type=MaskWords, ratio=0.3, **vocabulary),
+            ),
         ),
     ),
 )
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        test_set,
-        pipeline=[
-            *to_pixels,
-            dict(type=RandomGridMask, ratio=0.5, alpha=2),
-            *to_tokens,
-            dict(type=MaskWords, ratio=0.15, **vocabulary),
-            dict(type=PackPairInputs),
-        ],
-    ),
+test_dataloader.dataset.pipeline.merge(
+    dict(
+        mask=dict(type=RandomGridMask, ratio=0.5, alpha=2),
+        words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+    )
 )
 train_cfg.max_iters = 1400
-param_scheduler[1].merge(dict(T_max=1300, end=1400))
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
-custom_hooks.append(dict(type=PicturesHook, interval=700))
+default_hooks.pictures = dict(type=PicturesHook, interval=700)

@@ -4,9 +4,7 @@ Command: tools/test.py configs/demo/retrieval_demo.py work_dirs/demo/pretrain/CH
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import PackPairInputs
 
 with read_base():
     from .._base_.datasets.demo import *
@@ -16,11 +14,7 @@ with read_base():
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-model.merge(dict(neck=None, mir_head=None, mlm_head=None))
+model.neck = None
+model.heads.mir = None
+model.heads.mlm = None
 test_cfg.num_queries = 300
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
-)

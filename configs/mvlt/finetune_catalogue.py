@@ -8,7 +8,7 @@ Command: tools/train.py configs/mvlt/finetune_catalogue.py --data-root MY_CATALO
 from mmcv.transforms import RandomFlip
 from mmengine.config import read_base
 
-from mvlt.datasets import EndlessSampler, MatchingPairs, PackPairInputs
+from mvlt.datasets import EndlessSampler, MatchingPairs
 
 with read_base():
     from .._base_.schedules.iterations import *
@@ -25,17 +25,11 @@ train_dataloader = dict(
         same_category_prob=0.3,
         dataset=dict(
             train_set,
-            pipeline=[
-                *to_pixels,
-                dict(type=RandomFlip, prob=0.5),
-                *to_tokens,
-                dict(type=PackPairInputs),
-            ],
+            pipeline=dict(pipeline, flip=dict(type=RandomFlip, prob=0.5)),
         ),
     ),
 )
 train_cfg.max_iters = 1000
-param_scheduler[1].merge(dict(T_max=900, end=1000))
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False

@@ -8,7 +8,7 @@ Hardware: 8 GPUs, batch 8 x 32. Time and metric: not measured here. retrieval_fu
 
 from mmengine.config import read_base
 
-from mvlt.datasets import EpochSampler, PackPairInputs, RankingGroups, collate_groups
+from mvlt.datasets import EpochSampler, RankingGroups, collate_groups
 from mvlt.models import RankingHead
 
 with read_base():
@@ -18,8 +18,10 @@ with read_base():
     from .._base_.schedules.vilt import *
 
 model.backbone.image_size = image_size
-model.merge(dict(neck=None, mir_head=None, mlm_head=None))
-model.itm_head = dict(type=RankingHead, group_size=16)
+model.neck = None
+model.heads.mir = None
+model.heads.mlm = None
+model.heads.itm = dict(type=RankingHead, group_size=16)
 load_from = 'work_dirs/pretrain_coco/epoch_10.pth'
 train_dataloader = dict(
     batch_size=32,
@@ -30,8 +32,6 @@ train_dataloader = dict(
     dataset=dict(
         type=RankingGroups,
         num_negatives=15,
-        image_pipeline=to_augmented_pixels,
-        text_pipeline=[*to_tokens, dict(type=PackPairInputs)],
-        dataset=dict(train_set, pipeline=[]),
+        dataset=dict(train_set, pipeline=dict(pipeline, augment=augment)),
     ),
 )

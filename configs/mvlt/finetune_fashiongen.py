@@ -17,8 +17,6 @@ with read_base():
 
 load_from = 'work_dirs/pretrain_fashiongen/epoch_150.pth'
 train_cfg.max_epochs = 30
-param_scheduler[1].T_max = 25
-param_scheduler[1].end = 30
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,
@@ -27,6 +25,6 @@ train_dataloader = dict(
     dataset=dict(
         type=MatchingPairs,
         negative_prob=0.5,
-        dataset=dict(train_set, pipeline=test_dataloader.dataset.pipeline),
+        dataset=dict(train_set, pipeline=pipeline),
     ),
 )

@@ -4,9 +4,8 @@ Command: tools/dist_test.sh configs/mvlt/generation_fashiongen.py CHECKPOINT 8
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import PackPairInputs, RandomGridMask
+from mvlt.datasets import RandomGridMask
 
 with read_base():
     from .._base_.datasets.fashiongen import *
@@ -15,18 +14,6 @@ with read_base():
     from .._base_.models.mvlt_tiny import *
 
 model.backbone.image_size = image_size
-model.merge(dict(itm_head=None, mlm_head=None))
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        test_set,
-        pipeline=[
-            *to_pixels,
-            dict(type=RandomGridMask, ratio=0.5, alpha=4),
-            *to_tokens,
-            dict(type=PackPairInputs),
-        ],
-    ),
-)
+model.heads.itm = None
+model.heads.mlm = None
+test_dataloader.dataset.pipeline.mask = dict(type=RandomGridMask, ratio=0.5, alpha=4)

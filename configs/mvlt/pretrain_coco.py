@@ -10,10 +10,9 @@ Hardware: 8 GPUs, batch 8 x 32. Time and metric: not measured here.
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import EpochSampler, MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
-from mvlt.engine import PretrainedImagePart
+from mvlt.datasets import EpochSampler, MaskWords, MatchingPairs, RandomGridMask
+from mvlt.trained import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.coco import *
@@ -36,28 +35,18 @@ train_dataloader = dict(
         negative_prob=0.5,
         dataset=dict(
             train_set,
-            pipeline=[
-                *to_augmented_pixels,
-                dict(type=RandomGridMask, ratio=0.5, alpha=4),
-                *to_tokens,
-                dict(type=MaskWords, ratio=0.15, **vocabulary),
-                dict(type=PackPairInputs),
-            ],
+            pipeline=dict(
+                pipeline,
+                augment=augment,
+                mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
+                words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+            ),
         ),
     ),
 )
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        test_set,
-        pipeline=[
-            *to_pixels,
-            dict(type=RandomGridMask, ratio=0.5, alpha=4),
-            *to_tokens,
-            dict(type=MaskWords, ratio=0.15, **vocabulary),
-            dict(type=PackPairInputs),
-        ],
-    ),
+test_dataloader.dataset.pipeline.merge(
+    dict(
+        mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
+        words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+    )
 )

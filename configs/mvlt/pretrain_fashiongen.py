@@ -8,10 +8,10 @@ Hardware: 8 GPUs (the paper: 8 V100), batch 8 x 150. Time and metric: not measur
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import EpochSampler, MaskWords, MatchingPairs, PackPairInputs, RandomGridMask
-from mvlt.engine import PicturesHook, PretrainedImagePart
+from mvlt.datasets import EpochSampler, MaskWords, MatchingPairs, RandomGridMask
+from mvlt.engine import PicturesHook
+from mvlt.trained import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen import *
@@ -34,29 +34,18 @@ train_dataloader = dict(
         negative_prob=0.5,
         dataset=dict(
             train_set,
-            pipeline=[
-                *to_pixels,
-                dict(type=RandomGridMask, ratio=0.5, alpha=4),
-                *to_tokens,
-                dict(type=MaskWords, ratio=0.15, **vocabulary),
-                dict(type=PackPairInputs),
-            ],
+            pipeline=dict(
+                pipeline,
+                mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
+                words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+            ),
         ),
     ),
 )
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        test_set,
-        pipeline=[
-            *to_pixels,
-            dict(type=RandomGridMask, ratio=0.5, alpha=4),
-            *to_tokens,
-            dict(type=MaskWords, ratio=0.15, **vocabulary),
-            dict(type=PackPairInputs),
-        ],
-    ),
+test_dataloader.dataset.pipeline.merge(
+    dict(
+        mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
+        words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+    )
 )
-custom_hooks.append(dict(type=PicturesHook, interval=5000))
+default_hooks.pictures = dict(type=PicturesHook, interval=5000)

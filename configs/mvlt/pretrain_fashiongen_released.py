@@ -9,10 +9,10 @@ Hardware: 8 GPUs, batch 8 x 150. Time and metric: not measured here.
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import MaskWords, MatchingPairs, PackPairInputs, RandomGridMask, RepeatedSampler
-from mvlt.engine import MaskStepsHook, PicturesHook, PretrainedImagePart
+from mvlt.datasets import MaskWords, MatchingPairs, RandomGridMask, RepeatedSampler
+from mvlt.engine import MaskStepsHook, PicturesHook
+from mvlt.trained import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen_released import *
@@ -25,8 +25,8 @@ model.backbone.image_size = image_size
 model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
 )
-custom_hooks.append(dict(type=MaskStepsHook))
-custom_hooks.append(dict(type=PicturesHook, interval=5000))
+default_hooks.mask_steps = dict(type=MaskStepsHook)
+default_hooks.pictures = dict(type=PicturesHook, interval=5000)
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,
@@ -37,28 +37,17 @@ train_dataloader = dict(
         negative_prob=0.5,
         dataset=dict(
             train_set,
-            pipeline=[
-                *to_pixels,
-                dict(type=RandomGridMask, ratio=0.5, alpha=4),
-                *to_tokens,
-                dict(type=MaskWords, ratio=0.15, **vocabulary),
-                dict(type=PackPairInputs),
-            ],
+            pipeline=dict(
+                pipeline,
+                mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
+                words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+            ),
         ),
     ),
 )
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        test_set,
-        pipeline=[
-            *to_pixels,
-            dict(type=RandomGridMask, ratio=0.5, alpha=4),
-            *to_tokens,
-            dict(type=MaskWords, ratio=0.15, **vocabulary),
-            dict(type=PackPairInputs),
-        ],
-    ),
+test_dataloader.dataset.pipeline.merge(
+    dict(
+        mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
+        words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+    )
 )

@@ -6,9 +6,8 @@ Command: tools/dist_train.sh configs/mvlt/recognition_fashiongen.py 8
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import EpochSampler, PackPairInputs
+from mvlt.datasets import EpochSampler
 from mvlt.models import CategoryHead
 
 with read_base():
@@ -19,22 +18,18 @@ with read_base():
     from .._base_.schedules.paper import *
 
 model.backbone.image_size = image_size
-model.merge(
+model.neck = None
+model.heads.merge(
     dict(
-        neck=None,
-        mir_head=None,
-        itm_head=None,
-        mlm_head=None,
-        category_heads=dict(
-            main_category=dict(type=CategoryHead, num_classes='data'),
-            sub_category=dict(type=CategoryHead, num_classes='data'),
-        ),
+        mir=None,
+        itm=None,
+        mlm=None,
+        main_category=dict(type=CategoryHead, num_classes='data'),
+        sub_category=dict(type=CategoryHead, num_classes='data'),
     )
 )
 load_from = 'work_dirs/pretrain_fashiongen/epoch_150.pth'
 train_cfg.max_epochs = 30
-param_scheduler[1].T_max = 25
-param_scheduler[1].end = 30
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,
@@ -42,16 +37,6 @@ train_dataloader = dict(
     sampler=dict(type=EpochSampler, shuffle=True),
     dataset=dict(
         train_set,
-        pipeline=[
-            *to_pixels,
-            *to_tokens,
-            dict(type=PackPairInputs),
-        ],
+        pipeline=pipeline,
     ),
-)
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
 )

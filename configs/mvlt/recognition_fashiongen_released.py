@@ -9,9 +9,8 @@ The released log: accuracy 98.2477 and 93.5717, macro-F 0.8952777 and 0.8286231.
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import EpochSampler, PackPairInputs
+from mvlt.datasets import EpochSampler
 from mvlt.models import CategoryHead
 
 with read_base():
@@ -22,22 +21,18 @@ with read_base():
     from .._base_.schedules.released import *
 
 model.backbone.image_size = image_size
-model.merge(
+model.neck = None
+model.heads.merge(
     dict(
-        neck=None,
-        mir_head=None,
-        itm_head=None,
-        mlm_head=None,
-        category_heads=dict(
-            main_category=dict(type=CategoryHead, num_classes=48),
-            sub_category=dict(type=CategoryHead, num_classes=122),
-        ),
+        mir=None,
+        itm=None,
+        mlm=None,
+        main_category=dict(type=CategoryHead, num_classes=48),
+        sub_category=dict(type=CategoryHead, num_classes=122),
     )
 )
 load_from = 'work_dirs/pretrain_fashiongen_released/epoch_150.pth'
 train_cfg.max_epochs = 30
-param_scheduler[1].T_max = 25
-param_scheduler[1].end = 30
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,
@@ -45,23 +40,6 @@ train_dataloader = dict(
     sampler=dict(type=EpochSampler, shuffle=True),
     dataset=dict(
         train_set,
-        pipeline=[
-            *to_pixels,
-            *to_tokens,
-            dict(type=PackPairInputs),
-        ],
-    ),
-)
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(
-        test_set,
-        pipeline=[
-            *to_pixels,
-            *to_tokens,
-            dict(type=PackPairInputs),
-        ],
+        pipeline=pipeline,
     ),
 )

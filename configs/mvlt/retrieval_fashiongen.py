@@ -4,9 +4,7 @@ Command: tools/dist_test.sh configs/mvlt/retrieval_fashiongen.py CHECKPOINT 8
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import PackPairInputs
 
 with read_base():
     from .._base_.datasets.fashiongen import *
@@ -15,10 +13,6 @@ with read_base():
     from .._base_.models.mvlt_tiny import *
 
 model.backbone.image_size = image_size
-model.merge(dict(neck=None, mir_head=None, mlm_head=None))
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
-)
+model.neck = None
+model.heads.mir = None
+model.heads.mlm = None

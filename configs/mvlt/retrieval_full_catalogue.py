@@ -4,9 +4,7 @@ Command: tools/test.py configs/mvlt/retrieval_full_catalogue.py CHECKPOINT --dat
 """
 
 from mmengine.config import read_base
-from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import PackPairInputs
 
 with read_base():
     from .._base_.datasets.catalogue import *
@@ -16,10 +14,5 @@ with read_base():
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-model.merge(dict(neck=None, mir_head=None))  # the MLM head is the cheap scorer's
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(test_set, pipeline=[*to_pixels, *to_tokens, dict(type=PackPairInputs)]),
-)
+model.neck = None
+model.heads.mir = None  # the MLM head is the cheap scorer's

@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     from .category import CategoryInferencer
     from .completion import ImageCompletionInferencer
     from .features import FeatureExtractor
-    from .loading import get_model, list_models, load_model
     from .matching import MatchingInferencer
     from .retrieval import ImageToTextRetrievalInferencer, TextToImageRetrievalInferencer
 
@@ -18,9 +17,6 @@ _MODULES = dict(
     ImageToTextRetrievalInferencer='retrieval',
     MatchingInferencer='matching',
     TextToImageRetrievalInferencer='retrieval',
-    get_model='loading',
-    list_models='loading',
-    load_model='loading',
 )
 
 __all__ = [
@@ -30,9 +26,6 @@ __all__ = [
     'ImageToTextRetrievalInferencer',
     'MatchingInferencer',
     'TextToImageRetrievalInferencer',
-    'get_model',
-    'list_models',
-    'load_model',
 ]
 
 

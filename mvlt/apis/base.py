@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.infer import BaseInferencer
 from PIL import Image, ImageOps
 from rich.progress import track
 
-from mvlt.apis.loading import open_model
-from mvlt.datasets import PackPairInputs
+from mvlt.datasets import PackPairInputs, Pipeline
 from mvlt.datasets.transforms.loading import read_image, to_rgb
-from mvlt.registry import TRANSFORMS
+from mvlt.files import written_whole
 from mvlt.structures import PairDataSample
-from mvlt.whole_files import written_whole
+from mvlt.trained.description import ModelDescription
+from mvlt.trained.opening import OpenedModel, open_model
 
 Picture = str | Path | np.ndarray | Image.Image
 Pictures = Picture | Sequence[Picture]
@@ -33,7 +33,8 @@ class PairInferencer(BaseInferencer):
 
     Args:
         model: a folder of ``tools/model_converters/publish.py``, a checkpoint of a training, or a
-            config (file or name of :func:`mvlt.list_models`) with ``weights``.
+            config (file or name of :func:`mvlt.list_models`) with ``weights``; or what
+            :func:`mvlt.trained.open_model` has opened, once for several inferencers.
         weights: a checkpoint of that config.
         device: 'cpu', 'cuda', ...; None = a GPU where there is one.
         dtype: 'bfloat16' computes under autocast; answers are float32 either way.
@@ -43,7 +44,7 @@ class PairInferencer(BaseInferencer):
         FileNotFoundError, ValueError: no such model, or it has none of the heads that are needed.
     """
 
-    heads: tuple[str, ...]  # which of them are built, where the model has them
+    heads: tuple[str, ...] = ()  # names of those that must be there; others are not built
     preprocess_kwargs: set = set()
     forward_kwargs: set = set()
     visualize_kwargs: set = {'show', 'out_dir'}
@@ -51,7 +52,7 @@ class PairInferencer(BaseInferencer):
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path | OpenedModel,
         weights: str | None = None,
         device: str | None = None,
         dtype: DType = 'float32',
@@ -60,7 +61,11 @@ class PairInferencer(BaseInferencer):
         # mmengine's own constructor would unpickle the checkpoint and run the config in it
         if dtype not in ('float32', 'bfloat16'):
             raise ValueError(f"dtype='{dtype}'; legal: float32, bfloat16")
-        opened = open_model(model, weights, device or get_device(), self.heads)
+        opened = model
+        if isinstance(opened, OpenedModel):
+            self.heads_of(opened.description)
+        else:
+            opened = open_model(str(model), weights, device or get_device(), self.heads_of)
         self.model = opened.model
         self.description = opened.description
         self.vocabulary = opened.vocabulary
@@ -72,9 +77,21 @@ class PairInferencer(BaseInferencer):
         self.collate_fn = pseudo_collate
         self.visualizer = None
 
-    def _init_pipeline(self, cfg: Any) -> Compose:
+    @classmethod
+    def heads_of(cls, description: ModelDescription) -> list[str]:
+        """Names of the heads that this asks.
+
+        Raises:
+            ValueError: the model lacks one.
+        """
+        for name in cls.heads:
+            if name not in description.heads:
+                raise ValueError(description.lacks(f"head '{name}'"))
+        return list(cls.heads)
+
+    def _init_pipeline(self, cfg: Any) -> Pipeline:
         """Transforms of the model and packing."""
-        return Compose([*map(TRANSFORMS.build, cfg), PackPairInputs()])
+        return Pipeline({**cfg, 'pack': PackPairInputs()})
 
     def __call__(  # type: ignore[override]
         self,

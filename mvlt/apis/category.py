@@ -4,6 +4,7 @@ from typing import Any
 
 from mvlt.apis.base import PairInferencer, to_array
 from mvlt.structures import PairDataSample
+from mvlt.trained.description import ModelDescription
 
 
 class CategoryInferencer(PairInferencer):
@@ -15,8 +16,14 @@ class CategoryInferencer(PairInferencer):
     [{'main_category': [{'name': 'Shoes', 'probability': 0.99}], 'sub_category': [...]}]
     """
 
-    heads = ('category_heads',)
     postprocess_kwargs: set = {'topk'}
+
+    @classmethod
+    def heads_of(cls, description: ModelDescription) -> list[str]:
+        """All that name classes."""
+        if not description.categories:
+            raise ValueError(description.lacks('head of categories'))
+        return list(description.categories)
 
     def postprocess(  # type: ignore[override]
         self,

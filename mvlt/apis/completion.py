@@ -9,7 +9,6 @@ from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
-from mmengine.dataset import Compose
 from PIL import Image
 
 from mvlt.apis.base import PairInferencer, Pictures, Texts, make_pairs, to_array
@@ -17,6 +16,7 @@ from mvlt.datasets import (
     CentreMask,
     GridMask,
     ImageMask,
+    Pipeline,
     RandomGridMask,
     StrokeMask,
     UnitMask,
@@ -25,6 +25,7 @@ from mvlt.datasets import (
 from mvlt.randomness import random_of
 from mvlt.registry import TRANSFORMS
 from mvlt.structures import PairDataSample
+from mvlt.trained.description import ModelDescription
 
 Style = Literal['random', 'grid', 'stroke', 'centre']
 Box = tuple[float, float, float, float]
@@ -44,7 +45,12 @@ class ImageCompletionInferencer(PairInferencer):
     and takes masks and boxes in that size.
     """
 
-    heads = ('mir_head',)
+    @classmethod
+    def heads_of(cls, description: ModelDescription) -> list[str]:
+        """Those that give pictures."""
+        if not description.rebuilding:
+            raise ValueError(description.lacks('head that rebuilds pictures, e.g. MIRHead as mir'))
+        return description.rebuilding
 
     def __call__(  # type: ignore[override]
         self,
@@ -97,25 +103,17 @@ class ImageCompletionInferencer(PairInferencer):
             for (image, _), pixels, sample in zip(arrays, hidden, samples)
         ]
 
-    def _init_pipeline(self, cfg: Any) -> Compose:
-        if not self.model.rebuilds:
-            raise ValueError(
-                f'this model predicts features of hidden patches ({type(self.model.mir_head)!r}), '
-                'it rebuilds no picture: take one with MIRHead'
-            )
-        return self._with_frame(cfg)
-
-    def _with_frame(self, cfg: Any) -> Compose:
+    def _init_pipeline(self, cfg: Any) -> Pipeline:
         """Cropping, where the model crops, is a step of its own: masks follow it."""
-        reading = [one for one in cfg if one['type'] != 'Tokenize']
-        frame = Compose(list(map(TRANSFORMS.build, reading)))
+        reading = {name: one for name, one in cfg.items() if one['type'] != 'Tokenize'}
+        frame = Pipeline(reading)
         seen = frame(dict(img=np.zeros((256, 256, 3), np.uint8)))['img']
         self._height, self._width = seen.shape[:2]
-        if all(one['type'] in ('LoadImage', 'Resize') for one in reading):
+        if all(one['type'] in ('LoadImage', 'Resize') for one in reading.values()):
             self._frame = None
             return super()._init_pipeline(cfg)
         self._frame = frame
-        return super()._init_pipeline([one for one in cfg if one['type'] == 'Tokenize'])
+        return super()._init_pipeline({name: cfg[name] for name in cfg if name not in reading})
 
     def record(self, one: Any, place: int) -> dict[str, Any]:
         """(picture, text, hidden units) as the pipeline takes it."""

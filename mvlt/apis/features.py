@@ -16,7 +16,6 @@ class FeatureExtractor(PairInferencer):
     torch.Size([512])
     """
 
-    heads = ()
     forward_kwargs: set = {'stages'}
 
     @torch.no_grad()

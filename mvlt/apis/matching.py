@@ -13,7 +13,7 @@ class MatchingInferencer(PairInferencer):
     [{'match_score': 0.98}, {'match_score': 0.01}]
     """
 
-    heads = ('itm_head',)
+    heads = ('itm',)
 
     def rows(self, one: Any, pred: PairDataSample) -> tuple:
         """The picture above text and probability."""

@@ -1,7 +1,7 @@
 """Search: pictures for words, words for a picture.
 
 What is found is ordered by the sum of two log-odds: the matching head's, and how much likelier than
-usual the picture makes the words of the text (:mod:`mvlt.engine.shortlist`). What that changes is
+usual the picture makes the words of the text (:mod:`mvlt.retrieval.encoder`). What that changes is
 measured in docs/results/2026-11-25-search.md.
 
 Legend: I pictures, J texts, D word vector size.
@@ -29,10 +29,12 @@ from mvlt.apis.base import (
     list_texts,
     to_array,
 )
-from mvlt.apis.gallery import CACHE, Records, Source, read_pixels, read_texts
-from mvlt.engine.pair_scorer import PairScorer
-from mvlt.engine.shortlist import caption_vectors, picture_vectors, usual_length
-from mvlt.whole_files import written_whole
+from mvlt.files import written_whole
+from mvlt.retrieval.encoder import caption_vectors, picture_vectors, usual_length
+from mvlt.retrieval.records import CACHE, Records, Source, read_pixels, read_texts
+from mvlt.retrieval.scorer import PairScorer
+from mvlt.trained.description import ModelDescription
+from mvlt.trained.opening import OpenedModel
 
 Order = Literal['both', 'matching', 'vectors']
 _HIDDEN = 6  # words that a picture is asked for where no caption tells how many are usual
@@ -45,8 +47,9 @@ class _RetrievalInferencer(PairInferencer):
     Args:
         model, weights, device, dtype, show_progress: see :class:`PairInferencer`.
         gallery: what is searched in; see the subclass.
-        shortlist: entries that the matching head scores for a query (:mod:`mvlt.engine.shortlist`);
-            None = all of them, exactly and slowly. A model without MLM head always scores all.
+        shortlist: entries that the matching head scores for a query
+            (:mod:`mvlt.retrieval.encoder`); None = all of them, exactly and slowly. A model without
+            MLM head always scores all.
         cache_dir: where what is read is kept, found by its content; None = ``~/.cache/mvlt``.
         batch_size: pairs at once.
 
@@ -55,13 +58,18 @@ class _RetrievalInferencer(PairInferencer):
             readable in it, a wrong row.
     """
 
-    heads = ('itm_head', 'mlm_head')
+    heads = ('itm',)
     forward_kwargs: set = {'topk', 'order'}
     preprocess_kwargs: set = set()
 
+    @classmethod
+    def heads_of(cls, description: ModelDescription) -> list[str]:
+        """The matching head, and the one that the cheap scorer needs, if it is there."""
+        return [*super().heads_of(description), *({'mlm'} & description.heads.keys())]
+
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path | OpenedModel,
         gallery: Source,
         weights: str | None = None,
         device: str | None = None,
@@ -74,7 +82,7 @@ class _RetrievalInferencer(PairInferencer):
         super().__init__(model, weights, device, dtype, show_progress)
         if shortlist is not None and shortlist < 1:
             raise ValueError(f'shortlist={shortlist}: one at least, or None for all')
-        self.shortlist = shortlist if self.model.mlm_head is not None else None
+        self.shortlist = shortlist if 'mlm' in self.model.heads else None
         self.cache_dir = Path(cache_dir or CACHE)
         self.cache_dir.mkdir(parents=True, exist_ok=True)
         self.scorer = PairScorer(
@@ -110,7 +118,7 @@ class _RetrievalInferencer(PairInferencer):
     def _tokens(self, texts: Iterable[str]) -> list[torch.Tensor]:
         length = next(
             one.get('max_len', 128)
-            for one in self.description.preprocessing
+            for one in self.description.preprocessing.values()
             if one['type'] == 'Tokenize'
         )
         return [torch.tensor(self.vocabulary.encode(text, length)) for text in texts]
@@ -180,7 +188,9 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
 
     def _read(self, gallery: Source) -> None:
         self.records = Records(gallery)
-        reading = [one for one in self.description.preprocessing if one['type'] != 'Tokenize']
+        reading = [
+            one for one in self.description.preprocessing.values() if one['type'] != 'Tokenize'
+        ]
         found = read_pixels(self.records, self.pipeline, reading, self.cache_dir, self.track)
         self.pixels, self.readable = found.pixels, found.readable
         self.categories = self.records.categories()

@@ -7,6 +7,7 @@ from .fashion_gen import FashionGen
 from .matching import MatchingPairs
 from .pair_dataset import PairDataset
 from .pair_json import PairJSON
+from .pipeline import Pipeline
 from .ranking import RankingGroups, collate_groups
 from .samplers import EndlessSampler, EpochSampler
 from .transforms import (
@@ -46,6 +47,7 @@ __all__ = [
     'PackPairInputs',
     'PairDataset',
     'PairJSON',
+    'Pipeline',
     'RandomGridMask',
     'RandomSquareMask',
     'RankingGroups',

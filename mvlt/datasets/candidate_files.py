@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from mvlt.datasets.candidates import CandidateList, draw_candidates
-from mvlt.datasets.pair_dataset import read_json
+from mvlt.files import read_json
 
 FORMAT, VERSION = 'mvlt-candidates', 1
 DIRECTIONS = ('tir', 'itr')

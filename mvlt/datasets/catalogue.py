@@ -18,7 +18,8 @@ import pyarrow as pa
 from mmengine.logging import print_log
 from pyarrow import parquet
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, read_json
+from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.files import read_json
 from mvlt.registry import DATASETS
 
 KEYS = ('image', 'product_id', *CATEGORIES, 'split')

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mvlt.datasets.pair_dataset import PairDataset, read_json
+from mvlt.datasets.pair_dataset import PairDataset
+from mvlt.files import read_json
 from mvlt.registry import DATASETS
 
 # split -> Karpathy's names; he trains on train and restval, 113,287 images

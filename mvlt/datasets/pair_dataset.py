@@ -1,6 +1,5 @@
 """What every dataset of image-caption pairs shares."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mvlt.datasets.drawing import OnError, fetch
+from mvlt.datasets.pipeline import Pipeline, Steps
 
 CATEGORIES = ('main_category', 'sub_category')
 
@@ -31,13 +31,20 @@ class PairDataset(BaseDataset):
         on_error: 'raise' stops at a record that cannot be read, a missing picture already at the
             start; 'skip' takes another one in its place, in training only:
             :class:`mvlt.engine.SkippedRecordsHook` counts and bounds them.
+        pipeline: steps by name, or a list (:class:`mvlt.datasets.Pipeline`).
         kwargs: BaseDataset's.
 
     Raises:
         ValueError: evaluation is to skip.
     """
 
-    def __init__(self, *args: Any, on_error: OnError = 'raise', **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        on_error: OnError = 'raise',
+        pipeline: Steps | Pipeline | None = None,
+        **kwargs: Any,
+    ) -> None:
         if on_error not in get_args(OnError):
             raise ValueError(f"on_error='{on_error}'; legal: {', '.join(get_args(OnError))}")
         if on_error == 'skip' and kwargs.get('test_mode'):
@@ -47,6 +54,7 @@ class PairDataset(BaseDataset):
             )
         self.on_error = on_error
         super().__init__(*args, **kwargs)
+        self.pipeline: Pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
 
     def __getitem__(self, idx: int) -> dict:
         if not self._fully_initialized:
@@ -143,17 +151,3 @@ class PairDataset(BaseDataset):
             self._metainfo[key] = classes
             self._metainfo[f'{key}_trained'] = len(known)
         return ids
-
-
-def read_json(path: str, remedy: str) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        FileNotFoundError, ValueError: no such file, or no JSON; the message ends with ``remedy``.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'{path}: no such file; {remedy}') from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path}: no JSON, perhaps cut short ({error}); {remedy}') from error

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, read_json
+from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.files import read_json
 from mvlt.registry import DATASETS
 
 KEYS = ('image', 'caption', 'product_id', *CATEGORIES)

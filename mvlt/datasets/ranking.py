@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 
 from mvlt.datasets.drawing import fetch
 from mvlt.datasets.pair_dataset import PairDataset
+from mvlt.datasets.transforms import Tokenize
 from mvlt.registry import DATASETS, FUNCTIONS
 
 _TRIES = 1000
@@ -20,9 +21,8 @@ class RankingGroups:
     batch one behind the other, and :class:`mvlt.models.RankingHead` in the model.
 
     Args:
-        dataset: a PairDataset or its config, with an empty pipeline.
-        image_pipeline: transforms that make ``img``; they run once a group.
-        text_pipeline: transforms from the caption to the packed sample; once a caption.
+        dataset: a PairDataset or its config. Its pipeline's steps before Tokenize run once a
+            group, the others once a caption.
         num_negatives: wrong captions a group (ViLT: 15), drawn at random from other products.
 
     Raises:
@@ -32,15 +32,14 @@ class RankingGroups:
     def __init__(
         self,
         dataset: PairDataset | dict,
-        image_pipeline: Sequence[dict],
-        text_pipeline: Sequence[dict],
         num_negatives: int = 15,
     ) -> None:
         if num_negatives < 1:
             raise ValueError(f'RankingGroups.num_negatives={num_negatives}: one at least is needed')
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        self.image_pipeline = Compose(image_pipeline)
-        self.text_pipeline = Compose(text_pipeline)
+        self.dataset: PairDataset = (
+            DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        )
+        self.image_steps, self.text_steps = self.dataset.pipeline.around(Tokenize)
         self.num_negatives = num_negatives
 
     @property
@@ -61,9 +60,9 @@ class RankingGroups:
     def _read(self, row: int) -> list[dict]:
         record = self.dataset.get_data_info(row)
         captions = [record['caption'], *self._others(record)]
-        seen = self.image_pipeline(self.dataset.load(record))
+        seen = self.image_steps(self.dataset.load(record))
         return [
-            self.text_pipeline({**seen, 'caption': caption, 'matched': int(place == 0)})
+            self.text_steps({**seen, 'caption': caption, 'matched': int(place == 0)})
             for place, caption in enumerate(captions)
         ]
 

@@ -8,18 +8,20 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mvlt.engine.checkpoint_hook import newest_checkpoint
+from mvlt.engine.hooks.checkpoint import newest_checkpoint
+from mvlt.trained.checkpoint import use_safe_files
 
 
 def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> Runner:
     """Build the Runner of ``config``.
 
     Args:
-        config: of :func:`mvlt.engine.config.load_config`, with ``work_dir``.
+        config: of :func:`mvlt.config.load_config`, with ``work_dir``.
         launcher: 'none', 'pytorch' (torchrun), 'slurm' or 'mpi'. Without a GPU torchrun's
             processes talk through gloo, which mmengine does not set up by itself.
         amp: train in bfloat16 (:class:`mvlt.engine.BFloat16OptimWrapper`).
     """
+    use_safe_files()
     config.launcher = launcher
     if config.get('resume') and config.get('load_from') is None:
         config.load_from = newest_checkpoint(config.work_dir)
@@ -32,6 +34,9 @@ def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> R
             timeout = timedelta(seconds=config.env_cfg.dist_cfg.get('timeout', 1800))
             torch.distributed.init_process_group('gloo', timeout=timeout)
         config.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=config.get('find_unused_parameters', False),
         )
     return RUNNERS.get(config.get('runner_type', 'Runner')).from_cfg(config)

@@ -1,30 +1,19 @@
 """The file that an evaluation leaves behind."""
 
-import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mmengine
-import numpy as np
 import torch
 from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 import mvlt
-from mvlt.engine.checkpoint import file_sha256, run_of
-from mvlt.engine.ranking_loop import RankingLoop
-from mvlt.whole_files import write_text
-
-
-def write_json(path: str | Path, content: Any, indent: int | None = 1) -> None:
-    """Write JSON, whole or not at all; ``indent`` None puts everything on one line.
-
-    Raises:
-        ValueError: a number is infinite or none, which JSON cannot say.
-    """
-    write_text(path, json.dumps(content, indent=indent, default=_plain, allow_nan=False) + '\n')
+from mvlt.engine.loops.ranking import RankingLoop
+from mvlt.files import file_sha256, write_json
+from mvlt.trained.checkpoint import run_of
 
 
 @master_only
@@ -82,9 +71,3 @@ def write_results(
             ),
         ),
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return str(value)

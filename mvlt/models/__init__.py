@@ -1,5 +1,6 @@
 from .backbones import PVTV2VL, PVTVL, ViTVL
 from .data_preprocessor import PairDataPreprocessor
+from .features import Features
 from .heads import (
     BackboneTargets,
     CategoryHead,
@@ -20,6 +21,7 @@ __all__ = [
     'PVTVL',
     'BackboneTargets',
     'CategoryHead',
+    'Features',
     'HOGTargets',
     'ITMHead',
     'LightDecoder',

@@ -1,17 +1,18 @@
 """The Masked Vision-Language Transformer: backbone, image decoder and the objectives' heads."""
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from torch import nn
-from torch.nn.utils.rnn import pad_sequence
 
 from mvlt.models.backbones import PairFeatures
+from mvlt.models.features import Features
 from mvlt.registry import MODELS
-from mvlt.structures import PairDataSample, stack_labels
+from mvlt.structures import Batch, PairDataSample
 
 
 @MODELS.register_module()
@@ -19,69 +20,75 @@ class MVLT(BaseModel):
     """Paper Fig. 3. A head that a config does not name is not built, not run and not trained.
 
     Args:
-        backbone: (image, token_ids, text_mask) -> PairFeatures; has ``embed_dims``, ``strides``.
-        neck: maps of all stages -> one map, for ``mir_head``.
-        itm_head, mlm_head, mir_head: the three objectives (Sec. 3.2).
-        category_heads: label name -> head, e.g. ``dict(main_category=..., sub_category=...)``.
+        backbone: ``encode_pair``, ``encode_image``, ``encode_text``; ``embed_dims``, ``strides``.
+        neck: maps of all stages -> one map, ``features.decoded``.
+        heads: name -> head or None; the objectives of Sec. 3.2 are ``itm``, ``mlm`` and ``mir``.
+            A head has ``loss(features, batch) -> dict[str, Tensor]``, whose ``loss`` becomes
+            ``loss_<name>``, and ``predict(features, batch)``, fields with a value a sample
+            (:class:`mvlt.models.Features`, :class:`mvlt.structures.Batch`). Of ``label`` (its
+            name), ``in_channels``, ``vocab_size``, ``word_dims``, ``decoded_channels`` and
+            ``stride`` its constructor is given those that it names. ``cls_only = True`` says that
+            it reads no more than ``features.cls``.
         data_preprocessor: stacks, normalises, masks, pads.
 
     Raises:
-        ValueError: ``mir_head`` without ``neck``, or the other way round, or a neck that cannot
-            use the backbone's maps.
+        ValueError: a head that reads the neck's map without ``neck``, or ``neck`` without one, or
+            a neck that cannot use the backbone's maps.
     """
 
     def __init__(
         self,
         backbone: dict,
         neck: dict | None = None,
-        itm_head: dict | None = None,
-        mlm_head: dict | None = None,
-        mir_head: dict | None = None,
-        category_heads: dict[str, dict] | None = None,
+        heads: Mapping[str, dict | None] | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        if (neck is None) != (mir_head is None):
+        wanted = {name: head for name, head in (heads or {}).items() if head is not None}
+        arguments = {name: _arguments(head) for name, head in wanted.items()}
+        decoding = [name for name, names in arguments.items() if 'decoded_channels' in names]
+        if (neck is None) != (not decoding):
             raise ValueError(
-                'model.neck and model.mir_head need each other: set both, or both to None'
+                'model.neck and the heads that read its map (mir) need each other: set both, or '
+                f'both to None; heads: {", ".join(wanted) or "none"}'
             )
         self.backbone = MODELS.build(backbone)
         dims = self.backbone.embed_dims
+        sizes = dict(in_channels=dims[-1])
+        sizes['vocab_size'], sizes['word_dims'] = self.word_table.shape
         self.neck: Any = None
-        self.mir_head: Any = None
-        self.itm_head: Any = None
-        self.mlm_head: Any = None
-        if neck is not None and mir_head is not None:
+        if neck is not None:
             self.neck = MODELS.build(dict(neck, in_channels=dims, in_strides=self.backbone.strides))
-            self.mir_head = MODELS.build(
-                dict(mir_head, in_channels=self.neck.out_channels, stride=self.neck.stride)
-            )
-        if itm_head is not None:
-            self.itm_head = MODELS.build(dict(itm_head, in_channels=dims[-1]))
-        if mlm_head is not None:
-            words = self.word_table
-            self.mlm_head = MODELS.build(
-                dict(
-                    mlm_head, in_channels=dims[-1], vocab_size=len(words), word_dims=words.shape[1]
-                )
-            )
-        self.category_heads = nn.ModuleDict(
-            {
-                name: MODELS.build(dict(head, in_channels=dims[-1]))
-                for name, head in (category_heads or {}).items()
-            }
-        )
+            sizes.update(decoded_channels=self.neck.out_channels, stride=self.neck.stride)
+        self.heads: Any = nn.ModuleDict()
+        for name, head in wanted.items():
+            given = dict(sizes, label=name)
+            own = {key: value for key, value in given.items() if key in arguments[name]}
+            self.heads[name] = MODELS.build({**own, **head})
 
     @property
     def word_table(self) -> torch.Tensor:
         """Word vectors (vocabulary, word_dims) of the backbone."""
         return self.backbone.words.words.weight
 
+    def head(self, name: str) -> Any:
+        """The head of that name.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if name not in self.heads:
+            raise ValueError(
+                f'this needs model.heads.{name}, which the config does not build; heads: '
+                f'{", ".join(self.heads) or "none"}'
+            )
+        return self.heads[name]
+
     @property
     def rebuilds(self) -> bool:
-        """Whether it gives pictures: its ``mir_head`` may predict features of patches instead."""
-        return self.mir_head is not None and self.mir_head.rebuilds
+        """Whether a head gives pictures: one may predict features of patches instead."""
+        return any(getattr(head, 'rebuilds', False) for head in self.heads.values())
 
     def forward(
         self,
@@ -97,57 +104,23 @@ class MVLT(BaseModel):
             mode: one of the three.
         """
         if mode == 'tensor':
-            return self.extract(inputs)
+            return Features(self, inputs).pair
         if mode == 'loss':
             return self.loss(inputs, list(data_samples or []))
         if mode == 'predict':
             return self.predict(inputs, list(data_samples or []))
         raise ValueError(f"mode='{mode}'; legal: 'loss', 'predict', 'tensor'")
 
-    def extract(self, inputs: dict[str, Any]) -> PairFeatures:
-        """Image maps and text sequences of all four stages."""
-        return self.backbone(inputs['image'], inputs['token_ids'], inputs['text_mask'])
-
-    def _features(self, inputs: dict[str, Any]) -> PairFeatures:
-        """Those that the heads read: without image decoder and MLM head that is [CLS] alone.
-
-        Training computes the whole, since DistributedDataParallel wants every weight to be used.
-        """
-        cls_only = self.neck is None and self.mlm_head is None and not torch.is_grad_enabled()
-        return self.backbone(
-            inputs['image'], inputs['token_ids'], inputs['text_mask'], cls_only=cls_only
-        )
-
     def loss(
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
     ) -> dict[str, torch.Tensor]:
         """The weighted terms of Eq. 8; mmengine adds up what is called ``loss_*``."""
-        images, texts = self._features(inputs)
-        cls, device = texts[-1][:, 0], texts[-1].device
-        matched = None
-        if self.itm_head is not None or (data_samples and 'matched' in data_samples[0]):
-            matched = stack_labels(data_samples, 'matched', device)
-        losses = {}
-        if self.mir_head is not None:
-            losses['loss_mir'] = self.mir_head.loss(
-                decoded=self.neck(images),
-                target=inputs['pixels'].float() / 255,
-                mask=inputs['image_mask'],
-            )
-        if self.itm_head is not None:
-            losses['loss_itm'] = self.itm_head.loss(cls=cls, matched=matched)
-        if self.mlm_head is not None:
-            losses['loss_mlm'] = self.mlm_head.loss(
-                text=texts[-1],
-                labels=_word_labels(data_samples, inputs['token_ids']),
-                matched=matched,
-                word_table=self.word_table,
-            )
-        for name, head in self._categories():
-            losses[f'loss_{name}'] = head.loss(
-                cls=cls, category=stack_labels(data_samples, name, device)
-            )
-        return losses
+        features, batch = Features(self, inputs), Batch(inputs, data_samples)
+        return {
+            f'{key}_{name}': value
+            for name, head in self.heads.items()
+            for key, value in head.loss(features, batch).items()
+        }
 
     def parse_losses(
         self, losses: dict[str, torch.Tensor]
@@ -169,29 +142,14 @@ class MVLT(BaseModel):
     def predict(
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
     ) -> list[PairDataSample]:
-        """Run every head that is there and write its answer into the samples."""
-        images, texts = self._features(inputs)
-        cls = texts[-1][:, 0]
-        if self.rebuilds:
-            _write(data_samples, 'reconstruction', self.mir_head.predict(decoded=self.neck(images)))
-            _write(data_samples, 'pixels', inputs['pixels'])
-        if self.itm_head is not None:
-            for sample, score in zip(data_samples, self.itm_head.predict(cls=cls).tolist()):
-                sample.match_score = score
-        if self.mlm_head is not None and data_samples and 'word_labels' in data_samples[0]:
-            labels = _word_labels(data_samples, inputs['token_ids'])
-            hidden = labels >= 0
-            logits = self.mlm_head(text=texts[-1][hidden], word_table=self.word_table)
-            log_probs = logits.float().log_softmax(-1).gather(-1, labels[hidden][:, None])[:, 0]
-            counts = hidden.sum(1).tolist()
-            for key, values in (('predictions', logits.argmax(-1)), ('log_probs', log_probs)):
-                _write(data_samples, f'word_{key}', values.split(counts))
-        for name, head in self._categories():
-            _write(data_samples, f'{name}_scores', head.predict(cls=cls))
+        """Run every head that is there and write its answers into the samples."""
+        cls_only = all(getattr(head, 'cls_only', False) for head in self.heads.values())
+        features, batch = Features(self, inputs, cls_only), Batch(inputs, data_samples)
+        for head in self.heads.values():
+            for key, values in head.predict(features, batch).items():
+                for sample, value in zip(data_samples, values):
+                    sample.set_field(value, key)
         return data_samples
-
-    def _categories(self) -> Iterator[tuple[str, Any]]:
-        yield from self.category_heads.items()
 
     @torch.no_grad()
     def match(
@@ -204,10 +162,9 @@ class MVLT(BaseModel):
         Raises:
             ValueError: the model has no matching head.
         """
-        if self.itm_head is None:
-            raise ValueError('retrieval needs model.itm_head, which this config does not build')
-        texts = self.backbone(image, token_ids, text_mask, cls_only=True).texts
-        return self.itm_head.log_odds(cls=texts[-1][:, 0])
+        head = self.head('itm')
+        inputs = dict(image=image, token_ids=token_ids, text_mask=text_mask)
+        return head.log_odds(cls=Features(self, inputs, cls_only=True).cls)
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -221,20 +178,8 @@ class NonFiniteLossError(FloatingPointError):
         self.losses = losses
 
 
-def _word_labels(samples: list[PairDataSample], token_ids: torch.Tensor) -> torch.Tensor:
-    """The samples' ``word_labels``, padded with -1 to the shape (B, T) of ``token_ids``."""
-    if not all('word_labels' in sample for sample in samples):
-        raise KeyError("the MLM head needs 'word_labels': add MaskWords to the pipeline")
-    labels = pad_sequence(
-        [sample.word_labels for sample in samples], batch_first=True, padding_value=-1
-    )
-    full = token_ids.new_full(token_ids.shape, -1)
-    full[:, : labels.shape[1]] = labels
-    return full
-
-
-def _write(
-    samples: list[PairDataSample], key: str, values: torch.Tensor | Sequence[torch.Tensor]
-) -> None:
-    for sample, value in zip(samples, values):
-        sample.set_field(value, key)
+def _arguments(head: Mapping[str, Any]) -> set[str]:
+    """What the constructor of a head's class takes."""
+    kind = head['type']
+    found: Any = MODELS.get(kind) if isinstance(kind, str) else kind
+    return set(inspect.signature(found).parameters)

@@ -82,15 +82,15 @@ def draw_architecture(
             pen.arrow(left + 0.95, 2.4 - tall / 2, left + 0.95, 1.1, dashed=True)
         left += 2.5
     end, place = left - 0.6, 4.7
-    heads = {
-        head.removesuffix('_head').upper(): getattr(model, head)
-        for head in ('itm_head', 'mlm_head')
-        if getattr(model, head) is not None
-    }
-    for level, module in model.category_heads.items():
-        name = level.replace('_', ' ')
-        heads[name if level in uncounted else f'{name}: {module.num_classes}'] = module
-    unknown = {level.replace('_', ' ') for level in uncounted}
+    heads, decoding = {}, None
+    for name, module in model.heads.items():
+        classes = getattr(module, 'num_classes', None)
+        shown = name.upper() if len(name) < 4 else name.replace('_', ' ')
+        if hasattr(module, 'rebuilds'):
+            decoding = module
+        else:
+            heads[f'{shown}: {classes}' if classes and name not in uncounted else shown] = module
+    unknown = {name.replace('_', ' ') for name in uncounted}
     for name, module in heads.items():
         label = name if name in unknown else f'{name}, {_short(_count(module))}'
         pen.box(left, place - 0.28, 2.1, 0.56, _HEAD, [label])
@@ -100,9 +100,8 @@ def draw_architecture(
         across = end - 2.9
         name = f'{type(model.neck).__name__}, {_short(_count(model.neck))}'
         pen.box(2.9, 0.4, across, 0.7, _BOTH, [f'{name}: a map at 1/{model.neck.stride}'])
-        head = model.mir_head
-        said = ['MIR', f'{side} x {side} x 3'] if model.rebuilds else [type(head).__name__]
-        pen.box(left, 0.35, 2.1, 0.8, _HEAD, [*said, _short(_count(head))])
+        said = ['MIR', f'{side} x {side} x 3'] if model.rebuilds else [type(decoding).__name__]
+        pen.box(left, 0.35, 2.1, 0.8, _HEAD, [*said, _short(_count(decoding))])
         pen.arrow(end, 0.75, left, 0.75)
     own = _short(_count(backbone.words))
     total = (

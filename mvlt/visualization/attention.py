@@ -34,7 +34,7 @@ def cls_attention(model: MVLT, inputs: dict[str, Any]) -> list[tuple[torch.Tenso
     """
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
     with _recorded(model) as calls:
-        model.extract(inputs)
+        model(inputs)
     for attention, (x, size, key_mask) in calls:
         weights = attention.weights(x, size, key_mask, query=size[0] * size[1]).mean(1)
         grid = attention.key_grid(size)

@@ -62,9 +62,10 @@ def category_cells(
     Raises:
         ValueError: the model has no category head.
     """
-    if not model.category_heads:
+    levels = {head.label for head in model.heads.values() if hasattr(head, 'num_classes')}
+    if not levels:
         raise ValueError(
-            'the config has no model.category_heads to draw; take a recognition config, e.g. '
+            'the config has no head of categories to draw; take a recognition config, e.g. '
             'configs/mvlt/recognition_catalogue.py'
         )
     found = []
@@ -72,7 +73,7 @@ def category_cells(
         bars: list[Bar] = []
         words, certain = [], 1.0
         right = True
-        for level in model.category_heads:
+        for level in sorted(levels):
             names = dataset.metainfo[level]
             scores = sample.get(f'{level}_scores').cpu()
             truth = sample.get(level)
@@ -103,7 +104,7 @@ def reconstruction_cells(
     """
     if not model.rebuilds or (rows and 'image_mask' not in dataset[rows[0]]['data_samples']):
         raise ValueError(
-            'the config has no model.mir_head, one that rebuilds no picture, or its test pipeline '
+            'the config has no model.heads.mir, one that rebuilds no picture, or its test pipeline '
             'hides nothing; take one that '
             'rebuilds masked pictures, e.g. configs/mvlt/generation_catalogue.py'
         )

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from mvlt.files import write_text
 from mvlt.visualization.sheet import environment
-from mvlt.whole_files import write_text
 
 
 def write_report(path: str | Path, **content: Any) -> None:

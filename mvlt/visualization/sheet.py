@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jinja2 import Environment, PackageLoader
 
+from mvlt.files import write_text, written_whole
 from mvlt.visualization.pictures import picture_uri
-from mvlt.whole_files import write_text, written_whole
 
 COLOURS = dict(right='#1c8a4e', wrong='#b3365b', query='#23202b')
 _WIDTH, _HEIGHT, _LINES = 1.6, 1.6, 7  # inches a cell, lines of words below it

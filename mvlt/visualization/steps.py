@@ -30,7 +30,7 @@ def _row(dataset: Any, row: int) -> Row:
     if 'matched' in results:
         said += ' (matched)' if results['matched'] else " (another product's caption)"
     cells = []
-    for transform in _transforms(dataset, inner):
+    for transform in inner.pipeline.transforms:
         if isinstance(transform, PackPairInputs):
             break
         results = transform(results)
@@ -46,13 +46,6 @@ def _row(dataset: Any, row: int) -> Row:
             words += f', {results["image_mask"].mean():.0%} hidden'
         cells.append(Cell(picture, words))
     return Row(said, tuple(cells))
-
-
-def _transforms(dataset: Any, inner: Any) -> list[Any]:
-    """Those of the pipelines that a sample goes through, in order."""
-    names = ('image_pipeline', 'text_pipeline')
-    pipelines = [getattr(dataset, name) for name in names if hasattr(dataset, name)]
-    return [one for pipeline in pipelines or [inner.pipeline] for one in pipeline.transforms]
 
 
 def _words(results: dict, transform: Tokenize | MaskWords) -> str:

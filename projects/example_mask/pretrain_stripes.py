@@ -10,4 +10,4 @@ from projects.example_mask.stripe_mask import StripeMask
 with read_base():
     from ...configs.demo.pretrain_demo import *
 
-train_dataloader.dataset.dataset.pipeline[2].type = StripeMask
+train_dataloader.dataset.dataset.pipeline.mask.type = StripeMask

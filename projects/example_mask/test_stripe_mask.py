@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mvlt.engine.config import load_config
+from mvlt.config import load_config
 from mvlt.registry import DATASETS
 from projects.example_mask.stripe_mask import StripeMask
 

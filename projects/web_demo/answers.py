@@ -19,10 +19,10 @@ from mvlt.apis import (
 )
 from mvlt.apis.base import PairInferencer
 from mvlt.apis.completion import Style
-from mvlt.apis.gallery import Source
-from mvlt.engine.config import load_config
-from mvlt.engine.model_folder import read_model_folder
+from mvlt.config import load_config
 from mvlt.registry import DATASETS
+from mvlt.retrieval.records import Source
+from mvlt.trained.opening import OpenedModel, open_model
 from projects.web_demo.uploads import brushed, picture_of
 
 MAX_WORDS = 200  # characters of a query or title
@@ -53,21 +53,14 @@ class Page:
         self.seconds = seconds
         self.pool = ThreadPoolExecutor(AT_ONCE)
         gallery = open_gallery(catalogue)
-        self.search_in: Any = _first(
-            models, 'itm_head', TextToImageRetrievalInferencer, gallery=gallery, cache_dir=cache_dir
-        )
-        has_captions = self.search_in is not None and bool(self.search_in.records.captions(1))
+        opened = [open_model(model) for model in models]
+        settings = dict(gallery=gallery, cache_dir=cache_dir)
+        self.search_in: Any = _first(opened, TextToImageRetrievalInferencer, **settings)
         self.caption_in: Any = None
-        if has_captions:
-            self.caption_in = _first(
-                models,
-                'itm_head',
-                ImageToTextRetrievalInferencer,
-                gallery=gallery,
-                cache_dir=cache_dir,
-            )
-        self.recognise: Any = _first(models, 'category_heads', CategoryInferencer)
-        self.complete_with: Any = _first(models, 'mir_head', ImageCompletionInferencer)
+        if self.search_in is not None and self.search_in.records.captions(1):
+            self.caption_in = _first(opened, ImageToTextRetrievalInferencer, **settings)
+        self.recognise: Any = _first(opened, CategoryInferencer)
+        self.complete_with: Any = _first(opened, ImageCompletionInferencer)
 
     def levels(self) -> dict[str, list[str]]:
         """Category names by which a search can be narrowed."""
@@ -161,13 +154,14 @@ def open_gallery(catalogue: Any) -> Source:
     return catalogue
 
 
-def _first(
-    models: Sequence[str | Path], head: str, kind: type[PairInferencer], **kwargs: Any
-) -> PairInferencer | None:
-    """An inferencer of the first model that has a head."""
+def _first(models: Sequence[OpenedModel], kind: type[PairInferencer], **kwargs: Any) -> Any:
+    """An inferencer of the first model that has what it needs."""
     for model in models:
-        if read_model_folder(model).description.model.get(head):
-            return kind(model=model, show_progress=False, **kwargs)
+        try:
+            kind.heads_of(model.description)
+        except ValueError:
+            continue
+        return kind(model=model, show_progress=False, **kwargs)
     return None
 
 

@@ -18,7 +18,7 @@ import gradio as gr
 import torch
 
 from mvlt.apis.completion import Style
-from mvlt.engine.command_line import run_command
+from mvlt.command_line import run_command
 from projects.web_demo.answers import ALL, AT_ONCE, BRUSH, MAX_WORDS, Page
 from projects.web_demo.uploads import MAX_MEGABYTES, guarded
 

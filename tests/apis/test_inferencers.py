@@ -16,7 +16,7 @@ from mvlt.apis import (
     MatchingInferencer,
 )
 from mvlt.apis.base import make_pairs, to_array
-from mvlt.engine.model_folder import read_model_folder, write_model_folder
+from mvlt.trained.folder import read_model_folder, write_model_folder
 
 RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
 BLUE = np.full((32, 32, 3), (0, 0, 200), np.uint8)
@@ -125,9 +125,8 @@ def test_datasamples(matching):
 
 
 def test_only_what_is_needed_is_built(matching, model_folder):
-    assert matching.model.mir_head is None and matching.model.neck is None
-    assert not matching.model.category_heads
-    assert FeatureExtractor(model_folder, device='cpu').model.itm_head is None
+    assert list(matching.model.heads) == ['itm'] and matching.model.neck is None
+    assert not FeatureExtractor(model_folder, device='cpu').model.heads
 
 
 def test_categories_are_named_most_probable_first(model_folder):

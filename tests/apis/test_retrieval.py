@@ -16,7 +16,7 @@ from mvlt.apis import (
     TextToImageRetrievalInferencer,
 )
 from mvlt.datasets import FashionGen
-from mvlt.engine.model_folder import read_model_folder, write_model_folder
+from mvlt.trained.folder import read_model_folder, write_model_folder
 
 RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
 
@@ -79,7 +79,7 @@ def test_certain_matches_keep_their_order(search, pictures):
     infer = search(pictures, shortlist=None)
     before = _order(infer('a red bag', topk=12)[0])
     with torch.no_grad():
-        infer.model.itm_head.classifier.bias += torch.tensor([0.0, 30.0])
+        infer.model.heads.itm.classifier.bias += torch.tensor([0.0, 30.0])
     found = infer('a red bag', topk=12)[0]
     assert _order(found) == before
     assert {np.float32(one['match_score']) for one in found} == {1.0}
@@ -94,7 +94,7 @@ def _word_log_probabilities(infer, pixels, hidden):
         for picture in pixels:
             image = model.data_preprocessor.normalise(torch.from_numpy(np.array(picture))[None])
             text = model.backbone(image, torch.tensor([ids]), None).texts[-1][:, 1:-1]
-            logits = model.mlm_head(text=text, word_table=model.word_table)
+            logits = model.heads.mlm(text=text, word_table=model.word_table)
             found.append(logits.log_softmax(-1)[0].mean(0).numpy())
     return np.stack(found)
 
@@ -143,7 +143,7 @@ def test_each_model_has_vectors_of_its_own(search, pictures, model_folder, demo_
     """Other weights, and the same weights read with another mean of pictures."""
     folder = read_model_folder(model_folder)
     state = load_file(folder.weights)
-    other = {key: value + 0.1 if 'mlm_head' in key else value for key, value in state.items()}
+    other = {key: value + 0.1 if 'heads.mlm' in key else value for key, value in state.items()}
     dark = folder.description._replace(
         model=dict(
             folder.description.model,

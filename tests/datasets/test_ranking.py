@@ -37,12 +37,15 @@ def build(catalogue, tmp_path):
                 columns=dict(image='image', product_id='id'),
                 caption='{title}',
                 split='all',
+                pipeline=dict(
+                    load=dict(type=LoadImage),
+                    count=CountRuns(),
+                    tokenize=dict(
+                        type=Tokenize, max_len=16, vocabulary=str(tmp_path / 'vocabulary')
+                    ),
+                    pack=dict(type=PackPairInputs),
+                ),
             ),
-            image_pipeline=[dict(type=LoadImage), CountRuns()],
-            text_pipeline=[
-                dict(type=Tokenize, max_len=16, vocabulary=str(tmp_path / 'vocabulary')),
-                dict(type=PackPairInputs),
-            ],
             num_negatives=num_negatives,
         )
 

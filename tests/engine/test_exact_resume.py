@@ -10,9 +10,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mvlt.engine import WholeCheckpointHook
-from mvlt.engine.checkpoint import read_checkpoint
-from mvlt.engine.checkpoint_hook import newest_checkpoint
-from mvlt.testing.runs import difference
+from mvlt.engine.hooks.checkpoint import newest_checkpoint
+from mvlt.trained.checkpoint import read_checkpoint
+from tests.faults.runs import difference
 
 STEPS = 6
 
@@ -62,7 +62,7 @@ def test_resumed_equals_uninterrupted(small_config, tmp_path, stopped_at, epochs
     ends = []
     for name in ('whole', 'resumed'):
         config = _config(small_config, tmp_path / name, epochs, workers, **more)
-        config.custom_hooks.append(dict(EMA))
+        config.default_hooks.average = dict(EMA)
         ends.append(_end(config, *(() if name == 'whole' else (stopped_at, tmp_path / 'whole'))))
     for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
         assert difference(ends[0][key], ends[1][key]) is None, key

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mvlt.engine.config import load_config
+from mvlt.config import load_config
 from mvlt.models import PVTV2VL, ViTVL
-from mvlt.models.conversion import convert_pvt_v2, convert_vit, folded_or_unused
+from mvlt.trained.conversion import convert_pvt_v2, convert_vit, folded_or_unused
 
 WORDS = dict(text_len=8, vocab_size=20, word_dims=16)
 IMAGE = dict(WORDS, image_size=64)
@@ -158,7 +158,7 @@ def test_what_is_missing_or_foreign_is_named():
 def test_a_swapped_backbone_does_not_start_at_random(name):
     config = load_config(f'mvlt/backbones/{name}')
     assert config.model.backbone.init_cfg.type.endswith('PretrainedImagePart')
-    assert config.model.mir_head is not None  # pyramid and single scale compare with MIR
+    assert config.model.heads.mir is not None  # pyramid and single scale compare with MIR
 
 
 def test_sizes_of_pvt_v2():

@@ -17,20 +17,21 @@ BACKBONE = dict(
     depths=(1, 1, 1, 1),
     word_dims=16,
 )
-MIR = dict(neck=dict(type='mvlt.UNet'), mir_head=dict(type='mvlt.MIRHead'))
-ITM = dict(itm_head=dict(type='mvlt.ITMHead', hidden_dims=16))
-MLM = dict(mlm_head=dict(type='mvlt.MLMHead'))
+MIR = dict(mir=dict(type='mvlt.MIRHead'))
+ITM = dict(itm=dict(type='mvlt.ITMHead', hidden_dims=16))
+MLM = dict(mlm=dict(type='mvlt.MLMHead'))
 CATEGORIES = dict(
-    category_heads=dict(
-        main_category=dict(type='mvlt.CategoryHead', num_classes=3, hidden_dims=16),
-        sub_category=dict(type='mvlt.CategoryHead', num_classes=5, hidden_dims=16),
-    )
+    main_category=dict(type='mvlt.CategoryHead', num_classes=3, hidden_dims=16),
+    sub_category=dict(type='mvlt.CategoryHead', num_classes=5, hidden_dims=16),
 )
 
 
 def _model(**heads):
     return MVLT(
-        backbone=BACKBONE, data_preprocessor=dict(type='mvlt.PairDataPreprocessor'), **heads
+        backbone=BACKBONE,
+        neck=dict(type='mvlt.UNet') if 'mir' in heads else None,
+        heads=heads,
+        data_preprocessor=dict(type='mvlt.PairDataPreprocessor'),
     )
 
 
@@ -69,8 +70,9 @@ def test_each_head_gives_its_term_and_nothing_else_is_built(heads, terms):
     losses = model(**_prepare(model), mode='loss')
     assert set(losses) == terms
     assert all(loss.ndim == 0 and loss.isfinite() for loss in losses.values())
-    built = {name.split('.')[0] for name, _ in model.named_parameters()}
-    assert built == {'backbone'} | set(heads)
+    built = {name.split('.')[0] for name, _ in model.named_parameters()} - {'neck'}
+    assert built == {'backbone', 'heads'} and set(model.heads) == set(heads)
+    assert (model.neck is not None) == ('mir' in heads)
 
 
 def test_total_is_10_1_1():
@@ -78,7 +80,7 @@ def test_total_is_10_1_1():
     data = _prepare(model)
     losses = model(**data, mode='loss')
     total, _ = model.parse_losses(losses)
-    for head in (model.mir_head, model.itm_head, model.mlm_head):
+    for head in (model.heads.mir, model.heads.itm, model.heads.mlm):
         head.loss_weight = 1.0
     plain = model(**data, mode='loss')
     expected = 10 * plain['loss_mir'] + plain['loss_itm'] + plain['loss_mlm']
@@ -108,7 +110,7 @@ def test_match_agrees_with_predict_and_runs_no_other_head(monkeypatch):
     model = _model(**ITM, **MLM, **MIR).eval()
     data = _prepare(model)
     scores = [sample.match_score for sample in model(**data, mode='predict')]
-    for part in (model.neck, model.mir_head, model.mlm_head):
+    for part in (model.neck, model.heads.mir, model.heads.mlm):
         monkeypatch.setattr(part, 'forward', None)
     inputs = data['inputs']
     match = model.match(inputs['image'], inputs['token_ids'], inputs['text_mask'])
@@ -131,7 +133,9 @@ def test_tensor_mode_gives_features():
 
 def test_wrong_use():
     with pytest.raises(ValueError, match='need each other'):
-        _model(neck=dict(type='mvlt.UNet'))
+        MVLT(backbone=BACKBONE, neck=dict(type='mvlt.UNet'), heads=ITM)
+    with pytest.raises(ValueError, match='need each other'):
+        MVLT(backbone=BACKBONE, heads=MIR)
     model = _model(**ITM)
     with pytest.raises(ValueError, match="legal: 'loss', 'predict', 'tensor'"):
         model(_prepare(model)['inputs'], mode='train')
@@ -139,7 +143,7 @@ def test_wrong_use():
     del data['data_samples'][0].matched
     with pytest.raises(KeyError, match="label 'matched'"):
         model(**data, mode='loss')
-    with pytest.raises(ValueError, match='retrieval needs model.itm_head'):
+    with pytest.raises(ValueError, match=r'needs model.heads.itm, .*; heads: main_cat'):
         _model(**CATEGORIES).match(torch.zeros(1, 3, 32, 32), torch.zeros(1, 2).long(), None)
 
 

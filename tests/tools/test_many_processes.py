@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvlt.engine.checkpoint import read_checkpoint
-from mvlt.engine.config import load_config
+from mvlt.config import load_config
 from mvlt.registry import MODELS
-from mvlt.testing.runs import free_port, kill_rank
+from mvlt.trained.checkpoint import read_checkpoint
+from tests.faults.runs import free_port, kill_rank
 
 ROOT = Path(__file__).parents[2]
 STEPS = 12
@@ -29,7 +29,7 @@ OPTIONS = [
     'model.backbone.embed_dims=(8,16,24,32)',
     'model.backbone.num_heads=(1,1,1,1)',
     'model.neck=None',
-    'model.mir_head=None',
+    'model.heads.mir=None',
     'model.backbone.word_dropout=0.0',
     'model.backbone.drop_path_rate=0.0',
 ]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mvlt.engine.config import load_config
+from mvlt.config import load_config
 from mvlt.registry import DATASETS, MODELS
 from mvlt.visualization.architecture import stages_of
 from tools import visualize
@@ -253,7 +253,7 @@ def test_categories_that_the_data_do_not_say_fail(shop):
     config = 'configs/mvlt/recognition_catalogue.py'
     run = _run('tools/check_dataset.py', config, '--data-root', shop)
     assert run.returncode == 1
-    assert "category_heads has 'main_category', which the data do not say" in run.stdout
+    assert "model.heads.main_category learns 'main_category', which" in run.stdout
 
 
 def test_products_in_two_splits_are_named(shop):

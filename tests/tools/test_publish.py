@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 
 import mvlt
 from mvlt.apis import CategoryInferencer, MatchingInferencer
-from mvlt.engine.checkpoint import file_sha256, run_of
 from mvlt.engine.launch import build_runner
+from mvlt.files import file_sha256
+from mvlt.trained.checkpoint import run_of
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -87,10 +88,10 @@ def test_it_answers(published, trained, tmp_path):
     from PIL import Image
 
     Image.new('RGB', (30, 40)).save(tmp_path / 'a.png')
-    assert mvlt.get_model(trained).itm_head is not None
+    assert 'itm' in mvlt.get_model(trained).heads
     (found,) = MatchingInferencer(published, device='cpu')(tmp_path / 'a.png', 'a bag')
     assert 0 < found['match_score'] < 1
-    with pytest.raises(ValueError, match='no category_heads; it has itm_head, mlm_head, mir_head'):
+    with pytest.raises(ValueError, match='no head of categories; it has mir, itm, mlm'):
         CategoryInferencer(published, device='cpu')
 
 

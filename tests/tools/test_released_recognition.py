@@ -4,11 +4,11 @@ import h5py
 import pytest
 from safetensors.torch import save_file
 
+from mvlt.config import load_config
 from mvlt.datasets.synthetic import draw_products, write_fashion_gen
-from mvlt.engine.config import load_config
 from mvlt.engine.launch import build_runner
-from mvlt.engine.model_folder import use_checkpoint
-from mvlt.models.conversion import convert_released
+from mvlt.trained.conversion import convert_released
+from mvlt.trained.folder import use_checkpoint
 from tests.models.released_twin import Sizes, draw_weights
 
 SIZES = Sizes(image_size=32, text_len=24, vocab_size=420, classes=(5, 12), decoder=8)
@@ -28,7 +28,7 @@ def _run(data, demo_data, classes):
     state = {
         name: value.contiguous()
         for name, value in convert_released(draw_weights(SIZES, 0)).items()
-        if name.startswith(('backbone', 'category_heads'))
+        if name.startswith(('backbone', 'heads'))
     }
     save_file(state, data / 'released.safetensors')
     config = load_config(
@@ -44,14 +44,14 @@ def _run(data, demo_data, classes):
             'model.data_preprocessor.text_len': SIZES.text_len,
             'test_dataloader.num_workers': 0,
             **{
-                f'model.category_heads.{level}_category.{key}': value
+                f'model.heads.{level}_category.{key}': value
                 for level, rows in zip(('main', 'sub'), classes)
                 for key, value in dict(num_classes=rows, hidden_dims=SIZES.words).items()
             },
         },
         str(data),
     )
-    for step in config.test_dataloader.dataset.pipeline:
+    for step in filter(None, config.test_dataloader.dataset.pipeline.values()):
         if 'scale' in step:
             step.scale = (SIZES.image_size,) * 2
         if 'vocabulary' in step:
@@ -73,7 +73,7 @@ def test_the_row_that_only_validation_has(data, demo_data):
 
 
 def test_the_config_has_the_released_rows():
-    heads = load_config('mvlt/recognition_fashiongen_released').model.category_heads
+    heads = load_config('mvlt/recognition_fashiongen_released').model.heads
     assert (heads.main_category.num_classes, heads.sub_category.num_classes) == (48, 122)
 
 

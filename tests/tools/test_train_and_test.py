@@ -194,7 +194,7 @@ def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
         (['model.backbone.image_size=100'], r'backbone.image_size=100: .*32 must divide'),
         (['model.backbone.dephts=1'], r"'dephts' is unknown here; legal: arch"),
         (
-            ['train_dataloader.dataset.dataset.pipeline.2.type=StrokesMask'],
+            ['train_dataloader.dataset.dataset.pipeline.mask.type=StrokesMask'],
             r'Did you mean StrokeMask\?',
         ),
         (['train_dataloader.dataset.dataset.ann_file=none.h5'], r'none.h5: no such file'),
@@ -216,7 +216,10 @@ def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_p
     done = _run(
         *(sys.executable, 'tools/test.py', 'configs/demo/retrieval_demo.py'),
         *(trained / 'iter_4.pth', '--data-root', demo_data, '--work-dir', tmp_path),
-        *('--cfg-options', f'test_dataloader.dataset.pipeline.2.vocabulary={tmp_path / "other"}'),
+        *(
+            '--cfg-options',
+            f'test_dataloader.dataset.pipeline.tokenize.vocabulary={tmp_path / "other"}',
+        ),
         *[one for one in SMALL if one.startswith('model.backbone')],
     )
     assert done.returncode == 2
@@ -240,7 +243,7 @@ def test_resume_into_an_empty_folder_starts_from_the_configs_checkpoint(
     assert done.returncode == 0, done.stderr[-3000:]
     # of the backbone all tensors are loaded, only the new heads start at random
     assert re.search(
-        r'left at random: category_heads.main_category, category_heads.sub_category;',
+        r'left at random: heads.main_category, heads.sub_category;',
         done.stdout + done.stderr,
     )
 

@@ -112,9 +112,9 @@ def test_ranking_rows_show_the_first_and_the_match(dataset):
 
 
 def test_models_without_the_head_are_refused(dataset):
-    with pytest.raises(ValueError, match=r'no model.category_heads to draw'):
+    with pytest.raises(ValueError, match='no head of categories'):
         category_cells(_model(), dataset, [0])
-    with pytest.raises(ValueError, match=r'no model.mir_head'):
+    with pytest.raises(ValueError, match=r'no model.heads.mir'):
         reconstruction_cells(_model(), dataset, [0])
 
 
@@ -123,9 +123,9 @@ def test_category_cells_mark_the_truth(dataset):
         level: dict(type='CategoryHead', num_classes=len(dataset.metainfo[level]))
         for level in ('main_category', 'sub_category')
     }
-    model = _model(category_heads=heads)
+    model = _model(heads=heads)
     truth = dataset.get_data_info(2)
-    for level, head in model.category_heads.items():
+    for level, head in model.heads.items():
         torch.nn.init.zeros_(head.classifier.weight)
         with torch.no_grad():
             head.classifier.bias[truth[level]] = 10
@@ -134,15 +134,15 @@ def test_category_cells_mark_the_truth(dataset):
     names = [dataset.metainfo[level][truth[level]] for level in ('main_category', 'sub_category')]
     assert [bar.name for bar in cell.bars if bar.right] == names
     with torch.no_grad():
-        model.category_heads['sub_category'].classifier.bias[truth['sub_category']] = -10
+        model.heads['sub_category'].classifier.bias[truth['sub_category']] = -10
     ((certain, cell),) = category_cells(model, dataset, [2], best=2)
     assert certain < 0.01 and cell.mark == 'wrong'
 
 
 def test_reconstruction_cells(dataset, monkeypatch):
-    model = _model(neck=dict(type='UNet'), mir_head=dict(type='MIRHead'))
+    model = _model(neck=dict(type='UNet'), heads=dict(mir=dict(type='MIRHead')))
     monkeypatch.setattr(
-        type(model.mir_head), 'predict', lambda self, decoded: torch.full((1, 3, 32, 32), 0.5)
+        type(model.heads.mir), 'forward', lambda self, decoded: torch.full((1, 3, 32, 32), 0.5)
     )
     ((psnr, (masked, rebuilt, original)),) = reconstruction_cells(model, dataset, [3])
     truth = dataset.load(dataset.get_data_info(3))['img']
@@ -157,7 +157,7 @@ def test_reconstruction_cells(dataset, monkeypatch):
 
 def test_attention_is_what_the_layer_computes(dataset):
     """Weights times values, put through the layer's own output, is the layer's own answer."""
-    model = _model(itm_head=dict(type='ITMHead'))
+    model = _model(heads=dict(itm=dict(type='ITMHead')))
     batch = model.data_preprocessor(pseudo_collate([dataset[0], dataset[5]]))['inputs']
     stages = cls_attention(model, batch)
     assert [image.shape[1:] for image, _ in stages] == [(1, 1), (1, 1), (1, 1), (1, 1)]

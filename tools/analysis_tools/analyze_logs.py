@@ -9,9 +9,9 @@ A run that was resumed is one line.
 import argparse
 from pathlib import Path
 
-from mvlt.engine.command_line import run_command
+from mvlt.command_line import run_command
+from mvlt.files import written_whole
 from mvlt.visualization.curves import draw_losses, read_scalars
-from mvlt.whole_files import written_whole
 
 KINDS = ('png', 'svg', 'pdf')
 

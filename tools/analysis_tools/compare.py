@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mvlt.engine.command_line import run_command
+from mvlt.command_line import run_command
 from mvlt.evaluation.answers import macro_f, matched, read_answers, same_data
 from mvlt.evaluation.significance import mcnemar, paired_bootstrap
 

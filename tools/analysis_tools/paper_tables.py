@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mvlt.engine.command_line import run_command
+from mvlt.command_line import run_command
 from mvlt.evaluation.answers import matched, read_answers
 from mvlt.evaluation.paper_results import RECOGNITION, RELEASED, Result, read_results
 from mvlt.evaluation.significance import paired_bootstrap

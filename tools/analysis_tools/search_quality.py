@@ -12,8 +12,8 @@ import argparse
 import numpy as np
 
 from mvlt.apis import TextToImageRetrievalInferencer
-from mvlt.engine.command_line import run_command
-from mvlt.engine.config import load_config
+from mvlt.command_line import run_command
+from mvlt.config import load_config
 from mvlt.registry import DATASETS
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.progress import track
 
+from mvlt.command_line import run_command
 from mvlt.datasets import COCOCaptions, LoadImage
-from mvlt.engine.command_line import run_command
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from rich.progress import track
 
+from mvlt.command_line import run_command
 from mvlt.datasets import FashionGen
-from mvlt.engine.command_line import run_command
 
 # The published files' rows; others are legal, swapped ones are not.
 ROWS = dict(train=260_490, validation=32_528)

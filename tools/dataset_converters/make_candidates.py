@@ -11,10 +11,10 @@ import argparse
 
 from mmengine.logging import MMLogger
 
+from mvlt.command_line import add_options, config_from, run_command
+from mvlt.config import section
 from mvlt.datasets.candidate_files import candidate_content
-from mvlt.engine.command_line import add_options, config_from, run_command
-from mvlt.engine.config import section
-from mvlt.engine.results import write_json
+from mvlt.files import write_json
 from mvlt.registry import DATASETS
 
 

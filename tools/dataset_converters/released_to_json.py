@@ -14,10 +14,10 @@ from pathlib import Path
 
 from rich.progress import track
 
+from mvlt.command_line import run_command
 from mvlt.datasets.candidate_files import candidate_file
 from mvlt.datasets.released import SPLITS, read_released, read_released_lists
-from mvlt.engine.command_line import run_command
-from mvlt.engine.results import write_json
+from mvlt.files import write_json
 
 
 def main() -> None:

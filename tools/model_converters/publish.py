@@ -17,13 +17,13 @@ import yaml
 from safetensors.torch import save
 
 import mvlt
-from mvlt.apis.loading import read_trained
-from mvlt.datasets.pair_dataset import read_json
-from mvlt.engine.checkpoint import file_sha256, run_of
-from mvlt.engine.command_line import run_command
-from mvlt.engine.config import load_config
-from mvlt.engine.description import ModelDescription
-from mvlt.engine.model_folder import fitting, weights_metadata, write_model_folder
+from mvlt.command_line import run_command
+from mvlt.config import load_config
+from mvlt.files import file_sha256, read_json
+from mvlt.trained.checkpoint import run_of
+from mvlt.trained.description import ModelDescription
+from mvlt.trained.folder import fitting, weights_metadata, write_model_folder
+from mvlt.trained.opening import read_trained
 
 
 def main() -> None:
@@ -48,7 +48,11 @@ def main() -> None:
     config = None
     if args.config:
         config = load_config(args.config, data_root=args.data_root, count=False)
-    trained = read_trained(args.checkpoint, config, args.vocabulary)
+    trained = (
+        read_trained(config, args.checkpoint, args.vocabulary)
+        if config is not None
+        else read_trained(args.checkpoint, vocabulary=args.vocabulary)
+    )
     run = run_of(args.checkpoint)
     weights = save(fitting(trained.description, trained.state), weights_metadata(run))
     digests = {file_sha256(args.checkpoint), hashlib.sha256(weights).hexdigest()}
@@ -94,20 +98,16 @@ def model_card(
         data: a line; '' = not said.
         meta: of the checkpoint; tells seed and steps.
     """
+    named = ', '.join(name.replace('_', ' ') for name in description.categories)
     can = [
         words
-        for head, words in (
-            ('itm_head', 'score a picture with a text; search, both ways'),
-            ('category_heads', 'name main and sub-categories'),
-            (
-                'mir_head',
-                'complete masked pictures'
-                if (description.model.get('mir_head') or {}).get('type') == 'MIRHead'
-                else 'predict features of hidden patches',
-            ),
-            ('mlm_head', 'predict hidden words'),
+        for able, words in (
+            ('itm' in description.heads, 'score a picture with a text; search, both ways'),
+            (named, f'name its {named}'),
+            (description.rebuilding, 'complete masked pictures'),
+            ('mlm' in description.heads, 'predict hidden words'),
         )
-        if description.model.get(head)
+        if able
     ]
     front = yaml.safe_dump(
         dict(

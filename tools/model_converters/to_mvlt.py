@@ -18,16 +18,16 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from mvlt.engine.checkpoint import read_checkpoint
-from mvlt.engine.command_line import run_command
-from mvlt.engine.model_folder import weights_metadata
-from mvlt.models.conversion import (
+from mvlt.command_line import run_command
+from mvlt.trained.checkpoint import read_checkpoint
+from mvlt.trained.conversion import (
     convert_pvt,
     convert_pvt_v2,
     convert_released,
     convert_vit,
     folded_or_unused,
 )
+from mvlt.trained.folder import weights_metadata
 
 CONVERTERS = dict(
     released=convert_released, pvt=convert_pvt, pvt_v2=convert_pvt_v2, vit=convert_vit

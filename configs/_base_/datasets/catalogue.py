@@ -7,8 +7,9 @@ the training captions when it is not there yet.
 """
 
 from mmcv.transforms import Resize
+from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import Catalogue, LoadImage, Tokenize
+from mvlt.datasets import Catalogue, LoadImage, PackPairInputs, Tokenize
 
 data_root = 'data/catalogue'
 image_size = 64
@@ -29,8 +30,21 @@ train_set = dict(
 test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 vocab_size = 4000
 vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
-to_pixels = [
-    dict(type=LoadImage),
-    dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
-]
-to_tokens = [dict(type=Tokenize, max_len=64, **vocabulary)]
+# None leaves a step out; a task names what it needs, e.g. pipeline.mask
+pipeline = dict(
+    load=dict(type=LoadImage),
+    crop=None,
+    augment=None,
+    resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
+    flip=None,
+    mask=None,
+    tokenize=dict(type=Tokenize, max_len=64, **vocabulary),
+    words=None,
+    pack=dict(type=PackPairInputs),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(test_set, pipeline=pipeline),
+)

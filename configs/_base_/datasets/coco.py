@@ -8,9 +8,10 @@ SolarizeAdd brightens dark pixels only, and its colours weigh red and blue the o
 """
 
 from mmcv.transforms import Resize
+from mmengine.dataset import DefaultSampler
 from mmpretrain.datasets import RandAugment
 
-from mvlt.datasets import COCOCaptions, LoadImage, Tokenize
+from mvlt.datasets import COCOCaptions, LoadImage, PackPairInputs, Tokenize
 
 data_root = 'data/coco'
 image_size = 384
@@ -24,8 +25,6 @@ train_set = dict(
 test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
 vocabulary = dict(vocabulary='bert-base-uncased', download=False)
-load = dict(type=LoadImage)
-resize = dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow')
 augment = dict(
     type=RandAugment,
     _scope_='mmpretrain',  # where its policies are found
@@ -52,6 +51,21 @@ augment = dict(
         ],
     ],
 )
-to_pixels = [load, resize]
-to_augmented_pixels = [load, augment, resize]
-to_tokens = [dict(type=Tokenize, max_len=40, **vocabulary)]
+# None leaves a step out; a task names what it needs, e.g. pipeline.mask
+pipeline = dict(
+    load=dict(type=LoadImage),
+    crop=None,
+    augment=None,
+    resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
+    flip=None,
+    mask=None,
+    tokenize=dict(type=Tokenize, max_len=40, **vocabulary),
+    words=None,
+    pack=dict(type=PackPairInputs),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(test_set, pipeline=pipeline),
+)

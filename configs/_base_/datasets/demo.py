@@ -1,8 +1,9 @@
 """The demo's drawn products (mvlt/datasets/synthetic.py) in Fashion-Gen's layout, 64 px."""
 
 from mmcv.transforms import Resize
+from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import FashionGen, LoadImage, Tokenize
+from mvlt.datasets import FashionGen, LoadImage, PackPairInputs, Tokenize
 
 data_root = 'work_dirs/demo/data'
 image_size = 64
@@ -22,8 +23,21 @@ test_set = dict(
 )
 vocab_size = 1000
 vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
-to_pixels = [
-    dict(type=LoadImage),
-    dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
-]
-to_tokens = [dict(type=Tokenize, max_len=64, **vocabulary)]
+# None leaves a step out; a task names what it needs, e.g. pipeline.mask
+pipeline = dict(
+    load=dict(type=LoadImage),
+    crop=None,
+    augment=None,
+    resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
+    flip=None,
+    mask=None,
+    tokenize=dict(type=Tokenize, max_len=64, **vocabulary),
+    words=None,
+    pack=dict(type=PackPairInputs),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(test_set, pipeline=pipeline),
+)

@@ -1,8 +1,9 @@
 """Fashion-Gen, raw HDF5 (docs: data layouts in mvlt/datasets/fashion_gen.py)."""
 
 from mmcv.transforms import Resize
+from mmengine.dataset import DefaultSampler
 
-from mvlt.datasets import FashionGen, LoadImage, Tokenize
+from mvlt.datasets import FashionGen, LoadImage, PackPairInputs, Tokenize
 
 data_root = 'data/fashiongen'
 image_size = 256
@@ -22,8 +23,21 @@ test_set = dict(
 )
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
 vocabulary = dict(vocabulary='bert-base-uncased', download=False)
-to_pixels = [
-    dict(type=LoadImage),
-    dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
-]
-to_tokens = [dict(type=Tokenize, max_len=128, **vocabulary)]
+# None leaves a step out; a task names what it needs, e.g. pipeline.mask
+pipeline = dict(
+    load=dict(type=LoadImage),
+    crop=None,
+    augment=None,
+    resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
+    flip=None,
+    mask=None,
+    tokenize=dict(type=Tokenize, max_len=128, **vocabulary),
+    words=None,
+    pack=dict(type=PackPairInputs),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(test_set, pipeline=pipeline),
+)

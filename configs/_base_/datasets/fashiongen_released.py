@@ -7,4 +7,5 @@ from mvlt.datasets import CropToProduct
 with read_base():
     from .fashiongen import *
 
-to_pixels = [to_pixels[0], dict(type=CropToProduct), to_pixels[1]]
+pipeline.crop = dict(type=CropToProduct)
+test_dataloader.dataset.pipeline.crop = dict(type=CropToProduct)

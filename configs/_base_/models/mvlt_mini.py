@@ -34,8 +34,9 @@ model = dict(
         init_std=None,
     ),
     neck=dict(type=UNet, channels=(24, 32, 48)),
-    mir_head=dict(type=MIRHead, on='image', loss_weight=10.0),
-    itm_head=dict(type=ITMHead, hidden_dims=128, loss_weight=1.0),
-    mlm_head=dict(type=MLMHead, on='matched', loss_weight=1.0),
-    category_heads=dict(),
+    heads=dict(
+        mir=dict(type=MIRHead, on='image', loss_weight=10.0),
+        itm=dict(type=ITMHead, hidden_dims=128, loss_weight=1.0),
+        mlm=dict(type=MLMHead, on='matched', loss_weight=1.0),
+    ),
 )

@@ -32,8 +32,9 @@ model = dict(
         drop_path_rate=0.1,
     ),
     neck=dict(type=PartialDecoder),
-    mir_head=dict(type=MIRHead, upsample='bilinear', on='image', loss_weight=10.0),
-    itm_head=dict(type=ITMHead, loss_weight=1.0),
-    mlm_head=dict(type=MLMHead, on='all', loss_weight=1.0),
-    category_heads=dict(),
+    heads=dict(
+        mir=dict(type=MIRHead, upsample='bilinear', on='image', loss_weight=10.0),
+        itm=dict(type=ITMHead, loss_weight=1.0),
+        mlm=dict(type=MLMHead, on='all', loss_weight=1.0),
+    ),
 )

@@ -13,13 +13,12 @@ optim_wrapper = dict(
     optimizer=dict(type=AdamW, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=1.0),
 )
-param_scheduler = [
-    dict(type=LinearLR, start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iterations),
-    dict(
+# without an end: until the training ends
+param_scheduler = dict(
+    warmup=dict(type=LinearLR, start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iterations),
+    decay=dict(
         type=CosineAnnealingLR,
-        T_max=iterations - warmup_iterations,
         by_epoch=False,
         begin=warmup_iterations,
-        end=iterations,
     ),
-]
+)

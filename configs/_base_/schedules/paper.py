@@ -16,8 +16,9 @@ optim_wrapper = dict(
     type=OptimWrapper,
     optimizer=dict(type=AdamW, lr=2.5e-3, betas=(0.9, 0.999), weight_decay=1e-4, fused=True),
 )
-param_scheduler = [
-    dict(
+# without an end: until the training ends
+param_scheduler = dict(
+    warmup=dict(
         type=LinearLR,
         start_factor=1e-3,
         by_epoch=True,
@@ -25,14 +26,12 @@ param_scheduler = [
         end=warmup_epochs,
         convert_to_iter_based=True,
     ),
-    dict(
+    decay=dict(
         type=CosineAnnealingLR,
-        T_max=epochs - warmup_epochs,
         by_epoch=True,
         begin=warmup_epochs,
-        end=epochs,
         convert_to_iter_based=True,
     ),
-]
+)
 # scales lr linearly from 1200 to the batch in use
 auto_scale_lr = dict(enable=True, base_batch_size=1200)

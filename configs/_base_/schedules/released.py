@@ -18,8 +18,9 @@ optim_wrapper = dict(
     optimizer=dict(type=AdamW, lr=rate, betas=(0.9, 0.999), weight_decay=0.01, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
-param_scheduler = [
-    dict(
+# without an end: until the training ends
+param_scheduler = dict(
+    warmup=dict(
         type=LinearLR,
         start_factor=1e-6 / (rate * 1200 / 512),
         by_epoch=True,
@@ -27,15 +28,13 @@ param_scheduler = [
         end=warmup_epochs,
         convert_to_iter_based=True,
     ),
-    dict(
+    decay=dict(
         type=CosineAnnealingLR,
-        T_max=epochs - warmup_epochs,
         eta_min=1e-5,
         by_epoch=True,
         begin=warmup_epochs,
-        end=epochs,
         convert_to_iter_based=True,
     ),
-]
+)
 # scales lr linearly from 512 to the batch in use: 5.86e-4 at 1200
 auto_scale_lr = dict(enable=True, base_batch_size=512)

@@ -14,8 +14,9 @@ optim_wrapper = dict(
     optimizer=dict(type=AdamW, lr=1e-4, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
-param_scheduler = [
-    dict(
+# without an end: until the training ends
+param_scheduler = dict(
+    warmup=dict(
         type=LinearLR,
         start_factor=1e-3,
         by_epoch=True,
@@ -23,13 +24,12 @@ param_scheduler = [
         end=1,
         convert_to_iter_based=True,
     ),
-    dict(
+    decay=dict(
         type=LinearLR,
         start_factor=1.0,
         end_factor=0.0,
         by_epoch=True,
         begin=1,
-        end=10,
         convert_to_iter_based=True,
     ),
-]
+)

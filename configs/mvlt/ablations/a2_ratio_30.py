@@ -8,4 +8,4 @@ from mmengine.config import read_base
 with read_base():
     from ..pretrain_fashiongen import *
 
-train_dataloader.dataset.dataset.pipeline[2].ratio = 0.3
+train_dataloader.dataset.dataset.pipeline.mask.ratio = 0.3

@@ -13,4 +13,4 @@ from mvlt.datasets import StrokeMask
 with read_base():
     from ..pretrain_fashiongen import *
 
-train_dataloader.dataset.dataset.pipeline[2].type = StrokeMask
+train_dataloader.dataset.dataset.pipeline.mask.type = StrokeMask

@@ -13,4 +13,4 @@ from mvlt.datasets import RandomSquareMask
 with read_base():
     from ..pretrain_fashiongen import *
 
-train_dataloader.dataset.dataset.pipeline[2].type = RandomSquareMask
+train_dataloader.dataset.dataset.pipeline.mask.type = RandomSquareMask

@@ -10,8 +10,9 @@ from mmengine.config import read_base
 with read_base():
     from ..pretrain_fashiongen import *
 
-train_dataloader.dataset.dataset.pipeline[2].ratio = 0.0
-model.merge(dict(neck=None, mir_head=None))
-train_dataloader.dataset.dataset.pipeline[4].ratio = 0.0
-model.merge(dict(mlm_head=None))
+train_dataloader.dataset.dataset.pipeline.mask.ratio = 0.0
+model.neck = None
+model.heads.mir = None
+train_dataloader.dataset.dataset.pipeline.words.ratio = 0.0
+model.heads.mlm = None
 test_evaluator = []

@@ -12,7 +12,7 @@ from mvlt.evaluation import ReconstructionMetric
 with read_base():
     from ..pretrain_fashiongen import *
 
-train_dataloader.dataset.dataset.pipeline[4].ratio = 0.0
-model.merge(dict(mlm_head=None))
-test_dataloader.dataset.pipeline[4].ratio = 0.0
+train_dataloader.dataset.dataset.pipeline.words.ratio = 0.0
+model.heads.mlm = None
+test_dataloader.dataset.pipeline.words.ratio = 0.0
 test_evaluator = dict(type=ReconstructionMetric)

@@ -15,6 +15,6 @@ from mvlt.models import MaskedClusterHead
 with read_base():
     from .features_regression import *
 
-model.mir_head.type = MaskedClusterHead
-model.mir_head.num_clusters = 1024
-custom_hooks.append(dict(type=FitClustersHook))
+model.heads.mir.type = MaskedClusterHead
+model.heads.mir.num_clusters = 1024
+default_hooks.fit_clusters = dict(type=FitClustersHook)

@@ -16,7 +16,7 @@ from mvlt.models import BackboneTargets, MaskedFeatureHead
 with read_base():
     from ..pretrain_fashiongen import *
 
-model.mir_head = dict(
+model.heads.mir = dict(
     type=MaskedFeatureHead,
     targets=dict(
         type=BackboneTargets,

@@ -10,7 +10,7 @@ Time and metric: not measured here.
 
 from mmengine.config import read_base
 
-from mvlt.engine import PretrainedImagePart
+from mvlt.trained import PretrainedImagePart
 
 with read_base():
     from ..._base_.models.vit_vl import *
@@ -23,5 +23,5 @@ model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/vit_s32.safetensors'
 )
 model.neck = decoder
-train_dataloader.dataset.dataset.pipeline[2].alpha = 8
-test_dataloader.dataset.pipeline[2].alpha = 8
+train_dataloader.dataset.dataset.pipeline.mask.alpha = 8
+test_dataloader.dataset.pipeline.mask.alpha = 8

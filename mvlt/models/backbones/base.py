@@ -49,14 +49,20 @@ class EncoderStage(nn.Module):
         self.norm = norm or nn.Identity()
 
     def forward(
-        self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image map (B, C, H, W) and text (B, T, C)."""
+        self,
+        image: torch.Tensor | None,
+        text: torch.Tensor | None,
+        text_mask: torch.Tensor | None,
+    ) -> tuple[Any, Any]:
+        """Image map (B, C, H, W) and text (B, T, C), None for the one that is None."""
         x, size, key_mask = self._embed(image, text, text_mask)
         for layer in self.layers:
             x = layer(x, size, key_mask)
-        image_BNC, text_BTC = self.norm(x).split((size[0] * size[1], text.shape[1]), dim=1)
-        return image_BNC.transpose(1, 2).unflatten(2, size), text_BTC
+        image_BNC, text_BTC = self.norm(x).tensor_split((size[0] * size[1],), dim=1)
+        return (
+            None if image is None else image_BNC.transpose(1, 2).unflatten(2, size),
+            None if text is None else text_BTC,
+        )
 
     def cls(
         self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
@@ -69,12 +75,19 @@ class EncoderStage(nn.Module):
         return self.norm(last.cls(x, size, key_mask))
 
     def _embed(
-        self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
+        self,
+        image: torch.Tensor | None,
+        text: torch.Tensor | None,
+        text_mask: torch.Tensor | None,
     ) -> tuple[torch.Tensor, tuple[int, int], torch.Tensor | None]:
         """One sequence (B, N + T, C), the grid of the image, and which keys may be seen."""
-        image_BNC, size = self.patches(image)
-        x = torch.cat((image_BNC, self.text(text)), dim=1)
-        return x, size, self._key_mask(size, text_mask)
+        tokens, size = [], (0, 0)
+        if image is not None:
+            image_BNC, size = self.patches(image)
+            tokens.append(image_BNC)
+        if text is not None:
+            tokens.append(self.text(text))
+        return torch.cat(tokens, dim=1), size, self._key_mask(size, text_mask)
 
     def _key_mask(
         self, size: tuple[int, int], text_mask: torch.Tensor | None
@@ -127,7 +140,11 @@ class PairBackbone(BaseModule):
         self.vocab_size = vocab_size
         self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), word_dropout)
 
-    def forward(
+    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
+        """:meth:`encode_pair`, with what is hooked to a module's call."""
+        return self.encode_pair(*args, **kwargs)
+
+    def encode_pair(
         self,
         image: torch.Tensor,
         token_ids: torch.Tensor,
@@ -146,17 +163,8 @@ class PairBackbone(BaseModule):
         Raises:
             ValueError: a caption is longer than ``text_len``, or 32 does not divide the image.
         """
-        if token_ids.shape[1] > self.text_len:
-            raise ValueError(
-                f'captions of {token_ids.shape[1]} tokens, but backbone.text_len={self.text_len}: '
-                'lower max_len of Tokenize or raise text_len'
-            )
-        if image.shape[2] % 32 or image.shape[3] % 32:
-            raise ValueError(
-                f'images of {image.shape[2]} x {image.shape[3]} pixels: 32 must divide both sides; '
-                'mend the scale of Resize'
-            )
-        text = self.words(token_ids)
+        self._check_image(image)
+        text = self._words(token_ids)
         images, texts = [], []
         whole = len(self.stages) - cls_only
         for stage in self.stages[:whole]:
@@ -167,6 +175,47 @@ class PairBackbone(BaseModule):
             last: Any = self.stages[-1]
             texts.append(last.cls(image, text, text_mask))
         return PairFeatures(tuple(images), tuple(texts))
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Maps (B, C_i, H / s_i, W / s_i) of a picture that no caption goes with.
+
+        The same weights and stages; only image tokens are there to be attended to.
+        """
+        self._check_image(image)
+        images = []
+        for stage in self.stages:
+            image, _ = stage(image, None, None)
+            images.append(image)
+        return tuple(images)
+
+    def encode_text(
+        self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """Sequences (B, T, C_i) of a caption that goes with no picture.
+
+        Args and errors of :meth:`encode_pair`.
+        """
+        text = self._words(token_ids)
+        texts = []
+        for stage in self.stages:
+            _, text = stage(None, text, text_mask)
+            texts.append(text)
+        return tuple(texts)
+
+    def _check_image(self, image: torch.Tensor) -> None:
+        if image.shape[2] % 32 or image.shape[3] % 32:
+            raise ValueError(
+                f'images of {image.shape[2]} x {image.shape[3]} pixels: 32 must divide both sides; '
+                'mend the scale of Resize'
+            )
+
+    def _words(self, token_ids: torch.Tensor) -> torch.Tensor:
+        if token_ids.shape[1] > self.text_len:
+            raise ValueError(
+                f'captions of {token_ids.shape[1]} tokens, but backbone.text_len={self.text_len}: '
+                'lower max_len of Tokenize or raise text_len'
+            )
+        return self.words(token_ids)
 
 
 def check_stages(**values: Sequence[float]) -> None:

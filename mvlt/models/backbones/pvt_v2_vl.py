@@ -53,6 +53,8 @@ class ConvEncoderLayer(EncoderLayer):
     def feed_forward(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """(B, N + T, C) -> (B, N + T, C)."""
         widen, activation, narrow = self.mlp
+        if 0 in size:
+            return narrow(activation(widen(x)))
         image_BNF, text_BTF = widen(x).tensor_split((size[0] * size[1],), dim=1)
         image_BFHW = self.depthwise(self.relu(image_BNF).transpose(1, 2).unflatten(2, size))
         x = torch.cat((image_BFHW.flatten(2).transpose(1, 2), text_BTF), dim=1)

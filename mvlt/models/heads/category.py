@@ -3,12 +3,16 @@
 Legend: B batch, C channels of the last stage.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 
+from mvlt.models.features import Features
 from mvlt.models.heads.projection import linear, projection
 from mvlt.registry import MODELS
+from mvlt.structures import Batch
 
 
 @MODELS.register_module()
@@ -17,16 +21,21 @@ class CategoryHead(BaseModule):
 
     Args:
         in_channels: C of the backbone's last stage.
+        label: which label of the samples it learns; by default the name that the head has in
+            ``model.heads``.
         num_classes: categories in the training data. A config may say ``'data'``: the tools then
-            count them before they build the model (:func:`mvlt.engine.config.load_config`).
+            count them before they build the model (:func:`mvlt.config.load_config`).
         hidden_dims: size after the first projection.
         loss_weight: factor of this loss.
     """
+
+    cls_only = True  # it reads nothing else of the features
 
     def __init__(
         self,
         in_channels: int,
         num_classes: int,
+        label: str = 'category',
         hidden_dims: int = 768,
         loss_weight: float = 1.0,
         init_cfg: dict | None = None,
@@ -38,6 +47,7 @@ class CategoryHead(BaseModule):
                 "'data' works only through load_config, which counts the training data"
             )
         self.num_classes = num_classes
+        self.label = label
         self.loss_weight = loss_weight
         self.projection = projection(in_channels, hidden_dims)
         self.classifier = linear(hidden_dims, num_classes)
@@ -46,20 +56,22 @@ class CategoryHead(BaseModule):
         """(B, C) -> logits (B, num_classes)."""
         return self.classifier(self.projection(cls))
 
-    def loss(self, *, cls: torch.Tensor, category: torch.Tensor) -> torch.Tensor:
-        """Weighted cross-entropy; ``category`` int64 (B,), 0 to num_classes - 1.
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Weighted cross-entropy over labels from 0 to num_classes - 1.
 
         Raises:
             ValueError: a label is out of range.
         """
+        category = batch.labels(self.label)
         if category.numel() and int(category.max()) >= self.num_classes:
             raise ValueError(
                 f'a category has index {int(category.max())}, but the head knows '
                 f"{self.num_classes} classes: set num_classes='data', or train on the data that "
                 'the head was made for'
             )
-        return self.loss_weight * F.cross_entropy(self(cls=cls).float(), category)
+        logits = self(cls=features.cls).float()
+        return dict(loss=self.loss_weight * F.cross_entropy(logits, category))
 
-    def predict(self, *, cls: torch.Tensor) -> torch.Tensor:
-        """Probabilities, float32 (B, num_classes)."""
-        return self(cls=cls).float().softmax(-1)
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """Probabilities ``<label>_scores``, float32 (B, num_classes)."""
+        return {f'{self.label}_scores': self(cls=features.cls).float().softmax(-1)}

@@ -3,12 +3,16 @@
 Legend: B batch, C channels of the last stage.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 
+from mvlt.models.features import Features
 from mvlt.models.heads.projection import linear, projection
 from mvlt.registry import MODELS
+from mvlt.structures import Batch
 
 
 @MODELS.register_module()
@@ -23,6 +27,8 @@ class ITMHead(BaseModule):
         hidden_dims: size after the first projection.
         loss_weight: w_2 of Eq. 8.
     """
+
+    cls_only = True
 
     def __init__(
         self,
@@ -40,9 +46,10 @@ class ITMHead(BaseModule):
         """(B, C) -> logits (B, 2)."""
         return self.classifier(self.projection(cls))
 
-    def loss(self, *, cls: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
-        """Weighted mean over the batch; ``matched`` int64 (B,) of 0 and 1."""
-        return self.loss_weight * F.cross_entropy(self(cls=cls).float(), matched)
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Weighted mean over the batch of the label ``matched``, 0 or 1."""
+        logits = self(cls=features.cls).float()
+        return dict(loss=self.loss_weight * F.cross_entropy(logits, batch.labels('matched')))
 
     def log_odds(self, *, cls: torch.Tensor) -> torch.Tensor:
         """ln(p / (1 - p)) of a match, float32 (B,): what pairs are ranked by.
@@ -57,6 +64,6 @@ class ITMHead(BaseModule):
         mismatched, matched = self(cls=cls).float().unbind(-1)
         return matched - mismatched
 
-    def predict(self, *, cls: torch.Tensor) -> torch.Tensor:
-        """Probability of a match, float32 (B,)."""
-        return self.log_odds(cls=cls).sigmoid()
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """``match_score``, probability of a match, float (B,)."""
+        return dict(match_score=self.log_odds(cls=features.cls).sigmoid().tolist())

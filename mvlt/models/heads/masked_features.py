@@ -1,7 +1,7 @@
 """Feature-level twins of MIR: what Fig. 1 (top) sets pixels against.
 
-They stand in MIR's place (``model.mir_head``), read the same decoded map and see the same masks, so
-that pixels, features and classes are compared with nothing else changed.
+They stand in MIR's place (``model.heads.mir``), read the same decoded map and see the same masks,
+so that pixels, features and classes are compared with nothing else changed.
 
 Legend: B batch, C channels of the neck, H, W image sides, s pixels a patch of the targets, D size
 of a feature, K clusters, u side of a masking unit.
@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.features import Features
 from mvlt.models.heads.counting import mean_count
 from mvlt.models.masking import mask_to_pixels
 from mvlt.registry import MODELS
+from mvlt.structures import Batch
 
 
 class MaskedPatchHead(BaseModule):
@@ -26,7 +28,7 @@ class MaskedPatchHead(BaseModule):
     A patch counts as hidden where half of its pixels are at least.
 
     Args:
-        in_channels: C of the neck.
+        decoded_channels: C of the neck.
         stride: image pixels per cell of the neck's map: where it is finer than the patches, the map
             is averaged over them; a coarser cell predicts all of its patches.
         targets: :class:`HOGTargets`, :class:`BackboneTargets` or one of your own: image ->
@@ -38,7 +40,7 @@ class MaskedPatchHead(BaseModule):
 
     def __init__(
         self,
-        in_channels: int,
+        decoded_channels: int,
         stride: int,
         targets: dict,
         loss_weight: float,
@@ -54,7 +56,7 @@ class MaskedPatchHead(BaseModule):
                 f'{stride} do not tile each other; change the stride of targets'
             )
         self.factor = max(1, stride // patch)  # patches along a cell's side
-        self.predict_patches = nn.Conv2d(in_channels, self.out_channels * self.factor**2, 1)
+        self.predict_patches = nn.Conv2d(decoded_channels, self.out_channels * self.factor**2, 1)
 
     @property
     @abstractmethod
@@ -67,24 +69,21 @@ class MaskedPatchHead(BaseModule):
         predicted = self.predict_patches(F.adaptive_avg_pool2d(decoded, cells))
         return F.pixel_shuffle(predicted, self.factor)
 
-    def loss(
-        self, *, decoded: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Weighted mean over the hidden patches of all processes, over all where ``mask`` is None.
-
-        Args:
-            decoded: the neck's map.
-            target: float (B, 3, H, W), 0 to 1, the unmasked image.
-            mask: bool (B, H / u, W / u), True = hidden.
-        """
-        features = self.targets(target)
-        size = (features.shape[2], features.shape[3])
-        errors = self.errors(self(decoded=decoded, size=size).float(), features)
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Weighted mean over the hidden patches of all processes, over all where no mask is."""
+        target, mask = batch.pixels, batch.image_mask
+        wanted = self.targets(target)
+        size = (wanted.shape[2], wanted.shape[3])
+        errors = self.errors(self(decoded=features.decoded, size=size).float(), wanted)
         hidden = torch.ones_like(errors, dtype=torch.bool)
         if mask is not None:
             pixels = mask_to_pixels(mask, target.shape[2:]).float()
             hidden = F.adaptive_avg_pool2d(pixels, size)[:, 0] >= 0.5
-        return self.loss_weight * (errors * hidden).sum() / mean_count(hidden)
+        return dict(loss=self.loss_weight * (errors * hidden).sum() / mean_count(hidden))
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """Nothing: it teaches the backbone."""
+        return {}
 
     @abstractmethod
     def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
@@ -101,13 +100,13 @@ class MaskedFeatureHead(MaskedPatchHead):
 
     def __init__(
         self,
-        in_channels: int,
+        decoded_channels: int,
         stride: int,
         targets: dict,
         loss_weight: float = 1.0,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(in_channels, stride, targets, loss_weight, init_cfg)
+        super().__init__(decoded_channels, stride, targets, loss_weight, init_cfg)
 
     @property
     def out_channels(self) -> int:
@@ -129,14 +128,14 @@ class MaskedClusterHead(MaskedPatchHead):
 
     Args:
         num_clusters: K.
-        in_channels, stride, targets, loss_weight, init_cfg: see :class:`MaskedPatchHead`.
+        decoded_channels, stride, targets, loss_weight, init_cfg: see :class:`MaskedPatchHead`.
     """
 
     centroids: torch.Tensor
 
     def __init__(
         self,
-        in_channels: int,
+        decoded_channels: int,
         stride: int,
         targets: dict,
         num_clusters: int = 256,
@@ -144,7 +143,7 @@ class MaskedClusterHead(MaskedPatchHead):
         init_cfg: dict | None = None,
     ) -> None:
         self.num_clusters = num_clusters
-        super().__init__(in_channels, stride, targets, loss_weight, init_cfg)
+        super().__init__(decoded_channels, stride, targets, loss_weight, init_cfg)
         self.register_buffer('centroids', torch.zeros(num_clusters, self.targets.channels))
 
     @property
@@ -170,7 +169,7 @@ class MaskedClusterHead(MaskedPatchHead):
         """
         if not self.is_fitted:
             raise ValueError(
-                'MaskedClusterHead has no clusters: add FitClustersHook to custom_hooks, which '
+                'MaskedClusterHead has no clusters: add FitClustersHook to default_hooks, which '
                 'fits them before training, or start from a checkpoint that has them'
             )
         return F.cross_entropy(predicted, self.clusters(features), reduction='none')

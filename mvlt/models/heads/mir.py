@@ -3,16 +3,18 @@
 Legend: B batch, C channels of the neck, H, W image sides, u side of a masking unit.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.features import Features
 from mvlt.models.heads.counting import mean_count
 from mvlt.models.masking import mask_to_pixels
 from mvlt.registry import MODELS
+from mvlt.structures import Batch
 
 
 @MODELS.register_module()
@@ -24,7 +26,7 @@ class MIRHead(BaseModule):
     a cell and spreads it bilinearly.
 
     Args:
-        in_channels: C of the neck.
+        decoded_channels: C of the neck.
         stride: image pixels per cell of the neck's map.
         upsample: 'shuffle' (each cell its own pixels) or 'bilinear' (the released code's).
         on: 'image' takes the loss over all pixels (Eq. 5), 'masked' over hidden ones only.
@@ -35,7 +37,7 @@ class MIRHead(BaseModule):
 
     def __init__(
         self,
-        in_channels: int,
+        decoded_channels: int,
         stride: int,
         upsample: Literal['shuffle', 'bilinear'] = 'shuffle',
         on: Literal['image', 'masked'] = 'image',
@@ -50,7 +52,7 @@ class MIRHead(BaseModule):
         self.on = on
         self.loss_weight = loss_weight
         cell = stride**2 if upsample == 'shuffle' else 1
-        self.pixels = nn.Conv2d(in_channels, 3 * cell, 1)
+        self.pixels = nn.Conv2d(decoded_channels, 3 * cell, 1)
         self.spread: nn.Module = nn.PixelShuffle(stride)
         if upsample == 'bilinear':
             self.spread = nn.Upsample(scale_factor=stride, mode='bilinear', align_corners=True)
@@ -59,23 +61,19 @@ class MIRHead(BaseModule):
         """(B, C, H / stride, W / stride) -> (B, 3, H, W)."""
         return self.spread(self.pixels(decoded))
 
-    def loss(
-        self, *, decoded: torch.Tensor, target: torch.Tensor, mask: torch.Tensor | None
-    ) -> torch.Tensor:
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted smooth-L1 (beta 1, Eq. 5), mean over pixels and colours.
 
-        Args:
-            decoded: the neck's map.
-            target: float (B, 3, H, W), 0 to 1, the unmasked image.
-            mask: bool (B, H / u, W / u), True = hidden; read only where ``on='masked'``.
+        The mask is read only where ``on='masked'``.
         """
-        image = self(decoded=decoded).float()
-        if self.on == 'image' or mask is None:
-            return self.loss_weight * F.smooth_l1_loss(image, target)
-        hidden = mask_to_pixels(mask, image.shape[2:])
+        image, target = self(decoded=features.decoded).float(), batch.pixels
+        if self.on == 'image' or batch.image_mask is None:
+            return dict(loss=self.loss_weight * F.smooth_l1_loss(image, target))
+        hidden = mask_to_pixels(batch.image_mask, image.shape[2:])
         error = F.smooth_l1_loss(image, target, reduction='none') * hidden
-        return self.loss_weight * error.sum() / (3 * mean_count(hidden))
+        return dict(loss=self.loss_weight * error.sum() / (3 * mean_count(hidden)))
 
-    def predict(self, *, decoded: torch.Tensor) -> torch.Tensor:
-        """Float32 (B, 3, H, W), clipped to 0..1."""
-        return self(decoded=decoded).float().clamp(0, 1)
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """``reconstruction``, float32 (B, 3, H, W), clipped to 0..1, and ``pixels`` as given."""
+        image = self(decoded=features.decoded).float().clamp(0, 1)
+        return dict(reconstruction=image, pixels=batch.inputs['pixels'])

@@ -4,16 +4,18 @@ Legend: B batch, T text tokens, C channels of the last stage, M masked positions
 batch, D word vector size, V vocabulary.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.features import Features
 from mvlt.models.heads.counting import mean_count
 from mvlt.models.heads.projection import linear, projection
 from mvlt.registry import MODELS
+from mvlt.structures import Batch
 
 
 @MODELS.register_module()
@@ -60,25 +62,26 @@ class MLMHead(BaseModule):
         """Features (M, C) -> (M, D), to be compared with word vectors."""
         return self.transform(self.projection(text))
 
-    def loss(
-        self,
-        *,
-        text: torch.Tensor,
-        labels: torch.Tensor,
-        matched: torch.Tensor | None,
-        word_table: torch.Tensor,
-    ) -> torch.Tensor:
-        """Weighted mean over the M masked words of all processes, 0 where there are none.
-
-        Args:
-            text: (B, T, C).
-            labels: int64 (B, T), the hidden token id, -1 where nothing is hidden.
-            matched: int64 (B,), 1 = matched; None = all are.
-            word_table: (V, D).
-        """
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Weighted mean over the M masked words of all processes, 0 where there are none."""
+        text, labels = features.pair.texts[-1], batch.word_labels
         hidden = labels >= 0
-        if self.on == 'matched' and matched is not None:
-            hidden = hidden & matched.bool()[:, None]
-        logits = self(text=text[hidden], word_table=word_table).float()
+        if self.on == 'matched' and batch.has('matched'):
+            hidden = hidden & batch.labels('matched').bool()[:, None]
+        logits = self(text=text[hidden], word_table=features.word_table).float()
         total = F.cross_entropy(logits, labels[hidden], reduction='sum')
-        return self.loss_weight * total / mean_count(hidden)
+        return dict(loss=self.loss_weight * total / mean_count(hidden))
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """``word_predictions`` and ``word_log_probs`` of hidden words; {} where none are."""
+        if not batch.has('word_labels'):
+            return {}
+        labels = batch.word_labels
+        hidden = labels >= 0
+        logits = self(text=features.pair.texts[-1][hidden], word_table=features.word_table)
+        log_probs = logits.float().log_softmax(-1).gather(-1, labels[hidden][:, None])[:, 0]
+        counts = hidden.sum(1).tolist()
+        return dict(
+            word_predictions=logits.argmax(-1).split(counts),
+            word_log_probs=log_probs.split(counts),
+        )

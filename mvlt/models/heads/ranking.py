@@ -8,8 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from mvlt.models.features import Features
 from mvlt.models.heads.itm import ITMHead
 from mvlt.registry import MODELS
+from mvlt.structures import Batch
 
 
 @MODELS.register_module()
@@ -28,18 +30,19 @@ class RankingHead(ITMHead):
         super().__init__(in_channels, **kwargs)
         self.group_size = group_size
 
-    def loss(self, *, cls: torch.Tensor, matched: torch.Tensor) -> torch.Tensor:
-        """Weighted mean over the G groups; ``matched`` int64 (B,) of 0 and 1, B = G x K.
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Weighted mean over the G groups of the label ``matched``, 0 or 1; B = G x K.
 
         Raises:
             ValueError: the batch does not consist of groups with one matched pair each.
         """
+        matched = batch.labels('matched')
         if len(matched) % self.group_size or (matched.view(-1, self.group_size).sum(1) != 1).any():
             raise ValueError(
                 f'RankingHead: a batch of {len(matched)} pairs does not consist of groups of '
                 f'{self.group_size} with one matched pair each; train on RankingGroups with '
                 f"num_negatives={self.group_size - 1} and collate_fn=dict(type='collate_groups')"
             )
-        scores = self.log_odds(cls=cls).view(-1, self.group_size)
+        scores = self.log_odds(cls=features.cls).view(-1, self.group_size)
         right = matched.view(-1, self.group_size).argmax(1)
-        return self.loss_weight * F.cross_entropy(scores, right)
+        return dict(loss=self.loss_weight * F.cross_entropy(scores, right))

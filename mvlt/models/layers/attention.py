@@ -64,7 +64,7 @@ class SpatialReductionAttention(nn.Module):
 
         Args:
             x: (B, N + T, C), image tokens first.
-            size: H, W of the image tokens.
+            size: H, W of the image tokens, 0 and 0 where there are none.
             key_mask: bool (B, 1, 1, R + T), True = may be attended to; None = all may.
             asking: the tokens whose answers are wanted; all by default.
 
@@ -96,10 +96,10 @@ class SpatialReductionAttention(nn.Module):
     def image_keys(self, size: tuple[int, int]) -> int:
         """R, their number."""
         rows, columns = self.key_grid(size)
-        return rows * columns
+        return 0 if 0 in size else rows * columns
 
     def _reduced(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        if self.reduction == 1:
+        if self.reduction == 1 or 0 in size:
             return x
         image_BNC, text_BTC = x.tensor_split((size[0] * size[1],), dim=1)
         image_BRC = self._shrink(image_BNC.transpose(1, 2).unflatten(2, size))
@@ -130,6 +130,8 @@ class PooledAttention(SpatialReductionAttention):
         return self.pool_size, self.pool_size
 
     def _reduced(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        if 0 in size:
+            return x
         image_BNC, text_BTC = x.tensor_split((size[0] * size[1],), dim=1)
         pooled = F.adaptive_avg_pool2d(image_BNC.transpose(1, 2).unflatten(2, size), self.pool_size)
         return torch.cat((F.gelu(self._shrink(pooled)), text_BTC), dim=1)

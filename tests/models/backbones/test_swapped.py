@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mvlt.models import MVLT, PVTV2VL, PVTVL, ViTVL
+from mvlt.models import MVLT, PVTV2VL, PVTVL, Features, ViTVL
 from mvlt.models.layers import MLP, OverlapPatchEmbedding, PooledAttention
 from mvlt.structures import PairDataSample
 
@@ -88,7 +88,7 @@ def test_training_uses_every_weight(kind):
     head = dict(type='mvlt.CategoryHead', num_classes=3, hidden_dims=8)
     model = MVLT(
         backbone=settings,
-        category_heads=dict(main_category=head),
+        heads=dict(main_category=head),
         data_preprocessor=dict(type='mvlt.PairDataPreprocessor'),
     )
     sample = PairDataSample()
@@ -99,7 +99,8 @@ def test_training_uses_every_weight(kind):
     model.loss(inputs, [sample])['loss_main_category'].backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None]
     with torch.no_grad():  # what nothing reads is not computed
-        assert len(model._features(inputs).images) == len(model.backbone.strides) - 1
+        features = Features(model, inputs, cls_only=True)
+        assert len(features.pair.images) == len(model.backbone.strides) - 1
 
 
 @pytest.mark.parametrize('rows', [1, 2048, 5000])
@@ -112,7 +113,7 @@ def test_an_mlp_in_blocks_is_the_mlp(rows):
 
 
 def test_rebuilding_needs_a_pyramid():
-    parts = dict(neck=dict(type='mvlt.UNet'), mir_head=dict(type='mvlt.MIRHead'))
+    parts = dict(neck=dict(type='mvlt.UNet'), heads=dict(mir=dict(type='mvlt.MIRHead')))
     MVLT(backbone=dict(PYRAMID, type='mvlt.PVTV2VL'), **parts)
     for neck in ('UNet', 'PartialDecoder'):
         parts['neck'] = dict(type=f'mvlt.{neck}')

@@ -5,20 +5,21 @@ import torch
 import torch.nn.functional as F
 
 from mvlt.models import CategoryHead
+from tests.models.heads.stand_ins import answer_of, loss_of
 
 
 def test_loss_and_probabilities():
     head = CategoryHead(8, num_classes=5, hidden_dims=16, loss_weight=0.5)
     cls, category = torch.randn(4, 8), torch.tensor([0, 4, 2, 2])
     expected = 0.5 * F.cross_entropy(head(cls=cls), category)
-    torch.testing.assert_close(head.loss(cls=cls, category=category), expected)
-    assert head.predict(cls=cls).shape == (4, 5)
-    torch.testing.assert_close(head.predict(cls=cls).sum(-1), torch.ones(4))
+    torch.testing.assert_close(loss_of(head, cls=cls, category=category), expected)
+    assert answer_of(head, cls=cls).shape == (4, 5)
+    torch.testing.assert_close(answer_of(head, cls=cls).sum(-1), torch.ones(4))
 
 
 def test_label_out_of_range():
     with pytest.raises(ValueError, match='index 5, but the head knows 5 classes'):
-        CategoryHead(8, 5).loss(cls=torch.randn(1, 8), category=torch.tensor([5]))
+        loss_of(CategoryHead(8, 5), cls=torch.randn(1, 8), category=torch.tensor([5]))
 
 
 @pytest.mark.parametrize('wrong', ['data', 0, None])

@@ -14,6 +14,7 @@ from mvlt.models import (
     MaskedFeatureHead,
 )
 from mvlt.structures import PairDataSample
+from tests.models.heads.stand_ins import loss_of
 
 HOG = dict(type='mvlt.HOGTargets', stride=8)
 
@@ -40,7 +41,7 @@ def test_flat_pictures_have_no_direction():
 
 
 def _head(kind, **kwargs):
-    return kind(in_channels=6, stride=4, targets=HOG, **kwargs)
+    return kind(decoded_channels=6, stride=4, targets=HOG, **kwargs)
 
 
 def test_regression_is_the_error_over_hidden_patches():
@@ -56,7 +57,7 @@ def test_regression_is_the_error_over_hidden_patches():
         truth = F.layer_norm(wanted[b, :, y, x], (27,))
         total += (found - truth).square().mean()
         count += 1
-    loss = head.loss(decoded=decoded, target=target, mask=mask)
+    loss = loss_of(head, decoded=decoded, target=target, mask=mask)
     torch.testing.assert_close(loss, 2 * total / count)
 
 
@@ -64,23 +65,23 @@ def test_classification_is_cross_entropy_of_the_nearest_cluster():
     head = _head(MaskedClusterHead, num_clusters=5)
     decoded, target = torch.randn(1, 6, 8, 8), torch.rand(1, 3, 32, 32)
     with pytest.raises(ValueError, match='add FitClustersHook'):
-        head.loss(decoded=decoded, target=target, mask=None)
+        loss_of(head, decoded=decoded, target=target, mask=None)
     features = head.targets(target)
     head.centroids.copy_(features[0].flatten(1).T[:5])  # the first five patches
     assert head.clusters(features)[0].flatten()[:5].tolist() == [0, 1, 2, 3, 4]
     logits = head(decoded=decoded, size=(4, 4))
     expected = F.cross_entropy(logits, head.clusters(features))
-    torch.testing.assert_close(head.loss(decoded=decoded, target=target, mask=None), expected)
+    torch.testing.assert_close(loss_of(head, decoded=decoded, target=target, mask=None), expected)
 
 
 def test_a_coarse_cell_predicts_each_of_its_patches():
     """A light decoder's cell of 32 pixels has 16 patches of 8."""
-    head = MaskedFeatureHead(in_channels=6, stride=32, targets=HOG)
+    head = MaskedFeatureHead(decoded_channels=6, stride=32, targets=HOG)
     predicted = head(decoded=torch.randn(2, 6, 2, 3), size=(8, 12))
     assert predicted.shape == (2, 27, 8, 12)
     assert len(predicted[0, :, :4, :4].flatten(1).T.unique(dim=0)) == 16
     with pytest.raises(ValueError, match='patches of 8 pixels and the neck.s cells of 12 do not'):
-        MaskedFeatureHead(in_channels=6, stride=12, targets=HOG)
+        MaskedFeatureHead(decoded_channels=6, stride=12, targets=HOG)
 
 
 def test_a_patch_is_hidden_where_half_of_it_is():
@@ -88,13 +89,13 @@ def test_a_patch_is_hidden_where_half_of_it_is():
     head = _head(MaskedFeatureHead)
     decoded, target = torch.randn(1, 6, 4, 4), torch.rand(1, 3, 16, 16)
     mask = torch.zeros(1, 16, 16, dtype=torch.bool)
-    assert head.loss(decoded=decoded, target=target, mask=mask) == 0
+    assert loss_of(head, decoded=decoded, target=target, mask=mask) == 0
     mask[0, :4, :8] = True  # half of the first patch
     mask[0, 8:, 8:11] = True  # three eighths of the last
     units = torch.tensor([[[True, False], [False, False]]])
     torch.testing.assert_close(
-        head.loss(decoded=decoded, target=target, mask=mask),
-        head.loss(decoded=decoded, target=target, mask=units),
+        loss_of(head, decoded=decoded, target=target, mask=mask),
+        loss_of(head, decoded=decoded, target=target, mask=units),
     )
 
 
@@ -120,8 +121,10 @@ def test_a_model_with_it_rebuilds_no_picture():
             embed_dims=(8, 8, 8, 8), num_heads=(1,) * 4, depths=(1,) * 4,
         ),
         neck=dict(type='mvlt.UNet'),
-        mir_head=dict(type='mvlt.MaskedFeatureHead', targets=HOG),
-        itm_head=dict(type='mvlt.ITMHead', hidden_dims=8),
+        heads=dict(
+            mir=dict(type='mvlt.MaskedFeatureHead', targets=HOG),
+            itm=dict(type='mvlt.ITMHead', hidden_dims=8),
+        ),
     ).eval()  # fmt: skip
     assert not model.rebuilds
     inputs = dict(image=torch.rand(1, 3, 32, 32), token_ids=torch.ones(1, 4).long(), text_mask=None)

@@ -1,15 +1,18 @@
 """Contract: smooth L1 as Eq. 5, in pixel values 0..1, over the image or the hidden part."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from mvlt.models import MIRHead
+from tests.models.heads.stand_ins import loss_of
 
 
 @pytest.fixture
 def head():
-    return MIRHead(in_channels=4, stride=4, loss_weight=10.0)
+    return MIRHead(decoded_channels=4, stride=4, loss_weight=10.0)
 
 
 def _eq_5(difference: torch.Tensor) -> torch.Tensor:
@@ -21,7 +24,7 @@ def test_loss_is_eq_5_over_the_whole_image_times_10(head):
     decoded, target = 5 * torch.randn(2, 4, 8, 8), torch.rand(2, 3, 32, 32)
     difference = head(decoded=decoded) - target
     assert (difference.abs() > 1).any() and (difference.abs() < 1).any()  # both branches
-    loss = head.loss(decoded=decoded, target=target, mask=None)
+    loss = loss_of(head, decoded=decoded, target=target, mask=None)
     torch.testing.assert_close(loss, 10 * _eq_5(difference).mean())
 
 
@@ -31,9 +34,9 @@ def test_loss_over_hidden_pixels_only(head):
     mask = torch.zeros(1, 4, 4, dtype=torch.bool)
     mask[0, 1, 2] = True  # pixels 8..15 down, 16..23 across
     difference = (head(decoded=decoded) - target)[:, :, 8:16, 16:24]
-    loss = head.loss(decoded=decoded, target=target, mask=mask)
+    loss = loss_of(head, decoded=decoded, target=target, mask=mask)
     torch.testing.assert_close(loss, 10 * _eq_5(difference).mean())
-    assert head.loss(decoded=decoded, target=target, mask=mask & False) == 0
+    assert loss_of(head, decoded=decoded, target=target, mask=mask & False) == 0
 
 
 def test_each_cell_predicts_its_own_pixels(head):
@@ -46,13 +49,16 @@ def test_each_cell_predicts_its_own_pixels(head):
 
 
 def test_prediction_is_clipped(head):
-    image = head.predict(decoded=100 * torch.randn(1, 4, 8, 8))
+    batch = SimpleNamespace(inputs=dict(pixels=None))
+    image = head.predict(SimpleNamespace(decoded=100 * torch.randn(1, 4, 8, 8)), batch)[
+        'reconstruction'
+    ]
     assert image.min() == 0 and image.max() == 1
 
 
 def test_masked_loss_over_single_pixels():
     """A mask of pixels, as strokes are: the error of what they cover, and of nothing else."""
-    head = MIRHead(in_channels=4, stride=4, on='masked', loss_weight=1.0)
+    head = MIRHead(decoded_channels=4, stride=4, on='masked', loss_weight=1.0)
     decoded, target = torch.randn(2, 4, 4, 4), torch.rand(2, 3, 16, 16)
     mask = torch.zeros(2, 16, 16, dtype=torch.bool)
     mask[0, 3, 5] = mask[1, 0, :7] = True
@@ -62,4 +68,4 @@ def test_masked_loss_over_single_pixels():
         for b, y, x in mask.nonzero().tolist()
     ]
     expected = torch.stack(errors).mean()
-    torch.testing.assert_close(head.loss(decoded=decoded, target=target, mask=mask), expected)
+    torch.testing.assert_close(loss_of(head, decoded=decoded, target=target, mask=mask), expected)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mvlt.models import MLMHead
+from tests.models.heads.stand_ins import loss_of
 
 
 @pytest.fixture
@@ -23,20 +24,22 @@ def test_loss_against_the_naive_full_matrix(head):
     text, table, labels = _inputs()
     logits = head(text=text.flatten(0, 1), word_table=table)
     expected = F.cross_entropy(logits, labels.flatten(), ignore_index=-1)
-    loss = head.loss(text=text, labels=labels, matched=None, word_table=table)
+    loss = loss_of(head, text=text, words=labels, matched=None, word_table=table)
     torch.testing.assert_close(loss, expected)
 
 
 def test_mismatched_pairs_are_left_out_unless_asked_for(head):
     text, table, labels = _inputs()
-    kept = head.loss(text=text, labels=labels, matched=torch.tensor([1, 0, 1]), word_table=table)
+    kept = loss_of(head, text=text, words=labels, matched=torch.tensor([1, 0, 1]), word_table=table)
     alone = labels.clone()
     alone[1] = -1
     torch.testing.assert_close(
-        kept, head.loss(text=text, labels=alone, matched=None, word_table=table)
+        kept, loss_of(head, text=text, words=alone, matched=None, word_table=table)
     )
     head.on = 'all'
-    every = head.loss(text=text, labels=labels, matched=torch.tensor([1, 0, 1]), word_table=table)
+    every = loss_of(
+        head, text=text, words=labels, matched=torch.tensor([1, 0, 1]), word_table=table
+    )
     assert every != kept
 
 
@@ -47,14 +50,14 @@ def test_only_masked_positions_are_scored(head, monkeypatch):
     monkeypatch.setattr(
         MLMHead, 'forward', lambda self, **kw: scored.append(len(kw['text'])) or forward(self, **kw)
     )
-    head.loss(text=text, labels=labels, matched=None, word_table=table)
+    loss_of(head, text=text, words=labels, matched=None, word_table=table)
     assert scored == [4]
 
 
 def test_nothing_masked_gives_zero_and_gradients(head):
     text, table, labels = _inputs()
-    loss = head.loss(
-        text=text.requires_grad_(), labels=labels * 0 - 1, matched=None, word_table=table
+    loss = loss_of(
+        head, text=text.requires_grad_(), words=labels * 0 - 1, matched=None, word_table=table
     )
     loss.backward()
     assert loss == 0 and (head.bias.grad == 0).all()

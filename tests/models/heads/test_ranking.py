@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mvlt.models import ITMHead, RankingHead
+from tests.models.heads.stand_ins import answer_of, loss_of
 
 
 def test_loss_is_the_softmax_over_the_group():
@@ -12,7 +13,7 @@ def test_loss_is_the_softmax_over_the_group():
     logits = head(cls=cls)
     odds = (logits[:, 1] - logits[:, 0]).exp()
     expected = -(odds[0] / odds[:3].sum()).log() - (odds[5] / odds[3:].sum()).log()
-    torch.testing.assert_close(head.loss(cls=cls, matched=matched), 2 * expected / 2)
+    torch.testing.assert_close(loss_of(head, cls=cls, matched=matched), 2 * expected / 2)
 
 
 def test_weights_are_those_of_the_matching_head():
@@ -21,11 +22,11 @@ def test_weights_are_those_of_the_matching_head():
     ranking = RankingHead(in_channels=8, hidden_dims=16)
     ranking.load_state_dict(matching.state_dict())
     cls = torch.randn(4, 8)
-    torch.testing.assert_close(ranking.predict(cls=cls), matching.predict(cls=cls))
+    torch.testing.assert_close(answer_of(ranking, cls=cls), answer_of(matching, cls=cls))
 
 
 @pytest.mark.parametrize('matched', [[1, 0, 0, 1], [1, 1, 0], [0, 0, 0]])
 def test_batches_that_are_no_groups(matched):
     head = RankingHead(in_channels=8, group_size=3, hidden_dims=16)
     with pytest.raises(ValueError, match='num_negatives=2 and collate_fn'):
-        head.loss(cls=torch.randn(len(matched), 8), matched=torch.tensor(matched))
+        loss_of(head, cls=torch.randn(len(matched), 8), matched=torch.tensor(matched))

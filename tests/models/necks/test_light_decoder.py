@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mvlt.models import LightDecoder, MIRHead, ViTVL
+from tests.models.heads.stand_ins import loss_of
 
 SIZES = dict(text_len=12, vocab_size=50, word_dims=16, embed_dims=(24,), depth=1, num_heads=3)
 
@@ -16,7 +17,7 @@ def test_single_scale_is_rebuilt_from(patch):
     image = torch.rand(2, 3, 64, 96)
     decoded = neck(backbone(image, torch.randint(5, 50, (2, 9))).images)
     assert decoded.shape == (2, 8, 64 // patch, 96 // patch)
-    head.loss(decoded=decoded, target=image, mask=None).backward()
+    loss_of(head, decoded=decoded, target=image, mask=None).backward()
     parts = (*neck.parameters(), *backbone.stages[0].patches.parameters())
     assert all(one.grad is not None and one.grad.abs().sum() > 0 for one in parts)
 

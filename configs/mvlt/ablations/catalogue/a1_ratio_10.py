@@ -8,4 +8,4 @@ from mmengine.config import read_base
 with read_base():
     from ...pretrain_catalogue import *
 
-train_dataloader.dataset.dataset.pipeline[3].ratio = 0.1
+train_dataloader.dataset.dataset.pipeline.mask.ratio = 0.1

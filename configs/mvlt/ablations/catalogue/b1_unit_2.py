@@ -11,5 +11,5 @@ from mmengine.config import read_base
 with read_base():
     from ...pretrain_catalogue import *
 
-train_dataloader.dataset.dataset.pipeline[3].patch_size = 2
-train_dataloader.dataset.dataset.pipeline[3].alpha = 1
+train_dataloader.dataset.dataset.pipeline.mask.patch_size = 2
+train_dataloader.dataset.dataset.pipeline.mask.alpha = 1

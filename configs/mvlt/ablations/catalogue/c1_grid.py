@@ -10,4 +10,4 @@ from mvlt.datasets import GridMask
 with read_base():
     from ...pretrain_catalogue import *
 
-train_dataloader.dataset.dataset.pipeline[3].type = GridMask
+train_dataloader.dataset.dataset.pipeline.mask.type = GridMask

@@ -10,4 +10,4 @@ from mvlt.datasets import StrokeMask
 with read_base():
     from ...pretrain_catalogue import *
 
-train_dataloader.dataset.dataset.pipeline[3].type = StrokeMask
+train_dataloader.dataset.dataset.pipeline.mask.type = StrokeMask

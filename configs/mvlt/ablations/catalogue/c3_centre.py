@@ -10,4 +10,4 @@ from mvlt.datasets import CentreMask
 with read_base():
     from ...pretrain_catalogue import *
 
-train_dataloader.dataset.dataset.pipeline[3].type = CentreMask
+train_dataloader.dataset.dataset.pipeline.mask.type = CentreMask

@@ -10,7 +10,8 @@ from mvlt.evaluation import MLMMetric
 with read_base():
     from ...pretrain_catalogue import *
 
-train_dataloader.dataset.dataset.pipeline[3].ratio = 0.0
-model.merge(dict(neck=None, mir_head=None))
-test_dataloader.dataset.pipeline[2].ratio = 0.0
+train_dataloader.dataset.dataset.pipeline.mask.ratio = 0.0
+model.neck = None
+model.heads.mir = None
+test_dataloader.dataset.pipeline.mask.ratio = 0.0
 test_evaluator = dict(type=MLMMetric)

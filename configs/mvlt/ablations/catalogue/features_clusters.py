@@ -11,6 +11,6 @@ from mvlt.models import MaskedClusterHead
 with read_base():
     from .features_regression import *
 
-model.mir_head.type = MaskedClusterHead
-model.mir_head.num_clusters = 64
-custom_hooks.append(dict(type=FitClustersHook))
+model.heads.mir.type = MaskedClusterHead
+model.heads.mir.num_clusters = 64
+default_hooks.fit_clusters = dict(type=FitClustersHook)

@@ -13,7 +13,7 @@ from mvlt.models import HOGTargets, MaskedFeatureHead
 with read_base():
     from ...pretrain_catalogue import *
 
-model.mir_head = dict(
+model.heads.mir = dict(
     type=MaskedFeatureHead, targets=dict(type=HOGTargets, stride=8), loss_weight=1.0
 )
 test_evaluator = dict(type=MLMMetric)

@@ -1,0 +1,95 @@
+"""Options that tools/train.py and tools/test.py share."""
+
+import argparse
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from torch import distributed as dist
+
+from mvlt.config import load_config
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that OpenMMLab's users know."""
+    parser.add_argument('config', help='a config file, e.g. configs/mvlt/pretrain_fashiongen.py')
+    parser.add_argument('--work-dir', help='logs, checkpoints, results; default work_dirs/<config>')
+    parser.add_argument(
+        '--data-root', help='replaces data_root of the config in every path that starts with it'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='override values, e.g. train_dataloader.batch_size=32; unknown keys are refused',
+    )
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def config_from(args: argparse.Namespace, count: bool = True) -> Config:
+    """The settled config of parsed options, with ``work_dir``; ``count`` as of load_config.
+
+    Parts of one's own are imported from the folder that one stands in.
+    """
+    sys.path.insert(0, os.getcwd())
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    config = load_config(args.config, args.cfg_options, args.data_root, count)
+    config.work_dir = (
+        args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    )
+    return config
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Run a tool; a user's mistake ends it with one line and status 2, without a traceback.
+
+    Ctrl-C ends it with status 130. Processes of one launch end together.
+
+    Set ``MVLT_TRACEBACK=1`` to see where the error was raised.
+    """
+    try:
+        main()
+        _leave_group()
+    except KeyboardInterrupt:
+        print('stopped', file=sys.stderr)
+        sys.exit(130)  # as a shell reports a command that ctrl-C ended
+    except RuntimeError as error:
+        if not str(error).startswith('DataLoader worker') or os.environ.get('MVLT_TRACEBACK'):
+            raise
+        print(
+            f'error: {str(error).splitlines()[0]} (out of memory, or killed by hand); a training '
+            'goes on with --resume',
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    except (KeyError, ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get('MVLT_TRACEBACK'):
+            raise
+        message = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+        if message.startswith('Caught '):  # in a data worker, with its traceback
+            message = message.strip().splitlines()[-1].partition(': ')[2]
+        print(f'error: {message}', file=sys.stderr)
+        sys.exit(2)
+
+
+def _leave_group() -> None:
+    """Wait for the other ranks, then close the connections.
+
+    A process that exits with them open aborts now and then, and torchrun then ends the main
+    process before it has written its results. Even with them closed a thread of the library may
+    outlive the interpreter ("terminate called without an active exception"), so what is registered
+    for the end is run here, and the process ends without more ado.
+    """
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -1,0 +1,19 @@
+from .checkpoint import WholeCheckpointHook
+from .class_names import ClassNamesHook
+from .fit_clusters import FitClustersHook
+from .load_report import LoadReportHook
+from .mask_steps import MaskStepsHook
+from .pictures import PicturesHook
+from .skipped_records import SkippedRecordsHook
+from .vocabulary import VocabularyHook
+
+__all__ = [
+    'ClassNamesHook',
+    'FitClustersHook',
+    'LoadReportHook',
+    'MaskStepsHook',
+    'PicturesHook',
+    'SkippedRecordsHook',
+    'VocabularyHook',
+    'WholeCheckpointHook',
+]

@@ -1,0 +1,279 @@
+"""Checkpoints that survive what stops a training."""
+
+import os
+import re
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from mmengine.dist import gather_object, get_rank, get_world_size, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch.distributed.fsdp import FullyShardedDataParallel
+
+from mvlt.datasets.samplers import EndlessSampler, EpochOrder
+from mvlt.engine.loops.train import EpochTrainLoop
+from mvlt.files import remove_partial
+from mvlt.registry import HOOKS
+from mvlt.trained.checkpoint import read_checkpoint, use_safe_files
+
+
+@HOOKS.register_module()
+class WholeCheckpointHook(CheckpointHook):
+    """mmengine's hook, with files that are whole, and a state from which training goes on exactly.
+
+    A checkpoint takes its name once all of it is on the disk, and older ones are deleted once the
+    new one has been read back; so do ``best_*`` and ``last_checkpoint``. It also keeps what each
+    process has of its own: gradients that are still being accumulated.
+
+    Args:
+        interval, by_epoch, max_keep_ckpts, save_best, ...: see mmengine's CheckpointHook.
+        on_failure: 'stop' ends the training where a checkpoint cannot be written (a full disk),
+            'continue' says so and goes on; older checkpoints stay in both cases. Several processes
+            stop always: one alone knows of the failure.
+    """
+
+    file_backend: Any
+
+    def __init__(
+        self,
+        *args: Any,
+        on_failure: Literal['stop', 'continue'] = 'stop',
+        **kwargs: Any,
+    ) -> None:
+        if on_failure not in ('stop', 'continue'):
+            raise ValueError(f"checkpoint.on_failure='{on_failure}'; legal: 'stop', 'continue'")
+        super().__init__(*args, **kwargs)
+        self.on_failure = on_failure
+        self._states: list[dict[str, Any]] = []
+        self._meta: dict[str, int] = {}
+        self._resumed: dict[str, Any] = {}
+
+    def before_run(self, runner: Runner) -> None:
+        """Before anything is loaded: read and write files safely, for runs from a notebook, too."""
+        use_safe_files()
+
+    def before_train(self, runner: Runner) -> None:
+        """Clear up behind a killed run; give each process its own state back."""
+        super().before_train(runner)
+        if is_main_process():
+            remove_partial(self.out_dir)
+        if get_world_size() > 1:
+            self.on_failure = 'stop'
+        loop = runner.train_loop
+        sampler = loop.dataloader.sampler
+        if self._resumed and not isinstance(sampler, EndlessSampler | EpochOrder):
+            runner.logger.warning(
+                f'{type(sampler).__name__}: the random numbers of samples differ from those of an '
+                'uninterrupted run; the samplers of mvlt.datasets know where they were'
+            )
+        elif self._resumed:
+            sampler.seed = runner.seed  # the checkpoint's
+        if isinstance(loop, EpochTrainLoop):
+            loop.start_at(self._resumed.get('meta', {}).get('samples_done', 0))
+        states = self._resumed.get('processes', [])
+        if states and len(states) != get_world_size():
+            runner.logger.warning(
+                f'{len(states)} processes saved this checkpoint, {get_world_size()} go on: the '
+                'order of samples and the random numbers differ from an uninterrupted run, the '
+                'result can only be close to its'
+            )
+        elif states:
+            _set_state(runner, states[get_rank()])
+        self._resumed = {}
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the states of all processes."""
+        if self._states:
+            checkpoint['processes'] = self._states
+        checkpoint['meta'].update(
+            self._meta
+        )  # FlexibleRunner counts anew, wrongly after evaluation
+        loop = runner.train_loop
+        if isinstance(loop, EpochTrainLoop) and not self.by_epoch:
+            checkpoint['meta']['samples_done'] = loop.samples_done
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep them for :meth:`before_train`, where the optimizer is there."""
+        self._resumed = checkpoint if runner._resume else {}
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        """Save, read back, name it in ``last_checkpoint``, and only then delete older ones."""
+        self._states = gather_object(_state(runner)) or []
+        self._meta = dict(meta)
+        name = self.filename_tmpl.format(step)
+        path = self.file_backend.join_path(self.out_dir, name)
+        kept = list(getattr(self, 'keep_ckpt_ids', ()))
+        if self.max_keep_ckpts > 0 and step not in kept:
+            kept.append(step)
+        # the file says that the older ones are still there, so that a resumed run deletes them
+        runner.message_hub.update_info('keep_ckpt_ids', kept)
+        runner.message_hub.update_info('last_ckpt', path)
+        with self._reported(runner, path):
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            self._check(path)
+            if is_main_process():
+                self.file_backend.put_text(path, os.path.join(runner.work_dir, 'last_checkpoint'))
+            self.last_ckpt = path
+            if self.max_keep_ckpts > 0:
+                for old in kept[: -self.max_keep_ckpts]:
+                    self._remove(
+                        self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
+                    )
+                self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts :], self.max_keep_ckpts)
+        self._states, self._meta = [], {}
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        """mmengine's, with the previous best deleted once the new one has been read back."""
+        later: list[str] = []
+        backend, infos = self.file_backend, runner.message_hub.runtime_info
+        before = {key: value for key, value in infos.items() if key.startswith('best_')}
+        paths = self._best_paths()
+        self.file_backend = _RemovesLater(backend, later)
+        try:
+            with self._reported(runner, 'the best checkpoint'):
+                super()._save_best_checkpoint(runner, metrics)
+                for path in self._best_paths().values():
+                    if path in later or path not in paths.values():
+                        self._check(path)
+                paths, before = self._best_paths(), {}
+        finally:
+            self.file_backend = backend
+            if before:  # not written: the previous best is still the best
+                infos.update(before)
+                self._set_best_paths(paths)
+        for path in set(later) - set(paths.values()):
+            self._remove(path)
+
+    def _best_paths(self) -> dict[str, str]:
+        if hasattr(self, 'best_ckpt_path_dict'):
+            return {key: path for key, path in self.best_ckpt_path_dict.items() if path}
+        path = getattr(self, 'best_ckpt_path', None)
+        return {'': path} if path else {}
+
+    def _set_best_paths(self, paths: dict[str, str]) -> None:
+        if hasattr(self, 'best_ckpt_path_dict'):
+            self.best_ckpt_path_dict.update(paths)
+        else:
+            self.best_ckpt_path = paths.get('')
+
+    def _check(self, path: str) -> None:
+        if is_main_process() and os.path.isfile(path):  # a folder, where a strategy writes one
+            read_checkpoint(path)
+
+    def _remove(self, path: str) -> None:
+        if not is_main_process():
+            return
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        elif os.path.isfile(path):
+            os.remove(path)
+
+    @contextmanager
+    def _reported(self, runner: Runner, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            line = (
+                f'{path} could not be written ({error}); the last whole checkpoint is '
+                f'{self.last_ckpt or "none of this run"}. Make room, then go on with --resume'
+            )
+            if self.on_failure == 'stop':
+                raise OSError(line) from error
+            runner.logger.error(line)
+
+
+class _RemovesLater:
+    """A file backend that lists what is to be removed."""
+
+    def __init__(self, backend: Any, later: list[str]) -> None:
+        self._backend = backend
+        self.remove = self.rmtree = later.append
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+
+def newest_checkpoint(folder: str | Path, since: float = 0) -> str | None:
+    """The newest checkpoint of a run that is whole; None if there is none.
+
+    Those that are cut short, or hold no state to go on from, are passed over and named in the log.
+    A strategy that writes folders is believed: what ``last_checkpoint`` names is taken.
+
+    Args:
+        folder: the run's work dir; where ``last_checkpoint`` names another folder, that one too.
+        since: seconds since 1970; what is older belongs to an earlier run.
+    """
+    last = Path(folder, 'last_checkpoint')
+    named = last.read_text(errors='replace').strip() if last.is_file() else ''
+    if named and os.path.isdir(named):
+        return named
+    places = {Path(folder).resolve(), *([Path(named).resolve().parent] if named else [])}
+    found = [
+        path
+        for place in places
+        for path in place.glob('*.pth')
+        if re.fullmatch(r'(?!best_).*_\d+', path.stem) and path.stat().st_mtime >= since
+    ]
+    for path in sorted(found, key=_age):
+        try:
+            if not read_checkpoint(str(path)).keys() >= {'state_dict', 'optimizer', 'meta'}:
+                raise ValueError(f'{path}: weights only, training cannot go on from them')
+        except ValueError as error:
+            print_log(f'passed over: {error}', 'current', level=30)
+            continue
+        return str(path)
+    print_log(f'no checkpoint to go on from in {folder}: training begins', 'current', level=30)
+    return None
+
+
+def _age(path: Path) -> tuple[float, int]:
+    """Newest first."""
+    return -path.stat().st_mtime_ns, -int(path.stem.rpartition('_')[2])
+
+
+def _state(runner: Runner) -> dict[str, Any]:
+    """What this process has of its own between two steps of the optimizer."""
+    wrapper = runner.optim_wrapper
+    if not isinstance(wrapper, OptimWrapper):
+        return {}
+    if wrapper.should_update():
+        return dict(steps=wrapper._inner_count, gradients={})
+    if isinstance(runner.model, FullyShardedDataParallel):
+        raise ValueError(
+            f'with FSDP a checkpoint is saved between two steps of the optimizer: set '
+            f'checkpoint.interval to a multiple of {wrapper._accumulative_counts}'
+        )
+    model: Any = getattr(runner.model, 'module', runner.model)
+    return dict(
+        steps=wrapper._inner_count,
+        gradients={
+            name: weight.grad.cpu()
+            for name, weight in model.named_parameters()
+            if weight.grad is not None
+        },
+    )
+
+
+def _set_state(runner: Runner, state: dict[str, Any]) -> None:
+    model: Any = getattr(runner.model, 'module', runner.model)
+    if not state:
+        return
+    runner.optim_wrapper._inner_count = state['steps']
+    for name, weight in model.named_parameters():
+        if name in state['gradients']:
+            weight.grad = state['gradients'][name].to(weight.device)

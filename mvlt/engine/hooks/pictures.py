@@ -1,0 +1,147 @@
+"""Pictures of how a model is doing, while it trains."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from PIL import Image
+
+from mvlt.randomness import random_of
+from mvlt.registry import DATASETS, HOOKS
+
+
+@HOOKS.register_module()
+class PicturesHook(Hook):
+    """Every ``interval`` steps: rebuilt pictures, and captions ranking a few pictures.
+
+    They are of the first products of ``test_dataloader``, always the same ones, in
+    ``<work_dir>/pictures/<step>/``, and go to the visualizer's backends too (TensorBoard, W&B).
+    What the model lacks a head for is not drawn. Training is not disturbed: random states are as
+    before, and test data that cannot be read are a warning.
+
+    Args:
+        interval: training steps.
+        products: how many.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval: int = 1000, products: int = 6) -> None:
+        if interval < 1 or products < 1:
+            raise ValueError(
+                f'PicturesHook: interval={interval} and products={products} start at 1'
+            )
+        self.interval = interval
+        self.products = products
+        self._dataset: Any = None
+        self._rows: list[int] = []
+
+    @master_only
+    def before_train(self, runner: Runner) -> None:
+        """Open the test data and read its first products; without them there are no pictures."""
+        loader = runner.cfg.get('test_dataloader')
+        try:
+            if loader is None:
+                raise KeyError('there is no test_dataloader')
+            self._dataset = DATASETS.build(loader['dataset'])
+            self._rows = self._first_products()
+            with _undisturbed(_model(runner)):
+                for row in self._rows:
+                    self._dataset[row]
+        except (KeyError, OSError, ValueError) as error:
+            message = error.args[0] if isinstance(error, KeyError) else error
+            runner.logger.warning(f'PicturesHook draws nothing: {message}')
+            self._rows = []
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
+        """Draw, when it is time."""
+        if self._rows and self.every_n_train_iters(runner, self.interval):
+            self.draw(runner)
+
+    @master_only
+    def draw(self, runner: Runner) -> None:
+        """Write the pictures of this step."""
+        from mvlt.visualization import Section, in_rows, reconstruction_cells, write_sheet
+
+        model, dataset, rows = _model(runner), self._dataset, self._rows
+        with _undisturbed(model), torch.no_grad():
+            sections = []
+            if model.rebuilds and 'image_mask' in dataset[rows[0]]['data_samples']:
+                cells = [
+                    c for _, three in reconstruction_cells(model, dataset, rows) for c in three
+                ]
+                note = 'Masked, rebuilt, original.'
+                sections.append(
+                    Section('reconstruction', 'Rebuilt pictures', note, in_rows(cells, 6))
+                )
+            if hasattr(model, 'match') and 'itm' in getattr(model, 'heads', ()):
+                note = f'Each caption ranks the same {len(rows)} pictures; green: its own.'
+                sections.append(
+                    Section('ranking', 'Ranked pictures', note, _ranked(model, dataset, rows))
+                )
+        step = runner.iter + 1
+        folder = Path(runner.work_dir) / 'pictures' / f'{step:07d}'
+        facts = dict(step=step, run=runner.experiment_name)
+        for path in write_sheet(folder, f'Step {step}', sections, facts)[1:]:
+            picture = np.asarray(Image.open(path).convert('RGB'))
+            runner.visualizer.add_image(f'pictures_{path.stem}', picture, step)
+
+    def _first_products(self) -> list[int]:
+        """A row of each of the first products."""
+        first: dict[str, int] = {}
+        for row in range(len(self._dataset)):
+            first.setdefault(self._dataset.get_data_info(row)['product_id'], row)
+            if len(first) == self.products:
+                break
+        return list(first.values())
+
+
+def _model(runner: Runner) -> Any:
+    return getattr(runner.model, 'module', runner.model)
+
+
+def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
+    """A row a caption: the pictures in the order of their scores."""
+    from mvlt.evaluation.functional import pessimistic_rank
+    from mvlt.visualization import ranking_rows
+
+    batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))['inputs']
+    images = model.data_preprocessor.normalise(batch['pixels'])
+    rankings: list[Mapping[str, Any]] = []
+    for place, row in enumerate(rows):
+        token_ids = batch['token_ids'][place].expand(len(rows), -1)
+        text_mask = model.data_preprocessor.text_mask(token_ids)
+        scores = model.match(images, token_ids, text_mask).cpu().numpy()
+        positives = np.arange(len(rows)) == place
+        rankings.append(
+            dict(
+                direction='tir',
+                query=row,
+                rank=pessimistic_rank(scores, positives),
+                candidates=rows,
+                scores=scores,
+                positives=positives,
+            )
+        )
+    return ranking_rows(dataset, rankings, shown=len(rows))
+
+
+@contextmanager
+def _undisturbed(model: Any) -> Iterator[None]:
+    """Evaluation mode, masked pictures, random numbers of one's own; then all as it was."""
+    training, masking = model.training, model.data_preprocessor.mask_images
+    model.eval()
+    model.data_preprocessor.mask_images = True
+    try:
+        with random_of((0,)):  # the same masks at every step
+            yield
+    finally:
+        model.train(training)
+        model.data_preprocessor.mask_images = masking

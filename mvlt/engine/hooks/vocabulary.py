@@ -1,0 +1,92 @@
+"""Keeps the vocabulary and the model together."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop, Runner
+
+from mvlt.datasets import PairDataset, Vocabulary, train_vocabulary
+from mvlt.datasets.transforms import Tokenize
+from mvlt.registry import HOOKS
+
+
+@HOOKS.register_module()
+class VocabularyHook(Hook):
+    """Check, before anything is trained or loaded, that the vocabulary fits the model.
+
+    The vocabulary's fingerprint goes into every checkpoint, and a checkpoint that was trained with
+    another one is refused: its word vectors would mean other words.
+
+    Args:
+        train_size: if the folder that ``Tokenize`` names has no vocabulary yet, train one of this
+            many word pieces on the training captions and keep it there; None = never.
+    """
+
+    def __init__(self, train_size: int | None = None) -> None:
+        self.train_size = train_size
+        self.vocabulary: Vocabulary | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Find, or train, the vocabulary; compare its size with the model's word table."""
+        for transform, dataset in _tokenizers(runner):
+            self.vocabulary = self._load(transform, dataset, runner)
+            self._check_size(runner)
+            return
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the fingerprint."""
+        if self.vocabulary is not None:
+            checkpoint['meta']['vocabulary'] = self.vocabulary.fingerprint
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse a checkpoint of another vocabulary."""
+        stored = checkpoint.get('meta', {}).get('vocabulary')
+        if self.vocabulary is None or stored in (None, self.vocabulary.fingerprint):
+            return
+        raise ValueError(
+            f"vocabulary '{self.vocabulary.source}' ({self.vocabulary.fingerprint}) is not the one "
+            f'that the checkpoint was trained with ({stored}): point Tokenize and MaskWords to '
+            "that run's vocabulary"
+        )
+
+    def _load(self, transform: Tokenize, dataset: PairDataset, runner: Runner) -> Vocabulary:
+        if self.train_size is None or not isinstance(runner._train_loop, BaseLoop):
+            return transform.vocabulary
+        if is_main_process():
+            try:
+                return transform.vocabulary
+            except FileNotFoundError:
+                captions = list(dict.fromkeys(dataset.captions()))
+                trained = train_vocabulary(captions, transform.source, self.train_size)
+                runner.logger.info(
+                    f'trained a vocabulary of {len(trained)} word pieces on {len(captions)} '
+                    f'captions: {transform.source}/vocab.txt'
+                )
+            finally:
+                barrier()
+            return transform.vocabulary
+        barrier()  # of every rank, whether or not it would have found the file
+        return transform.vocabulary
+
+    def _check_size(self, runner: Runner) -> None:
+        model: Any = getattr(runner.model, 'module', runner.model)
+        # not the table's length: a sharded one is shorter
+        rows, pieces = model.backbone.vocab_size, len(self.vocabulary or ())
+        if pieces > rows:
+            raise ValueError(
+                f"vocabulary '{self.vocabulary and self.vocabulary.source}' has {pieces} word "
+                f'pieces, the model {rows} rows: set model.backbone.vocab_size={pieces}, or train '
+                'a smaller vocabulary'
+            )
+
+
+def _tokenizers(runner: Runner) -> Iterator[tuple[Tokenize, PairDataset]]:
+    """Tokenizers of the loops that this run has built, training first, with their records."""
+    for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        while dataset is not None and not isinstance(dataset, PairDataset):
+            dataset = getattr(dataset, 'dataset', None)
+        if dataset is not None and (found := dataset.pipeline.find(Tokenize)):
+            yield found, dataset

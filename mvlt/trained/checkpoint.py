@@ -1,0 +1,140 @@
+"""Reads checkpoints without running what is in them."""
+
+import argparse
+import json
+import os
+import pickle
+import re
+import zipfile
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.fileio import register_backend
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from mvlt.files import WholeFileBackend
+from mvlt.trained.earlier import todays_state
+
+# what identifies the training that a checkpoint is of
+RUN_FACTS = ('experiment_name', 'seed', 'epoch', 'iter')
+_multiarray: Any = import_module(
+    'numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray'
+)
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    """What HistoryBuffer's pickle asks `getattr` for, and nothing else."""
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(f'refused to look up {name!r}')
+
+
+# What mmengine's own checkpoints hold beside tensors and plain containers: the log's history.
+# Nothing in this list can call, import or look up anything by name.
+_ALLOWED: list[Any] = [
+    HistoryBuffer,
+    argparse.Namespace,  # in checkpoints of research code: their command line, plain attributes
+    (_history_method, 'builtins.getattr'),
+    np.ndarray,
+    np.dtype,
+    _multiarray._reconstruct,
+    _multiarray.scalar,
+    *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8', 'u4', 'u8', '?')},
+]
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Load ``.safetensors``, or ``.pth`` with ``weights_only=True``, onto the CPU; no fallback.
+
+    Tensors have the names of today, whichever version wrote them.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, no checkpoint, cut short, or with contents
+            that would run code.
+    """
+    try:
+        if path.endswith('.safetensors'):
+            return todays_state(load_file(path))
+        with torch.serialization.safe_globals(_ALLOWED):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{path}: no such checkpoint') from error
+    except pickle.UnpicklingError as error:
+        asked = re.search(r'GLOBAL (\S+)', str(error))
+        raise ValueError(
+            f'{path}: refused, it holds more than tensors and plain data, or is no checkpoint'
+            + (f': it asks for {asked[1]}' if asked else '')
+        ) from error
+    except (
+        EOFError,
+        RuntimeError,
+        OSError,
+        zipfile.BadZipFile,
+        KeyError,
+        SafetensorError,
+    ) as error:
+        if str(error).startswith('DataLoader worker'):  # its death is told wherever one is
+            raise
+        raise ValueError(
+            f'{path}: not a readable checkpoint, perhaps cut short ({error})'
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path}: a checkpoint is a dict, this holds {type(checkpoint).__name__}')
+    for key in ('state_dict', 'ema_state_dict'):
+        if isinstance(checkpoint.get(key), dict):
+            checkpoint[key] = todays_state(checkpoint[key])
+    return checkpoint
+
+
+def run_of(path: str) -> dict[str, Any]:
+    """Which training a checkpoint is of: name, seed, length, and what it started from; or {}.
+
+    A published or converted ``.safetensors`` file says it in its metadata, under ``run``.
+    """
+    if path.endswith('.safetensors'):
+        try:
+            with safe_open(path, 'pt') as file:
+                found = json.loads((file.metadata() or {}).get('run', '{}'))
+        except (SafetensorError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+    meta = read_checkpoint(path).get('meta') or {}
+    return {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
+
+
+def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    checkpoint = read_checkpoint(os.path.expanduser(filename))
+    # mmengine would run this text as a config when it resumes
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)
+    return checkpoint
+
+
+def _load_url(filename: str, map_location: Any = None) -> dict[str, Any]:
+    path = os.path.join(torch.hub.get_dir(), 'checkpoints', os.path.basename(filename))
+    if not os.path.isfile(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        torch.hub.download_url_to_file(filename, path)
+    return _load_local(path)
+
+
+def _refuse(filename: str, map_location: Any = None) -> dict[str, Any]:
+    raise ValueError(f'{filename}: fetch it first and name the local file; it is then read safely')
+
+
+def use_safe_files() -> None:
+    """Let mmengine write local files whole and read checkpoints as :func:`read_checkpoint` does.
+
+    A run does this once it begins, for its process: ``load_from``, ``resume`` and ``init_cfg`` of
+    mmengine would unpickle what they read.
+    """
+    register_backend('local', WholeFileBackend, force=True, prefixes='')
+    for prefix in list(CheckpointLoader._schemes):
+        CheckpointLoader.register_scheme(prefixes=prefix, loader=_refuse, force=True)
+    CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=_load_url, force=True)
+    CheckpointLoader.register_scheme(prefixes='', loader=_load_local, force=True)

@@ -1,0 +1,355 @@
+"""What one must know beside the weights to use a model, as plain data: no code, no paths.
+
+Parts are named as they are registered. What is read from a file can only name parts that this
+program has registered, and only models and transforms.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mmcv.transforms import CenterCrop, Resize
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mvlt.config import heads_of
+from mvlt.datasets import (
+    CropToProduct,
+    ImageMask,
+    LoadImage,
+    MaskWords,
+    PackPairInputs,
+    Tokenize,
+)
+from mvlt.datasets.pair_dataset import CATEGORIES
+from mvlt.datasets.pipeline import named
+from mvlt.registry import MODELS, TRANSFORMS, Registry
+from mvlt.trained.earlier import todays_model
+
+_MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
+LEGAL_READING = (LoadImage, CropToProduct, *_MMCV)
+
+
+class ModelDescription(NamedTuple):
+    """A model without its weights and vocabulary; JSON can hold all of it.
+
+    model: ``type`` and arguments of the model.
+    preprocessing: steps by name from a record with ``caption`` and ``img`` (or ``img_path``) to
+        ``img`` uint8 (H, W, 3) and ``token_ids``; Tokenize has no vocabulary here.
+    mask: the transform that hid parts of pictures in training, None where none did.
+    categories: head -> names of its classes, in the order of its outputs.
+    """
+
+    model: dict[str, Any]
+    preprocessing: dict[str, dict[str, Any]]
+    mask: dict[str, Any] | None
+    categories: dict[str, list[str]]
+
+    @property
+    def heads(self) -> dict[str, dict[str, Any]]:
+        """Name -> settings of the heads that it has."""
+        return heads_of(self.model)
+
+    @property
+    def rebuilding(self) -> list[str]:
+        """Names of the heads that give pictures."""
+        return [name for name, head in self.heads.items() if _rebuilds(head)]
+
+    def build(self, heads: Sequence[str] | None = None) -> Any:
+        """The model at random.
+
+        Args:
+            heads: names of those to build, None = all; the neck goes with those that rebuild.
+
+        Raises:
+            ValueError: it lacks one of them.
+        """
+        settings = dict(self.model)
+        if heads is not None:
+            for name in heads:
+                if name not in self.heads:
+                    raise ValueError(self.lacks(f"head '{name}'"))
+            settings['heads'] = {name: self.heads[name] for name in heads}
+            if not set(heads) & set(self.rebuilding):
+                settings['neck'] = None
+        with DefaultScope.overwrite_default_scope('mvlt'):
+            return MODELS.build(settings)
+
+    def lacks(self, what: str) -> str:
+        """That this model has no such part, and where one comes from."""
+        return (
+            f'this model has no {what}; it has {", ".join(self.heads) or "no head"}. itm, mlm and '
+            'mir are trained by a pretrain_* config, categories by a recognition_* config'
+        )
+
+    def transforms(self, vocabulary: str) -> dict[str, dict[str, Any]]:
+        """``preprocessing`` for a pipeline, words from ``vocabulary``."""
+        return {
+            name: {
+                **{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()},
+                **(dict(vocabulary=vocabulary) if one['type'] == 'Tokenize' else {}),
+            }
+            for name, one in self.preprocessing.items()
+        }
+
+
+def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) -> ModelDescription:
+    """What ``config`` says of a model.
+
+    Args:
+        config: of :func:`mvlt.config.load_config`, or of :func:`stored_config`.
+        classes: category names of the training data (``metainfo``), in the order of their ids.
+        source: named in errors.
+
+    Heads that predict features of hidden patches are left out, with their decoder.
+
+    Raises:
+        ValueError: a part has no registered name, class names are unknown, or no pipeline
+            tells how pictures and captions are read.
+    """
+    wanted = todays_model(config.model)
+    heads = heads_of(wanted)
+    # they teach the backbone and answer nothing
+    wanted['heads'] = {name: head for name, head in heads.items() if _rebuilds(head) is not False}
+    if not any(map(_rebuilds, wanted['heads'].values())):
+        wanted['neck'] = None
+    model = _plain(wanted, MODELS)
+    categories = {}
+    for name, head in model['heads'].items():
+        if 'num_classes' not in head:
+            continue
+        names = list(classes.get(head.get('label', name), ()))[: head['num_classes']]
+        if names:  # a head may have rows that training has no class for, as the released one
+            names += [f'row {i}' for i in range(len(names), head['num_classes'])]
+        if len(names) != head['num_classes']:
+            raise ValueError(
+                f'model.heads.{name} has {head["num_classes"]} classes, the names of '
+                f'{len(names)} are known: give the config that it was trained with, and its data'
+            )
+        categories[name] = names
+    reading = pipeline_of(config, 'test_dataloader') or pipeline_of(config, 'train_dataloader')
+    preprocessing = {
+        name: _plain(one, TRANSFORMS)
+        for name, one in reading.items()
+        if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
+    }
+    if not any(one['type'] == 'Tokenize' for one in preprocessing.values()):
+        raise ValueError(f'{source}: no pipeline with Tokenize tells how a caption is read')
+    for one in preprocessing.values():
+        one.pop('vocabulary', None)
+        one.pop('download', None)
+    masks = [*pipeline_of(config, 'train_dataloader').values(), *reading.values()]
+    mask = next((_plain(one, TRANSFORMS) for one in masks if is_transform(one, ImageMask)), None)
+    if mask is not None:
+        mask.pop('prob', None)
+    return checked(
+        dict(model=model, preprocessing=preprocessing, mask=mask, categories=categories),
+        source,
+    )
+
+
+def checked(content: Any, source: str) -> ModelDescription:
+    """Plain data, e.g. of a file, as a description that is safe to build.
+
+    Args:
+        content: dict with the four keys of :class:`ModelDescription`.
+        source: named in errors.
+
+    Raises:
+        ValueError: another key, a part that is not registered here, or something that is not plain.
+    """
+    if not isinstance(content, dict) or set(content) != set(ModelDescription._fields):
+        raise ValueError(
+            f'{source}: an object with {", ".join(ModelDescription._fields)} is needed'
+        )
+    if not isinstance(content['model'], dict) or not isinstance(
+        content['preprocessing'], dict | list
+    ):
+        raise ValueError(f'{source}: model is an object, preprocessing one of steps by name')
+    found = ModelDescription(**content)._replace(
+        model=todays_model(content['model']), preprocessing=_by_role(content['preprocessing'])
+    )
+    for registry in (MODELS, TRANSFORMS):
+        registry.import_from_location()
+    _check(found.model, {*MODELS.module_dict}, f'{source}: model', needs_type=True)
+    kinds = {**TRANSFORMS.module_dict, **{kind.__name__: kind for kind in _MMCV}}
+    masks = {name for name, kind in kinds.items() if issubclass(kind, ImageMask)}
+    words = {MaskWords.__name__, PackPairInputs.__name__}
+    for i, one in found.preprocessing.items():
+        _check(one, {*kinds} - masks - words, f'{source}: preprocessing.{i}', needs_type=True)
+        if {'vocabulary', 'download'} & one.keys():
+            raise ValueError(f"{source}: preprocessing.{i}: the vocabulary is the folder's own")
+    if [one['type'] for one in found.preprocessing.values()].count('Tokenize') != 1:
+        raise ValueError(f'{source}: preprocessing needs one Tokenize')
+    if found.mask is not None:
+        _check(found.mask, masks, f'{source}: mask', needs_type=True)
+    if not isinstance(found.categories, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in found.categories.values()
+    ):
+        raise ValueError(f'{source}: categories is an object of lists of names')
+    if not isinstance(found.model.get('heads') or {}, dict):
+        raise ValueError(f'{source}: model.heads is an object of heads by name')
+    counts = {
+        name: head['num_classes'] for name, head in found.heads.items() if 'num_classes' in head
+    }
+    if counts != {name: len(names) for name, names in found.categories.items()}:
+        raise ValueError(f'{source}: categories must name the classes of each category head')
+    return found
+
+
+def _by_role(steps: Any) -> dict[str, Any]:
+    """Steps by name; of a list, as folders had before, by what they do."""
+    if isinstance(steps, dict):
+        return steps
+    roles = dict(LoadImage='load', CropToProduct='crop', Resize='resize', Tokenize='tokenize')
+    return {
+        roles.get(str(one.get('type')) if isinstance(one, dict) else '', f'step_{place}'): one
+        for place, one in enumerate(steps)
+    }
+
+
+def stored_config(text: str, source: str) -> Config:
+    """The config that mmengine keeps in a checkpoint, read without running it.
+
+    Args:
+        text: assignments of literals and ``dict(...)`` to names.
+        source: named in errors.
+
+    Raises:
+        ValueError: anything else stands there.
+    """
+    try:
+        body = ast.parse(text).body
+        found = {}
+        for node in body:
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+                raise ValueError(f'line {node.lineno} is no assignment')
+            found[node.targets[0].id] = _literal(node.value)
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(
+            f'{source}: its config is more than plain data ({error}); name a config file instead'
+        ) from error
+    return Config(found)
+
+
+def tokenizer_of(config: Config) -> dict[str, Any] | None:
+    """Settings of the first Tokenize."""
+    for loader in ('train_dataloader', 'test_dataloader'):
+        for one in pipeline_of(config, loader).values():
+            if is_transform(one, Tokenize):
+                return one
+    return None
+
+
+def pipeline_of(config: Config, loader: str) -> dict[str, dict[str, Any]]:
+    """Steps by name of a loader's innermost dataset; empty where there is no such loader."""
+    dataset = (config.get(loader) or {}).get('dataset') or {}
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return named(dataset.get('pipeline'))
+
+
+def known_classes(metainfo: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Category names that training has seen, of a dataset's ``metainfo``."""
+    found = {}
+    for level in CATEGORIES:
+        names = list(metainfo.get(level) or ())
+        found[level] = names[: metainfo.get(f'{level}_trained', len(names))]
+    return found
+
+
+def import_parts(config: Config) -> None:
+    """Import what a config file names by import path, so that it is registered; it may run code."""
+    for value, registry in (
+        (config.model, MODELS),
+        (pipeline_of(config, 'train_dataloader'), TRANSFORMS),
+        (pipeline_of(config, 'test_dataloader'), TRANSFORMS),
+    ):
+        for kind in _types(value):
+            registry.get(kind)
+
+
+def _types(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            if key == 'type' and isinstance(one, str):
+                yield one
+            elif key != 'init_cfg':
+                yield from _types(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _types(one)
+
+
+def _literal(node: ast.AST | None) -> Any:
+    if isinstance(node, ast.Call):
+        if not isinstance(node.func, ast.Name) or node.func.id != 'dict' or node.args:
+            raise ValueError(f'line {node.lineno} calls something')
+        return {str(one.arg): _literal(one.value) for one in node.keywords}
+    if isinstance(node, ast.Dict):
+        return {_literal(key): _literal(value) for key, value in zip(node.keys, node.values)}
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_literal(one) for one in node.elts]
+    if node is None:
+        raise ValueError('** stands in a dict')
+    return ast.literal_eval(node)
+
+
+def is_transform(settings: Mapping[str, Any], *kinds: type) -> bool:
+    """Whether a pipeline's entry is a transform of one of these kinds."""
+    return issubclass(_find(settings['type'], TRANSFORMS), kinds)
+
+
+def _rebuilds(head: Mapping[str, Any]) -> bool | None:
+    """Whether a head gives pictures; None where it does not read the decoder's map."""
+    return getattr(_find(head['type'], MODELS), 'rebuilds', None)
+
+
+def _plain(value: Any, registry: Registry) -> Any:
+    """Dicts and lists only; classes by the name under which ``registry`` knows them."""
+    if isinstance(value, Mapping):
+        return {
+            key: _find(one, registry).__name__ if key == 'type' else _plain(one, registry)
+            for key, one in value.items()
+            if key != 'init_cfg'  # the weights come with the folder
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(one, registry) for one in value]
+    return value
+
+
+def _find(kind: Any, registry: Registry) -> type:
+    """The part that a class, an import path or a name stands for; imports nothing new."""
+    name = kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
+    registry.import_from_location()
+    place: Any = registry
+    while place is not None:
+        if name in place.module_dict:
+            return place.module_dict[name]
+        place = place.parent
+    raise ValueError(
+        f"the part '{kind}' is not registered here: import the file that defines it first, or "
+        'name the config file, which does'
+    )
+
+
+def _check(value: Any, legal: set[str], where: str, needs_type: bool = False) -> None:
+    if needs_type and (not isinstance(value, dict) or 'type' not in value):
+        raise ValueError(f'{where} is an object with a type')
+    if isinstance(value, dict):
+        for key, one in value.items():
+            if not isinstance(key, str) or key.startswith('_'):
+                raise ValueError(f"{where}: the key '{key}' is not allowed")
+            if key != 'type':
+                _check(one, legal, f'{where}.{key}')
+            elif not isinstance(one, str) or one not in legal:
+                raise ValueError(
+                    f"{where} asks for the part '{one}', which is not registered here: import the "
+                    f'file that defines it first, or update mvlt; legal: {", ".join(sorted(legal))}'
+                )
+    elif isinstance(value, list):
+        for i, one in enumerate(value):
+            _check(one, legal, f'{where}.{i}')
+    elif value is not None and not isinstance(value, str | int | float | bool):
+        raise ValueError(f'{where}: {type(value).__name__} is not plain data')

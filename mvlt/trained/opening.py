@@ -1,0 +1,220 @@
+"""One way to a trained model, whatever it lies in: folder, checkpoint, config with weights."""
+
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+
+from mvlt.config import PACKAGED, config_path, count_later, load_config
+from mvlt.datasets import Vocabulary, load_vocabulary
+from mvlt.registry import MODELS
+from mvlt.trained.checkpoint import read_checkpoint
+from mvlt.trained.description import (
+    ModelDescription,
+    describe,
+    import_parts,
+    known_classes,
+    stored_config,
+    tokenizer_of,
+)
+from mvlt.trained.fit import compare
+from mvlt.trained.folder import is_model_folder, read_model_folder
+
+Source = str | Path
+
+
+class Trained(NamedTuple):
+    """What lies on the disk: ``vocabulary`` is a folder or hub name, ``meta`` the training's."""
+
+    description: ModelDescription
+    state: Mapping[str, torch.Tensor]
+    vocabulary: str
+    meta: Mapping[str, Any]
+
+
+class OpenedModel(NamedTuple):
+    """A model in evaluation mode and what belongs to it.
+
+    transforms: pipeline from a record with ``img`` or ``img_path`` and ``caption`` to pixels and
+        token ids.
+    """
+
+    model: Any
+    description: ModelDescription
+    transforms: dict[str, dict[str, Any]]
+    vocabulary: Vocabulary
+
+
+def list_models(pattern: str = '*') -> list[str]:
+    """Names of the packaged configs that :func:`get_model` takes, sorted.
+
+    Args:
+        pattern: with ``*`` and ``?``, e.g. 'mvlt/pretrain_*'.
+    """
+    names = (path.relative_to(PACKAGED).with_suffix('') for path in PACKAGED.glob('[!_]*/**/*.py'))
+    return sorted(name for name in map(str, names) if fnmatchcase(name, pattern))
+
+
+def get_model(name_or_path: Source, weights: str | None = None, device: str = 'cpu') -> Any:
+    """A model in evaluation mode.
+
+    Args:
+        name_or_path: see :func:`read_trained`; a config without ``weights`` starts at random.
+        weights: a checkpoint of that config.
+        device: where it goes.
+
+    Raises:
+        FileNotFoundError, ValueError: no such folder, name or file; it does not fit.
+    """
+    if weights is None and not _brings_weights(name_or_path):
+        config = load_config(name_or_path, count=False)
+        _count(config, {})
+        config.model.backbone.init_cfg = None  # its ImageNet file may not be at hand
+        return MODELS.build(config.model).to(torch.device(device)).eval()
+    if weights is not None and not _brings_weights(name_or_path):
+        return load_model(load_config(name_or_path, count=False), weights, device)
+    return open_model(name_or_path, weights, device).model
+
+
+def open_model(
+    source: Source,
+    weights: str | None = None,
+    device: str = 'cpu',
+    heads: Callable[[ModelDescription], Sequence[str]] | None = None,
+) -> OpenedModel:
+    """A trained model with its preprocessing and vocabulary.
+
+    Args:
+        source, weights: see :func:`read_trained`.
+        device: where the model goes.
+        heads: which of those that it has are built; None = all.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, no weights, no such head; it does not fit.
+    """
+    trained = read_trained(source, weights)
+    model = trained.description.build(heads and heads(trained.description))
+    _load(model, trained.state, str(weights or source))
+    return OpenedModel(
+        model.to(torch.device(device)).eval(),
+        trained.description,
+        trained.description.transforms(trained.vocabulary),
+        load_vocabulary(trained.vocabulary),
+    )
+
+
+def read_trained(
+    source: Source | Config, weights: str | None = None, vocabulary: str | None = None
+) -> Trained:
+    """What is known of a trained model.
+
+    Args:
+        source: a folder of ``tools/model_converters/publish.py``; a checkpoint of a training,
+            which holds its config, read and not run; or a config (file, name or read) with
+            ``weights``.
+        weights: ``.pth`` or ``.safetensors``; only where ``source`` is a config.
+        vocabulary: None = the folder's, that of the config, or, where it is not there, of the
+            checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, no config, no such vocabulary, or not the one
+            of the training.
+    """
+    if not isinstance(source, Config) and _brings_weights(source):
+        if weights is not None:
+            raise ValueError(f'{source} brings its own weights; leave out weights={weights!r}')
+        if is_model_folder(source):
+            folder = read_model_folder(source)
+            state = read_checkpoint(folder.weights)
+            return Trained(folder.description, state, vocabulary or str(folder.path), {})
+        weights, config = str(source), None
+    elif weights is not None:
+        config = source if isinstance(source, Config) else load_config(source, count=False)
+    else:
+        config_path(str(source))  # a name that is nothing at all is said to be so
+        raise ValueError(
+            f'{source} is a config: name weights=CHECKPOINT too, or a model folder '
+            '(tools/model_converters/publish.py makes one) in its place'
+        )
+    stored = read_checkpoint(weights)
+    meta = stored.get('meta') or {}
+    held = stored_config(meta['cfg'], weights) if 'cfg' in meta else None
+    if config is not None:
+        import_parts(config)
+        _count(config, stored)
+    elif held is None:
+        raise ValueError(f'{weights} does not hold its config; name the config file too')
+    known = known_classes(meta.get('dataset_meta') or {})
+    description = describe(config or held, known, str(config.filename) if config else weights)
+    sources = (
+        [vocabulary]
+        if vocabulary
+        else [(tokenizer_of(one) or {})['vocabulary'] for one in (config, held) if one is not None]
+    )
+    return Trained(
+        description,
+        stored.get('state_dict', stored),
+        _vocabulary_of_training(sources, meta.get('vocabulary')),
+        meta,
+    )
+
+
+def load_model(config: Config, checkpoint: str, device: str = 'cpu') -> Any:
+    """Build ``config.model`` and load the weights that it has a place for, in evaluation mode.
+
+    Args:
+        config: of :func:`mvlt.config.load_config`; its data need not be there.
+        checkpoint: ``.pth`` or ``.safetensors``, of that config.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file; not a checkpoint of this model.
+    """
+    stored = read_checkpoint(checkpoint)
+    _count(config, stored)
+    model = MODELS.build(config.model)
+    _load(model, stored.get('state_dict', stored), checkpoint)
+    return model.to(torch.device(device)).eval()
+
+
+def _brings_weights(source: Source) -> bool:
+    return is_model_folder(source) or Path(source).suffix in ('.pth', '.safetensors')
+
+
+def _load(model: Any, state: Mapping[str, torch.Tensor], source: str) -> None:
+    fit = compare(model.state_dict(), state)
+    fit.require(source)
+    model.load_state_dict({key: state[key] for key in fit.loaded}, strict=False)
+
+
+def _count(config: Config, stored: Mapping[str, Any]) -> None:
+    """Set the number of classes where a config says ``'data'``, from what training has seen."""
+    metainfo = known_classes((stored.get('meta') or {}).get('dataset_meta') or {})
+    for label, head in count_later(config.model):
+        if not metainfo.get(label):
+            raise ValueError(
+                f'{config.filename}: how many classes the head of {label} has is known from its '
+                'training; give weights=CHECKPOINT of it'
+            )
+        head.num_classes = len(metainfo[label])
+
+
+def _vocabulary_of_training(sources: Sequence[str], fingerprint: str | None) -> str:
+    """The first of ``sources`` that is there."""
+    for source in sources:
+        try:
+            found = load_vocabulary(source).fingerprint
+        except FileNotFoundError:
+            continue
+        if fingerprint not in (None, found):
+            raise ValueError(
+                f"vocabulary '{source}' ({found}) is not the one of the training ({fingerprint}); "
+                'name that one, or a model folder, which brings its own'
+            )
+        return source
+    raise FileNotFoundError(
+        f"vocabulary '{sources[0]}' of the training is not there; name its folder, or a model "
+        'folder (tools/model_converters/publish.py), which brings its own'
+    )

@@ -1,0 +1,67 @@
+"""Contract: pictures at the interval, training as if nothing had been drawn."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.visualization import TensorboardVisBackend
+
+from mvlt.config import load_config
+from mvlt.engine import PicturesHook
+from mvlt.engine.launch import build_runner
+
+
+def _train(demo_data, work_dir, hook=None, backends=(), ann_file=None):
+    config = load_config(
+        'configs/demo/pretrain_demo.py', {'train_cfg.max_iters': 4}, data_root=str(demo_data)
+    )
+    config.model.backbone.update(image_size=32, embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1))
+    config.model.neck.channels = None
+    for loader in (config.train_dataloader, config.test_dataloader):
+        dataset = loader.dataset.get('dataset', loader.dataset)
+        for transform in filter(None, dataset.pipeline.values()):
+            if 'scale' in transform:
+                transform.scale = (32, 32)
+    config.train_dataloader.batch_size = 4
+    config.default_hooks.logger.interval = 1
+    config.default_hooks.pop('pictures', None)
+    if hook:
+        config.default_hooks.pictures = hook
+    config.visualizer.vis_backends.extend(backends)
+    if ann_file:
+        config.test_dataloader.dataset.ann_file = ann_file
+    config.work_dir = str(work_dir)
+    config.experiment_name = Path(work_dir).name
+    build_runner(config).train()
+    (scalars,) = Path(work_dir).glob('*/vis_data/scalars.json')
+    return [json.loads(line)['loss'] for line in scalars.read_text().splitlines()]
+
+
+def test_pictures_are_drawn_and_training_is_not_disturbed(demo_data, tmp_path):
+    plain = _train(demo_data, tmp_path / 'plain')
+    hook = dict(type=PicturesHook, interval=2, products=3)
+    drawn = _train(demo_data, tmp_path / 'drawn', hook, backends=[dict(type=TensorboardVisBackend)])
+    assert drawn == plain and len(plain) == 4
+    folders = sorted((tmp_path / 'drawn/pictures').iterdir())
+    assert [folder.name for folder in folders] == ['0000002', '0000004']
+    for folder in folders:
+        names = sorted(path.name for path in folder.iterdir())
+        assert names == ['index.html', 'ranking.png', 'reconstruction.png']
+    page = (folders[0] / 'index.html').read_text()
+    assert page.count('rank of the match') == 3
+    (events,) = (tmp_path / 'drawn').rglob('events.out.tfevents.*')
+    assert b'pictures_ranking' in events.read_bytes()
+
+
+def test_test_data_that_cannot_be_read_are_a_warning(demo_data, tmp_path):
+    hook = dict(type=PicturesHook, interval=2)
+    plain = _train(demo_data, tmp_path / 'plain')
+    drawn = _train(demo_data, tmp_path / 'drawn', hook, ann_file='none.h5')
+    assert drawn == plain and not (tmp_path / 'drawn/pictures').exists()
+    (log,) = (tmp_path / 'drawn').glob('*/*.log')
+    assert 'PicturesHook draws nothing' in log.read_text()
+
+
+def test_wrong_interval():
+    with pytest.raises(ValueError, match='interval=0'):
+        PicturesHook(interval=0)

@@ -1,0 +1,71 @@
+"""Contract: a loss that is no number never reaches the weights, and its samples are known."""
+
+import json
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from mvlt.models import MVLT
+from mvlt.models.mvlt import NonFiniteLossError
+from mvlt.trained.checkpoint import read_checkpoint
+
+
+@pytest.fixture
+def broken_steps(monkeypatch):
+    """Numbers of calls of the loss, from 0, whose matching loss is no number."""
+    broken, calls = set(), []
+    loss = MVLT.loss
+
+    def sometimes(self, *args):
+        found = loss(self, *args)
+        if len(calls) in broken:
+            found['loss_itm'] = found['loss_itm'] * float('nan')
+        calls.append(None)
+        return found
+
+    monkeypatch.setattr(MVLT, 'loss', sometimes)
+    return broken
+
+
+def test_stop_names_the_samples_and_keeps_the_weights(small_config, tmp_path, broken_steps):
+    broken_steps.add(2)
+    runner = Runner.from_cfg(small_config(tmp_path))
+    with pytest.raises(NonFiniteLossError, match='step 2: .*loss_itm.*on_nonfinite'):
+        runner.train()
+    found = json.loads((tmp_path / 'nonfinite/step_2_rank_0.json').read_text())
+    assert len(found['samples']) == 8
+    assert all({'product_id', 'caption', 'sample_idx'} <= one.keys() for one in found['samples'])
+    saved = read_checkpoint(str(tmp_path / 'iter_2.pth'))['state_dict']
+    assert all(
+        torch.equal(saved[name], weight)
+        for name, weight in runner.model.state_dict().items()
+        if 'running' not in name and 'num_batches' not in name
+    )
+
+
+def test_skip_leaves_the_step_out(small_config, tmp_path, broken_steps):
+    broken_steps.add(1)
+    config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': -1})
+    config.train_cfg.on_nonfinite = 'skip'
+    Runner.from_cfg(config).train()
+    before, after, later = (
+        read_checkpoint(str(tmp_path / f'iter_{step}.pth'))['state_dict']['heads.mlm.bias']
+        for step in (1, 2, 3)
+    )
+    assert torch.equal(before, after) and not torch.equal(after, later)
+
+
+def test_skip_is_bounded(small_config, tmp_path, broken_steps):
+    broken_steps.update((0, 1, 2))
+    config = small_config(tmp_path)
+    config.train_cfg.update(on_nonfinite='skip', max_nonfinite=2)
+    with pytest.raises(NonFiniteLossError, match=r'step 2: .*3 steps, train_cfg.max_nonfinite=2'):
+        Runner.from_cfg(config).train()
+
+
+def test_legal_values(small_config, tmp_path):
+    config = small_config(tmp_path)
+    config.train_cfg.on_nonfinite = 'ignore'
+    with pytest.raises(ValueError, match="'stop', 'skip'"):
+        Runner.from_cfg(config).train()

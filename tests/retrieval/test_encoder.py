@@ -1,0 +1,59 @@
+"""Contract: the vectors give what the words' log-probabilities give, one by one."""
+
+import numpy as np
+import pytest
+import torch
+
+import mvlt
+from mvlt.datasets import load_vocabulary
+from mvlt.retrieval.encoder import caption_vectors, picture_vectors, usual_length
+from mvlt.retrieval.scorer import PairScorer
+
+
+@pytest.fixture(scope='module')
+def parts(model_folder):
+    model = mvlt.get_model(model_folder)
+    vocabulary = load_vocabulary(str(model_folder))
+    rng = np.random.default_rng(0)
+    pictures = [
+        torch.from_numpy(rng.integers(0, 256, (3, 32, 32), dtype=np.uint8)) for _ in range(5)
+    ]
+    texts = ['a red bag', 'boots', 'a striped wool tote bag', '']
+    return model, vocabulary, pictures, [torch.tensor(vocabulary.encode(t, 24)) for t in texts]
+
+
+@torch.no_grad()
+def _naive(model, vocabulary, picture, caption, hidden):
+    """Mean over hidden places and over words of the word's log-probability."""
+    ids = [vocabulary.cls_id, *[vocabulary.mask_id] * hidden, vocabulary.sep_id]
+    image = model.data_preprocessor.normalise(picture[None])
+    text = model.backbone(image, torch.tensor([ids]), None).texts[-1][:, 1:-1]
+    logits = model.heads.mlm(text=text, word_table=model.word_table)
+    log_probs = logits.log_softmax(-1)[0].mean(0)
+    words = [word for word in caption.tolist() if word not in set(vocabulary.special_ids)]
+    return float(log_probs[words].mean())
+
+
+@pytest.mark.parametrize('hidden', [1, 4])
+def test_products_of_vectors_are_mean_log_probabilities(parts, hidden):
+    """Up to the words' biases, which are the same for every picture and leave with the mean."""
+    model, vocabulary, pictures, texts = parts
+    torch.nn.init.normal_(model.heads.mlm.bias, std=0.5)
+    scorer = PairScorer(model, None, 2, None)
+    vectors = picture_vectors(scorer, pictures, hidden, vocabulary)
+    captions = caption_vectors(model, texts[:3], vocabulary)
+    found = (vectors - vectors.mean(0)) @ captions.T
+    naive = np.array(
+        [[_naive(model, vocabulary, one, text, hidden) for text in texts[:3]] for one in pictures]
+    )
+    assert np.allclose(found, naive - naive.mean(0), atol=1e-4)
+
+
+def test_a_caption_without_words_has_no_vector(parts):
+    model, vocabulary, _, texts = parts
+    assert not caption_vectors(model, [texts[3]], vocabulary).any()
+
+
+def test_usual_length():
+    assert usual_length([[0] * 4, [0] * 8, [0] * 30]) == 6
+    assert usual_length([[0, 0]]) == 1

@@ -1,0 +1,65 @@
+"""A published model that is small, at random, and can do everything."""
+
+from pathlib import Path
+
+import torch
+
+from mvlt.trained.description import checked
+from mvlt.trained.folder import write_model_folder
+
+SIDE = 32  # pixels
+CATEGORIES = dict(main_category=['BAGS', 'SHOES'], sub_category=['BACKPACKS', 'TOTES', 'BOOTS'])
+
+
+def write_small_model(out: str | Path, vocabulary: str | Path, seed: int = 0) -> Path:
+    """Write a model folder: four narrow stages, every head, pictures of 32 px, 24 tokens.
+
+    Args:
+        out: the folder to make.
+        vocabulary: folder with at most 400 word pieces.
+        seed: of the weights.
+    """
+    heads = dict(
+        mir=dict(type='MIRHead'),
+        itm=dict(type='ITMHead', hidden_dims=16),
+        mlm=dict(type='MLMHead'),
+        **{
+            level: dict(type='CategoryHead', num_classes=len(names), hidden_dims=16)
+            for level, names in CATEGORIES.items()
+        },
+    )
+    backbone = dict(
+        type='PVTVL',
+        image_size=SIDE,
+        text_len=24,
+        vocab_size=400,
+        word_dims=16,
+        embed_dims=[8, 16, 24, 32],
+        num_heads=[1, 1, 1, 1],
+        depths=[1, 1, 1, 1],
+        reductions=[4, 2, 1, 1],
+    )
+    preprocessor = dict(type='PairDataPreprocessor')
+    description = checked(
+        dict(
+            model=dict(
+                type='MVLT',
+                backbone=backbone,
+                neck=dict(type='UNet'),
+                heads=heads,
+                data_preprocessor=preprocessor,
+            ),
+            preprocessing=dict(
+                load=dict(type='LoadImage'),
+                resize=dict(type='Resize', scale=[SIDE, SIDE], keep_ratio=False, backend='pillow'),
+                tokenize=dict(type='Tokenize', max_len=24),
+            ),
+            mask=dict(type='RandomGridMask', ratio=0.5, alpha=2),
+            categories=CATEGORIES,
+        ),
+        'small_model',
+    )
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        state = description.build().state_dict()
+    return write_model_folder(out, description, state, str(vocabulary), '# a card')

@@ -1,0 +1,64 @@
+"""Contract: unknown options are refused, --data-root moves every path, classes are counted."""
+
+import pytest
+
+from mvlt.config import load_config
+
+CONFIG = 'configs/demo/pretrain_demo.py'
+
+
+@pytest.mark.parametrize(
+    ('key', 'message'),
+    [
+        ('model.backbone.dephts', "'dephts' is unknown here; legal: arch, "),
+        ('modle.backbone.depths', "there is no 'modle'"),
+        ('model.bakbone.depths', "there is no 'model.bakbone'"),
+        ('learning_rate', "'learning_rate' is unknown here"),
+        (
+            'train_dataloader.dataset.dataset.pipeline.masks.ratio',
+            r"no '.*pipeline.masks' .*; beside it are: load, crop, augment, resize, flip, mask",
+        ),
+        ('train_dataloader.batchsize', "'batchsize' is unknown here"),
+        ('image_size', "'image_size' only helps the file to write"),
+        ('data_root', 'for data_root: --data-root'),
+    ],
+)
+def test_unknown_keys_are_refused(key, message):
+    with pytest.raises(KeyError, match=message):
+        load_config(CONFIG, {key: 1})
+
+
+def test_known_keys_and_unwritten_arguments_are_taken():
+    config = load_config(
+        CONFIG,
+        {
+            'model.backbone.word_dropout': 0.2,  # an argument that the config does not write
+            'train_dataloader.dataset.dataset.pipeline.mask.ratio': 0.3,
+            'train_dataloader.dataset.dataset.indices': 8,  # of mmengine's BaseDataset
+            'model.neck.type': 'UNet',
+            'train_dataloader.pin_memory': True,  # an argument of the data loader
+        },
+    )
+    assert config.model.backbone.word_dropout == 0.2
+    assert config.train_dataloader.dataset.dataset.pipeline.mask.ratio == 0.3
+
+
+def test_data_root_moves_every_path():
+    config = load_config(CONFIG, data_root='/shop')
+    dataset = config.train_dataloader.dataset.dataset
+    assert dataset.data_root == '/shop'
+    steps = dataset.pipeline
+    assert steps.tokenize.vocabulary == steps.words.vocabulary == '/shop/vocabulary'
+    assert 'work_dirs/demo/data' not in config.pretty_text
+
+
+def test_classes_are_counted_and_the_dump_holds_the_number(demo_data):
+    config = load_config('configs/demo/recognition_demo.py', data_root=str(demo_data))
+    heads = config.model.heads
+    assert (heads.main_category.num_classes, heads.sub_category.num_classes) == (5, 12)
+    assert "'data'" not in config.pretty_text
+
+
+def test_no_such_config():
+    with pytest.raises(FileNotFoundError, match='configs/README.md lists them'):
+        load_config('configs/none.py')

@@ -1,0 +1,132 @@
+"""Contract: a description is plain data, and what a file asks for is checked before it is built."""
+
+import json
+
+import pytest
+import torch
+
+from mvlt.config import load_config
+from mvlt.registry import MODELS
+from mvlt.trained.description import (
+    checked,
+    describe,
+    import_parts,
+    known_classes,
+    stored_config,
+)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['mvlt/pretrain_fashiongen', 'mvlt/pretrain_fashiongen_released', 'mvlt/pretrain_catalogue'],
+)
+def test_the_model_of_a_config_survives_json(name):
+    config = load_config(name, count=False)
+    import_parts(config)
+    description = describe(config, {}, name)
+    again = checked(json.loads(json.dumps(description._asdict())), name)
+    assert again == description
+    with torch.device('meta'):
+        config.model.backbone.init_cfg = None
+        ours, theirs = again.build().state_dict(), MODELS.build(config.model).state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+
+
+def test_reading_is_the_test_pipelines_without_what_hides():
+    config = load_config('mvlt/pretrain_fashiongen_released', count=False)
+    description = describe(config, {}, 'x')
+    assert list(description.preprocessing) == ['load', 'crop', 'resize', 'tokenize']
+    assert description.mask == dict(type='RandomGridMask', ratio=0.5, alpha=4)
+    assert 'vocabulary' not in description.preprocessing['tokenize']
+
+
+def test_classes_need_names():
+    config = load_config('mvlt/recognition_catalogue', count=False)
+    for level in ('main_category', 'sub_category'):
+        config.model.heads[level].num_classes = 2
+    with pytest.raises(ValueError, match='main_category has 2 classes, the names of 0 are known'):
+        describe(config, {}, 'x')
+    names = dict(main_category=['a', 'b', 'unseen'], sub_category=['c', 'd'])
+    assert describe(config, names, 'x').categories == dict(
+        main_category=['a', 'b'], sub_category=['c', 'd']
+    )
+    assert known_classes(dict(main_category=('a', 'b'), main_category_trained=1)) == dict(
+        main_category=['a'], sub_category=[]
+    )
+
+
+def test_rows_that_only_validation_has():
+    """The released heads: 122 rows, of which training names 121."""
+    config = load_config('mvlt/recognition_fashiongen_released', count=False)
+    names = dict(main_category=[f'm{i}' for i in range(48)], sub_category=list('ab'))
+    found = describe(config, names, 'x').categories['sub_category']
+    assert len(found) == 122 and found[:3] == ['a', 'b', 'row 2']
+    with pytest.raises(ValueError, match='sub_category has 122 classes, the names of 0'):
+        describe(config, dict(names, sub_category=[]), 'x')
+
+
+@pytest.mark.parametrize('name', ['features_regression', 'catalogue/features_clusters'])
+def test_heads_that_only_teach_are_left_out(name):
+    config = load_config(f'mvlt/ablations/{name}', count=False)
+    model = describe(config, {}, 'x').model
+    assert model['neck'] is None and set(model['heads']) == {'itm', 'mlm'}
+
+
+def test_a_config_in_a_checkpoint_is_read_and_not_run(tmp_path):
+    config = load_config('mvlt/pretrain_catalogue', count=False)
+    found = stored_config(config.pretty_text, 'x')
+    assert describe(found, {}, 'x') == describe(config, {}, 'x')
+    marker = tmp_path / 'ran'
+    for text in (
+        f'import os\nos.system("touch {marker}")',
+        f'a = __import__("os").system("touch {marker}")',
+        f'a = dict(b=open("{marker}", "w"))',
+        'a = dict(**b)',
+        'a = [x for x in y]',
+        'a =',
+    ):
+        with pytest.raises(ValueError, match='more than plain data'):
+            stored_config(text, 'x')
+    assert not marker.exists()
+
+
+def _content(**model):
+    return dict(
+        model=dict(dict(type='MVLT'), **model),
+        preprocessing=[dict(type='Tokenize')],
+        mask=None,
+        categories={},
+    )
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ([], 'an object with model, preprocessing'),
+        (dict(_content(), extra=1), 'an object with model'),
+        (dict(_content(), model=[]), 'model is an object'),
+        (_content(backbone=dict(type='os.system', command='x')), "the part 'os.system'"),
+        (_content(backbone=dict(type='builtins.exec')), "the part 'builtins.exec'"),
+        (_content(backbone=dict(_scope_='antigravity', type='PVTVL')), "the key '_scope_'"),
+        (_content(backbone=dict(init_cfg=dict(type='Pretrained'))), "the part 'Pretrained'"),
+        (_content(backbone=dict(embed_dims=[dict(type='exec')])), "the part 'exec'"),
+        (_content(backbone=dict(a=object())), 'object is not plain data'),
+        (dict(_content(), preprocessing=[dict(type='MVLT')]), "the part 'MVLT'"),
+        (dict(_content(), preprocessing=[dict(type='MaskWords')]), "the part 'MaskWords'"),
+        (dict(_content(), preprocessing=[1]), 'preprocessing.step_0 is an object with a type'),
+        (dict(_content(), preprocessing=[]), 'needs one Tokenize'),
+        (
+            dict(_content(), preprocessing=[dict(type='Tokenize', download=True)]),
+            "the vocabulary is the folder's own",
+        ),
+        (
+            _content(category_heads=dict(a=dict(type='CategoryHead', num_classes=3))),
+            'must name the classes',
+        ),
+        (dict(_content(), mask=dict(type='LoadImageFromFile')), "the part 'LoadImageFromFile'"),
+        (dict(_content(), categories=dict(a=[1])), 'lists of names'),
+    ],
+)
+def test_hostile_descriptions(content, message):
+    with pytest.raises(ValueError, match=message):
+        checked(content, 'x')

@@ -1,0 +1,172 @@
+"""Contract: a model folder is whole, is what was published, holds no code, serves every tool."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import mvlt
+from mvlt.config import load_config
+from mvlt.registry import MODELS
+from mvlt.trained.folder import (
+    adopt,
+    fitting,
+    is_model_folder,
+    read_model_folder,
+    use_checkpoint,
+    write_model_folder,
+)
+
+
+@pytest.fixture
+def copy(model_folder, tmp_path):
+    return shutil.copytree(model_folder, tmp_path / 'copy')
+
+
+def test_what_is_in_it(model_folder):
+    names = {path.name for path in model_folder.iterdir()}
+    assert names == {'config.json', 'model.safetensors', 'vocab.txt', 'README.md', 'SHA256SUMS'}
+    content = json.loads((model_folder / 'config.json').read_text())
+    assert content['format'] == 1 and content['mvlt_version'] == mvlt.__version__
+    folder = read_model_folder(model_folder)
+    assert folder.description.categories['main_category'] == ['BAGS', 'SHOES']
+    assert folder.description.build().state_dict().keys() == load_file(folder.weights).keys()
+
+
+def test_get_model(model_folder):
+    model = mvlt.get_model(str(model_folder))
+    stored = load_file(model_folder / 'model.safetensors')
+    assert not model.training
+    assert all(torch.equal(value, stored[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize('name', ['config.json', 'model.safetensors', 'vocab.txt'])
+def test_changed_and_missing_files_are_named(copy, name):
+    with open(copy / name, 'ab') as file:
+        file.write(b' ')
+    with pytest.raises(ValueError, match=f'{name}: not the file that was published'):
+        read_model_folder(copy)
+    (copy / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f'{name}: missing'):
+        read_model_folder(copy)
+
+
+def test_a_card_may_grow_and_other_files_may_come(copy):
+    (copy / 'README.md').write_text('more')
+    (copy / '.gitattributes').write_text('*.safetensors filter=lfs')
+    read_model_folder(copy)
+
+
+def test_other_folders_and_versions(copy, tmp_path):
+    with pytest.raises(FileNotFoundError, match='no such model folder'):
+        read_model_folder(tmp_path / 'nowhere')
+    assert not is_model_folder(tmp_path)
+    _rewrite(copy, lambda content: content.update(format=99))
+    with pytest.raises(ValueError, match='format 99, this version of mvlt reads 1'):
+        read_model_folder(copy)
+    (copy / 'SHA256SUMS').write_text('aa  ../outside\n')
+    with pytest.raises(ValueError, match='must name config.json'):
+        read_model_folder(copy)
+    (copy / 'SHA256SUMS').unlink()
+    with pytest.raises(FileNotFoundError, match='has no SHA256SUMS'):
+        read_model_folder(copy)
+
+
+def _rewrite(folder, change):
+    """Change config.json and its hash, as whoever makes a hostile folder would."""
+    from mvlt.files import file_sha256
+
+    content = json.loads((folder / 'config.json').read_text())
+    change(content)
+    (folder / 'config.json').write_text(json.dumps(content))
+    lines = (folder / 'SHA256SUMS').read_text().splitlines()
+    digest = file_sha256(folder / 'config.json')
+    kept = [line for line in lines if not line.endswith('config.json')]
+    (folder / 'SHA256SUMS').write_text('\n'.join([*kept, f'{digest}  config.json']) + '\n')
+
+
+def test_a_hostile_folder_runs_nothing(copy, tmp_path):
+    marker = tmp_path / 'ran'
+
+    def hostile(content):
+        content['model']['backbone'] = dict(type='os.system', command=f'touch {marker}')
+
+    _rewrite(copy, hostile)
+    with pytest.raises(ValueError, match="asks for the part 'os.system'"):
+        read_model_folder(copy)
+    assert not marker.exists()
+
+
+def test_written_whole_or_not_at_all(model_folder, demo_data, tmp_path):
+    folder = read_model_folder(model_folder)
+    state = load_file(folder.weights)
+    vocabulary = str(demo_data / 'vocabulary')
+    (tmp_path / 'used').mkdir()
+    (tmp_path / 'used/mine.txt').write_text('mine')
+    with pytest.raises(FileExistsError, match='not empty'):
+        write_model_folder(tmp_path / 'used', folder.description, state, vocabulary, '')
+    key = next(key for key in state if key.startswith('heads.itm'))
+    with pytest.raises(ValueError, match=f'the checkpoint lacks {key}'):
+        write_model_folder(
+            tmp_path / 'out',
+            folder.description,
+            {name: value for name, value in state.items() if name != key},
+            vocabulary,
+            '',
+        )
+    with pytest.raises(ValueError, match=r"is \(1,\), the model's"):
+        fitting(folder.description, {**state, key: torch.zeros(1)})
+    with pytest.raises(FileNotFoundError, match='vocabulary'):
+        write_model_folder(tmp_path / 'out', folder.description, state, str(tmp_path), '')
+    assert [path.name for path in tmp_path.iterdir()] == ['used']
+
+
+def test_a_run_takes_architecture_preprocessing_and_vocabulary(model_folder):
+    config = load_config('mvlt/pretrain_catalogue', count=False)
+    assert use_checkpoint(config, str(model_folder), training=True) == str(
+        model_folder / 'model.safetensors'
+    )
+    pipeline = config.train_dataloader.dataset.dataset.pipeline
+    assert list(pipeline) == ['load', 'resize', 'flip', 'mask', 'tokenize', 'words', 'pack']
+    assert list(pipeline.resize.scale) == [32, 32]
+    assert pipeline.tokenize.vocabulary == pipeline.words.vocabulary == str(model_folder)
+    assert config.model.heads.itm.loss_weight == 8.0  # the config's own
+    model = MODELS.build(config.model)
+    assert model.backbone.image_size == 32 and set(model.heads) == {'mir', 'itm', 'mlm'}
+    with pytest.raises(FileNotFoundError, match='some.pth: no such checkpoint or model folder'):
+        use_checkpoint(config, 'some.pth')
+
+
+def test_a_checkpoint_stays_one(tmp_path):
+    config = load_config('mvlt/pretrain_catalogue', count=False)
+    (tmp_path / 'some.pth').touch()
+    assert use_checkpoint(config, str(tmp_path / 'some.pth')) == config.load_from
+    assert use_checkpoint(config, 'https://example.org/a.pth') == 'https://example.org/a.pth'
+    (tmp_path / 'shards').mkdir()  # a checkpoint of DeepSpeed's is a folder
+    assert use_checkpoint(config, str(tmp_path / 'shards')) == config.load_from
+
+
+def test_the_folders_reading_takes_the_place_of_the_configs(model_folder):
+    """A config that crops to the product does not do so to pictures of a model that does not."""
+    config = load_config('mvlt/pretrain_fashiongen_released', count=False)
+    use_checkpoint(config, str(model_folder))
+    pipeline = config.train_dataloader.dataset.dataset.pipeline
+    assert list(pipeline) == ['load', 'resize', 'mask', 'tokenize', 'words', 'pack']
+
+
+def test_a_second_vocabulary_is_refused(copy):
+    (copy / 'tokenizer.json').write_text('{}')
+    with pytest.raises(ValueError, match='tokenizer.json is not in SHA256SUMS'):
+        read_model_folder(copy)
+
+
+def test_a_head_that_the_folder_lacks(copy):
+    config = load_config('mvlt/generation_catalogue', count=False)
+    _rewrite(
+        copy,
+        lambda content: (content['model'].update(neck=None), content['model']['heads'].pop('mir')),
+    )
+    with pytest.raises(ValueError, match=r"has no head 'mir'; it has itm, mlm, main_category"):
+        adopt(config, read_model_folder(copy), training=False)
