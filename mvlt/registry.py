@@ -42,6 +42,7 @@ MODELS = _child('model', mmengine_registry.MODELS, 'mvlt.models')
 DATASETS = _child('dataset', mmengine_registry.DATASETS, 'mvlt.datasets')
 TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'mvlt.datasets')
 METRICS = _child('metric', mmengine_registry.METRICS, 'mvlt.evaluation')
+TASK_UTILS = _child('task util', mmengine_registry.TASK_UTILS, 'mvlt.retrieval')
 FUNCTIONS = _child('function', mmengine_registry.FUNCTIONS, 'mvlt.datasets')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'mvlt.engine')
 LOOPS = _child('loop', mmengine_registry.LOOPS, 'mvlt.engine')
@@ -54,7 +55,7 @@ DATA_SAMPLERS = _child(
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'mvlt.engine')
 STRATEGIES = _child('strategy', mmengine_registry.STRATEGIES, 'mvlt.engine')
 WEIGHT_INITIALIZERS = _child(
-    'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.engine'
+    'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.trained'
 )
 
 # Nothing of ours lives in these; without a child mmengine warns at every build in our scope.

@@ -1,7 +1,7 @@
 """Evaluate a checkpoint as a config describes, and write ``results.json`` into the work dir.
 
 tools/test.py configs/mvlt/retrieval_fashiongen.py CHECKPOINT
-tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --rerank 100
+tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --shortlist 100
 """
 
 import argparse
@@ -20,14 +20,15 @@ def main() -> None:
     add_options(parser)
     parser.add_argument('checkpoint', help='.pth, .safetensors or a published model folder')
     parser.add_argument(
+        '--shortlist',
         '--rerank',
         type=int,
         metavar='K',
-        help='full ranking: exact scores only for the K best of a cheap scorer',
+        help='rankings: exact scores only for the K best of the encoder of test_cfg',
     )
     args = parser.parse_args()
-    if args.rerank is not None:
-        args.cfg_options['test_cfg.rerank'] = args.rerank
+    if args.shortlist is not None:
+        args.cfg_options['test_cfg.shortlist'] = args.shortlist
     config = config_from(args)
     config.resume = False
     weights = use_checkpoint(config, args.checkpoint)

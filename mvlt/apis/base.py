@@ -11,21 +11,17 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.infer import BaseInferencer
-from PIL import Image, ImageOps
+from PIL import Image
 from rich.progress import track
 
 from mvlt.datasets import PackPairInputs, Pipeline
-from mvlt.datasets.transforms.loading import read_image, to_rgb
+from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
 from mvlt.files import written_whole
 from mvlt.structures import PairDataSample
 from mvlt.trained.description import ModelDescription
 from mvlt.trained.opening import OpenedModel, open_model
 
-Picture = str | Path | np.ndarray | Image.Image
-Pictures = Picture | Sequence[Picture]
-Texts = str | Sequence[str]
 DType = Literal['float32', 'bfloat16']
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff')
 
 
 class PairInferencer(BaseInferencer):
@@ -208,89 +204,3 @@ class PairInferencer(BaseInferencer):
     @abstractmethod
     def plain(self, pred: Any) -> Mapping[str, Any]:
         """An answer as a dict."""
-
-
-def make_pairs(images: Pictures, texts: Texts | None) -> list[tuple[Picture, str]]:
-    """(picture, text) of everything that is asked about.
-
-    Raises:
-        ValueError: there is nothing, or the numbers of pictures and texts differ.
-    """
-    pictures = list_pictures(images)
-    words = [''] if texts is None else list_texts(texts)
-    if len(pictures) == 1:
-        pictures = pictures * len(words)
-    if len(words) == 1:
-        words = words * len(pictures)
-    if len(pictures) != len(words):
-        raise ValueError(
-            f'{len(pictures)} pictures and {len(words)} texts: as many of both, or one of either'
-        )
-    return list(zip(pictures, words))
-
-
-def list_pictures(images: Pictures) -> list[Picture]:
-    """A list of what can be one picture, a list, or a folder.
-
-    Raises:
-        FileNotFoundError, ValueError: a folder without pictures; an empty list.
-    """
-    if isinstance(images, str | Path) and Path(images).is_dir():
-        paths = sorted(path for path in Path(images).iterdir() if path.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise FileNotFoundError(f'{images}: no pictures in it ({", ".join(SUFFIXES)})')
-        return list(paths)
-    if isinstance(images, str | Path | Image.Image) or (
-        isinstance(images, np.ndarray) and images.ndim < 4
-    ):
-        return [images]
-    found = list(images)
-    if not found:
-        raise ValueError('no picture is given')
-    return found
-
-
-def list_texts(texts: Texts) -> list[str]:
-    """A list of what can be one text or a list.
-
-    Raises:
-        TypeError, ValueError: something that is no text; an empty list.
-    """
-    found = [texts] if isinstance(texts, str) else list(texts)
-    for place, text in enumerate(found):
-        if not isinstance(text, str):
-            raise TypeError(f'text {place} is a {type(text).__name__}, a str is needed')
-    if not found:
-        raise ValueError('no text is given')
-    return found
-
-
-def to_array(image: Picture, place: int = 0) -> np.ndarray:
-    """A picture as uint8 (H, W, 3), RGB.
-
-    Args:
-        image: path, PIL image, or uint8 array (H, W, 3) in RGB, (H, W, 4) or (H, W).
-        place: in the inputs, for the message.
-
-    Raises:
-        OSError: an unreadable file.
-        TypeError, ValueError: something else.
-    """
-    if isinstance(image, str | Path):
-        return read_image(str(image))
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
-            raise ValueError(
-                f'picture {place}: an array of {image.dtype} {image.shape}; uint8 (H, W, 3) in RGB '
-                'or (H, W) is needed'
-            )
-        if image.ndim == 3 and image.shape[2] == 3:
-            return image
-        if image.ndim == 3 and image.shape[2] != 4:
-            raise ValueError(f'picture {place}: {image.shape[2]} colours; 3 (RGB) are needed')
-        image = Image.fromarray(image)
-    if isinstance(image, Image.Image):
-        return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
-    raise TypeError(
-        f'picture {place} is a {type(image).__name__}; a path, an array or a PIL image is needed'
-    )

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mvlt.apis.base import PairInferencer, to_array
+from mvlt.apis.base import PairInferencer
+from mvlt.datasets.inputs import to_array
 from mvlt.structures import PairDataSample
 from mvlt.trained.description import ModelDescription
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from PIL import Image
 
-from mvlt.apis.base import PairInferencer, Pictures, Texts, make_pairs, to_array
+from mvlt.apis.base import PairInferencer
 from mvlt.datasets import (
     CentreMask,
     GridMask,
@@ -22,6 +22,7 @@ from mvlt.datasets import (
     UnitMask,
     UnitStrokeMask,
 )
+from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
 from mvlt.randomness import random_of
 from mvlt.registry import TRANSFORMS
 from mvlt.structures import PairDataSample

@@ -1,44 +1,34 @@
 """Search: pictures for words, words for a picture.
 
 What is found is ordered by the sum of two log-odds: the matching head's, and how much likelier than
-usual the picture makes the words of the text (:mod:`mvlt.retrieval.encoder`). What that changes is
-measured in docs/results/2026-11-25-search.md.
+usual the picture makes the words of the text (:mod:`mvlt.retrieval`). tools/test.py measures every
+order; what that changes: docs/results/2026-11-25-search.md.
 
-Legend: I pictures, J texts, D word vector size.
+Legend: I pictures, J texts, D size of a vector.
 """
 
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import expit
 
 import mvlt
-from mvlt.apis.base import (
-    DType,
-    PairInferencer,
-    Pictures,
-    Texts,
-    list_pictures,
-    list_texts,
-    to_array,
-)
+from mvlt.apis.base import DType, PairInferencer
+from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
 from mvlt.files import written_whole
-from mvlt.retrieval.encoder import caption_vectors, picture_vectors, usual_length
+from mvlt.retrieval.encoder import WordEncoder, similarity, usual_rows
+from mvlt.retrieval.ranking import Order, rank, shortlisted
 from mvlt.retrieval.records import CACHE, Records, Source, read_pixels, read_texts
 from mvlt.retrieval.scorer import PairScorer
 from mvlt.trained.description import ModelDescription
 from mvlt.trained.opening import OpenedModel
-
-Order = Literal['both', 'matching', 'vectors']
-_HIDDEN = 6  # words that a picture is asked for where no caption tells how many are usual
-_SAMPLE = 256  # pictures whose mean is what is usual
 
 
 class _RetrievalInferencer(PairInferencer):
@@ -46,31 +36,28 @@ class _RetrievalInferencer(PairInferencer):
 
     Args:
         model, weights, device, dtype, show_progress: see :class:`PairInferencer`.
-        gallery: what is searched in; see the subclass.
-        shortlist: entries that the matching head scores for a query
-            (:mod:`mvlt.retrieval.encoder`); None = all of them, exactly and slowly. A model without
-            MLM head always scores all.
+        shortlist: entries that the matching head scores for a query; None = all of them, exactly
+            and slowly. A model without MLM head always scores all.
         cache_dir: where what is read is kept, found by its content; None = ``~/.cache/mvlt``.
         batch_size: pairs at once.
 
     Raises:
-        FileNotFoundError, KeyError, OSError, ValueError: no such model or gallery, nothing
-            readable in it, a wrong row.
+        FileNotFoundError, ValueError: no such model, or it has no matching head.
     """
 
     heads = ('itm',)
     forward_kwargs: set = {'topk', 'order'}
     preprocess_kwargs: set = set()
+    encoder: WordEncoder
 
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
-        """The matching head, and the one that the cheap scorer needs, if it is there."""
+        """The matching head, and the one that the encoder needs, if it is there."""
         return [*super().heads_of(description), *({'mlm'} & description.heads.keys())]
 
     def __init__(
         self,
         model: str | Path | OpenedModel,
-        gallery: Source,
         weights: str | None = None,
         device: str | None = None,
         dtype: DType = 'float32',
@@ -84,25 +71,26 @@ class _RetrievalInferencer(PairInferencer):
             raise ValueError(f'shortlist={shortlist}: one at least, or None for all')
         self.shortlist = shortlist if 'mlm' in self.model.heads else None
         self.cache_dir = Path(cache_dir or CACHE)
-        self.cache_dir.mkdir(parents=True, exist_ok=True)
         self.scorer = PairScorer(
             self.model, None, batch_size, None if dtype == 'float32' else dtype
         )
-        self._read(gallery)
 
     @abstractmethod
-    def _read(self, gallery: Source) -> None:
-        """Read what is searched in."""
+    def read(self, gallery: Source) -> Any:
+        """Read what is searched in, once, and give this inferencer back.
 
-    def _vectors(self, pictures: Iterable[torch.Tensor], count: int, hidden: int) -> np.ndarray:
-        """What words the model expects beside each picture, float32 (count, D + 1)."""
+        Raises:
+            FileNotFoundError, KeyError, OSError, ValueError: no such gallery, nothing readable in
+                it, a wrong row.
+        """
+
+    def _vectors(self, pictures: Iterable[torch.Tensor], count: int) -> np.ndarray:
+        """Of pictures, float32 (count, D)."""
         batches = -(-count // self.scorer.batch_size)
         found = iter(pictures)
         return np.concatenate(
             [
-                picture_vectors(
-                    self.scorer, islice(found, self.scorer.batch_size), hidden, self.vocabulary
-                )
+                self.encoder.images(islice(found, self.scorer.batch_size))
                 for _ in self.track(range(batches), batches)
             ]
         )
@@ -116,29 +104,29 @@ class _RetrievalInferencer(PairInferencer):
         return digest.hexdigest()[:16]
 
     def _tokens(self, texts: Iterable[str]) -> list[torch.Tensor]:
-        length = next(
-            one.get('max_len', 128)
-            for one in self.description.preprocessing.values()
-            if one['type'] == 'Tokenize'
-        )
+        length = self.pipeline.tokenize().max_len
         return [torch.tensor(self.vocabulary.encode(text, length)) for text in texts]
+
+    def _need(self, name: str) -> None:
+        if not hasattr(self, name):
+            raise ValueError(f'{type(self).__name__}: nothing to search in; read(GALLERY) first')
 
     def preprocess(self, inputs: Sequence[Any], batch_size: int = 1) -> Any:  # type: ignore[override]
         """One query at a time."""
         return ([one] for one in inputs)
 
-    def _rank(
+    def _best(
         self,
-        scores: np.ndarray | None,
+        likeness: np.ndarray | None,
         allowed: np.ndarray,
         score: Callable[[np.ndarray], np.ndarray],
         topk: int,
         order: Order,
-    ) -> list[tuple[int, dict[str, float]]]:
+    ) -> Iterator[tuple[int, dict[str, float]]]:
         """Best entries, with ``score`` and ``match_score`` of each.
 
         Args:
-            scores: of the cheap scorer, one an entry; None = there is none.
+            likeness: the encoder's similarity of each entry; None = there is no encoder.
             allowed: bool, which entries may be found.
             score: entries int (n,) -> log-odds (n,).
             topk: how many are wanted.
@@ -146,27 +134,15 @@ class _RetrievalInferencer(PairInferencer):
         """
         if topk < 1:
             raise ValueError(f'topk={topk}: one at least')
-        if order not in get_args(Order) or (order == 'vectors' and scores is None):
-            legal = get_args(Order) if scores is not None else ('both', 'matching')
-            raise ValueError(f"order='{order}'; legal here: {', '.join(legal)}")
-        chosen = np.flatnonzero(allowed)
-        if not len(chosen):
-            return []
-        if scores is not None and self.shortlist is not None:
-            best = max(self.shortlist, topk)
-            chosen = chosen[np.argsort(-scores[chosen], kind='stable')[:best]]
-        log_odds = score(chosen).astype(np.float64)
-        merit = log_odds if order != 'vectors' else np.zeros(len(chosen))
-        if scores is not None and order != 'matching':
-            merit = merit + scores[chosen]
-        first = np.argsort(-merit, kind='stable')[:topk]
-        return [
-            (
-                int(chosen[i]),
-                dict(score=float(expit(merit[i])), match_score=float(expit(log_odds[i]))),
-            )
-            for i in first
-        ]
+        if likeness is None and order == 'both':
+            order = 'matching'
+        length = None if self.shortlist is None else max(self.shortlist, topk)
+        chosen = shortlisted(likeness, length, allowed)
+        found = rank(chosen, len(allowed), score, likeness, order)
+        first = found.first(topk)
+        log_odds = found.log_odds[first] if order != 'vectors' or not len(first) else score(first)
+        for entry, merit, odds in zip(first.tolist(), found.merits[first], log_odds):
+            yield entry, dict(score=float(expit(merit)), match_score=float(expit(np.float64(odds))))
 
     def plain(self, pred: Any) -> Any:
         """As they are."""
@@ -176,36 +152,43 @@ class _RetrievalInferencer(PairInferencer):
 class TextToImageRetrievalInferencer(_RetrievalInferencer):
     """Pictures for words; see :class:`PairInferencer` and this module.
 
-    The gallery is a folder of pictures, a catalogue (CSV or Parquet with its pictures), a list of
-    pictures, or a dataset. Pictures that cannot be read are named once and never found.
+    The gallery that it reads is a folder of pictures, a catalogue (CSV or Parquet with its
+    pictures), a list of pictures, or a dataset. Pictures that cannot be read are named once and
+    never found.
 
-    >>> search = TextToImageRetrievalInferencer('MODEL', 'MY_CATALOGUE/products.csv')
+    >>> search = TextToImageRetrievalInferencer('MODEL').read('MY_CATALOGUE/products.csv')
     >>> search('a red shoe', topk=3)[0][0]
     {'index': 17, 'score': 0.99, 'match_score': 0.98, 'img_path': '...', 'caption': '...', ...}
     """
 
     forward_kwargs: set = {'topk', 'where', 'order'}
 
-    def _read(self, gallery: Source) -> None:
+    def read(self, gallery: Source) -> 'TextToImageRetrievalInferencer':
+        """See the base class."""
         self.records = Records(gallery)
-        reading = [
-            one for one in self.description.preprocessing.values() if one['type'] != 'Tokenize'
-        ]
+        reading = {
+            name: one
+            for name, one in self.description.preprocessing.items()
+            if one['type'] != 'Tokenize'
+        }
         found = read_pixels(self.records, self.pipeline, reading, self.cache_dir, self.track)
         self.pixels, self.readable = found.pixels, found.readable
         self.categories = self.records.categories()
-        self._vector_rows: np.ndarray | None = None
-        if self.shortlist is not None:
-            captions = self._tokens(self.records.captions(1000))
-            hidden = usual_length(captions) if captions else _HIDDEN
-            cache = self.cache_dir / f'{found.key}-{self._weights_key()}-{hidden}.vectors.npy'
-            if not cache.is_file():
-                pictures = (torch.from_numpy(np.array(one)) for one in self.pixels)
-                vectors = self._vectors(pictures, len(self.pixels), hidden)
-                vectors -= vectors[self.readable].mean(0)
-                with written_whole(cache) as file:
-                    np.save(file, vectors)
-            self._vector_rows = np.load(cache, allow_pickle=False)
+        self._rows: np.ndarray | None = None
+        if 'mlm' not in self.model.heads:
+            return self
+        captions = self._tokens(dict.fromkeys(self.records.captions()))
+        self.encoder = WordEncoder(self.scorer, self.vocabulary, captions)
+        name = f'{found.key}-{self._weights_key()}-{self.encoder.hidden}.vectors.npy'
+        cache = self.cache_dir / name
+        if not cache.is_file():
+            pictures = (torch.from_numpy(np.array(one)) for one in self.pixels)
+            with written_whole(cache) as file:
+                np.save(file, self._vectors(pictures, len(self.pixels)))
+        self._rows = np.load(cache, allow_pickle=False)
+        places = np.flatnonzero(self.readable)
+        self._usual = self._rows[places[usual_rows(len(places))]].mean(0)
+        return self
 
     def __call__(  # type: ignore[override]
         self,
@@ -233,6 +216,7 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         Raises:
             ValueError: an unknown category; a text without a word that the model knows.
         """
+        self._need('records')
         queries = list_texts(texts)
         special = set(self.vocabulary.special_ids)
         for query, ids in zip(queries, self._tokens(queries)):
@@ -250,10 +234,9 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
     ) -> list[list[dict[str, Any]]]:
         """One query."""
         (token_ids,) = self._tokens(inputs)
-        scores = None
-        if self._vector_rows is not None:
-            (caption,) = caption_vectors(self.model, [token_ids], self.vocabulary)
-            scores = self._vector_rows @ caption
+        likeness = None
+        if self._rows is not None:
+            likeness = similarity(self._rows, self._usual, self.encoder.texts([token_ids]))[:, 0]
         allowed = self.readable & self._where(where or {})
 
         def score(entries: np.ndarray) -> np.ndarray:
@@ -263,7 +246,7 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         return [
             [
                 dict(self.records[entry], **scores_of)
-                for entry, scores_of in self._rank(scores, allowed, score, topk, order)
+                for entry, scores_of in self._best(likeness, allowed, score, topk, order)
             ]
         ]
 
@@ -296,42 +279,45 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
 class ImageToTextRetrievalInferencer(_RetrievalInferencer):
     """Words for a picture; see :class:`PairInferencer` and this module.
 
-    The gallery is a list of texts, a ``.txt`` file (one a line), a catalogue (CSV or Parquet) or a
-    dataset; equal texts are one entry. What words are usual, the cheap scorer learns from some
-    pictures of the catalogue, or from a grey one where the gallery has none.
+    The gallery that it reads is a list of texts, a ``.txt`` file (one a line), a catalogue (CSV or
+    Parquet) or a dataset; equal texts are one entry. What words are usual, the encoder learns from
+    some pictures of the catalogue, or from a grey one where the gallery has none.
 
-    >>> ImageToTextRetrievalInferencer('MODEL', ['a red shoe', 'a bag'])('shoe.jpg', topk=1)
+    >>> words = ImageToTextRetrievalInferencer('MODEL').read(['a red shoe', 'a bag'])
+    >>> words('shoe.jpg', topk=1)
     [[{'index': 0, 'score': 0.99, 'match_score': 0.98, 'caption': 'a red shoe'}]]
     """
 
-    def _read(self, gallery: Source) -> None:
+    def read(self, gallery: Source) -> 'ImageToTextRetrievalInferencer':
+        """See the base class."""
         self.texts = read_texts(
             gallery,
             lambda text: self._tokens([text])[0].tolist(),
             [self.description.preprocessing, self.vocabulary.fingerprint],
             self.cache_dir,
         )
-        self._vector_rows: np.ndarray | None = None
-        if self.shortlist is None:
-            return
+        self._rows: np.ndarray | None = None
+        if 'mlm' not in self.model.heads:
+            return self
         tokens = [self.texts[i] for i in range(len(self.texts))]
-        self._hidden = usual_length(tokens)
-        self._vector_rows = caption_vectors(self.model, tokens, self.vocabulary)
-        self._usual = self._vector_rows @ self._usual_picture()
+        self.encoder = WordEncoder(self.scorer, self.vocabulary, tokens)
+        self._rows = self.encoder.texts(tokens)
+        self._usual = self._usual_picture()
+        return self
 
     def _usual_picture(self) -> np.ndarray:
-        """Mean vector (D + 1,) of some pictures of the gallery, or of a grey one if it has none."""
+        """Mean vector (D,) of some pictures of the gallery, or of a grey one if it has none."""
         pictures = []
         records = self.texts.records
         if records is not None:
-            for row in np.linspace(0, len(records) - 1, min(_SAMPLE, len(records))).astype(int):
+            for row in usual_rows(len(records)):
                 try:
                     pictures.append(self._pixels(records.read(row)))
                 except OSError:
                     continue
         if not pictures:
             pictures.append(self._pixels(np.full((256, 256, 3), 128, np.uint8)))
-        return self._vectors(pictures, len(pictures), self._hidden).mean(0)
+        return self._vectors(pictures, len(pictures)).mean(0)
 
     def _pixels(self, image: np.ndarray) -> torch.Tensor:
         """A picture as the model reads it, uint8 (3, H, W)."""
@@ -356,6 +342,7 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         Raises:
             OSError, ValueError: a picture cannot be read.
         """
+        self._need('texts')
         return self.answer(list_pictures(images), False, 1, topk=topk, order=order, **kwargs)
 
     @torch.no_grad()
@@ -364,11 +351,10 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
     ) -> list[list[dict[str, Any]]]:
         """One query."""
         pixels = self._pixels(to_array(inputs[0]))
-        scores = None
-        if self._vector_rows is not None:
-            vector = picture_vectors(self.scorer, [pixels], self._hidden, self.vocabulary)[0]
-            scores = self._vector_rows @ vector - self._usual
-            scores[self._vector_rows[:, -1] == 0] = -np.inf  # no word that the model knows
+        likeness = None
+        if self._rows is not None:
+            vectors = self.encoder.images([pixels])
+            likeness = similarity(vectors, self._usual, self._rows)[0]
 
         def score(entries: np.ndarray) -> np.ndarray:
             pairs = np.stack((np.zeros_like(entries), entries), 1)
@@ -378,7 +364,7 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         return [
             [
                 dict(self.texts.entry(entry), **scores_of)
-                for entry, scores_of in self._rank(scores, allowed, score, topk, order)
+                for entry, scores_of in self._best(likeness, allowed, score, topk, order)
             ]
         ]
 

@@ -7,6 +7,7 @@ from mmengine.dataset import pseudo_collate
 
 from mvlt.datasets.drawing import fetch
 from mvlt.datasets.pair_dataset import PairDataset
+from mvlt.datasets.pipeline import Pipeline
 from mvlt.datasets.transforms import Tokenize
 from mvlt.registry import DATASETS, FUNCTIONS
 
@@ -39,7 +40,8 @@ class RankingGroups:
         self.dataset: PairDataset = (
             DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         )
-        self.image_steps, self.text_steps = self.dataset.pipeline.around(Tokenize)
+        steps: Pipeline = self.dataset.pipeline
+        self.image_steps, self.text_steps = steps.around(Tokenize)
         self.num_negatives = num_negatives
 
     @property

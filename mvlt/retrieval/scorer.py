@@ -10,12 +10,23 @@ from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from torch.utils.data import DataLoader, Subset
 
+from mvlt.registry import TASK_UTILS
 
+# settings of a loader that reading rows keeps; which rows, and how they are laid together, is ours
+LOADER = {
+    *('dataset', 'batch_size', 'num_workers', 'sampler', 'persistent_workers', 'pin_memory'),
+    *('prefetch_factor', 'timeout', 'worker_init_fn', 'multiprocessing_context'),
+}
+_HELD = 1024  # pictures in memory at once
+
+
+@TASK_UTILS.register_module()
 class PairScorer:
     """Runs the matching head of a model over pairs, and nothing else of it.
 
     Args:
-        model: an MVLT in evaluation mode, wrapped or not.
+        model: has ``match(image, token_ids, text_mask)`` and ``data_preprocessor``; wrapped or not,
+            in evaluation mode.
         dataloader: its dataset's pipeline reads pictures and captions; its batch size and workers
             decode them; None where nothing is to be read.
         batch_size: pairs at once.
@@ -23,7 +34,11 @@ class PairScorer:
     """
 
     def __init__(
-        self, model: Any, dataloader: DataLoader | None, batch_size: int, amp_dtype: str | None
+        self,
+        model: Any,
+        dataloader: DataLoader | None = None,
+        batch_size: int = 256,
+        amp_dtype: str | None = None,
     ) -> None:
         self.model = model.module if is_model_wrapper(model) else model
         self.dataloader = dataloader
@@ -32,16 +47,32 @@ class PairScorer:
 
     def read(self, rows: Sequence[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Picture, uint8 (3, H, W), and token ids, int64 (T,), of each row, in their order."""
-        assert self.dataloader is not None
-        loader = DataLoader(
-            Subset(self.dataloader.dataset, list(rows)),
-            batch_size=self.dataloader.batch_size,
-            num_workers=self.dataloader.num_workers,
-            collate_fn=_stack,
-        )
+        given: Any = self.dataloader
+        names = LOADER - {'dataset', 'sampler', 'persistent_workers'}
+        settings = {name: getattr(given, name) for name in names}
+        loader = DataLoader(Subset(given.dataset, list(rows)), **settings, collate_fn=_stack)
         for pixels, token_ids, lengths in loader:
             # copies: what a worker sends keeps a file open for as long as it lives
             yield from zip(pixels.clone(), token_ids.clone().split(lengths))
+
+    def score_rows(
+        self, pairs: np.ndarray, texts: Any, progress: 'Progress | None' = None
+    ) -> np.ndarray:
+        """As :meth:`score`, of pictures that are read here, each once, not all held at once.
+
+        Args:
+            pairs: int (n, 2), row of the picture in the dataset, and key of ``texts``.
+            texts, progress: see :meth:`score`.
+        """
+        rows, place = np.unique(pairs[:, 0], return_inverse=True)
+        scores = np.empty(len(pairs), dtype=np.float32)
+        pictures = self.read(rows.tolist())
+        for start in range(0, len(rows), _HELD):
+            block = rows[start : start + _HELD].tolist()
+            images = {row: next(pictures)[0] for row in block}
+            own = np.flatnonzero((place >= start) & (place < start + len(block)))
+            scores[own] = self.score(pairs[own], images, texts, progress)
+        return scores
 
     def score(
         self,

@@ -54,11 +54,11 @@ class Page:
         self.pool = ThreadPoolExecutor(AT_ONCE)
         gallery = open_gallery(catalogue)
         opened = [open_model(model) for model in models]
-        settings = dict(gallery=gallery, cache_dir=cache_dir)
-        self.search_in: Any = _first(opened, TextToImageRetrievalInferencer, **settings)
         self.caption_in: Any = None
-        if self.search_in is not None and self.search_in.records.captions(1):
-            self.caption_in = _first(opened, ImageToTextRetrievalInferencer, **settings)
+        self.search_in: Any = _first(opened, TextToImageRetrievalInferencer, cache_dir=cache_dir)
+        if self.search_in is not None and self.search_in.read(gallery).records.captions(1):
+            self.caption_in = _first(opened, ImageToTextRetrievalInferencer, cache_dir=cache_dir)
+            self.caption_in.read(gallery)
         self.recognise: Any = _first(opened, CategoryInferencer)
         self.complete_with: Any = _first(opened, ImageCompletionInferencer)
 

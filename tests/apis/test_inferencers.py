@@ -15,7 +15,7 @@ from mvlt.apis import (
     ImageCompletionInferencer,
     MatchingInferencer,
 )
-from mvlt.apis.base import make_pairs, to_array
+from mvlt.datasets.inputs import make_pairs, to_array
 from mvlt.trained.folder import read_model_folder, write_model_folder
 
 RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)

@@ -32,7 +32,7 @@ from mvlt.datasets.transforms.loading import read_image
 from mvlt.engine.loops.full import read_shard
 from mvlt.files import file_sha256
 from mvlt.trained import get_model
-from mvlt.trained.checkpoint import read_checkpoint
+from mvlt.trained.checkpoint import read_checkpoint, use_safe_files
 from tests.small_model import write_small_model
 
 Read = Callable[[], Any]
@@ -297,6 +297,7 @@ def hostile(marker: Path) -> list[Case]:
         torch.save(dict(state_dict={}, meta=dict(config=code)), folder / 'x.pth')
 
         def read() -> None:
+            use_safe_files()  # as a run does
             loaded = CheckpointLoader.load_checkpoint(str(folder / 'x.pth'))
             _expect('config' not in loaded['meta'])  # mmengine runs it when it resumes
 

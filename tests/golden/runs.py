@@ -49,7 +49,7 @@ RANKINGS: dict[str, tuple[str, dict[str, Any]]] = {
     '101': ('mvlt/retrieval_catalogue', {'test_cfg.num_candidates': 9}),
     '101 x 5': ('mvlt/retrieval_101x5_catalogue', {'test_cfg.num_candidates': 9}),
     'full': ('mvlt/retrieval_full_catalogue', {}),
-    'full, 3 best reranked': ('mvlt/retrieval_full_catalogue', {'test_cfg.rerank': 3}),
+    'full, 3 best reranked': ('mvlt/retrieval_full_catalogue', {'test_cfg.shortlist': 3}),
     'full, captions apart': ('mvlt/retrieval_full_coco', {}),
     '101, fashion': ('mvlt/retrieval_fashiongen', {'test_cfg.num_candidates': 9}),
 }

@@ -6,7 +6,7 @@ import torch
 
 import mvlt
 from mvlt.datasets import load_vocabulary
-from mvlt.retrieval.encoder import caption_vectors, picture_vectors, usual_length
+from mvlt.retrieval.encoder import WordEncoder, similarity, usual_length, usual_rows
 from mvlt.retrieval.scorer import PairScorer
 
 
@@ -39,21 +39,27 @@ def test_products_of_vectors_are_mean_log_probabilities(parts, hidden):
     """Up to the words' biases, which are the same for every picture and leave with the mean."""
     model, vocabulary, pictures, texts = parts
     torch.nn.init.normal_(model.heads.mlm.bias, std=0.5)
-    scorer = PairScorer(model, None, 2, None)
-    vectors = picture_vectors(scorer, pictures, hidden, vocabulary)
-    captions = caption_vectors(model, texts[:3], vocabulary)
-    found = (vectors - vectors.mean(0)) @ captions.T
+    encoder = WordEncoder(PairScorer(model, None, 2, None), vocabulary, [[0] * (hidden + 2)])
+    images, captions = encoder.images(pictures), encoder.texts(texts[:3])
+    found = similarity(images, images.mean(0), captions)
     naive = np.array(
         [[_naive(model, vocabulary, one, text, hidden) for text in texts[:3]] for one in pictures]
     )
     assert np.allclose(found, naive - naive.mean(0), atol=1e-4)
 
 
-def test_a_caption_without_words_has_no_vector(parts):
+def test_a_caption_without_words_is_like_nothing(parts):
     model, vocabulary, _, texts = parts
-    assert not caption_vectors(model, [texts[3]], vocabulary).any()
+    found = WordEncoder(PairScorer(model), vocabulary).texts([texts[3], texts[0]])
+    assert not found[0].any() and found[1].any()
+    assert np.isneginf(similarity(np.ones((2, found.shape[1])), np.zeros(1), found)[:, 0]).all()
 
 
 def test_usual_length():
     assert usual_length([[0] * 4, [0] * 8, [0] * 30]) == 6
     assert usual_length([[0, 0]]) == 1
+
+
+def test_usual_rows():
+    assert usual_rows(3) == [0, 1, 2]
+    assert len(usual_rows(1000)) == 256 and usual_rows(1000)[-1] == 999

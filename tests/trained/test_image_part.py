@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 import mvlt.engine  # noqa: F401
 from mvlt.models import PVTVL
+from mvlt.trained.checkpoint import use_safe_files
 
 SIZES = dict(
     text_len=8,
@@ -71,6 +72,7 @@ def test_no_such_file(tmp_path):
 
 
 def test_mmengine_reads_local_files_through_the_safe_function(tmp_path):
+    use_safe_files()
     save_file({'a': torch.ones(2)}, tmp_path / 'a.safetensors')
     loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'a.safetensors'))
     assert torch.equal(loaded['a'], torch.ones(2))

@@ -2,10 +2,14 @@
 
 from mvlt.engine import FullRankingLoop
 from mvlt.evaluation import RetrievalMetric
+from mvlt.retrieval import PairScorer, WordEncoder
 
 test_cfg = dict(
     type=FullRankingLoop,
-    rerank=None,  # K: exact scores only for the K best of a cheap scorer (tools/test.py --rerank)
+    order='matching',  # 'both' is what search shows, 'vectors' the encoder alone
+    shortlist=None,  # K: exact scores only for the encoder's K best (tools/test.py --shortlist)
+    encoder=dict(type=WordEncoder),
+    scorer=dict(type=PairScorer),
     batch_size=256,
 )
 test_evaluator = dict(type=RetrievalMetric, topk=(1, 5, 10))

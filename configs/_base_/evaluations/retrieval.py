@@ -2,6 +2,7 @@
 
 from mvlt.engine import RetrievalLoop
 from mvlt.evaluation import RetrievalMetric
+from mvlt.retrieval import PairScorer, WordEncoder
 
 test_cfg = dict(
     type=RetrievalLoop,
@@ -11,6 +12,10 @@ test_cfg = dict(
     seed=0,
     draws=1,
     candidates=None,  # or a file of tools/dataset_converters/make_candidates.py
+    order='matching',  # 'both' is what search shows, 'vectors' the encoder alone
+    shortlist=None,  # K: the matching head ranks the encoder's K best
+    encoder=dict(type=WordEncoder),
+    scorer=dict(type=PairScorer),
     batch_size=256,
 )
 test_evaluator = dict(type=RetrievalMetric, topk=(1, 5, 10))

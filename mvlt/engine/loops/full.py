@@ -5,26 +5,26 @@ Legend: I distinct pictures, J distinct captions, b pictures of a shard.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, broadcast_object_list, is_main_process
+from mmengine.dist import all_gather_object, barrier, broadcast_object_list, is_main_process
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mvlt.datasets.transforms import Tokenize
-from mvlt.engine.loops.ranking import RankingLoop, share
-from mvlt.evaluation.functional import pessimistic_rank
+from mvlt.engine.loops.ranking import RankingLoop, Vectors, share
 from mvlt.files import written_whole
 from mvlt.registry import LOOPS
-from mvlt.retrieval.encoder import shortlist
 from mvlt.retrieval.gallery import Gallery, make_gallery
+from mvlt.retrieval.ranking import Ranking, rank, shortlisted
 from mvlt.retrieval.scorer import Progress
 
 _SHOWN = 10  # first answers that rankings.json keeps of each query, and the best positive
+_ENTRIES = 32_000_000  # of a matrix that is in memory at once
 
 
 @LOOPS.register_module()
@@ -43,15 +43,14 @@ class FullRankingLoop(RankingLoop):
     Args:
         dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
         evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
-        rerank: K: exact scores only for the K best of the cheap scorer of
-            :func:`mvlt.retrieval.encoder.shortlist`, all others behind them; None = all exact. For
-            each direction ``shortlist_recall`` then says for how many queries, in percent, a
-            positive is on the list, and ``recall_lost_at_most`` for how many some positive is not:
-            the other queries rank as the exact ranking has them, or better.
+        shortlist: see :class:`RankingLoop`. For each direction ``shortlist_recall`` says for how
+            many queries, in percent, a positive is on the list, and ``recall_lost_at_most`` for how
+            many some positive is not: the other queries rank as the exact ranking has them, or
+            better.
         merge_captions: equal captions are one query and one candidate, and any product that has
             it counts; False: see :func:`mvlt.retrieval.gallery.make_gallery`.
         shard_pairs: about so many pairs a shard.
-        batch_size, amp_dtype: see :class:`RankingLoop`.
+        kwargs: order, encoder, scorer, batch_size, amp_dtype: see :class:`RankingLoop`.
     """
 
     def __init__(
@@ -59,40 +58,30 @@ class FullRankingLoop(RankingLoop):
         runner: Runner,
         dataloader: DataLoader | dict,
         evaluator: Any,
-        rerank: int | None = None,
         merge_captions: bool = True,
         shard_pairs: int = 65536,
-        batch_size: int = 256,
-        amp_dtype: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(runner, dataloader, evaluator, batch_size, amp_dtype)
-        if rerank is not None and rerank < 1:
-            raise ValueError(f'FullRankingLoop.rerank={rerank}: a positive number, or None')
-        self.rerank = rerank
+        super().__init__(runner, dataloader, evaluator, **kwargs)
         self.merge_captions = merge_captions
         self.shard_pairs = shard_pairs
-        self.amp_dtype = amp_dtype
-        self._gallery: Gallery | None = None
 
-    @property
+    @cached_property
     def gallery(self) -> Gallery:
         """What is ranked."""
-        if self._gallery is None:
-            dataset = self.dataloader.dataset
-            records = [dataset.get_data_info(i) for i in range(len(dataset))]
-            self._gallery = make_gallery(records, self.merge_captions)
-        return self._gallery
+        return make_gallery(self.records, self.merge_captions)
 
     @property
     def protocol(self) -> dict[str, Any]:
         """Counts, and what counts."""
         images, texts = len(self.gallery.images), len(self.gallery.texts)
         return dict(
-            name='full' if self.rerank is None else f'full, {self.rerank} best reranked',
+            name=self._name(),
             num_queries=dict(tir=texts, itr=images),
             num_candidates=dict(tir=images, itr=texts),
             pairs=images * texts,
-            rerank=self.rerank,
+            order=self.order,
+            shortlist=self.shortlist,
             positives=(
                 'any picture of any product with the caption; any caption of the product'
                 if self.merge_captions
@@ -101,22 +90,53 @@ class FullRankingLoop(RankingLoop):
             ties='against the model',
         )
 
+    def _name(self) -> str:
+        name = 'full' if self.order == 'matching' else f'full by {self.order}'
+        return name if self.shortlist is None else f'{name}, {self.shortlist} best reranked'
+
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Score what no shard holds yet, then read all shards."""
         gallery = self.gallery
-        texts = self._texts()
-        wanted, more = None, {}
-        if self.rerank is not None:
-            wanted = shortlist(self.scorer, gallery, texts, self.rerank, self._vocabulary())
-            more = _shortlist_recall(gallery, wanted)
+        texts = self.tokens(gallery.texts)
+        vectors = self.encode(gallery.images, texts) if self.encodes else None
+        lists: dict[str, list[np.ndarray]] = {}
+        if vectors is not None and self.shortlist is not None:
+            for direction in ('tir', 'itr'):
+                lists[direction] = self._shortlists(vectors, direction)
         # file times may differ between machines: the main process names the folder for all
         name = [self._fingerprint(texts) if is_main_process() else '']
         broadcast_object_list(name)
         folder = Path(self.runner.work_dir) / 'scores' / name[0]
-        self._score(folder, texts, wanted)
+        if self.order != 'vectors':
+            self._score(folder, texts, _asked(lists, len(texts)))
         barrier()
-        results = [*_rank_images(gallery, folder, self.blocks), *self._rank_texts(folder)]
-        return share(results), len(results), more
+        results = [
+            *self._results(folder, vectors, lists, 'itr'),
+            *self._results(folder, vectors, lists, 'tir'),
+        ]
+        total = len(gallery.images) + len(texts)
+        return results, total, _shortlist_recall(gallery, lists) if lists else {}
+
+    def _shortlists(self, vectors: Vectors, direction: str) -> list[np.ndarray]:
+        """The shortlist of each query, int; ranks share the queries."""
+        own = {
+            query: shortlisted(one, self.shortlist)
+            for block in self._query_blocks(direction)
+            for query, one in zip(block, _likeness(vectors, direction, block))
+        }
+        found = {query: one for part in all_gather_object(own) for query, one in part.items()}
+        return [found[query] for query in range(len(found))]
+
+    def _query_blocks(self, direction: str) -> list[list[int]]:
+        """This rank's queries, in blocks whose matrix fits into memory."""
+        images, texts = len(self.gallery.images), len(self.gallery.texts)
+        own = share(range(images + texts))  # pictures first
+        if direction == 'tir':
+            own, candidates = [query - images for query in own if query >= images], images
+        else:
+            own, candidates = [query for query in own if query < images], texts
+        size = max(1, _ENTRIES // candidates)
+        return [own[start : start + size] for start in range(0, len(own), size)]
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
@@ -125,7 +145,8 @@ class FullRankingLoop(RankingLoop):
         images = len(self.gallery.images)
         return [(start, min(start + size, images)) for start in range(0, images, size)]
 
-    def _score(self, folder: Path, texts: list[torch.Tensor], wanted: np.ndarray | None) -> None:
+    def _score(self, folder: Path, texts: list[torch.Tensor], asked: np.ndarray | None) -> None:
+        """Write shards; ``asked`` are the pairs, image x J + text, sorted; None = all."""
         folder.mkdir(parents=True, exist_ok=True)
         # which rank makes a shard must not depend on what another rank has made meanwhile
         own = share(self.blocks)
@@ -136,36 +157,17 @@ class FullRankingLoop(RankingLoop):
         )
         rows = [row for start, stop in mine for row in self.gallery.images[start:stop]]
         pictures = self.scorer.read(rows)
-        sizes = [
-            (stop - start) * len(texts) if wanted is None else int(wanted[start:stop].sum())
-            for start, stop in mine
-        ]
-        progress = Progress(sum(sizes), self.runner.logger)
-        for start, stop in mine:
+        wanted = [_pairs_of(block, asked, len(texts)) for block in mine]
+        progress = Progress(sum(map(len, wanted)), self.runner.logger)
+        for (start, stop), pairs in zip(mine, wanted):
             images = [next(pictures)[0] for _ in range(start, stop)]
-            asked = np.ones((stop - start, len(texts)), dtype=bool)
-            if wanted is not None:
-                asked = wanted[start:stop]
-            pairs = np.argwhere(asked)
-            scores = np.full(asked.shape, -np.inf, dtype=np.float32)
+            scores = np.full((stop - start, len(texts)), -np.inf, dtype=np.float32)
             if len(pairs):
-                scores[asked] = self.scorer.score(pairs, images, texts, progress)
+                places = np.stack(np.divmod(pairs, len(texts)), 1) - (start, 0)
+                scores[places[:, 0], places[:, 1]] = self.scorer.score(
+                    places, images, texts, progress
+                )
             _write_shard(folder, (start, stop), scores)
-
-    def _texts(self) -> list[torch.Tensor]:
-        """Token ids, int64 (T,), of every distinct caption."""
-        dataset, tokenize = self.dataloader.dataset, self._tokenize()
-        captions = [dataset.get_data_info(row)['caption'] for row in self.gallery.texts]
-        return [
-            torch.from_numpy(tokenize.transform(dict(caption=caption))['token_ids'])
-            for caption in captions
-        ]
-
-    def _tokenize(self) -> Tokenize:
-        return self.dataloader.dataset.pipeline.tokenize()
-
-    def _vocabulary(self) -> Any:
-        return self._tokenize().vocabulary
 
     def _fingerprint(self, texts: list[torch.Tensor]) -> str:
         """Hash of all that decides the scores; of pictures, their files' sizes and times."""
@@ -174,10 +176,10 @@ class FullRankingLoop(RankingLoop):
             values = tensor.detach().cpu().contiguous()
             digest.update(f'{name}{tuple(values.shape)}{values.dtype}'.encode())
             digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
-        dataset = self.dataloader.dataset
+        dataset = self.dataset
         settings: list[Any] = [
             'log-odds',
-            self.rerank,
+            self.shortlist,
             self.amp_dtype,
             self.scorer.batch_size,
             self.blocks[0],
@@ -187,80 +189,107 @@ class FullRankingLoop(RankingLoop):
         for setting in settings:
             digest.update(f'{setting}\x1e'.encode())
         for row in self.gallery.images:
-            path = dataset.get_data_info(row).get('img_path', dataset.ann_file)
+            path = self.records[row].get('img_path', dataset.ann_file)
             found = os.stat(path)
             digest.update(f'{row} {found.st_size} {found.st_mtime_ns}\x1e'.encode())
         for text in texts:
             digest.update(f'{text.tolist()}\x1e'.encode())
         return digest.hexdigest()[:16]
 
-    def _rank_texts(self, folder: Path) -> Iterator[dict]:
-        """TIR: a pass over the shards for the best positive, another for what ranks before it."""
-        gallery = self.gallery
-        texts = len(gallery.texts)
-        best = np.full(texts, -np.inf, dtype=np.float32)
-        best_image = np.array([images[0] for images in gallery.images_of])
-        top_scores = np.empty((0, texts), dtype=np.float32)
-        top_images = np.empty((0, texts), dtype=np.int64)
-        for block in self.blocks:
-            scores, positives = read_shard(folder, block), gallery.positives(*block)
-            own = np.where(positives, scores, -np.inf)
-            better = own.max(0) > best
-            best_image = np.where(better, own.argmax(0) + block[0], best_image)
-            best = np.maximum(best, own.max(0))
-            images = np.broadcast_to(np.arange(*block)[:, None], scores.shape)
-            top_scores = np.concatenate((top_scores, scores))
-            top_images = np.concatenate((top_images, images))
-            order = np.argsort(-top_scores, axis=0, kind='stable')[:_SHOWN]
-            top_scores = np.take_along_axis(top_scores, order, 0)
-            top_images = np.take_along_axis(top_images, order, 0)
-        before = np.zeros(texts, dtype=np.int64)
-        for block in self.blocks:
-            scores, positives = read_shard(folder, block), gallery.positives(*block)
-            before += ((scores >= best) & ~positives).sum(0)
-        for text, row in enumerate(gallery.texts):
-            shown = top_images[np.isfinite(top_scores[:, text]), text]
-            found = dict(zip(shown.tolist(), top_scores[:, text].tolist()))
-            if np.isfinite(best[text]):
-                found.setdefault(int(best_image[text]), float(best[text]))
-            yield dict(
-                direction='tir',
-                query=row,
-                rank=int(before[text]) + 1,
-                candidates=[gallery.images[image] for image in found],
-                scores=list(found.values()),
-                positives=[image in gallery.images_of[text] for image in found],
+    def _results(
+        self,
+        folder: Path,
+        vectors: Vectors | None,
+        lists: dict[str, list[np.ndarray]],
+        direction: str,
+    ) -> Iterator[dict]:
+        """Of this rank's queries: ITR reads rows of the matrix of scores, TIR columns."""
+        gallery, tir = self.gallery, direction == 'tir'
+        queries, candidates = (
+            (gallery.texts, gallery.images) if tir else (gallery.images, gallery.texts)
+        )
+        positives_of = gallery.images_of if tir else gallery.texts_of
+        everything = np.arange(len(candidates))
+        for block in self._query_blocks(direction):
+            scores: Any = [None] * len(block)
+            if self.order != 'vectors':
+                scores = self._matrix(folder, direction, block)
+            likeness: Any = [None] * len(block)
+            if vectors is not None:
+                likeness = _likeness(vectors, direction, block)
+            for query, own, one in zip(block, scores, likeness):
+                chosen = lists[direction][query] if lists else everything
+                found = rank(
+                    chosen, len(candidates), lambda some, own=own: own[some], one, self.order
+                )
+                positives = np.zeros(len(candidates), dtype=bool)
+                positives[positives_of[query]] = True
+                shown = _shown(found, positives_of[query])
+                yield dict(
+                    direction=direction,
+                    query=queries[query],
+                    rank=found.rank_of(positives),
+                    candidates=[candidates[place] for place in shown],
+                    scores=found.merits[shown].astype(np.float32),
+                    positives=positives[shown],
+                )
+
+    def _matrix(self, folder: Path, direction: str, block: Sequence[int]) -> np.ndarray:
+        """Scores of some queries, float32 (queries, candidates)."""
+        if direction == 'tir':
+            shards = (read_shard(folder, one, lazily=True) for one in self.blocks)
+            return np.concatenate([shard[:, block] for shard in shards]).T
+        size = self.blocks[0][1]
+        shards_of = sorted({image // size for image in block})
+        rows = {
+            image: row
+            for number in shards_of
+            for image, row in enumerate(
+                read_shard(folder, self.blocks[number]), self.blocks[number][0]
             )
+        }
+        return np.stack([rows[image] for image in block])
 
 
-def _rank_images(gallery: Gallery, folder: Path, blocks: list[tuple[int, int]]) -> Iterator[dict]:
-    """ITR: a shard holds all scores of its pictures."""
-    for block in blocks:
-        scores, positives = read_shard(folder, block), gallery.positives(*block)
-        for place, image in enumerate(range(*block)):
-            top = np.argsort(-scores[place], kind='stable')[:_SHOWN].tolist()
-            own = gallery.texts_of[image]
-            top = dict.fromkeys([*top, int(own[scores[place][own].argmax()])])
-            shown = [text for text in top if np.isfinite(scores[place][text])]
-            yield dict(
-                direction='itr',
-                query=gallery.images[image],
-                rank=pessimistic_rank(scores[place], positives[place]),
-                candidates=[gallery.texts[text] for text in shown],
-                scores=scores[place][shown],
-                positives=positives[place][shown],
-            )
+def _likeness(vectors: Vectors, direction: str, block: Sequence[int]) -> np.ndarray:
+    """The encoder's similarity of some queries, float32 (queries, candidates)."""
+    if direction == 'tir':
+        return vectors.similarity(slice(None), list(block)).T
+    return vectors.similarity(list(block), slice(None))
 
 
-def _shortlist_recall(gallery: Gallery, wanted: np.ndarray) -> dict[str, float]:
+def _asked(lists: dict[str, list[np.ndarray]], texts: int) -> np.ndarray | None:
+    """Pairs on a list of either direction, image x J + text, sorted; None = all."""
+    if not lists:
+        return None
+    tir = [images * texts + text for text, images in enumerate(lists['tir'])]
+    itr = [image * texts + own for image, own in enumerate(lists['itr'])]
+    return np.unique(np.concatenate([*tir, *itr]))
+
+
+def _pairs_of(block: tuple[int, int], asked: np.ndarray | None, texts: int) -> np.ndarray:
+    """Those of the pictures of a shard."""
+    first, last = (picture * texts for picture in block)
+    if asked is None:
+        return np.arange(first, last)
+    return asked[np.searchsorted(asked, first) : np.searchsorted(asked, last)]
+
+
+def _shown(found: Ranking, positives: np.ndarray) -> np.ndarray:
+    """The first answers, and the best positive, if it is ranked at all."""
+    first = found.first(_SHOWN)
+    best = positives[found.merits[positives].argmax()]
+    if best in first or not np.isfinite(found.merits[best]):
+        return first
+    return np.append(first, best)
+
+
+def _shortlist_recall(gallery: Gallery, lists: dict[str, list[np.ndarray]]) -> dict[str, float]:
     """Percent of queries with a positive on their list, and with one that is not."""
-    listed = dict(
-        tir=[wanted[images, text] for text, images in enumerate(gallery.images_of)],
-        itr=[wanted[image, texts] for image, texts in enumerate(gallery.texts_of)],
-    )
     found = {}
-    for direction, queries in listed.items():
-        some, whole = (np.mean([test(one) for one in queries]) for test in (np.any, np.all))
+    for direction, own in (('tir', gallery.images_of), ('itr', gallery.texts_of)):
+        listed = [np.isin(one, some) for one, some in zip(own, lists[direction])]
+        some, whole = (np.mean([test(one) for one in listed]) for test in (np.any, np.all))
         found[f'retrieval/{direction}/shortlist_recall'] = 100 * float(some)
         found[f'retrieval/{direction}/recall_lost_at_most'] = 100 * float(1 - whole)
     return found
@@ -275,11 +304,11 @@ def _write_shard(folder: Path, block: tuple[int, int], scores: np.ndarray) -> No
         np.save(file, scores)
 
 
-def read_shard(folder: Path, block: tuple[int, int]) -> np.ndarray:
-    """Scores, float32 (b, J)."""
+def read_shard(folder: Path, block: tuple[int, int], lazily: bool = False) -> np.ndarray:
+    """Scores, float32 (b, J); ``lazily``: mapped from the disk."""
     path = _shard(folder, block)
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(path, mmap_mode='r' if lazily else None, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f'{path}: not a readable shard of scores ({error}); delete it') from error
 

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mvlt.datasets import CandidateList, draw_candidates
 from mvlt.datasets.candidate_files import DIRECTIONS, Draw, read_candidates
 from mvlt.engine.loops.ranking import RankingLoop, share
-from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.files import file_sha256
 from mvlt.registry import LOOPS
+from mvlt.retrieval.ranking import rank, shortlisted
 from mvlt.retrieval.scorer import Progress
 
 
@@ -27,7 +26,7 @@ class Query(NamedTuple):
 
 @LOOPS.register_module()
 class RetrievalLoop(RankingLoop):
-    """Rank 101 candidates for each query, with the matching head alone.
+    """Rank 101 candidates for each query.
 
     Each picture that is needed is decoded once; queries are split over ranks and their results
     gathered once, by the metric. Batches are made of a rank's own pairs: in float32 one process and
@@ -42,7 +41,7 @@ class RetrievalLoop(RankingLoop):
         draws: so many draws, with the seeds seed, seed + 1, ...; 5 is FashionViL's protocol.
         candidates: a file of lists (:mod:`mvlt.datasets.candidate_files`) instead of a draw; the
             five arguments before are then not read.
-        batch_size, amp_dtype: see :class:`RankingLoop`.
+        kwargs: order, shortlist, encoder, scorer, batch_size, amp_dtype: :class:`RankingLoop`.
     """
 
     def __init__(
@@ -57,10 +56,9 @@ class RetrievalLoop(RankingLoop):
         products: Sequence[str] | None = None,
         draws: int = 1,
         candidates: str | None = None,
-        batch_size: int = 256,
-        amp_dtype: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(runner, dataloader, evaluator, batch_size, amp_dtype)
+        super().__init__(runner, dataloader, evaluator, **kwargs)
         unknown = set(directions) - set(DIRECTIONS)
         if unknown or not directions:
             raise ValueError(f'RetrievalLoop.directions={directions}; legal: {DIRECTIONS}')
@@ -89,6 +87,8 @@ class RetrievalLoop(RankingLoop):
             num_candidates=lengths[0] if len(lengths) == 1 else lengths,
             draws=len(self.lists),
             **(self._source() if self.candidates else drawn),
+            order=self.order,
+            shortlist=self.shortlist,
             ties='against the model',
         )
 
@@ -100,16 +100,14 @@ class RetrievalLoop(RankingLoop):
     def lists(self) -> list[Draw]:
         """The lists of every draw, as rows of the dataset."""
         if self._lists is None:
-            dataset = self.dataloader.dataset
-            records = [dataset.get_data_info(row) for row in range(len(dataset))]
             if self.candidates:
-                self._lists = read_candidates(self.candidates, records)
+                self._lists = read_candidates(self.candidates, self.records)
             else:
                 self._lists = [
                     dict.fromkeys(
                         DIRECTIONS,
                         draw_candidates(
-                            records, self.num_queries, self.num_candidates, seed, self.products
+                            self.records, self.num_queries, self.num_candidates, seed, self.products
                         ),
                     )
                     for seed in range(self.seed, self.seed + self.draws)
@@ -125,39 +123,80 @@ class RetrievalLoop(RankingLoop):
             for one in draw[direction]
         ]
         mine = share(queries)
+        likeness = self.likeness(queries, mine)
+        chosen = [
+            everything(query) if one is None else shortlisted(one, self.shortlist)
+            for query, one in zip(mine, likeness)
+        ]
         results = []
-        for query, scores in zip(mine, self.score(mine)):
-            positives = np.arange(len(scores)) == 0
+        for query, own, one, scores in zip(mine, chosen, likeness, self.score(mine, chosen)):
+            count = len(query.lists.candidates)
+            positives = np.arange(count) == 0
+            found = rank(own, count, lambda _, known=scores: known, one, self.order)
             results.append(
                 dict(
                     direction=query.direction,
                     draw=query.draw,
                     query=query.lists.query,
-                    rank=pessimistic_rank(scores, positives),
+                    rank=found.rank_of(positives),
                     candidates=query.lists.candidates,
-                    scores=scores,
+                    scores=found.merits.astype(np.float32),
                     positives=positives,
                 )
             )
         return results, len(queries), {}
 
-    def score(self, queries: Sequence[Query]) -> list[np.ndarray]:
-        """Log-odds of a match, float32 (candidates,) a query."""
-        pairs = np.array([pair for query in queries for pair in _pairs(query)])
+    def likeness(self, queries: Sequence[Query], mine: Sequence[Query]) -> list[Any]:
+        """The encoder's similarity, float32 (candidates,) of ``mine``; None where none is needed.
+
+        Args:
+            queries: of all ranks, whose pictures say what is usual.
+            mine: of this rank.
+        """
+        if not self.encodes:
+            return [None] * len(mine)
+        pairs = np.array([pair for query in queries for pair in pairs_of(query)])
+        images, texts = (np.unique(pairs[:, side]) for side in (0, 1))
+        vectors = self.encode(images.tolist(), self.tokens(texts.tolist()))
+        found = []
+        for query in mine:
+            own = np.array(pairs_of(query))
+            places = np.searchsorted(images, own[:, 0]), np.searchsorted(texts, own[:, 1])
+            if query.direction == 'tir':
+                found.append(vectors.similarity(places[0], places[1][:1])[:, 0])
+            else:
+                found.append(vectors.similarity(places[0][:1], places[1])[0])
+        return found
+
+    def score(
+        self, queries: Sequence[Query], chosen: Sequence[np.ndarray] | None = None
+    ) -> list[np.ndarray]:
+        """Log-odds of a match, float32, of the ``chosen`` candidates of each query; None = all."""
+        chosen = [everything(query) for query in queries] if chosen is None else chosen
+        ends = np.cumsum([len(own) for own in chosen])
+        pairs = np.concatenate(
+            [
+                np.empty((0, 2), np.int64),
+                *(np.array(pairs_of(query))[own] for query, own in zip(queries, chosen)),
+            ]
+        )
+        if self.order == 'vectors' or not len(pairs):
+            return np.split(np.full(len(pairs), np.nan, np.float32), ends[:-1])
         # a pair may be in several lists: both directions, or two draws
-        pairs, place = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
-        rows = np.unique(pairs).tolist()
-        images: dict[int, torch.Tensor] = {}
-        texts: dict[int, torch.Tensor] = {}
-        for row, (image, text) in zip(rows, self.scorer.read(rows)):
-            images[row], texts[row] = image, text
+        pairs, place = np.unique(pairs, axis=0, return_inverse=True)
+        rows = np.unique(pairs[:, 1]).tolist()
+        texts = dict(zip(rows, self.tokens(rows)))
         progress = Progress(len(pairs), self.runner.logger)
-        scores = self.scorer.score(pairs, images, texts, progress)[place.reshape(-1)]
-        ends = np.cumsum([len(query.lists.candidates) for query in queries])
+        scores = self.scorer.score_rows(pairs, texts, progress)[place.reshape(-1)]
         return np.split(scores, ends[:-1])
 
 
-def _pairs(query: Query) -> list[tuple[int, int]]:
+def everything(query: Query) -> np.ndarray:
+    """Places of all candidates."""
+    return np.arange(len(query.lists.candidates))
+
+
+def pairs_of(query: Query) -> list[tuple[int, int]]:
     """(row of the image, row of the text) for each candidate."""
     row, candidates = query.lists
     if query.direction == 'tir':

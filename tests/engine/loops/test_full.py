@@ -122,7 +122,7 @@ def test_a_stopped_run_goes_on_and_other_weights_start_anew(demo_data, tmp_path,
 
 
 def test_reranking_scores_the_shortlist_only_and_says_what_it_can_lose(demo_data, tmp_path):
-    runner = _runner(demo_data, tmp_path, 'rerank', **{'test_cfg.rerank': 2})
+    runner = _runner(demo_data, tmp_path, 'rerank', **{'test_cfg.shortlist': 2})
     metrics = runner.test()
     loop = runner.test_loop
     _, scores = _twin(loop)
@@ -136,7 +136,7 @@ def test_reranking_scores_the_shortlist_only_and_says_what_it_can_lose(demo_data
         found = metrics[f'retrieval/{direction}/R@1']
         assert found <= metrics[f'retrieval/{direction}/shortlist_recall']
     assert all(np.isfinite(one['scores']).all() for one in loop.results)
-    everything = _runner(demo_data, tmp_path, 'all', **{'test_cfg.rerank': 1000})
+    everything = _runner(demo_data, tmp_path, 'all', **{'test_cfg.shortlist': 1000})
     everything.model.load_state_dict(runner.model.state_dict())
     exact = _runner(demo_data, tmp_path, 'exact')
     exact.model.load_state_dict(runner.model.state_dict())
@@ -151,16 +151,16 @@ def test_reranking_scores_the_shortlist_only_and_says_what_it_can_lose(demo_data
 def test_other_pictures_or_words_behind_the_same_paths_are_scored_anew(demo_data, tmp_path):
     runner = _runner(demo_data, tmp_path, 'anew')
     loop = runner.build_test_loop(runner.cfg.test_cfg)
-    texts = loop._texts()
+    texts = loop.tokens(loop.gallery.texts)
     name = loop._fingerprint(texts)
-    assert loop._fingerprint(loop._texts()) == name
+    assert loop._fingerprint(loop.tokens(loop.gallery.texts)) == name
     texts[3] = texts[3] + 1  # as another vocabulary has it
     assert loop._fingerprint(texts) != name
     copy = tmp_path / 'copy.h5'
     shutil.copy(loop.dataloader.dataset.ann_file, copy)
     loop.dataloader.dataset.ann_file = str(copy)
     os.utime(copy, (1, 1))  # the same bytes, written at another time
-    assert loop._fingerprint(loop._texts()) != name
+    assert loop._fingerprint(loop.tokens(loop.gallery.texts)) != name
 
 
 def test_a_positive_that_is_not_listed_can_cost_recall():
@@ -170,11 +170,13 @@ def test_a_positive_that_is_not_listed_can_cost_recall():
         dict(product_id='b', caption='three'),
     ]
     gallery = make_gallery(records)  # pictures 0 and 1 have two captions each, picture 2 has one
-    listed = np.eye(3, dtype=bool)
-    found = _shortlist_recall(gallery, listed)
+    own = [np.array([place]) for place in range(3)]
+    found = _shortlist_recall(gallery, dict(tir=own, itr=own))
     assert found['retrieval/itr/shortlist_recall'] == 100
     assert found['retrieval/itr/recall_lost_at_most'] == pytest.approx(200 / 3)
-    found = _shortlist_recall(gallery, ~listed)  # picture 2 and its caption miss each other
+    others = [np.delete(np.arange(3), place) for place in range(3)]
+    # picture 2 and its caption miss each other
+    found = _shortlist_recall(gallery, dict(tir=others, itr=others))
     assert found['retrieval/tir/shortlist_recall'] == pytest.approx(200 / 3)
     assert found['retrieval/tir/recall_lost_at_most'] == 100
 
@@ -221,10 +223,10 @@ def test_diverged_weights_are_named(demo_data, tmp_path):
 
 
 def test_wrong_settings(demo_data, tmp_path):
-    with pytest.raises(ValueError, match='rerank=0: a positive number'):
-        _runner(demo_data, tmp_path, 'wrong', **{'test_cfg.rerank': 0}).test()
+    with pytest.raises(ValueError, match='shortlist=0: a positive number'):
+        _runner(demo_data, tmp_path, 'wrong', **{'test_cfg.shortlist': 0}).test()
     runner = _runner(
-        demo_data, tmp_path, 'no_mlm', **{'model.heads.mlm': None, 'test_cfg.rerank': 2}
+        demo_data, tmp_path, 'no_mlm', **{'model.heads.mlm': None, 'test_cfg.shortlist': 2}
     )
     with pytest.raises(ValueError, match=r'needs model.heads.mlm'):
         runner.test()
