@@ -137,7 +137,7 @@ class _RetrievalInferencer(PairInferencer):
         if likeness is None and order == 'both':
             order = 'matching'
         length = None if self.shortlist is None else max(self.shortlist, topk)
-        chosen = shortlisted(likeness, length, allowed)
+        chosen = shortlisted(allowed, likeness, length)
         found = rank(chosen, len(allowed), score, likeness, order)
         first = found.first(topk)
         log_odds = found.log_odds[first] if order != 'vectors' or not len(first) else score(first)

@@ -38,7 +38,7 @@ class Ranking(NamedTuple):
 def rank(
     chosen: np.ndarray,
     count: int,
-    score: Callable[[np.ndarray], np.ndarray],
+    score: Callable[[np.ndarray], np.ndarray] | None,
     similarity: np.ndarray | None = None,
     order: Order = 'matching',
 ) -> Ranking:
@@ -47,7 +47,7 @@ def rank(
     Args:
         chosen: the candidates that may be found, int (m,): all of them, or :func:`shortlisted`.
         count: n.
-        score: candidates int (m,) -> log-odds float (m,); not called for 'vectors'.
+        score: candidates int (m,) -> log-odds float (m,); None where 'vectors' needs none.
         similarity: the encoder's, float (n,); None where there is no encoder.
         order: see this module.
 
@@ -59,7 +59,7 @@ def rank(
     log_odds = np.full(count, np.nan, np.float32)
     if order != 'matching' and similarity is not None:
         merits[chosen] = similarity[chosen]
-    if order != 'vectors' and len(chosen):
+    if score is not None and order != 'vectors' and len(chosen):
         log_odds[chosen] = score(chosen)
         merits[chosen] = (0 if order == 'matching' else merits[chosen]) + log_odds[chosen].astype(
             np.float64
@@ -68,20 +68,18 @@ def rank(
 
 
 def shortlisted(
-    similarity: np.ndarray | None, shortlist: int | None, allowed: np.ndarray | None = None
-) -> np.ndarray | None:
+    allowed: np.ndarray, similarity: np.ndarray | None, shortlist: int | None
+) -> np.ndarray:
     """The candidates that are worth the matching head, int (m,), ascending.
 
     Args:
-        similarity: float (n,); None = no encoder, all that are allowed.
+        allowed: bool (n,), which may be found.
+        similarity: the encoder's, float (n,); None = no encoder, all that are allowed.
         shortlist: how many; None = all that are allowed.
-        allowed: bool (n,), which may be found; None = all.
     """
     if similarity is None or shortlist is None:
-        return None if allowed is None else np.flatnonzero(allowed)
-    if allowed is not None:
-        similarity = np.where(allowed, similarity, -np.inf)
-    return top(similarity, shortlist)
+        return np.flatnonzero(allowed)
+    return top(np.where(allowed, similarity, -np.inf), shortlist)
 
 
 def top(values: np.ndarray, count: int) -> np.ndarray:

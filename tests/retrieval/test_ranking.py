@@ -10,8 +10,7 @@ LOG_ODDS = np.array([2.0, -1.0, 4.0, 0.0, 9.0], np.float32)
 
 
 def _rank(order, shortlist=None, allowed=None):
-    chosen = shortlisted(LIKENESS, shortlist, allowed)
-    chosen = np.arange(5) if chosen is None else chosen
+    chosen = shortlisted(np.ones(5, bool) if allowed is None else allowed, LIKENESS, shortlist)
     return rank(chosen, 5, lambda some: LOG_ODDS[some], LIKENESS, order)
 
 

@@ -120,7 +120,7 @@ class FullRankingLoop(RankingLoop):
     def _shortlists(self, vectors: Vectors, direction: str) -> list[np.ndarray]:
         """The shortlist of each query, int; ranks share the queries."""
         own = {
-            query: shortlisted(one, self.shortlist)
+            query: shortlisted(np.ones(len(one), bool), one, self.shortlist)
             for block in self._query_blocks(direction)
             for query, one in zip(block, _likeness(vectors, direction, block))
         }
@@ -219,9 +219,8 @@ class FullRankingLoop(RankingLoop):
                 likeness = _likeness(vectors, direction, block)
             for query, own, one in zip(block, scores, likeness):
                 chosen = lists[direction][query] if lists else everything
-                found = rank(
-                    chosen, len(candidates), lambda some, own=own: own[some], one, self.order
-                )
+                score = None if own is None else own.__getitem__
+                found = rank(chosen, len(candidates), score, one, self.order)
                 positives = np.zeros(len(candidates), dtype=bool)
                 positives[positives_of[query]] = True
                 shown = _shown(found, positives_of[query])

@@ -125,14 +125,16 @@ class RetrievalLoop(RankingLoop):
         mine = share(queries)
         likeness = self.likeness(queries, mine)
         chosen = [
-            everything(query) if one is None else shortlisted(one, self.shortlist)
+            shortlisted(np.ones(len(query.lists.candidates), bool), one, self.shortlist)
             for query, one in zip(mine, likeness)
         ]
         results = []
         for query, own, one, scores in zip(mine, chosen, likeness, self.score(mine, chosen)):
             count = len(query.lists.candidates)
             positives = np.arange(count) == 0
-            found = rank(own, count, lambda _, known=scores: known, one, self.order)
+            log_odds = np.full(count, np.nan, np.float32)
+            log_odds[own] = scores
+            found = rank(own, count, log_odds.__getitem__, one, self.order)
             results.append(
                 dict(
                     direction=query.direction,
@@ -172,7 +174,7 @@ class RetrievalLoop(RankingLoop):
         self, queries: Sequence[Query], chosen: Sequence[np.ndarray] | None = None
     ) -> list[np.ndarray]:
         """Log-odds of a match, float32, of the ``chosen`` candidates of each query; None = all."""
-        chosen = [everything(query) for query in queries] if chosen is None else chosen
+        chosen = chosen or [np.arange(len(query.lists.candidates)) for query in queries]
         ends = np.cumsum([len(own) for own in chosen])
         pairs = np.concatenate(
             [
@@ -189,11 +191,6 @@ class RetrievalLoop(RankingLoop):
         progress = Progress(len(pairs), self.runner.logger)
         scores = self.scorer.score_rows(pairs, texts, progress)[place.reshape(-1)]
         return np.split(scores, ends[:-1])
-
-
-def everything(query: Query) -> np.ndarray:
-    """Places of all candidates."""
-    return np.arange(len(query.lists.candidates))
 
 
 def pairs_of(query: Query) -> list[tuple[int, int]]:
