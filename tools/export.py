@@ -20,9 +20,9 @@ from torch import nn
 
 from mvlt.command_line import run_command
 from mvlt.datasets import PackPairInputs, Pipeline, draw_candidates
-from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.files import write_json
 from mvlt.models import MVLT
+from mvlt.retrieval.ranking import rank
 from mvlt.retrieval.records import Records
 from mvlt.trained.description import ModelDescription
 from mvlt.trained.opening import OpenedModel, open_model, read_trained
@@ -298,7 +298,8 @@ def _recalls_at_1(
         batch['token_ids'] = np.repeat(caption, len(query.candidates), axis=0)
         first = np.arange(len(query.candidates)) == 0
         for name, run in runs.items():
-            hits[name].append(pessimistic_rank(run(batch)[0], first) == 1)
+            found = rank(np.arange(len(first)), len(first), run(batch)[0].__getitem__)
+            hits[name].append(found.rank_of(first) == 1)
     return {name: 100 * float(np.mean(found)) for name, found in hits.items()}
 
 

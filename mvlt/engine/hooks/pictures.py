@@ -15,6 +15,7 @@ from PIL import Image
 
 from mvlt.randomness import random_of
 from mvlt.registry import DATASETS, HOOKS
+from mvlt.retrieval.ranking import rank
 
 
 @HOOKS.register_module()
@@ -109,7 +110,6 @@ def _model(runner: Runner) -> Any:
 
 def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
     """A row a caption: the pictures in the order of their scores."""
-    from mvlt.evaluation.functional import pessimistic_rank
     from mvlt.visualization import ranking_rows
 
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))['inputs']
@@ -124,7 +124,7 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
             dict(
                 direction='tir',
                 query=row,
-                rank=pessimistic_rank(scores, positives),
+                rank=rank(np.arange(len(rows)), len(rows), scores.__getitem__).rank_of(positives),
                 candidates=rows,
                 scores=scores,
                 positives=positives,
