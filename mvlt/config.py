@@ -52,6 +52,13 @@ def config_path(name_or_path: str | Path) -> Path:
     )
 
 
+def config_name(path: str | Path | None) -> str | None:
+    """A config file as a reader would name it: a packaged one by its name, others by their path."""
+    if path is not None and Path(path).is_relative_to(PACKAGED):
+        return str(Path(path).relative_to(PACKAGED).with_suffix(''))
+    return str(path) if path else None
+
+
 def load_config(
     path: str | Path,
     options: Mapping[str, Any] | None = None,
@@ -63,7 +70,7 @@ def load_config(
     1. ``data_root`` replaces the config's own at the start of every path in it.
     2. ``options`` (``--cfg-options``) override values; unknown keys are refused.
     3. Schedulers by name become the list that mmengine takes; hooks of ``default_hooks`` that are
-       None are left out.
+       None are left out; without ``val_cfg`` nothing is validated.
     4. ``num_classes='data'`` of a head becomes the number of classes in the training data, unless
        ``count`` is False (the data may not be there yet).
 
@@ -98,6 +105,8 @@ def _settle_names(config: Config) -> None:
             # one that would begin when a short training is over never acts
             if one is not None and ('end' in one or one.get('begin', 0) < length)
         ]
+    if 'val_cfg' in config and config.val_cfg is None:
+        config.val_dataloader = config.val_evaluator = None
     hooks = config.get('default_hooks') or {}
     for name in [name for name in hooks if hooks[name] is None and name not in _MMENGINE_HOOKS]:
         del hooks[name]

@@ -66,6 +66,9 @@ def check(config: Config, workers: int) -> dict[str, Any]:
             )
             continue
         records = [dataset.get_data_info(row) for row in range(len(dataset))]
+        if not records:
+            report['warn'].append(f'{name}: no products; training validates nothing')
+            continue
         lengths = _lengths(records, tokenize)
         found = describe(records, dataset.metainfo, lengths, max_len if tokenize else None)
         found['length_unit'] = 'tokens' if tokenize else 'words'

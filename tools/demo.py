@@ -122,6 +122,8 @@ def report(pretrained: Path, finetuned: Path) -> None:
             'Pre-training: loss of each objective, weighted': plot_losses(
                 ROOT / 'pretrain', ('loss_mir', 'loss_itm', 'loss_mlm')
             ),
+            'While pre-training, on products held out: percent of captions whose picture is among '
+            'the first ten of 31': plot_losses(ROOT / 'pretrain', ('retrieval/tir/R@10',)),
             'Fine-tuning': plot_losses(
                 ROOT / 'recognition', ('loss_main_category', 'loss_sub_category')
             ),

@@ -8,7 +8,6 @@ import argparse
 
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
-from mvlt.engine.results import write_results
 from mvlt.trained.folder import use_checkpoint
 
 
@@ -31,10 +30,8 @@ def main() -> None:
         args.cfg_options['test_cfg.shortlist'] = args.shortlist
     config = config_from(args)
     config.resume = False
-    weights = use_checkpoint(config, args.checkpoint)
-    runner = build_runner(config, args.launcher)
-    metrics = runner.test()
-    write_results(runner, metrics, args.config, weights)
+    use_checkpoint(config, args.checkpoint)
+    build_runner(config, args.launcher).test()
 
 
 if __name__ == '__main__':

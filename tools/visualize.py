@@ -141,6 +141,7 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
         settings.num_queries = args.pool
         settings.products = args.ids
     config.resume = False
+    config.default_hooks.pop('results', None)  # these are some queries only
     runner = build_runner(config, args.launcher)
     runner.test()
     loop: Any = runner.test_loop

@@ -10,7 +10,13 @@ from mmengine.hooks import (
 from mmengine.runner import LogProcessor
 from mmengine.visualization import LocalVisBackend, Visualizer
 
-from mvlt.engine import LoadReportHook, SkippedRecordsHook, VocabularyHook, WholeCheckpointHook
+from mvlt.engine import (
+    LoadReportHook,
+    ResultsHook,
+    SkippedRecordsHook,
+    VocabularyHook,
+    WholeCheckpointHook,
+)
 
 default_scope = 'mvlt'
 default_hooks = dict(
@@ -18,11 +24,18 @@ default_hooks = dict(
     timer=dict(type=IterTimerHook),
     logger=dict(type=LoggerHook, interval=50),
     param_scheduler=dict(type=ParamSchedulerHook),
-    checkpoint=dict(type=WholeCheckpointHook, interval=1, max_keep_ckpts=2),
+    checkpoint=dict(
+        type=WholeCheckpointHook,
+        interval=1,
+        max_keep_ckpts=2,
+        save_best='retrieval/tir/R@10',  # where val_cfg measures it
+        rule='greater',
+    ),
     sampler_seed=dict(type=DistSamplerSeedHook),
     vocabulary=dict(type=VocabularyHook),
     load_report=dict(type=LoadReportHook),
     skipped_records=dict(type=SkippedRecordsHook),
+    results=dict(type=ResultsHook),
 )
 env_cfg = dict(
     cudnn_benchmark=True,

@@ -18,6 +18,7 @@ with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
+    from .._base_.evaluations.validation import *
     from .._base_.models.mvlt_mini import *
     from .._base_.schedules.iterations import *
 
@@ -50,8 +51,11 @@ test_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.15, **vocabulary),
     )
 )
+train_cfg.val_interval = 700
 train_cfg.max_iters = 1400
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
 default_hooks.pictures = dict(type=PicturesHook, interval=700)
+val_dataloader = val_loader
+val_cfg.num_candidates = 31

@@ -11,6 +11,7 @@ from mmengine.config import read_base
 from mvlt.datasets import EndlessSampler, MatchingPairs
 
 with read_base():
+    from .._base_.evaluations.validation import *
     from .._base_.schedules.iterations import *
     from .retrieval_catalogue import *
 
@@ -29,7 +30,9 @@ train_dataloader = dict(
         ),
     ),
 )
+train_cfg.val_interval = 500
 train_cfg.max_iters = 1000
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
+val_dataloader = val_loader

@@ -14,6 +14,7 @@ from mvlt.models import RankingHead
 with read_base():
     from .._base_.datasets.coco import *
     from .._base_.default_runtime import *
+    from .._base_.evaluations.validation import *
     from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.vilt import *
 
@@ -35,3 +36,4 @@ train_dataloader = dict(
         dataset=dict(train_set, pipeline=dict(pipeline, augment=augment)),
     ),
 )
+val_dataloader = val_loader

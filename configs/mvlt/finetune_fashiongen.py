@@ -12,6 +12,7 @@ from mmengine.config import read_base
 from mvlt.datasets import EpochSampler, MatchingPairs
 
 with read_base():
+    from .._base_.evaluations.validation import *
     from .._base_.schedules.paper import *
     from .retrieval_fashiongen import *
 
@@ -28,3 +29,4 @@ train_dataloader = dict(
         dataset=dict(train_set, pipeline=pipeline),
     ),
 )
+val_dataloader = val_loader

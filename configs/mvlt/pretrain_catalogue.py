@@ -15,6 +15,7 @@ with read_base():
     from .._base_.datasets.catalogue import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
+    from .._base_.evaluations.validation import *
     from .._base_.models.mvlt_mini import *
     from .._base_.schedules.iterations import *
 
@@ -48,8 +49,10 @@ test_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.15, **vocabulary),
     )
 )
+train_cfg.val_interval = 1500
 train_cfg.max_iters = 6000
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
 default_hooks.pictures = dict(type=PicturesHook, interval=1000)
+val_dataloader = val_loader

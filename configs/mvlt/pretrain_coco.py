@@ -18,6 +18,7 @@ with read_base():
     from .._base_.datasets.coco import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
+    from .._base_.evaluations.validation import *
     from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.vilt import *
 
@@ -50,3 +51,4 @@ test_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.15, **vocabulary),
     )
 )
+val_dataloader = val_loader

@@ -17,6 +17,7 @@ with read_base():
     from .._base_.datasets.fashiongen import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
+    from .._base_.evaluations.validation import *
     from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.paper import *
 
@@ -49,3 +50,4 @@ test_dataloader.dataset.pipeline.merge(
     )
 )
 default_hooks.pictures = dict(type=PicturesHook, interval=5000)
+val_dataloader = val_loader

@@ -18,6 +18,7 @@ with read_base():
     from .._base_.datasets.fashiongen_released import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
+    from .._base_.evaluations.validation import *
     from .._base_.models.mvlt_released import *
     from .._base_.schedules.released import *
 
@@ -51,3 +52,4 @@ test_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.15, **vocabulary),
     )
 )
+val_dataloader = val_loader

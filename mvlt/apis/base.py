@@ -16,6 +16,7 @@ from rich.progress import track
 
 from mvlt.datasets import PackPairInputs, Pipeline
 from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
+from mvlt.deadline import check
 from mvlt.files import written_whole
 from mvlt.structures import PairDataSample
 from mvlt.trained.description import ModelDescription
@@ -128,6 +129,7 @@ class PairInferencer(BaseInferencer):
         preds: list[PairDataSample] = []
         batches = self.preprocess(inputs, batch_size, **pre)
         for data in self.track(batches, -(-len(inputs) // batch_size)):
+            check()
             preds.extend(self.forward(data, **forward))
         visualization = self.visualize(list(inputs), preds, **visualize)
         return self.postprocess(preds, visualization, return_datasamples, **post)

@@ -27,6 +27,7 @@ def draw_candidates(
     num_candidates: int = 101,
     seed: int = 0,
     products: Sequence[str] | None = None,
+    fewer: bool = False,
 ) -> list[CandidateList]:
     """Draw the 101 protocol of FashionBERT, Kaleido-BERT and MVLT.
 
@@ -40,6 +41,8 @@ def draw_candidates(
         num_candidates: length of each list.
         seed: another seed, another draw.
         products: ids to ask for, in this order, in the place of ``num_queries`` drawn ones.
+        fewer: lists may be shorter where there are too few products, and are left out where there
+            is no negative at all.
 
     Raises:
         ValueError: there are too few products for a list, or one of ``products`` is not there.
@@ -79,7 +82,9 @@ def draw_candidates(
                 rows = [row for row in views[product] if records[row]['caption'] != caption]
                 if rows:
                     negatives[product] = view(product, rows, query)
-        if len(negatives) < num_candidates - 1:
+        if fewer and not negatives:
+            continue
+        if len(negatives) < num_candidates - 1 and not fewer:
             raise ValueError(
                 f'product {query} has {len(negatives)} possible negatives of the '
                 f'{num_candidates - 1} that a list needs: rank everything (retrieval_full_*), or '

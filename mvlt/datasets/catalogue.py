@@ -1,7 +1,6 @@
 """Any shop's catalogue: a table (CSV or Parquet) and a folder of pictures."""
 
 import csv
-import hashlib
 import json
 import warnings
 from collections import Counter
@@ -18,7 +17,7 @@ import pyarrow as pa
 from mmengine.logging import print_log
 from pyarrow import parquet
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, product_share
 from mvlt.files import read_json
 from mvlt.registry import DATASETS
 
@@ -49,6 +48,8 @@ class Catalogue(PairDataset):
         min_products: a category with fewer products in the whole table is rare.
         rare: what happens then: 'warn' and keep, 'drop' its rows, or 'error'.
         kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
+
+    A val split without rows is a warning: training then validates nothing.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: table, column, picture, caption, split or category
@@ -109,10 +110,13 @@ class Catalogue(PairDataset):
         splits = self._splits(table)
         chosen = table[splits == self.split] if self.split != 'all' else table
         if chosen.empty:
-            raise ValueError(
+            line = (
                 f"{self.ann_file}: no row belongs to split '{self.split}' "
                 f'(rows a split: {dict(Counter(splits))}); add products or change split_ratios'
             )
+            if self.split != 'val':
+                raise ValueError(line)
+            print_log(f'{line}; nothing is validated', 'current', level=30)
         training = table[splits == 'train'] if self.split != 'all' else table
         ids = self._number_categories(
             {key: list(chosen[self.columns[key]]) for key in CATEGORIES if key in self.columns},
@@ -234,8 +238,7 @@ class Catalogue(PairDataset):
         product = table[self.columns.get('product_id', self.columns['image'])]
 
         def draw(product_id: str) -> str:
-            digest = hashlib.sha256(f'{self.split_seed}:{product_id}'.encode()).digest()
-            place = int.from_bytes(digest[:8], 'big') / 2**64
+            place = product_share(product_id, self.split_seed)
             return 'train' if place < train else 'val' if place < train + val else 'test'
 
         return product.map(draw)

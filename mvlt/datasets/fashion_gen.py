@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, product_share
 from mvlt.registry import DATASETS
 
 # record key -> column of the file
@@ -35,6 +35,10 @@ class FashionGen(PairDataset):
         classes_from: the training split's file, whose order of first appearance numbers the
             categories; None = ``ann_file`` is the training split.
         caption: template over ``name`` and ``description``.
+        split: 'all' rows of the file; 'val', a share of its products that is held out to validate
+            while training, by a hash of their ids; 'train', the others. Fashion-Gen itself has no
+            such split: its "validation" is what is tested on.
+        val_share: that share, 0 to 1.
         kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
 
     Raises:
@@ -47,11 +51,20 @@ class FashionGen(PairDataset):
         ann_file: str,
         classes_from: str | None = None,
         caption: str = '{name}. {description}',
+        split: str = 'all',
+        val_share: float = 0.01,
         **kwargs: Any,
     ) -> None:
         fields = {field for _, field, _, _ in Formatter().parse(caption) if field is not None}
         if not fields <= {'name', 'description'}:
             raise KeyError(f"FashionGen.caption='{caption}'; legal fields: name, description")
+        if split not in ('all', 'train', 'val') or not 0 <= val_share <= 1:
+            raise ValueError(
+                f"FashionGen.split='{split}', val_share={val_share}; legal: all, train, val; a "
+                'share from 0 to 1'
+            )
+        self.split = split
+        self.val_share = val_share
         self.classes_from = classes_from
         self.caption = caption
         self._opened: tuple[int, h5py.Dataset] | None = None
@@ -73,6 +86,9 @@ class FashionGen(PairDataset):
         for row, (product_id, name, description) in enumerate(
             zip(columns['product_id'], columns['name'], columns['description'])
         ):
+            held_out = product_share(product_id, 0) < self.val_share
+            if self.split != 'all' and held_out != (self.split == 'val'):
+                continue
             caption = self.caption.format(name=name, description=description).replace('<br>', ' ')
             if not any(character.isalnum() for character in caption):
                 raise ValueError(

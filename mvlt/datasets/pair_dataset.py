@@ -1,11 +1,13 @@
 """What every dataset of image-caption pairs shares."""
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
@@ -13,6 +15,12 @@ from mvlt.datasets.drawing import OnError, fetch
 from mvlt.datasets.pipeline import Pipeline, Steps
 
 CATEGORIES = ('main_category', 'sub_category')
+
+
+def product_share(product_id: str, seed: int) -> float:
+    """Where a product lies between 0 and 1: the same on every machine, whatever is beside it."""
+    digest = hashlib.sha256(f'{seed}:{product_id}'.encode()).digest()
+    return int.from_bytes(digest[:8], 'big') / 2**64
 
 
 class PairDataset(BaseDataset):
@@ -55,6 +63,12 @@ class PairDataset(BaseDataset):
         self.on_error = on_error
         super().__init__(*args, **kwargs)
         self.pipeline: Pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
+
+    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
+        """mmengine's, which fails where there is no record."""
+        if not self.data_list:
+            return np.empty(0, np.uint8), np.empty(0, np.int64)
+        return super()._serialize_data()
 
     def __getitem__(self, idx: int) -> dict:
         if not self._fully_initialized:

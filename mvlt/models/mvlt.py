@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -122,22 +121,6 @@ class MVLT(BaseModel):
             for key, value in head.loss(features, batch).items()
         }
 
-    def parse_losses(
-        self, losses: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """mmengine's sum of the terms, refused by all processes where one has no finite one.
-
-        Raises:
-            NonFiniteLossError: see there.
-        """
-        total, logged = super().parse_losses(losses)
-        finite = torch.isfinite(total.detach()).float()
-        all_reduce(finite, 'min')
-        if not finite:
-            values = {name: float(value.detach()) for name, value in losses.items()}
-            raise NonFiniteLossError(f'the loss is not finite: {values}', values)
-        return total, logged
-
     @torch.no_grad()
     def predict(
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
@@ -165,17 +148,6 @@ class MVLT(BaseModel):
         head = self.head('itm')
         inputs = dict(image=image, token_ids=token_ids, text_mask=text_mask)
         return head.log_odds(cls=Features(self, inputs, cls_only=True).cls)
-
-
-class NonFiniteLossError(FloatingPointError):
-    """A loss is infinite or no number, on this process or another; no gradient has been taken.
-
-    losses: name -> value on this process.
-    """
-
-    def __init__(self, message: str, losses: dict[str, float]) -> None:
-        super().__init__(message)
-        self.losses = losses
 
 
 def _arguments(head: Mapping[str, Any]) -> set[str]:

@@ -10,6 +10,7 @@ from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from torch.utils.data import DataLoader, Subset
 
+from mvlt.deadline import check
 from mvlt.registry import TASK_UTILS
 
 # settings of a loader that reading rows keeps; which rows, and how they are laid together, is ours
@@ -96,6 +97,7 @@ class PairScorer:
         scores = np.empty(len(pairs), dtype=np.float32)
         order = np.argsort(lengths, kind='stable')
         for start in range(0, len(order), self.batch_size):
+            check()
             batch = order[start : start + self.batch_size]
             scores[batch] = self.match(
                 torch.stack([images[image] for image in pairs[batch, 0]]),

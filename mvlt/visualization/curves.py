@@ -17,8 +17,8 @@ def read_scalars(work_dir: str | Path) -> list[dict[str, float]]:
                 entry = json.loads(line)
             except json.JSONDecodeError:  # a run that was killed may leave half a line
                 continue
-            if 'step' in entry and 'loss' in entry:
-                steps[entry['step']] = entry
+            if 'step' in entry:  # of training, or of the validation behind it
+                steps.setdefault(entry['step'], {}).update(entry)
     return [steps[step] for step in sorted(steps)]
 
 

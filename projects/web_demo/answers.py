@@ -1,10 +1,12 @@
 """What the page answers, as functions of what a visitor types and uploads."""
 
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from html import escape
 from pathlib import Path
+from threading import Semaphore, Thread
 from typing import Any, get_args
 
 import gradio as gr
@@ -20,6 +22,7 @@ from mvlt.apis import (
 from mvlt.apis.base import PairInferencer
 from mvlt.apis.completion import Style
 from mvlt.config import load_config
+from mvlt.deadline import within
 from mvlt.registry import DATASETS
 from mvlt.retrieval.records import Source
 from mvlt.trained.opening import OpenedModel, open_model
@@ -51,7 +54,7 @@ class Page:
         seconds: float = SECONDS,
     ) -> None:
         self.seconds = seconds
-        self.pool = ThreadPoolExecutor(AT_ONCE)
+        self.places = Semaphore(AT_ONCE)
         gallery = open_gallery(catalogue)
         opened = [open_model(model) for model in models]
         self.caption_in: Any = None
@@ -125,11 +128,25 @@ class Page:
 
     def _within_time(self, ask: Callable, *args: Any, **kwargs: Any) -> Any:
         """What ``ask`` answers, or a refusal after ``seconds``, those that it waits included."""
-        future: Future = self.pool.submit(ask, *args, **kwargs)
+        until = time.monotonic() + self.seconds
+        future: Future = Future()
+
+        def work() -> None:
+            try:
+                with within(until - time.monotonic()):
+                    future.set_result(ask(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+
         try:
-            return future.result(self.seconds)
-        except TooLate as error:
-            future.cancel()
+            if not self.places.acquire(timeout=self.seconds):
+                raise TooLate
+            try:  # a thread of its own: one that hangs keeps no place
+                Thread(target=work, daemon=True).start()
+                return future.result(max(0.0, until - time.monotonic()))
+            finally:
+                self.places.release()
+        except (TooLate, TimeoutError) as error:
             raise gr.Error(f'No answer within {self.seconds:g} seconds; try again.') from error
         except ValueError as error:  # of what was asked, in words
             raise gr.Error(str(error)) from error

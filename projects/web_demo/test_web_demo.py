@@ -264,6 +264,20 @@ def test_requests_end_in_time(page_of, monkeypatch):
     assert time.monotonic() - started < 3
 
 
+def test_a_request_that_hangs_keeps_no_place(page_of, monkeypatch):
+    import time
+
+    page = page_of(seconds=0.3)
+    answer = page.search_in
+    monkeypatch.setattr(page, 'search_in', lambda *_, **__: time.sleep(2))
+    with ThreadPoolExecutor(2) as pool:  # as many as may run
+        assert all('No answer' in said for said in pool.map(lambda _: _message(page), range(2)))
+    page.seconds = 20
+    monkeypatch.setattr(page, 'search_in', answer)
+    started = time.monotonic()
+    assert len(page.search('bag')[0]) == 12 and time.monotonic() - started < 1.5
+
+
 def _message(page):
     try:
         page.search('bag')

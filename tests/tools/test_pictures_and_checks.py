@@ -169,8 +169,8 @@ def test_browse(demo_data, tmp_path):
     assert run.returncode == 0, run.stderr[-2000:]
     page = (tmp_path / 'index.html').read_text()
     assert 'MaskWords: [CLS]' in page and 'RandomGridMask, 64 x 64' in page
-    run = _run('tools/browse_dataset.py', 'configs/demo/pretrain_demo.py', '--split', 'val')
-    assert run.returncode == 2 and 'has no val_dataloader' in run.stderr
+    run = _run('tools/browse_dataset.py', 'configs/demo/retrieval_demo.py')
+    assert run.returncode == 2 and 'has no train_dataloader' in run.stderr
 
 
 def test_analyze_logs(tmp_path):
@@ -237,7 +237,7 @@ def test_what_training_never_opens_does_not_fail_it(shop):
     (shop / 'products.json').write_text(json.dumps(content))
     run = _check(shop)
     assert run.returncode == 0, run.stdout
-    assert 'no loader of the config reads this split' in run.stdout
+    assert 'WARN val: no products; training validates nothing' in run.stdout
 
 
 def test_captions_that_are_all_the_same_fail(shop):

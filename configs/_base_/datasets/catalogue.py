@@ -27,6 +27,7 @@ train_set = dict(
     split='train',
     on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )
+val_set = dict(train_set, split='val', test_mode=True, on_error='raise')
 test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 vocab_size = 4000
 vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
@@ -47,4 +48,10 @@ test_dataloader = dict(
     num_workers=0,
     sampler=dict(type=DefaultSampler, shuffle=False),
     dataset=dict(test_set, pipeline=pipeline),
+)
+val_loader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(val_set, pipeline=pipeline),
 )

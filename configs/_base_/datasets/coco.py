@@ -22,6 +22,7 @@ train_set = dict(
     split='train',
     on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )
+val_set = dict(train_set, split='val', test_mode=True, on_error='raise')
 test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
 vocabulary = dict(vocabulary='bert-base-uncased', download=False)
@@ -68,4 +69,10 @@ test_dataloader = dict(
     num_workers=8,
     sampler=dict(type=DefaultSampler, shuffle=False),
     dataset=dict(test_set, pipeline=pipeline),
+)
+val_loader = dict(
+    batch_size=64,
+    num_workers=8,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(val_set, pipeline=pipeline),
 )

@@ -11,8 +11,11 @@ train_set = dict(
     type=FashionGen,
     data_root=data_root,
     ann_file='fashiongen_64_64_train.h5',
+    split='train',
+    val_share=0.05,
     on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )
+val_set = dict(train_set, split='val', test_mode=True, on_error='raise')
 test_set = dict(
     type=FashionGen,
     data_root=data_root,
@@ -40,4 +43,10 @@ test_dataloader = dict(
     num_workers=0,
     sampler=dict(type=DefaultSampler, shuffle=False),
     dataset=dict(test_set, pipeline=pipeline),
+)
+val_loader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dict(val_set, pipeline=pipeline),
 )

@@ -9,3 +9,4 @@ with read_base():
 
 pipeline.crop = dict(type=CropToProduct)
 test_dataloader.dataset.pipeline.crop = dict(type=CropToProduct)
+val_loader.dataset.pipeline.crop = dict(type=CropToProduct)

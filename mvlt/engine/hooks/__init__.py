@@ -4,6 +4,7 @@ from .fit_clusters import FitClustersHook
 from .load_report import LoadReportHook
 from .mask_steps import MaskStepsHook
 from .pictures import PicturesHook
+from .results import ResultsHook
 from .skipped_records import SkippedRecordsHook
 from .vocabulary import VocabularyHook
 
@@ -13,6 +14,7 @@ __all__ = [
     'LoadReportHook',
     'MaskStepsHook',
     'PicturesHook',
+    'ResultsHook',
     'SkippedRecordsHook',
     'VocabularyHook',
     'WholeCheckpointHook',

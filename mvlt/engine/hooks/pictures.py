@@ -22,10 +22,11 @@ from mvlt.retrieval.ranking import rank
 class PicturesHook(Hook):
     """Every ``interval`` steps: rebuilt pictures, and captions ranking a few pictures.
 
-    They are of the first products of ``test_dataloader``, always the same ones, in
+    They are of the first products of ``val_dataloader``, read as ``test_dataloader`` reads (nothing
+    of the test split is looked at while training), always the same ones, in
     ``<work_dir>/pictures/<step>/``, and go to the visualizer's backends too (TensorBoard, W&B).
     What the model lacks a head for is not drawn. Training is not disturbed: random states are as
-    before, and test data that cannot be read are a warning.
+    before, and data that cannot be read are a warning.
 
     Args:
         interval: training steps.
@@ -46,12 +47,14 @@ class PicturesHook(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
-        """Open the test data and read its first products; without them there are no pictures."""
-        loader = runner.cfg.get('test_dataloader')
+        """Open the val data and read its first products; without them there are no pictures."""
+        val, test = (runner.cfg.get(f'{name}_dataloader') for name in ('val', 'test'))
         try:
-            if loader is None:
-                raise KeyError('there is no test_dataloader')
-            self._dataset = DATASETS.build(loader['dataset'])
+            if val is None or test is None:
+                raise KeyError('there is no val_dataloader, or no test_dataloader to read as')
+            self._dataset = DATASETS.build(
+                dict(val['dataset'], pipeline=test['dataset']['pipeline'])
+            )
             self._rows = self._first_products()
             with _undisturbed(_model(runner)):
                 for row in self._rows:

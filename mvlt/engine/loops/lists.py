@@ -36,7 +36,7 @@ class RetrievalLoop(RankingLoop):
         dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
         evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
         directions: 'tir' (text query, ranked images), 'itr' (image query, ranked texts).
-        num_queries, num_candidates, seed: of :func:`mvlt.datasets.draw_candidates`.
+        num_queries, num_candidates, seed, fewer: of :func:`mvlt.datasets.draw_candidates`.
         products: ids to ask for, in the place of ``num_queries`` drawn ones.
         draws: so many draws, with the seeds seed, seed + 1, ...; 5 is FashionViL's protocol.
         candidates: a file of lists (:mod:`mvlt.datasets.candidate_files`) instead of a draw; the
@@ -56,6 +56,7 @@ class RetrievalLoop(RankingLoop):
         products: Sequence[str] | None = None,
         draws: int = 1,
         candidates: str | None = None,
+        fewer: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(runner, dataloader, evaluator, **kwargs)
@@ -71,6 +72,7 @@ class RetrievalLoop(RankingLoop):
         self.products = products
         self.draws = draws
         self.candidates = candidates
+        self.fewer = fewer
         self._lists: list[Draw] | None = None
 
     @property
@@ -107,7 +109,12 @@ class RetrievalLoop(RankingLoop):
                     dict.fromkeys(
                         DIRECTIONS,
                         draw_candidates(
-                            self.records, self.num_queries, self.num_candidates, seed, self.products
+                            self.records,
+                            self.num_queries,
+                            self.num_candidates,
+                            seed,
+                            self.products,
+                            self.fewer,
                         ),
                     )
                     for seed in range(self.seed, self.seed + self.draws)

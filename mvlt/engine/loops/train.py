@@ -9,19 +9,30 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from mmengine.dist import get_rank, get_world_size
+import torch
+from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from mvlt.files import write_text
-from mvlt.models.mvlt import NonFiniteLossError
 from mvlt.randomness import seed_all
 from mvlt.registry import LOOPS
 
 OnNonFinite = Literal['stop', 'skip']
 
 
+class NonFiniteLossError(FloatingPointError):
+    """A loss is infinite or no number, on this process or another; no gradient has been taken.
+
+    losses: name -> value on this process.
+    """
+
+    def __init__(self, message: str, losses: dict[str, float]) -> None:
+        super().__init__(message)
+        self.losses = losses
+
+
 class _Steps:
-    """One step of either loop."""
+    """One step of either loop, of any model of mmengine's."""
 
     runner: Runner
     _iter: int
@@ -39,9 +50,13 @@ class _Steps:
         self.on_nonfinite = on_nonfinite
         self.max_nonfinite = max_nonfinite
         self._nonfinite = 0
+        self._watched = False
 
     def run_iter(self, *args: Any) -> None:
         """One step; its last argument is the batch, the one before it, if there is, its place."""
+        if not self._watched:
+            _watch(getattr(self.runner.model, 'module', self.runner.model))
+            self._watched = True
         seed_all((self.runner.seed, get_rank(), self._iter))
         try:
             super().run_iter(*args)  # type: ignore[misc]
@@ -69,6 +84,22 @@ class _Steps:
                 error.losses,
             ) from error
         self.runner.logger.warning(f'{line}; skipped, the weights stay as they were')
+
+
+def _watch(model: Any) -> None:
+    """Let a model's sum of losses be refused by all processes where one has no finite one."""
+    parse = model.parse_losses
+
+    def parse_losses(losses: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        total, logged = parse(losses)
+        finite = torch.isfinite(total.detach()).float()
+        all_reduce(finite, 'min')
+        if not finite:
+            values = {name: float(value.detach().sum()) for name, value in logged.items()}
+            raise NonFiniteLossError(f'the loss is not finite: {values}', values)
+        return total, logged
+
+    model.parse_losses = parse_losses
 
 
 @LOOPS.register_module()

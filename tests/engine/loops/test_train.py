@@ -6,8 +6,8 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
+from mvlt.engine.loops.train import NonFiniteLossError
 from mvlt.models import MVLT
-from mvlt.models.mvlt import NonFiniteLossError
 from mvlt.trained.checkpoint import read_checkpoint
 
 

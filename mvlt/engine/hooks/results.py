@@ -8,24 +8,36 @@ from typing import Any
 import mmengine
 import torch
 from mmengine.dist import master_only
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 import mvlt
+from mvlt.config import config_name
 from mvlt.engine.loops.ranking import RankingLoop
 from mvlt.files import file_sha256, write_json
+from mvlt.registry import HOOKS
 from mvlt.trained.checkpoint import run_of
 
 
-@master_only
-def write_results(
-    runner: Runner, metrics: Mapping[str, float], config: str, checkpoint: str
-) -> None:
-    """Write ``work_dir/results.json``: metrics, protocol, and what they were measured with.
+@HOOKS.register_module()
+class ResultsHook(Hook):
+    """Write ``work_dir/results.json`` behind a test: metrics, protocol, what was measured with it.
 
     Protocols that rank also leave ``rankings.json``, a dict a query; recognition leaves
     ``predictions.json``, per category level ``truth`` and ``predicted`` of each sample, and
     ``product_id``.
     """
+
+    priority = 'VERY_LOW'
+
+    def after_test_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
+        """Write."""
+        _write(runner, metrics or {})
+
+
+@master_only
+def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
+    checkpoint = runner._load_from
     loop = runner.test_loop
     protocol: dict[str, Any] = dict(rows=len(loop.dataloader.dataset))
     if isinstance(loop, RankingLoop):
@@ -59,10 +71,10 @@ def write_results(
                 for key in ('data_root', 'ann_file', 'split', 'split_seed')
                 if key in dataset
             },
-            config=config,
-            checkpoint=checkpoint,
-            checkpoint_sha256=file_sha256(checkpoint),
-            run=run_of(checkpoint),
+            config=config_name(runner.cfg.filename),
+            checkpoint=checkpoint,  # None: weights at random
+            checkpoint_sha256=checkpoint and file_sha256(checkpoint),
+            run=run_of(checkpoint) if checkpoint else {},
             versions=dict(
                 mvlt=mvlt.__version__,
                 torch=torch.__version__,

@@ -1,0 +1,28 @@
+"""Work that ends when nobody waits for it any longer."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_UNTIL: ContextVar[float] = ContextVar('until', default=float('inf'))
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What is computed in here, in this thread, ends at the next :func:`check` after so long."""
+    token = _UNTIL.set(min(time.monotonic() + seconds, _UNTIL.get()))
+    try:
+        yield
+    finally:
+        _UNTIL.reset(token)
+
+
+def check() -> None:
+    """End here if it is too late.
+
+    Raises:
+        TimeoutError: it is.
+    """
+    if time.monotonic() > _UNTIL.get():
+        raise TimeoutError('nobody waits for this any longer')
