@@ -1,6 +1,5 @@
 """MVLT, the Masked Vision-Language Transformer for fashion, as OpenMMLab components."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -8,10 +7,6 @@ if TYPE_CHECKING:
 
 __version__ = '0.1.0'
 __all__ = ['__version__', 'get_model', 'list_models']
-
-# PyTorch then asks for 2 MB pages where it allocates much; one CPU thread then makes 15 % more
-# training steps (docs/benchmarks). It reads this at its first tensor; whoever has set it decides.
-os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
 
 
 def __getattr__(name: str) -> Any:

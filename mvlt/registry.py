@@ -5,6 +5,7 @@ itself, or, on the command line, its name as a string.
 """
 
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 from mmengine import registry as mmengine_registry
@@ -13,18 +14,23 @@ from mmengine import registry as mmengine_registry
 class Registry(mmengine_registry.Registry):
     """mmengine's registry, whose error for an unknown name lists the legal ones."""
 
+    last_resort: tuple[str, ...] = ()  # modules that are imported for a name that nothing else has
+
     def get(self, key: str) -> Any:
         """Return the class registered as ``key`` here or in a parent.
 
         Raises:
             KeyError: nothing has this name; the message lists what has.
         """
-        try:
-            found = super().get(key)
-        except RuntimeError:
-            found = None
-        if found is not None:
-            return found
+        for module in (None, *self.last_resort):
+            if module is not None:
+                import_module(module)
+            try:
+                found = super().get(key)
+            except RuntimeError:
+                found = None
+            if found is not None:
+                return found
         legal = sorted(self.module_dict)
         near = get_close_matches(key.rpartition('.')[2], legal, n=1, cutoff=0.5)
         hint = f' Did you mean {near[0]}?' if near else ''
@@ -42,16 +48,13 @@ MODELS = _child('model', mmengine_registry.MODELS, 'mvlt.models')
 DATASETS = _child('dataset', mmengine_registry.DATASETS, 'mvlt.datasets')
 TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'mvlt.datasets')
 METRICS = _child('metric', mmengine_registry.METRICS, 'mvlt.evaluation')
+RUNNERS = _child('runner', mmengine_registry.RUNNERS, 'mvlt.engine')
 TASK_UTILS = _child('task util', mmengine_registry.TASK_UTILS, 'mvlt.retrieval')
 FUNCTIONS = _child('function', mmengine_registry.FUNCTIONS, 'mvlt.datasets')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'mvlt.engine')
 LOOPS = _child('loop', mmengine_registry.LOOPS, 'mvlt.engine')
-DATA_SAMPLERS = _child(
-    'data sampler',
-    mmengine_registry.DATA_SAMPLERS,
-    'mvlt.datasets',
-    'mvlt.datasets.repeated_sampler',
-)
+DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'mvlt.datasets')
+DATA_SAMPLERS.last_resort = ('mvlt.datasets.repeated_sampler',)  # mmpretrain's data, slow to import
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'mvlt.engine')
 STRATEGIES = _child('strategy', mmengine_registry.STRATEGIES, 'mvlt.engine')
 WEIGHT_INITIALIZERS = _child(
@@ -68,7 +71,6 @@ for _parent in (
     mmengine_registry.EVALUATOR,
     mmengine_registry.VISUALIZERS,
     mmengine_registry.VISBACKENDS,
-    mmengine_registry.RUNNERS,
     mmengine_registry.INFERENCERS,
 ):
     _child(_parent.name, _parent)

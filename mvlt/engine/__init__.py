@@ -11,6 +11,7 @@ from .hooks import (
 )
 from .loops import EpochTrainLoop, FullRankingLoop, IterTrainLoop, RetrievalLoop
 from .optim import BFloat16OptimWrapper, ShardedStrategy
+from .runner import QuietRunner
 
 __all__ = [
     'BFloat16OptimWrapper',
@@ -22,6 +23,7 @@ __all__ = [
     'LoadReportHook',
     'MaskStepsHook',
     'PicturesHook',
+    'QuietRunner',
     'ResultsHook',
     'RetrievalLoop',
     'ShardedStrategy',

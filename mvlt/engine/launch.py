@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
+from mvlt.registry import RUNNERS
 from mvlt.trained.checkpoint import use_safe_files
 
 
@@ -39,4 +39,4 @@ def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> R
             broadcast_buffers=False,
             find_unused_parameters=config.get('find_unused_parameters', False),
         )
-    return RUNNERS.get(config.get('runner_type', 'Runner')).from_cfg(config)
+    return RUNNERS.get(config.get('runner_type', 'QuietRunner')).from_cfg(config)

@@ -107,7 +107,7 @@ def run_of(path: str) -> dict[str, Any]:
     return {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
 
 
-def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     checkpoint = read_checkpoint(os.path.expanduser(filename))
     # mmengine would run this text as a config when it resumes
     if isinstance(checkpoint.get('meta'), dict):
@@ -115,12 +115,12 @@ def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     return checkpoint
 
 
-def _load_url(filename: str, map_location: Any = None) -> dict[str, Any]:
+def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
     path = os.path.join(torch.hub.get_dir(), 'checkpoints', os.path.basename(filename))
     if not os.path.isfile(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         torch.hub.download_url_to_file(filename, path)
-    return _load_local(path)
+    return load_from_local(path)
 
 
 def _refuse(filename: str, map_location: Any = None) -> dict[str, Any]:
@@ -136,5 +136,6 @@ def use_safe_files() -> None:
     register_backend('local', WholeFileBackend, force=True, prefixes='')
     for prefix in list(CheckpointLoader._schemes):
         CheckpointLoader.register_scheme(prefixes=prefix, loader=_refuse, force=True)
-    CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=_load_url, force=True)
-    CheckpointLoader.register_scheme(prefixes='', loader=_load_local, force=True)
+    for prefix in ('http://', 'https://'):
+        CheckpointLoader.register_scheme(prefixes=prefix, loader=load_from_http, force=True)
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)

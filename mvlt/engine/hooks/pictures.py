@@ -77,7 +77,10 @@ class PicturesHook(Hook):
         model, dataset, rows = _model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
             sections = []
-            if model.rebuilds and 'image_mask' in dataset[rows[0]]['data_samples']:
+            if (
+                getattr(model, 'rebuilds', False)
+                and 'image_mask' in dataset[rows[0]]['data_samples']
+            ):
                 cells = [
                     c for _, three in reconstruction_cells(model, dataset, rows) for c in three
                 ]
@@ -85,7 +88,7 @@ class PicturesHook(Hook):
                 sections.append(
                     Section('reconstruction', 'Rebuilt pictures', note, in_rows(cells, 6))
                 )
-            if hasattr(model, 'match') and 'itm' in getattr(model, 'heads', ()):
+            if 'itm' in getattr(model, 'heads', ['itm']):  # another model ranks by itself
                 note = f'Each caption ranks the same {len(rows)} pictures; green: its own.'
                 sections.append(
                     Section('ranking', 'Ranked pictures', note, _ranked(model, dataset, rows))

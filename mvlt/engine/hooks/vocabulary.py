@@ -73,8 +73,9 @@ class VocabularyHook(Hook):
     def _check_size(self, runner: Runner) -> None:
         model: Any = getattr(runner.model, 'module', runner.model)
         # not the table's length: a sharded one is shorter
-        rows, pieces = model.backbone.vocab_size, len(self.vocabulary or ())
-        if pieces > rows:
+        rows = getattr(getattr(model, 'backbone', None), 'vocab_size', None)
+        pieces = len(self.vocabulary or ())
+        if rows is not None and pieces > rows:  # another model may have its words elsewhere
             raise ValueError(
                 f"vocabulary '{self.vocabulary and self.vocabulary.source}' has {pieces} word "
                 f'pieces, the model {rows} rows: set model.backbone.vocab_size={pieces}, or train '

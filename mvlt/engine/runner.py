@@ -1,0 +1,33 @@
+"""mmengine's Runner, which says on the terminal what one reads there."""
+
+import logging
+from typing import Any
+
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from mvlt.registry import RUNNERS
+
+_LINES = 3
+
+
+@RUNNERS.register_module(name='QuietRunner')
+class QuietRunner(Runner):
+    """What has more than three lines (machine, config, order of hooks) goes to the log file alone.
+
+    The config lies in the work dir, too.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """mmengine's, whose terminal is quiet."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_is_for_people)
+        return logger
+
+
+def _is_for_people(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    # mmengine's of its own old names, which no config here uses
+    return message.count('\n') < _LINES and 'will be deprecated in future' not in message

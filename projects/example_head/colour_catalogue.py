@@ -1,0 +1,23 @@
+"""The colour of a catalogue's products, from the picture alone.
+
+The table's column of colours stands in the place of the sub-category.
+Command: tools/train.py projects/example_head/colour_catalogue.py --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from mvlt.evaluation import CategoryMetric
+from projects.example_head.colour_head import ColourHead
+
+with read_base():
+    from mvlt.configs.mvlt.recognition_catalogue import *
+
+model.heads.main_category = None
+model.heads.sub_category = None
+model.heads.colour = dict(type=ColourHead, num_classes='data', label='sub_category')
+train_dataloader.dataset.columns.sub_category = 'baseColour'
+test_dataloader.dataset.columns.sub_category = 'baseColour'
+test_evaluator = dict(type=CategoryMetric, category='sub_category')
+load_from = None
+default_hooks.vocabulary.train_size = vocab_size
+find_unused_parameters = True  # of several processes: nothing of the words is used

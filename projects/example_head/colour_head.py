@@ -1,0 +1,42 @@
+"""What a product's picture alone says, e.g. its colour: a head that the package does not know."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models import Features
+from mvlt.registry import MODELS
+from mvlt.structures import Batch
+
+
+@MODELS.register_module()
+class ColourHead(BaseModule):
+    """Mean of the picture's last map -> one of the colours. The caption is not read.
+
+    Args:
+        in_channels: of the backbone's last stage; the model fills it in.
+        num_classes: colours, or 'data': counted in the training data.
+        label: which label of the samples holds the colour.
+    """
+
+    def __init__(self, in_channels: int, num_classes: int, label: str) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.label = label
+        self.classifier = nn.Linear(in_channels, num_classes)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Map (B, C, H, W) -> logits (B, num_classes)."""
+        return self.classifier(image.mean((2, 3)))
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Cross-entropy."""
+        logits = self(features.image[-1]).float()
+        return dict(loss=F.cross_entropy(logits, batch.labels(self.label)))
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """Probabilities ``<label>_scores``, float32 (B, num_classes)."""
+        return {f'{self.label}_scores': self(features.image[-1]).float().softmax(-1)}

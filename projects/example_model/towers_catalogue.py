@@ -1,0 +1,21 @@
+"""Train, validate and rank a model of one's own by the same tools and protocols.
+
+Command: tools/train.py projects/example_model/towers_catalogue.py --data-root MY_CATALOGUE
+Then: tools/test.py projects/example_model/towers_catalogue.py CHECKPOINT --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from mvlt.models import PairDataPreprocessor
+from projects.example_model.colour_towers import ColourTowers
+
+with read_base():
+    from mvlt.configs.mvlt.finetune_catalogue import *
+
+model = dict(
+    type=ColourTowers,
+    vocab_size=vocab_size,
+    data_preprocessor=dict(type=PairDataPreprocessor),
+)
+load_from = None
+default_hooks.vocabulary.train_size = vocab_size
