@@ -1,4 +1,4 @@
-"""Word-piece vocabularies: load one, train one, and know which ids are special."""
+"""Captions to ids, by any tokenizer that `transformers` knows, from a local folder; one trained."""
 
 import hashlib
 import os
@@ -6,66 +6,117 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from tokenizers import BertWordPieceTokenizer, Tokenizer
+from tokenizers import BertWordPieceTokenizer
 
-from mvlt.files import write_text
+from mvlt.files import written_whole
 
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
+# what a folder may hold of a tokenizer; the last ones are those of a folder without the first
+FILES = (
+    'tokenizer_config.json',
+    'special_tokens_map.json',
+    'added_tokens.json',
+    'merges.txt',
+    'vocab.json',
+    'spiece.model',
+    'sentencepiece.bpe.model',
+    'tokenizer.model',
+    'tokenizer.json',
+    'vocab.txt',
+)
+_ROLES = dict(pad='pad', cls='cls bos', sep='sep eos', mask='mask')
 
 
 class Vocabulary:
-    """A word-piece tokenizer as BERT uses it (lower case, accents stripped).
+    """A tokenizer: word pieces (BERT), byte pairs or SentencePiece, and which ids are special.
 
     Args:
-        source: a folder with ``vocab.txt`` (one word piece a line) or ``tokenizer.json``, or the
-            name of a tokenizer on the Hugging Face hub, e.g. 'bert-base-uncased'.
+        source: a folder as transformers saves one (``tokenizer_config.json`` and its files), or
+            with ``tokenizer.json`` or ``vocab.txt`` (one word piece a line, lower case) alone; or
+            the name of a tokenizer on the Hugging Face hub, e.g. 'bert-base-uncased'.
         download: allow the network for a hub name; else only its local cache is read.
 
     Raises:
         FileNotFoundError: no such folder, and not in the local hub cache.
-        ValueError: a file that is no vocabulary, or lacks one of BERT's five special tokens.
+        ValueError: files that are no tokenizer, or one without padding, begin or end.
     """
 
     def __init__(self, source: str, download: bool = False) -> None:
         self.source = source
-        self._tokenizer = _read(source, download)
-        missing = [token for token in SPECIAL_TOKENS if self._tokenizer.token_to_id(token) is None]
+        self.tokenizer = _read(source, download)
+        self._backend = getattr(self.tokenizer, 'backend_tokenizer', None)  # several times as fast
+        missing = [role for role in ('pad', 'cls', 'sep') if self._role(role) is None]
         if missing:
-            raise ValueError(f"vocabulary '{source}' lacks {missing}: it is not one of BERT's kind")
-        ids = [self._tokenizer.token_to_id(token) for token in SPECIAL_TOKENS]
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = ids
+            raise ValueError(
+                f"vocabulary '{source}' lacks a token for {', '.join(missing)}: MVLT reads "
+                '[CLS] words [SEP] [PAD]; begin and end of sentence serve as the first two'
+            )
+        self.pad_id, self.cls_id, self.sep_id = map(self._role, ('pad', 'cls', 'sep'))
+
+    def _role(self, role: str) -> Any:
+        """Id of the special token with a role; None = there is none."""
+        ids = (getattr(self.tokenizer, f'{name}_token_id') for name in _ROLES[role].split())
+        return next((one for one in ids if one is not None), None)
+
+    @property
+    def mask_id(self) -> int:
+        """Id of the token that hides a word.
+
+        Raises:
+            ValueError: the tokenizer has none.
+        """
+        found = self._role('mask')
+        if found is None:
+            raise ValueError(
+                f"vocabulary '{self.source}' has no mask token: words cannot be hidden; leave MLM "
+                'out (pipeline.words=None, model.heads.mlm=None) or take another tokenizer'
+            )
+        return found
 
     def __len__(self) -> int:
         """Number of word pieces, the special ones included."""
-        return self._tokenizer.get_vocab_size()
+        return len(self.tokenizer)
 
     def encode(self, caption: str, max_len: int) -> list[int]:
         """[CLS], the caption's ids, [SEP]; a long caption is cut so that both remain."""
-        ids = self._tokenizer.encode(caption, add_special_tokens=False).ids
+        if self._backend is not None:
+            ids = self._backend.encode(caption, add_special_tokens=False).ids
+        else:
+            ids = self.tokenizer.encode(caption, add_special_tokens=False, verbose=False)
         return [self.cls_id, *ids[: max_len - 2], self.sep_id]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Readable text of ``ids`` without special tokens."""
-        return self._tokenizer.decode(list(ids))
+        return self.tokenizer.decode(list(ids), skip_special_tokens=True)
 
     def token(self, token_id: int) -> str:
         """The word piece of one id."""
-        return self._tokenizer.id_to_token(int(token_id)) or '[UNK]'
+        return self.tokenizer.convert_ids_to_tokens(int(token_id)) or '[UNK]'
 
     @cached_property
     def special_ids(self) -> list[int]:
         """Ids that are never hidden and never predicted: the special and unused ones."""
-        words = self._tokenizer.get_vocab()
-        return sorted(
-            i for word, i in words.items() if word in SPECIAL_TOKENS or word.startswith('[unused')
-        )
+        words = self.tokenizer.get_vocab()
+        unused = (place for word, place in words.items() if word.startswith('[unused'))
+        return sorted({*self.tokenizer.all_special_ids, *unused})
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all word pieces in order: equal where two vocabularies agree on every id."""
-        words = sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1])
+        """Hash of all pieces in order: equal where two vocabularies agree on every id."""
+        words = sorted(self.tokenizer.get_vocab().items(), key=lambda item: item[1])
         return hashlib.sha256('\n'.join(word for word, _ in words).encode()).hexdigest()[:16]
+
+    def save(self, folder: str | Path) -> None:
+        """Write a folder that gives this vocabulary, here and to transformers; each file whole."""
+        with TemporaryDirectory() as partial:
+            self.tokenizer.save_pretrained(partial)
+            for name in FILES:  # what decides alone comes last
+                if (written := Path(partial, name)).is_file():
+                    with written_whole(Path(folder, name)) as file:
+                        file.write(written.read_bytes())
 
 
 @lru_cache(maxsize=8)
@@ -75,7 +126,7 @@ def load_vocabulary(source: str, download: bool = False) -> Vocabulary:
 
 
 def train_vocabulary(captions: Iterable[str], folder: str | Path, size: int) -> Vocabulary:
-    """Train word pieces on ``captions`` and write ``folder/vocab.txt``, whole or not at all.
+    """Train word pieces on ``captions`` and write them as a folder that transformers reads, too.
 
     Args:
         captions: one string a product.
@@ -96,7 +147,9 @@ def train_vocabulary(captions: Iterable[str], folder: str | Path, size: int) -> 
         show_progress=False,
     )
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    write_text(Path(folder, 'vocab.txt'), '\n'.join(word for word, _ in words) + '\n')
+    with TemporaryDirectory() as partial:
+        Path(partial, 'vocab.txt').write_text('\n'.join(word for word, _ in words) + '\n', 'utf-8')
+        Vocabulary(partial).save(folder)
     load_vocabulary.cache_clear()
     return load_vocabulary(str(folder))
 
@@ -113,31 +166,44 @@ def _alphabet(
     return kept, sorted(letters)
 
 
-_FILES = ('tokenizer.json', 'vocab.txt')
+def _auto(source: str, download: bool) -> Any:
+    from transformers import AutoTokenizer  # slower still
+
+    return AutoTokenizer.from_pretrained(source, local_files_only=not download)
 
 
-def _read(source: str, download: bool) -> Tokenizer | BertWordPieceTokenizer:
+def _read(source: str, download: bool) -> Any:
+    """The tokenizer of transformers."""
+    from transformers import BertTokenizerFast, PreTrainedTokenizerFast  # slow to import
+
     folder = Path(source)
-    file = next((one for name in _FILES if (one := folder / name).is_file()), None)
-    if file is not None:
-        try:
-            if file.suffix == '.json':
-                return Tokenizer.from_file(str(file))
-            return BertWordPieceTokenizer(str(file), lowercase=True)
-        except Exception as error:  # the library has no class of its own for what it refuses
-            raise ValueError(f'{file}: not a vocabulary of the kind of BERT ({error})') from error
+    there = [name for name in FILES if (folder / name).is_file()]
+    try:
+        if 'tokenizer_config.json' in there:
+            if 'tokenizer.json' in there:
+                return PreTrainedTokenizerFast.from_pretrained(source, local_files_only=True)
+            return _auto(source, False)
+        if 'tokenizer.json' in there:
+            found = PreTrainedTokenizerFast(tokenizer_file=str(folder / 'tokenizer.json'))
+            words = found.get_vocab()
+            roles = zip(('pad', 'unk', 'cls', 'sep', 'mask'), SPECIAL_TOKENS)
+            found.add_special_tokens({f'{k}_token': v for k, v in roles if v in words})
+            return found
+        if 'vocab.txt' in there:
+            lines = (folder / 'vocab.txt').read_text('utf-8').splitlines()
+            missing = [token for token in SPECIAL_TOKENS if token not in lines]
+            if missing:
+                raise ValueError(f"it lacks {missing}: it is not one of BERT's kind")
+            return BertTokenizerFast(vocab_file=str(folder / 'vocab.txt'), do_lower_case=True)
+    except Exception as error:  # the library has no class of its own for what it refuses
+        raise ValueError(f'{folder / there[-1]}: not a vocabulary ({error})') from error
     if not folder.is_dir() and source.count('/') <= 1 and not source.startswith(('.', '/')):
-        from huggingface_hub import hf_hub_download  # slow to import, and seldom needed
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
         try:
-            return Tokenizer.from_file(
-                hf_hub_download(source, 'tokenizer.json', local_files_only=not download)
-            )
-        except (LocalEntryNotFoundError, EntryNotFoundError, OSError, ValueError):
+            return _auto(source, download)
+        except (OSError, ValueError, KeyError):
             pass
     raise FileNotFoundError(
-        f"vocabulary '{source}': no folder with vocab.txt or tokenizer.json, and no tokenizer of "
+        f"vocabulary '{source}': no folder with tokenizer.json or vocab.txt, and no tokenizer of "
         'that name in the local Hugging Face cache. Train one (VocabularyHook.train_size), point '
         'to a folder, or set download=True to fetch it from the hub'
     )

@@ -3,7 +3,7 @@
 =====================  ============================================================
 ``config.json``        :class:`mvlt.trained.description.ModelDescription`
 ``model.safetensors``  the weights
-``vocab.txt``          word pieces, one a line (or ``tokenizer.json``)
+``tokenizer.json``     the vocabulary, with the other files of a tokenizer of transformers
 ``README.md``          the model card
 ``SHA256SUMS``         hashes of the others, as sha256sum writes them
 =====================  ============================================================
@@ -24,6 +24,7 @@ import mvlt
 from mvlt.config import heads_of
 from mvlt.datasets import Tokenize, load_vocabulary
 from mvlt.datasets.pipeline import named
+from mvlt.datasets.vocabulary import FILES as VOCABULARY_FILES
 from mvlt.files import file_sha256, read_json
 from mvlt.trained.description import (
     LEGAL_READING,
@@ -36,7 +37,6 @@ from mvlt.trained.fit import compare
 WEIGHTS = 'model.safetensors'
 _CONFIG = 'config.json'
 _SUMS = 'SHA256SUMS'
-_VOCABULARIES = ('tokenizer.json', 'vocab.txt')
 _FORMAT = 1
 
 
@@ -78,7 +78,7 @@ def read_model_folder(path: str | Path) -> ModelFolder:
                 f'{path / name}: not the file that was published (its SHA-256 is another one than '
                 f'in {_SUMS}); fetch it again'
             )
-    for name in _VOCABULARIES:
+    for name in VOCABULARY_FILES:
         if name not in sums and (path / name).exists():
             raise ValueError(
                 f'{path / name} is not in {_SUMS}: it would change what words mean; delete it'
@@ -107,7 +107,7 @@ def write_model_folder(
         out: the folder to make; it must not be there yet, or be empty.
         description: of the model.
         state: its tensors; others are left out.
-        vocabulary: folder with the word pieces.
+        vocabulary: folder or hub name of the tokenizer.
         card: Markdown.
         run: what :func:`mvlt.trained.checkpoint.run_of` says of the weights.
 
@@ -118,16 +118,12 @@ def write_model_folder(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f'{out} is there and not empty: name a new folder')
-    pieces = len(load_vocabulary(vocabulary))
-    file = next((one for name in _VOCABULARIES if (one := Path(vocabulary, name)).is_file()), None)
-    if file is None:
-        raise FileNotFoundError(
-            f"vocabulary '{vocabulary}': a folder with {' or '.join(_VOCABULARIES)} is needed; a "
-            'name on a hub is no part of a folder that works alone'
-        )
+    words = load_vocabulary(vocabulary)
     rows = description.model['backbone'].get('vocab_size')
-    if rows is not None and pieces > rows:
-        raise ValueError(f"vocabulary '{vocabulary}' has {pieces} word pieces, the model {rows}")
+    if rows is not None and len(words) > rows:
+        raise ValueError(
+            f"vocabulary '{vocabulary}' has {len(words)} word pieces, the model {rows}"
+        )
     tensors = fitting(description, state)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
@@ -137,7 +133,7 @@ def write_model_folder(
         (partial / _CONFIG).write_text(
             json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n', 'utf-8'
         )
-        shutil.copyfile(file, partial / file.name)
+        words.save(partial)
         (partial / 'README.md').write_text(card, 'utf-8')
         names = sorted(one.name for one in partial.iterdir())
         (partial / _SUMS).write_text(
@@ -259,7 +255,7 @@ def _read_sums(path: Path) -> dict[str, str]:
     except ValueError as error:
         raise ValueError(f'{path / _SUMS}: not lines of hash and name ({error})') from error
     needed = {_CONFIG, WEIGHTS}
-    if needed - found.keys() or not any(name in found for name in _VOCABULARIES):
+    if needed - found.keys() or not set(VOCABULARY_FILES) & found.keys():
         raise ValueError(f'{path / _SUMS} must name {_CONFIG}, {WEIGHTS} and a vocabulary')
     if any(Path(name).name != name for name in found):
         raise ValueError(f'{path / _SUMS} names a file outside the folder')

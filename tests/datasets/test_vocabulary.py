@@ -1,6 +1,8 @@
 """Contract: the same captions give the same vocabulary; a wrong one is refused."""
 
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from mvlt.datasets import Vocabulary, train_vocabulary
 from mvlt.datasets.vocabulary import SPECIAL_TOKENS
@@ -15,13 +17,14 @@ def test_training_is_repeatable_and_special_tokens_come_first(tmp_path):
     words = (tmp_path / 'a/vocab.txt').read_text(encoding='utf-8').splitlines()
     assert words[:5] == list(SPECIAL_TOKENS) and first.pad_id == 0
     assert len(first) == len(words) <= 60
-    assert [path.name for path in (tmp_path / 'a').iterdir()] == ['vocab.txt']
+    again = AutoTokenizer.from_pretrained(tmp_path / 'a', local_files_only=True)
+    assert again.encode('red wool hat') == first.encode('red wool hat', 16)
 
 
 def test_case_and_accents_do_not_matter(tmp_path):
     vocabulary = train_vocabulary(CAPTIONS, tmp_path, 200)
     assert vocabulary.encode('CRÈME Wool', 16) == vocabulary.encode('creme wool', 16)
-    assert vocabulary.unk_id not in vocabulary.encode('creme wool', 16)
+    assert vocabulary.tokenizer.unk_token_id not in vocabulary.encode('creme wool', 16)
 
 
 def test_unused_words_are_special(tmp_path):
@@ -42,3 +45,68 @@ def test_no_such_vocabulary_says_what_to_do(tmp_path, monkeypatch):
     # a hub name is looked for in the local cache only
     with pytest.raises(FileNotFoundError, match='download=True'):
         Vocabulary('bert-base-uncased-that-is-not-cached')
+
+
+def _other(kind, folder, **special):
+    """A tokenizer of another kind, trained on the captions, as transformers saves it."""
+    byte_pairs = kind == 'bpe'
+    tokenizer = Tokenizer(models.BPE(unk_token='<unk>') if byte_pairs else models.Unigram())
+    trainer = trainers.BpeTrainer if byte_pairs else trainers.UnigramTrainer
+    tokenizer.pre_tokenizer = (
+        pre_tokenizers.ByteLevel() if byte_pairs else pre_tokenizers.Metaspace()
+    )
+    tokenizer.decoder = decoders.ByteLevel() if byte_pairs else decoders.Metaspace()
+    settings = dict(vocab_size=80, special_tokens=list(special.values()), show_progress=False)
+    if kind == 'unigram':
+        settings['unk_token'] = '<unk>'
+    tokenizer.train_from_iterator(CAPTIONS, trainer(**settings))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    return Vocabulary(str(folder))
+
+
+@pytest.mark.parametrize('kind', ['bpe', 'unigram'])
+def test_byte_pairs_and_sentence_pieces_do_too(kind, tmp_path):
+    """Begin and end of sentence stand for [CLS] and [SEP], as in RoBERTa and XLM-R."""
+    special = dict(
+        bos_token='<s>', pad_token='<pad>', eos_token='</s>', unk_token='<unk>', mask_token='<mask>'
+    )
+    vocabulary = _other(kind, tmp_path, **special)
+    ids = vocabulary.encode('red cotton hat', 32)
+    assert (vocabulary.cls_id, vocabulary.pad_id, vocabulary.sep_id) == (0, 1, 2)
+    assert ids[0] == 0 and ids[-1] == 2 and vocabulary.mask_id == 4
+    assert vocabulary.decode(ids).split() == ['red', 'cotton', 'hat']
+    assert vocabulary.special_ids == [0, 1, 2, 3, 4]
+    assert len(vocabulary.encode('red cotton hat', 4)) == 4
+    vocabulary.save(tmp_path / 'again')
+    assert Vocabulary(str(tmp_path / 'again')).encode('red cotton hat', 32) == ids
+
+
+def test_a_tokenizer_without_mask_or_without_padding(tmp_path):
+    """CLIP's hides no words; GPT-2's has no padding."""
+    ends = dict(bos_token='<s>', eos_token='</s>', unk_token='<unk>')
+    with pytest.raises(ValueError, match='lacks a token for pad'):
+        _other('bpe', tmp_path / 'gpt', **ends)
+    vocabulary = _other('bpe', tmp_path / 'clip', **ends, pad_token='<pad>')
+    with pytest.raises(ValueError, match='has no mask token: words cannot be hidden'):
+        _ = vocabulary.mask_id
+
+
+def test_a_file_alone_has_the_special_tokens_of_bert(tmp_path):
+    whole = train_vocabulary(CAPTIONS, tmp_path / 'a', 60)
+    for name in ('vocab.txt', 'tokenizer.json'):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_bytes((tmp_path / 'a' / name).read_bytes())
+        alone = Vocabulary(str(folder))
+        assert alone.fingerprint == whole.fingerprint and alone.mask_id == whole.mask_id
+        assert alone.encode('CRÈME wool', 9) == whole.encode('crème wool', 9)
+
+
+def test_no_code_of_a_folder_is_run(tmp_path):
+    (tmp_path / 'tokenizer_config.json').write_text(
+        '{"auto_map": {"AutoTokenizer": ["evil.Evil", null]}, "tokenizer_class": "Evil"}'
+    )
+    (tmp_path / 'evil.py').write_text(f'open({str(tmp_path / "ran")!r}, "w")')
+    with pytest.raises(ValueError, match='not a vocabulary'):
+        Vocabulary(str(tmp_path))
+    assert not (tmp_path / 'ran').exists()

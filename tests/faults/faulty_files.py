@@ -310,7 +310,7 @@ def hostile(marker: Path) -> list[Case]:
         content['model']['backbone'] = dict(type='os.mkdir', path=str(marker))
         (out / 'config.json').write_text(json.dumps(content))
         lines = (out / 'SHA256SUMS').read_text().splitlines()
-        kept = [line for line in lines if not line.endswith('config.json')]
+        kept = [line for line in lines if not line.endswith('  config.json')]
         digest = file_sha256(out / 'config.json')
         (out / 'SHA256SUMS').write_text('\n'.join([*kept, f'{digest}  config.json']))
         return lambda: get_model(out)

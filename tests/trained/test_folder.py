@@ -27,7 +27,9 @@ def copy(model_folder, tmp_path):
 
 def test_what_is_in_it(model_folder):
     names = {path.name for path in model_folder.iterdir()}
-    assert names == {'config.json', 'model.safetensors', 'vocab.txt', 'README.md', 'SHA256SUMS'}
+    words = {'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt'}
+    assert names - words == {'config.json', 'model.safetensors', 'README.md', 'SHA256SUMS'}
+    assert 'tokenizer.json' in names
     content = json.loads((model_folder / 'config.json').read_text())
     assert content['format'] == 1 and content['mvlt_version'] == mvlt.__version__
     folder = read_model_folder(model_folder)
@@ -42,7 +44,7 @@ def test_get_model(model_folder):
     assert all(torch.equal(value, stored[key]) for key, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize('name', ['config.json', 'model.safetensors', 'vocab.txt'])
+@pytest.mark.parametrize('name', ['config.json', 'model.safetensors', 'tokenizer.json'])
 def test_changed_and_missing_files_are_named(copy, name):
     with open(copy / name, 'ab') as file:
         file.write(b' ')
@@ -83,7 +85,7 @@ def _rewrite(folder, change):
     (folder / 'config.json').write_text(json.dumps(content))
     lines = (folder / 'SHA256SUMS').read_text().splitlines()
     digest = file_sha256(folder / 'config.json')
-    kept = [line for line in lines if not line.endswith('config.json')]
+    kept = [line for line in lines if not line.endswith('  config.json')]
     (folder / 'SHA256SUMS').write_text('\n'.join([*kept, f'{digest}  config.json']) + '\n')
 
 
@@ -157,8 +159,8 @@ def test_the_folders_reading_takes_the_place_of_the_configs(model_folder):
 
 
 def test_a_second_vocabulary_is_refused(copy):
-    (copy / 'tokenizer.json').write_text('{}')
-    with pytest.raises(ValueError, match='tokenizer.json is not in SHA256SUMS'):
+    (copy / 'spiece.model').write_text('{}')
+    with pytest.raises(ValueError, match='spiece.model is not in SHA256SUMS'):
         read_model_folder(copy)
 
 

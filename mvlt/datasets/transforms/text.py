@@ -25,7 +25,7 @@ class Tokenize(_WithVocabulary):
     """``caption`` -> ``token_ids`` int64 (T,): [CLS], word pieces, [SEP].
 
     Args:
-        vocabulary: a folder with ``vocab.txt``, or a hub name (:class:`Vocabulary`).
+        vocabulary: a tokenizer's folder, or a hub name (:class:`mvlt.datasets.Vocabulary`).
         max_len: longest sequence, both special tokens included; longer captions are cut.
         download: allow the network for a hub name.
     """

@@ -62,7 +62,7 @@ class VocabularyHook(Hook):
                 trained = train_vocabulary(captions, transform.source, self.train_size)
                 runner.logger.info(
                     f'trained a vocabulary of {len(trained)} word pieces on {len(captions)} '
-                    f'captions: {transform.source}/vocab.txt'
+                    f'captions: {transform.source}'
                 )
             finally:
                 barrier()
@@ -75,6 +75,13 @@ class VocabularyHook(Hook):
         # not the table's length: a sharded one is shorter
         rows = getattr(getattr(model, 'backbone', None), 'vocab_size', None)
         pieces = len(self.vocabulary or ())
+        padding = getattr(getattr(model, 'data_preprocessor', None), 'pad_id', None)
+        if self.vocabulary and padding not in (None, self.vocabulary.pad_id):
+            raise ValueError(
+                f"vocabulary '{self.vocabulary.source}' pads with id {self.vocabulary.pad_id}, the "
+                f'model with {padding}: set '
+                f'model.data_preprocessor.pad_id={self.vocabulary.pad_id}'
+            )
         if rows is not None and pieces > rows:  # another model may have its words elsewhere
             raise ValueError(
                 f"vocabulary '{self.vocabulary and self.vocabulary.source}' has {pieces} word "
