@@ -124,9 +124,14 @@ class Catalogue(PairDataset):
             f'{self.ann_file}, split {self.split}',
         )
         rows = Rows(chosen, {key: np.array(one, np.int32) for key, one in ids.items()}, self.record)
-        for place in range(len(rows)):  # a wrong row is named now, not after hours of training
-            rows[place]
+        # a wrong row is named now, not after hours of training
+        for place, name in enumerate(chosen[self.columns['image']]):
+            record = rows[place]
+            self._check_is_there(record['img_path'], name, self._where(record['row']))
         return rows
+
+    def _where(self, row: int) -> str:
+        return f"{self.ann_file}, row {row}, column '{self.columns['image']}'"
 
     def record(self, row: int, cells: Mapping[str, str]) -> dict[str, Any]:
         """A row of the table as a record without categories.
@@ -137,10 +142,7 @@ class Catalogue(PairDataset):
         """
         return dict(
             row=row,
-            img_path=self._image_below_root(
-                cells[self.columns['image']],
-                f"{self.ann_file}, row {row}, column '{self.columns['image']}'",
-            ),
+            img_path=self._image_below_root(cells[self.columns['image']], self._where(row)),
             product_id=cells[self.columns.get('product_id', self.columns['image'])],
             caption=self._caption(row, cells),
         )

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -99,28 +100,38 @@ class PairDataset(BaseDataset):
         """All captions, one a record."""
         return [self.get_data_info(i)['caption'] for i in range(len(self))]
 
+    @cached_property
+    def _root(self) -> str:
+        return str(Path(self.data_root or '.').resolve())
+
     def _image_below_root(self, name: str, where: str) -> str:
-        """Path of a picture that is there and below ``data_root``.
+        """Path of a picture below ``data_root``; the disk is not asked.
 
         Args:
             name: path in the annotations.
             where: file and row, for the message.
 
         Raises:
-            FileNotFoundError, ValueError: no such file (where reading is not to skip it), or a path
-                that leaves ``data_root``.
+            ValueError: a path that leaves ``data_root``.
         """
-        root = Path(self.data_root or '.').resolve()
-        path = Path(os.path.normpath(root / name))
-        if not path.is_relative_to(root):
+        path = os.path.normpath(os.path.join(self._root, name))
+        if not path.startswith(os.path.join(self._root, '')):
             raise ValueError(
-                f"{where}: image '{name}' lies outside {root}; paths must stay below data_root"
+                f"{where}: image '{name}' lies outside {self._root}; paths must stay below "
+                'data_root'
             )
-        if self.on_error == 'raise' and not path.is_file():
+        return path
+
+    def _check_is_there(self, path: str, name: str, where: str) -> None:
+        """Refuse a picture that is missing, where reading is not to skip it; once, on opening.
+
+        Raises:
+            FileNotFoundError: no such file.
+        """
+        if self.on_error == 'raise' and not os.path.isfile(path):
             raise FileNotFoundError(
-                f"{where}: no image '{name}' below {root}; put it there or mend the row"
+                f"{where}: no image '{name}' below {self._root}; put it there or mend the row"
             )
-        return str(path)
 
     def _warn_of_rare(
         self, key: str, names: Sequence[str], products: Sequence[str], source: str

@@ -49,17 +49,20 @@ class PairJSON(PairDataset):
             {key: [record[key] for record in training] for key in present},
             self.ann_file,
         )
-        return [
-            dict(
-                img_path=self._image_below_root(
-                    record['image'], f'{self.ann_file}, records[{number}]'
-                ),
-                caption=record['caption'],
-                product_id=record['product_id'],
-                **{key: values[number] for key, values in ids.items()},
+        found = []
+        for number, record in enumerate(records):
+            where = f'{self.ann_file}, records[{number}]'
+            path = self._image_below_root(record['image'], where)
+            self._check_is_there(path, record['image'], where)
+            found.append(
+                dict(
+                    img_path=path,
+                    caption=record['caption'],
+                    product_id=record['product_id'],
+                    **{key: values[number] for key, values in ids.items()},
+                )
             )
-            for number, record in enumerate(records)
-        ]
+        return found
 
 
 def _records(path: str) -> list[dict[str, str]]:

@@ -1,7 +1,9 @@
 """Contract: any table with named columns becomes records; wrong ones are named with their row."""
 
+import os
 import pickle
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -308,4 +310,13 @@ def test_captions_of_other_languages_become_words(catalogue, words, tmp_path):
     assert dataset.get_data_info(0)['caption'] == f'{words}. Red'
     vocabulary = train_vocabulary([*dataset.captions()] * 3, tmp_path / 'words', 400)
     ids = vocabulary.encode(words, 64)
-    assert len(ids) > 3 and vocabulary.unk_id not in ids
+    assert len(ids) > 3 and vocabulary.tokenizer.unk_token_id not in ids
+
+
+def test_looking_a_record_up_asks_no_disk_and_rolls_no_dice(build, catalogue, monkeypatch):
+    dataset = _open(catalogue, test_mode=True)
+    for name in ('stat', 'lstat', 'listdir', 'scandir', 'readlink'):
+        monkeypatch.setattr(os, name, None)
+    monkeypatch.setattr(np.random, 'random', None)
+    assert dataset.get_data_info(3) == dataset.get_data_info(3)
+    assert dataset.get_data_info(3)['img_path'] == str(catalogue.resolve() / 'images/3.png')
