@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,32 @@ def _defines(path: Path, kind: type = ast.AST) -> set[str]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
+
+
+STEPS = ['load', 'crop', 'augment', 'resize', 'flip', 'mask', 'tokenize', 'words', 'pack']
+HOOKS = {'checkpoint', 'logger', 'vocabulary', 'load_report', 'skipped_records', 'results'}
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_parts_have_the_same_names_on_every_config(name):
+    """So that one attribute, in a file or on the command line, swaps one part."""
+    assert not re.search(r'(pipeline|hooks|scheduler)\[\d', (ROOT / name).read_text())
+    config = load_config(ROOT / name, count=False)
+    assert config.default_hooks.keys() >= HOOKS and 'custom_hooks' not in config
+    places = []
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        place, settings = f'{loader}.dataset', (config.get(loader) or {}).get('dataset')
+        while settings and 'dataset' in settings:
+            place, settings = f'{place}.dataset', settings['dataset']
+        if settings:
+            assert list(settings.pipeline) == STEPS
+            places.append(place)
+    assert places
+    options = {f'{place}.pipeline.mask': None for place in places}
+    options |= {f'{place}.pipeline.resize.scale': (8, 8) for place in places}
+    options |= {f'{place}.pipeline.tokenize.max_len': 9 for place in places}
+    changed = load_config(ROOT / name, {**options, 'default_hooks.results': None}, count=False)
+    assert 'results' not in changed.default_hooks
+    for place in places:
+        with pytest.raises(KeyError, match='legal: .*mask.*resize'):
+            load_config(ROOT / name, {f'{place}.pipeline.masks': None}, count=False)
