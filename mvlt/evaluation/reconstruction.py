@@ -8,7 +8,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 
 from mvlt.evaluation.functional import fill_bilinear, fill_mean
-from mvlt.models.masking import mask_to_pixels
+from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.registry import METRICS
 
 _MOST = 100.0  # dB; an exact copy has infinitely many

@@ -9,7 +9,7 @@ from scipy.special import expit
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mvlt.models import MVLT
-from mvlt.models.masking import mask_to_pixels
+from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.visualization.pictures import hide, to_array
 from mvlt.visualization.sheet import Bar, Cell, Row
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mvlt.models.masking import mask_to_pixels
+from mvlt.models.data_preprocessor import mask_to_pixels
 
 HIDDEN = 190  # the grey of what is hidden
 

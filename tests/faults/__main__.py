@@ -316,6 +316,7 @@ def _config(
         'default_hooks.checkpoint.max_keep_ckpts': keep,
         'default_hooks.logger.interval': 1,
         'train_cfg.max_iters': steps,
+        'val_cfg': None,
         'param_scheduler.warmup.end': 3,
         'param_scheduler.decay.begin': 3,
     }

@@ -21,3 +21,8 @@ strategy = dict(
     zero_optimization=dict(stage=1, overlap_comm=True),
 )
 optim_wrapper.type = DeepSpeedOptimWrapper
+# ranking and drawing ask parts of the model, which sharded weights do not allow: no validation
+val_cfg = None
+val_dataloader = None
+val_evaluator = None
+default_hooks.pictures = None

@@ -15,3 +15,8 @@ with read_base():
 
 runner_type = FlexibleRunner
 strategy = dict(type=ShardedStrategy)
+# ranking and drawing ask parts of the model, which sharded weights do not allow: no validation
+val_cfg = None
+val_dataloader = None
+val_evaluator = None
+default_hooks.pictures = None

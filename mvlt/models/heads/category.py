@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 
 from mvlt.models.features import Features
-from mvlt.models.heads.projection import linear, projection
+from mvlt.models.heads.parts import linear, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.models.features import Features
-from mvlt.models.heads.counting import mean_count
-from mvlt.models.masking import mask_to_pixels
+from mvlt.models.heads.parts import mean_count
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 

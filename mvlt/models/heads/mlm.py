@@ -12,8 +12,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models.features import Features
-from mvlt.models.heads.counting import mean_count
-from mvlt.models.heads.projection import linear, projection
+from mvlt.models.heads.parts import linear, mean_count, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 

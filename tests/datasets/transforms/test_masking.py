@@ -12,7 +12,7 @@ from mvlt.datasets import (
     StrokeMask,
     UnitStrokeMask,
 )
-from mvlt.models.masking import mask_to_pixels
+from mvlt.models.data_preprocessor import mask_to_pixels
 
 STYLES = [RandomGridMask, GridMask, UnitStrokeMask, CentreMask]
 

@@ -1,0 +1,33 @@
+"""What the heads share: layers, and means over what some processes have more of than others."""
+
+import torch
+from mmengine.dist import all_reduce
+from torch import nn
+
+
+def linear(in_dims: int, dims: int) -> nn.Linear:
+    """A fully connected layer, started as in BERT: truncated normal of 0.02, bias 0."""
+    layer = nn.Linear(in_dims, dims)
+    nn.init.trunc_normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def projection(in_dims: int, dims: int) -> nn.Sequential:
+    """Linear and LayerNorm, (..., in_dims) -> (..., dims): every head of the released code."""
+    return nn.Sequential(linear(in_dims, dims), nn.LayerNorm(dims))
+
+
+def mean_count(chosen: torch.Tensor) -> torch.Tensor:
+    """How many are chosen, the mean over the processes, 1 where none is; float32, a scalar.
+
+    DistributedDataParallel takes the mean of the processes' gradients. Sums that are divided by
+    this count, and not by each process's own, give it the mean over all that is chosen anywhere,
+    as one process with the whole batch would.
+
+    Args:
+        chosen: bool, any shape.
+    """
+    count = chosen.sum().float()
+    all_reduce(count, 'mean')
+    return torch.where(count > 0, count, 1)
