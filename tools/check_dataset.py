@@ -19,11 +19,11 @@ from rich.progress import track
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import heads_of
 from mvlt.datasets import MatchingPairs, RankingGroups, Tokenize
-from mvlt.datasets.inspection import describe, leaks, read_pictures, short_of_candidates
 from mvlt.datasets.pipeline import named
 from mvlt.engine import SkippedRecordsHook, VocabularyHook
 from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
+from mvlt.tools.inspection import describe, leaks, read_pictures, short_of_candidates
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 

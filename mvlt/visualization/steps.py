@@ -30,11 +30,11 @@ def _row(dataset: Any, row: int) -> Row:
     if 'matched' in results:
         said += ' (matched)' if results['matched'] else " (another product's caption)"
     cells = []
-    for transform in inner.pipeline.transforms:
+    for step, transform in inner.pipeline.steps.items():
         if isinstance(transform, PackPairInputs):
             break
         results = transform(results)
-        name = type(transform).__name__
+        name = f'{step}: {type(transform).__name__}'
         if isinstance(transform, Tokenize | MaskWords):
             cells.append(Cell(None, f'{name}: {_words(results, transform)}'))
             continue

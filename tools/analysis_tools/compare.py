@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from mvlt.command_line import run_command
-from mvlt.evaluation.significance import mcnemar, paired_bootstrap
 from mvlt.tools.analysis_tools.answers import macro_f, matched, read_answers, same_data
+from mvlt.tools.analysis_tools.significance import mcnemar, paired_bootstrap
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mvlt.command_line import run_command
-from mvlt.evaluation.significance import paired_bootstrap
 from mvlt.tools.analysis_tools.answers import matched, read_answers
 from mvlt.tools.analysis_tools.paper_results import RECOGNITION, RELEASED, Result, read_results
+from mvlt.tools.analysis_tools.significance import paired_bootstrap
 
 PROTOCOL = '101'  # the paper's, without fine-tuning; its figures stand beside no other
 # Tables 2 (MVLT is "Final"), 3, 4 (E1, Final) and 6. "Second" is the best competitor of Table 2 in

@@ -3,7 +3,7 @@
 from PIL import Image
 
 from mvlt.datasets import Catalogue
-from mvlt.datasets.inspection import describe, leaks, read_pictures, short_of_candidates
+from mvlt.tools.inspection import describe, leaks, read_pictures, short_of_candidates
 
 
 def _record(product, caption, sub=0):
