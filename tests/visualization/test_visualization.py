@@ -183,26 +183,25 @@ def test_attention_rows_name_the_words(dataset, demo_data):
 
 def test_pipeline_rows_show_each_step(demo_data):
     vocabulary = dict(vocabulary=str(demo_data / 'vocabulary'))
-    pipeline = [
-        dict(type='LoadImage'),
-        dict(type='CentreMask', ratio=0.25, alpha=2),
-        dict(type='Tokenize', **vocabulary),
-        dict(type='MaskWords', ratio=1.0, mask_prob=1.0, random_prob=0.0, **vocabulary),
-        dict(type='PackPairInputs'),
-    ]
+    pipeline = dict(
+        load=dict(type='LoadImage'),
+        mask=dict(type='CentreMask', ratio=0.25, alpha=2),
+        tokenize=dict(type='Tokenize', **vocabulary),
+        words=dict(type='MaskWords', ratio=1.0, mask_prob=1.0, random_prob=0.0, **vocabulary),
+        pack=dict(type='PackPairInputs'),
+    )
     with DefaultScope.overwrite_default_scope('mvlt'):
         inner = FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_train.h5'), pipeline=pipeline)
         pairs = MatchingPairs(inner, negative_prob=1.0)
     (row,) = pipeline_rows(pairs, [0])
     assert "(another product's caption)" in row.title
     loaded, masked, tokens, hidden = row.cells
-    assert (
-        loaded.words == 'LoadImage, 32 x 32' and masked.words == 'CentreMask, 32 x 32, 25% hidden'
-    )
+    assert loaded.words == 'load: LoadImage, 32 x 32'
+    assert masked.words == 'mask: CentreMask, 32 x 32, 25% hidden'
     assert (masked.picture[8:24, 8:24] == 190).all()
     assert np.array_equal(masked.picture[:8], loaded.picture[:8])
-    assert tokens.words.startswith('Tokenize: [CLS] ') and '[MASK]' not in tokens.words
-    assert hidden.words.count('>[MASK]') == len(tokens.words.split()) - 3  # but [CLS] and [SEP]
+    assert tokens.words.startswith('tokenize: Tokenize: [CLS] ') and '[MASK]' not in tokens.words
+    assert hidden.words.count('>[MASK]') == len(tokens.words.split()) - 4  # but [CLS] and [SEP]
 
 
 def _section():
