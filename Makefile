@@ -32,7 +32,7 @@ lint: $(STAMP)
 	$(BIN)/codespell
 
 package: $(STAMP)
-	$(BIN)/python tests/try_package.py
+	$(BIN)/python -m tests.try_package
 
 # a script to compare with, and a folder of JPEG files; without them there is nothing to compare
 YARDSTICK ?= ../shared/benchmarks/naive_mvlt.py

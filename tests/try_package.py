@@ -1,6 +1,6 @@
 """Build the packages, install the wheel into an empty environment, do there what the README says.
 
-    python tests/try_package.py            # what `make package` runs; needs the package index
+    python -m tests.try_package            # what `make package` runs; needs the package index
 
 The environment holds the wheel and what it asks for, nothing of the checkout; the folder that it
 runs in holds a model and ten pictures.
