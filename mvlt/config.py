@@ -98,13 +98,15 @@ def _settle_names(config: Config) -> None:
     schedulers = config.get('param_scheduler')
     if isinstance(schedulers, dict) and 'type' not in schedulers:
         loop = config.get('train_cfg') or {}
-        length = loop.get('max_iters') or loop.get('max_epochs') or float('inf')
-        config.param_scheduler = [
-            one
-            for one in schedulers.values()
-            # one that would begin when a short training is over never acts
-            if one is not None and ('end' in one or one.get('begin', 0) < length)
-        ]
+        by_epoch = 'max_epochs' in loop
+        length = loop.get('max_epochs' if by_epoch else 'max_iters', float('inf'))
+
+        def acts(one: Mapping[str, Any]) -> bool:
+            """Not one that would begin when a short training is over."""
+            same_unit = one.get('by_epoch', True) == by_epoch
+            return 'end' in one or not same_unit or one.get('begin', 0) < length
+
+        config.param_scheduler = [one for one in filter(None, schedulers.values()) if acts(one)]
     if 'val_cfg' in config and config.val_cfg is None:
         config.val_dataloader = config.val_evaluator = None
     hooks = config.get('default_hooks') or {}

@@ -62,3 +62,18 @@ def test_classes_are_counted_and_the_dump_holds_the_number(demo_data):
 def test_no_such_config():
     with pytest.raises(FileNotFoundError, match='configs/README.md lists them'):
         load_config('configs/none.py')
+
+
+def test_schedulers_end_with_the_training_and_those_that_never_act_are_left_out():
+    steps = load_config(CONFIG, {'train_cfg.max_iters': 50}, count=False).param_scheduler
+    assert [one.type.rpartition('.')[2] for one in steps] == ['LinearLR']  # decay begins at 100
+    path = 'configs/mvlt/pretrain_fashiongen.py'
+    by_steps = {'param_scheduler.decay.by_epoch': False, 'param_scheduler.decay.begin': 500}
+    assert len(load_config(path, by_steps, count=False).param_scheduler) == 2  # of 150 epochs
+    without = load_config(path, {'param_scheduler.decay': None}, count=False).param_scheduler
+    assert len(without) == 1
+
+
+def test_without_val_cfg_nothing_is_validated():
+    config = load_config(CONFIG, {'val_cfg': None}, count=False)
+    assert config.val_dataloader is None and config.val_evaluator is None

@@ -157,8 +157,8 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
     if settings is None:
         return None, None
     tokenize = TRANSFORMS.build(settings)
-    rows = config.model.backbone.get('vocab_size')
-    text_len = config.model.backbone.get('text_len')
+    backbone = config.model.get('backbone') or {}
+    rows, text_len = backbone.get('vocab_size'), backbone.get('text_len')
     try:
         pieces = len(tokenize.vocabulary)
     except (FileNotFoundError, ValueError) as error:

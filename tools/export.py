@@ -22,6 +22,7 @@ from mvlt.command_line import run_command
 from mvlt.datasets import PackPairInputs, Pipeline, draw_candidates
 from mvlt.files import write_json
 from mvlt.models import MVLT
+from mvlt.registry import MODELS
 from mvlt.retrieval.ranking import rank
 from mvlt.retrieval.records import Records
 from mvlt.trained.description import ModelDescription
@@ -66,8 +67,10 @@ class Recognition(Matching):
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
-        """All that name classes."""
-        return list(description.categories)
+        """All that name classes by [CLS]."""
+        heads = description.heads
+        kinds = {name: MODELS.get(heads[name]['type']) for name in description.categories}
+        return [name for name, kind in kinds.items() if getattr(kind, 'cls_only', False)]
 
     def __init__(self, model: MVLT) -> None:
         super().__init__(model)

@@ -22,7 +22,7 @@ default_scope = 'mvlt'
 default_hooks = dict(
     runtime_info=dict(type=RuntimeInfoHook),
     timer=dict(type=IterTimerHook),
-    logger=dict(type=LoggerHook, interval=50),
+    logger=dict(type=LoggerHook, interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type=ParamSchedulerHook),
     checkpoint=dict(
         type=WholeCheckpointHook,

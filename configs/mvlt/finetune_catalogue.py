@@ -15,6 +15,7 @@ with read_base():
     from .._base_.schedules.iterations import *
     from .retrieval_catalogue import *
 
+model.heads.mlm = None
 load_from = 'work_dirs/pretrain_catalogue/iter_6000.pth'
 train_dataloader = dict(
     batch_size=64,

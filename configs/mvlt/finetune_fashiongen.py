@@ -16,6 +16,7 @@ with read_base():
     from .._base_.schedules.paper import *
     from .retrieval_fashiongen import *
 
+model.heads.mlm = None
 load_from = 'work_dirs/pretrain_fashiongen/epoch_150.pth'
 train_cfg.max_epochs = 30
 train_dataloader = dict(

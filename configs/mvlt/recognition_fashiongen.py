@@ -37,6 +37,7 @@ train_dataloader = dict(
     sampler=dict(type=EpochSampler, shuffle=True),
     dataset=dict(
         train_set,
+        split='all',  # nothing is validated
         pipeline=pipeline,
     ),
 )

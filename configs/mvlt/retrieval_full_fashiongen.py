@@ -14,4 +14,4 @@ with read_base():
 
 model.backbone.image_size = image_size
 model.neck = None
-model.heads.mir = None  # the MLM head is the cheap scorer's
+model.heads.mir = None  # the MLM head is the encoder's

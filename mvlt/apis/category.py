@@ -53,7 +53,8 @@ class CategoryInferencer(PairInferencer):
         """level -> names, the most probable first."""
         found = {}
         for level, names in self.description.categories.items():
-            values, places = pred.get(f'{level}_scores').float().topk(min(topk, len(names)))
+            scores = pred.get(f'{self.description.label(level)}_scores').float()
+            values, places = scores.topk(min(topk, len(names)))
             found[level] = [
                 dict(name=names[place], probability=value)
                 for value, place in zip(values.tolist(), places.tolist())

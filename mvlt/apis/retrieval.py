@@ -205,7 +205,7 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
             topk: pictures for each; the shortlist is at least as long.
             where: level -> category name that they must have, e.g. dict(main_category='Shoes').
             order: 'matching' orders the shortlist by the matching head alone, as the paper ranks;
-                'vectors' by the cheap scorer alone.
+                'vectors' by the encoder alone.
             kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
 
         Returns:

@@ -1,6 +1,7 @@
 """Captions to ids, by any tokenizer that `transformers` knows, from a local folder; one trained."""
 
 import hashlib
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -107,7 +108,10 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """Hash of all pieces in order: equal where two vocabularies agree on every id."""
         words = sorted(self.tokenizer.get_vocab().items(), key=lambda item: item[1])
-        return hashlib.sha256('\n'.join(word for word, _ in words).encode()).hexdigest()[:16]
+        digest = hashlib.sha256('\n'.join(word for word, _ in words).encode())
+        if self._backend is not None and type(self._backend.model).__name__ != 'WordPiece':
+            digest.update(self._backend.to_str().encode())  # merges, scores, normalisation
+        return digest.hexdigest()[:16]
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that gives this vocabulary, here and to transformers; each file whole."""
@@ -166,10 +170,23 @@ def _alphabet(
     return kept, sorted(letters)
 
 
+def _fast_class(name: str) -> Any:
+    """The class of transformers that a folder names, if it is one that reads tokenizer.json."""
+    import transformers
+
+    for one in (name, f'{name}Fast'):
+        found = getattr(transformers, one, None)
+        if isinstance(found, type) and issubclass(found, transformers.PreTrainedTokenizerFast):
+            return found
+    return transformers.PreTrainedTokenizerFast
+
+
 def _auto(source: str, download: bool) -> Any:
     from transformers import AutoTokenizer  # slower still
 
-    return AutoTokenizer.from_pretrained(source, local_files_only=not download)
+    return AutoTokenizer.from_pretrained(
+        source, local_files_only=not download, trust_remote_code=False
+    )
 
 
 def _read(source: str, download: bool) -> Any:
@@ -180,8 +197,12 @@ def _read(source: str, download: bool) -> Any:
     there = [name for name in FILES if (folder / name).is_file()]
     try:
         if 'tokenizer_config.json' in there:
+            settings = json.loads((folder / 'tokenizer_config.json').read_text('utf-8'))
+            if 'auto_map' in settings:
+                raise ValueError('it asks for code of its own (auto_map), which is never run')
             if 'tokenizer.json' in there:
-                return PreTrainedTokenizerFast.from_pretrained(source, local_files_only=True)
+                kind = _fast_class(str(settings.get('tokenizer_class')))
+                return kind.from_pretrained(source, local_files_only=True)
             return _auto(source, False)
         if 'tokenizer.json' in there:
             found = PreTrainedTokenizerFast(tokenizer_file=str(folder / 'tokenizer.json'))

@@ -28,6 +28,8 @@ class QuietRunner(Runner):
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:
+    if record.levelno >= logging.WARNING and 'deprecated' not in record.getMessage():
+        return True
     message = record.getMessage()
     # mmengine's of its own old names, which no config here uses
     return message.count('\n') < _LINES and 'will be deprecated in future' not in message

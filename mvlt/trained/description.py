@@ -50,6 +50,10 @@ class ModelDescription(NamedTuple):
         """Name -> settings of the heads that it has."""
         return heads_of(self.model)
 
+    def label(self, head: str) -> str:
+        """What a head names: its answers are ``<label>_scores``."""
+        return self.heads[head].get('label', head)
+
     @property
     def rebuilding(self) -> list[str]:
         """Names of the heads that give pictures."""
@@ -133,6 +137,8 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
         for name, one in reading.items()
         if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
     }
+    if all(name.isdigit() for name in preprocessing):
+        preprocessing = _by_role(list(preprocessing.values()))
     if not any(one['type'] == 'Tokenize' for one in preprocessing.values()):
         raise ValueError(f'{source}: no pipeline with Tokenize tells how a caption is read')
     for one in preprocessing.values():
@@ -253,7 +259,8 @@ def pipeline_of(config: Config, loader: str) -> dict[str, dict[str, Any]]:
 def known_classes(metainfo: Mapping[str, Any]) -> dict[str, list[str]]:
     """Category names that training has seen, of a dataset's ``metainfo``."""
     found = {}
-    for level in CATEGORIES:
+    trained = [key.removesuffix('_trained') for key in metainfo if key.endswith('_trained')]
+    for level in dict.fromkeys((*CATEGORIES, *trained)):
         names = list(metainfo.get(level) or ())
         found[level] = names[: metainfo.get(f'{level}_trained', len(names))]
     return found
@@ -261,13 +268,12 @@ def known_classes(metainfo: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def import_parts(config: Config) -> None:
     """Import what a config file names by import path, so that it is registered; it may run code."""
-    for value, registry in (
-        (config.model, MODELS),
-        (pipeline_of(config, 'train_dataloader'), TRANSFORMS),
-        (pipeline_of(config, 'test_dataloader'), TRANSFORMS),
-    ):
-        for kind in _types(value):
-            registry.get(kind)
+    for kind in _types(config.model):
+        MODELS.get(kind)
+    for loader in ('train_dataloader', 'test_dataloader'):
+        for step in pipeline_of(config, loader).values():
+            if '_scope_' not in step:
+                TRANSFORMS.get(step['type'])
 
 
 def _types(value: Any) -> Iterator[str]:
@@ -297,8 +303,11 @@ def _literal(node: ast.AST | None) -> Any:
 
 
 def is_transform(settings: Mapping[str, Any], *kinds: type) -> bool:
-    """Whether a pipeline's entry is a transform of one of these kinds."""
-    return issubclass(_find(settings['type'], TRANSFORMS), kinds)
+    """Whether a pipeline's entry is a transform of one of these kinds; others' are not."""
+    try:
+        return issubclass(_find(settings['type'], TRANSFORMS), kinds)
+    except ValueError:
+        return False
 
 
 def _rebuilds(head: Mapping[str, Any]) -> bool | None:

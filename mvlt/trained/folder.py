@@ -119,7 +119,7 @@ def write_model_folder(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f'{out} is there and not empty: name a new folder')
     words = load_vocabulary(vocabulary)
-    rows = description.model['backbone'].get('vocab_size')
+    rows = (description.model.get('backbone') or {}).get('vocab_size')
     if rows is not None and len(words) > rows:
         raise ValueError(
             f"vocabulary '{vocabulary}' has {len(words)} word pieces, the model {rows}"
@@ -178,11 +178,15 @@ def adopt(config: Config, folder: ModelFolder, training: bool) -> None:
     published = folder.description.model
     config.model.backbone = published['backbone']
     config.model.data_preprocessor = published['data_preprocessor']
-    if config.model.get('neck'):
+    if config.model.get('neck') and (published.get('neck') or not training):
         config.model.neck = published.get('neck')
     own = folder.description.heads
     for name, head in heads_of(config.model).items():
-        if training and 'num_classes' in head:
+        if training and ('num_classes' in head or name not in own):
+            continue  # its classes are those of the new data; a new head starts at random
+        if training and not _same_type(head, own[name]):  # another objective over the same sizes
+            sizes = head.keys() & own[name].keys() - {'type', 'loss_weight'}
+            config.model.heads[name] = {**head, **{key: own[name][key] for key in sizes}}
             continue
         if name not in own:
             raise ValueError(
@@ -199,9 +203,15 @@ def adopt(config: Config, folder: ModelFolder, training: bool) -> None:
                 dataset.pipeline = _with_reading(named(dataset.pipeline), reading, str(folder.path))
             dataset = dataset.get('dataset')
     if not training and set(folder.description.categories) & set(heads_of(config.model)):
-        hook = dict(type='ClassNamesHook', categories=folder.description.categories)
+        names = folder.description.categories.items()
+        by_label = {folder.description.label(head): one for head, one in names}
+        hook = dict(type='ClassNamesHook', categories=by_label)
         config.setdefault('default_hooks', {})['class_names'] = hook
     config.load_from = folder.weights
+
+
+def _same_type(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return str(one['type']).rpartition('.')[2] == str(other['type']).rpartition('.')[2]
 
 
 def use_checkpoint(config: Config, path: str, training: bool = False) -> str:

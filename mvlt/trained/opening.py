@@ -72,7 +72,8 @@ def get_model(name_or_path: Source, weights: str | None = None, device: str = 'c
     if weights is None and not _brings_weights(name_or_path):
         config = load_config(name_or_path, count=False)
         _count(config, {})
-        config.model.backbone.init_cfg = None  # its ImageNet file may not be at hand
+        if config.model.get('backbone'):
+            config.model.backbone.init_cfg = None  # its ImageNet file may not be at hand
         return MODELS.build(config.model).to(torch.device(device)).eval()
     if weights is not None and not _brings_weights(name_or_path):
         return load_model(load_config(name_or_path, count=False), weights, device)

@@ -43,7 +43,10 @@ def draw_losses(
         for (run, entries), colour in zip(runs.items(), colours * len(runs)):
             points = [(entry['step'], entry[name]) for entry in entries if name in entry]
             if points:
-                panel.plot(*zip(*points), color=colour, linewidth=1.6, label=run)
+                mark = 'o' if len(points) < 12 else None
+                panel.plot(
+                    *zip(*points), color=colour, linewidth=1.6, label=run, marker=mark, markersize=3
+                )
         panel.set_title(name, fontsize=10)
         panel.set_xlabel('step', fontsize=8)
         panel.tick_params(labelsize=8)

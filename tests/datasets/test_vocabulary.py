@@ -106,7 +106,8 @@ def test_no_code_of_a_folder_is_run(tmp_path):
     (tmp_path / 'tokenizer_config.json').write_text(
         '{"auto_map": {"AutoTokenizer": ["evil.Evil", null]}, "tokenizer_class": "Evil"}'
     )
+    (tmp_path / 'vocab.txt').write_text('\n'.join(SPECIAL_TOKENS))
     (tmp_path / 'evil.py').write_text(f'open({str(tmp_path / "ran")!r}, "w")')
-    with pytest.raises(ValueError, match='not a vocabulary'):
+    with pytest.raises(ValueError, match='auto_map'):
         Vocabulary(str(tmp_path))
     assert not (tmp_path / 'ran').exists()

@@ -1,15 +1,19 @@
 """Contract: a model folder is whole, is what was published, holds no code, serves every tool."""
 
+import copy as copying
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import mvlt
+from mvlt.apis import CategoryInferencer
 from mvlt.config import load_config
 from mvlt.registry import MODELS
+from mvlt.trained.description import checked
 from mvlt.trained.folder import (
     adopt,
     fitting,
@@ -172,3 +176,25 @@ def test_a_head_that_the_folder_lacks(copy):
     )
     with pytest.raises(ValueError, match=r"has no head 'mir'; it has itm, mlm, main_category"):
         adopt(config, read_model_folder(copy), training=False)
+
+
+def test_another_objective_and_a_new_head_stay_the_configs_in_training(model_folder):
+    config = load_config('mvlt/finetune_coco_vilt', count=False)
+    config.model.heads.extra = dict(type='ITMHead', hidden_dims=8)
+    adopt(config, read_model_folder(model_folder), training=True)
+    head = config.model.heads.itm
+    assert head.type.endswith('RankingHead') and head.group_size == 16
+    assert config.model.heads.extra.hidden_dims == 8
+
+
+def test_a_head_may_have_another_name_than_its_label(model_folder, tmp_path):
+    folder = read_model_folder(model_folder)
+    content = copying.deepcopy(folder.description._asdict())
+    head = content['model']['heads'].pop('main_category')
+    content['model']['heads']['kind'] = dict(head, label='main_category')
+    content['categories']['kind'] = content['categories'].pop('main_category')
+    state = load_file(folder.weights)
+    state = {name.replace('heads.main_category', 'heads.kind'): one for name, one in state.items()}
+    out = write_model_folder(tmp_path / 'out', checked(content, 'x'), state, str(model_folder), '')
+    (found,) = CategoryInferencer(out, device='cpu')(np.zeros((32, 32, 3), np.uint8))
+    assert {one['name'] for one in found['kind']} == {'BAGS', 'SHOES'}

@@ -139,6 +139,13 @@ class WholeCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         """mmengine's, with the previous best deleted once the new one has been read back."""
+        missing = set(getattr(self, 'key_indicators', ())) - {*metrics, 'auto'}
+        if metrics and missing:
+            runner.logger.warning(
+                f'checkpoint.save_best={", ".join(missing)} is not among what is validated '
+                f'({", ".join(metrics)}): no best checkpoint is kept'
+            )
+            return
         later: list[str] = []
         backend, infos = self.file_backend, runner.message_hub.runtime_info
         before = {key: value for key, value in infos.items() if key.startswith('best_')}

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mvlt.registry import HOOKS, MODELS
-from mvlt.trained.checkpoint import RUN_FACTS
+from mvlt.trained.checkpoint import RUN_FACTS, use_safe_files
 from mvlt.trained.fit import compare, part, some
 
 _ADVICE = 'it was made by another config; use that one, or change the sizes in this one'
@@ -32,6 +32,10 @@ class LoadReportHook(Hook):
     def __init__(self, restart: Sequence[str] = ()) -> None:
         self.restart = tuple(restart)
         self.started_from: dict[str, Any] | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Before anything is loaded, in a notebook too: no file is unpickled."""
+        use_safe_files()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what this run started from, so that results can be traced to their pre-training."""

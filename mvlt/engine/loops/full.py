@@ -5,6 +5,7 @@ Legend: I distinct pictures, J distinct captions, b pictures of a shard.
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +38,7 @@ class FullRankingLoop(RankingLoop):
 
     Scores are written in shards of whole pictures below ``<work_dir>/scores/``, each whole or not
     at all. Ranks share the shards between them, so every picture is decoded once (once more for the
-    cheap scorer); a run that was stopped finds its shards and goes on. The folder's name is a hash
+    encoder); a run that was stopped finds its shards and goes on. The folder's name is a hash
     of weights, data and preprocessing: another checkpoint never meets old scores.
 
     Args:
@@ -97,24 +98,30 @@ class FullRankingLoop(RankingLoop):
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Score what no shard holds yet, then read all shards."""
         gallery = self.gallery
+        if not gallery.images:
+            return [], 0, {}
         texts = self.tokens(gallery.texts)
         vectors = self.encode(gallery.images, texts) if self.encodes else None
         lists: dict[str, list[np.ndarray]] = {}
         if vectors is not None and self.shortlist is not None:
             for direction in ('tir', 'itr'):
                 lists[direction] = self._shortlists(vectors, direction)
+        asked = _asked(lists, len(texts))
         # file times may differ between machines: the main process names the folder for all
-        name = [self._fingerprint(texts) if is_main_process() else '']
+        name = [self._fingerprint(texts, asked) if is_main_process() else '']
         broadcast_object_list(name)
         folder = Path(self.runner.work_dir) / 'scores' / name[0]
         if self.order != 'vectors':
-            self._score(folder, texts, _asked(lists, len(texts)))
+            self._score(folder, texts, asked)
         barrier()
         results = [
             *self._results(folder, vectors, lists, 'itr'),
             *self._results(folder, vectors, lists, 'tir'),
         ]
         total = len(gallery.images) + len(texts)
+        barrier()
+        if self.mode == 'val' and is_main_process():  # of weights that are gone in a moment
+            shutil.rmtree(folder, ignore_errors=True)
         return results, total, _shortlist_recall(gallery, lists) if lists else {}
 
     def _shortlists(self, vectors: Vectors, direction: str) -> list[np.ndarray]:
@@ -169,7 +176,7 @@ class FullRankingLoop(RankingLoop):
                 )
             _write_shard(folder, (start, stop), scores)
 
-    def _fingerprint(self, texts: list[torch.Tensor]) -> str:
+    def _fingerprint(self, texts: list[torch.Tensor], asked: np.ndarray | None = None) -> str:
         """Hash of all that decides the scores; of pictures, their files' sizes and times."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.scorer.model.state_dict().items()):
@@ -179,13 +186,15 @@ class FullRankingLoop(RankingLoop):
         dataset = self.dataset
         settings: list[Any] = [
             'log-odds',
-            self.shortlist,
+            type(self.scorer).__name__,
             self.amp_dtype,
             self.scorer.batch_size,
             self.blocks[0],
             self.runner.cfg.get('model'),
-            self.runner.cfg.test_dataloader.dataset,
+            self.runner.cfg[f'{self.mode}_dataloader'].dataset,
         ]
+        if asked is not None:
+            digest.update(asked.tobytes())
         for setting in settings:
             digest.update(f'{setting}\x1e'.encode())
         for row in self.gallery.images:

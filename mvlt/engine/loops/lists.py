@@ -142,15 +142,16 @@ class RetrievalLoop(RankingLoop):
             log_odds = np.full(count, np.nan, np.float32)
             log_odds[own] = scores
             found = rank(own, count, log_odds.__getitem__, one, self.order)
+            ranked = np.flatnonzero(found.merits > -np.inf)  # the others are behind all of them
             results.append(
                 dict(
                     direction=query.direction,
                     draw=query.draw,
                     query=query.lists.query,
                     rank=found.rank_of(positives),
-                    candidates=query.lists.candidates,
-                    scores=found.merits.astype(np.float32),
-                    positives=positives,
+                    candidates=[query.lists.candidates[place] for place in ranked],
+                    scores=found.merits[ranked].astype(np.float32),
+                    positives=positives[ranked],
                 )
             )
         return results, len(queries), {}
@@ -162,7 +163,7 @@ class RetrievalLoop(RankingLoop):
             queries: of all ranks, whose pictures say what is usual.
             mine: of this rank.
         """
-        if not self.encodes:
+        if not self.encodes or not queries:
             return [None] * len(mine)
         pairs = np.array([pair for query in queries for pair in pairs_of(query)])
         images, texts = (np.unique(pairs[:, side]) for side in (0, 1))

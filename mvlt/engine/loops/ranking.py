@@ -94,6 +94,11 @@ class RankingLoop(BaseLoop):
         """This rank's share of the results, the number of all, and further metrics."""
 
     @property
+    def mode(self) -> str:
+        """'val' while a training validates, else 'test'."""
+        return 'val' if self is getattr(self.runner, '_val_loop', None) else 'test'
+
+    @property
     def dataset(self) -> Any:
         """What is ranked."""
         return self.dataloader.dataset
@@ -108,7 +113,7 @@ class RankingLoop(BaseLoop):
 
         ``results`` then holds those of all ranks, on the main process.
         """
-        mode = 'val' if self is getattr(self.runner, '_val_loop', None) else 'test'
+        mode = self.mode
         self.runner.call_hook(f'before_{mode}')
         self.runner.call_hook(f'before_{mode}_epoch')
         self.runner.model.eval()

@@ -19,7 +19,7 @@ class PartialDecoder(BaseModule):
 
     The paper describes a U-Net over four stages; the code that its authors released has this, which
     leaves stage 1 out and predicts at 1/8 (fidelity point 6). Its head spreads bilinearly:
-    ``mir_head=dict(type=MIRHead, upsample='bilinear')``.
+    ``heads.mir=dict(type=MIRHead, upsample='bilinear')``.
 
     Args:
         in_channels: C_1..C_4 of the backbone; C_1 is not used.

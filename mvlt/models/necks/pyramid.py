@@ -16,5 +16,5 @@ def check_pyramid(neck: Any, strides: Sequence[int]) -> None:
         raise ValueError(
             f'{type(neck).__name__} rebuilds from maps of four stages (strides {PYRAMID}), the '
             f'backbone gives {tuple(strides)}: take a pyramid (PVTVL, PVTV2VL), model.neck.type='
-            'LightDecoder, or set model.neck and model.mir_head to None'
+            'LightDecoder, or set model.neck and model.heads.mir to None'
         )

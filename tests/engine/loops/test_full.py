@@ -156,6 +156,7 @@ def test_other_pictures_or_words_behind_the_same_paths_are_scored_anew(demo_data
     assert loop._fingerprint(loop.tokens(loop.gallery.texts)) == name
     texts[3] = texts[3] + 1  # as another vocabulary has it
     assert loop._fingerprint(texts) != name
+    assert loop._fingerprint(loop.tokens(loop.gallery.texts), np.array([1, 5])) != name
     copy = tmp_path / 'copy.h5'
     shutil.copy(loop.dataloader.dataset.ann_file, copy)
     loop.dataloader.dataset.ann_file = str(copy)

@@ -1,5 +1,6 @@
 """Contract: every pair scored once, by image and caption of the right rows, ranks as by hand."""
 
+import json
 import os
 
 import numpy as np
@@ -155,3 +156,17 @@ def test_recall_of_random_weights_is_chance(demo_data, tmp_path):
         chance = 5 / 9
         error = 100 * (chance * (1 - chance) / queries) ** 0.5
         assert abs(metrics[f'retrieval/{direction}/R@5'] - 100 * chance) < 3 * error
+
+
+def test_a_shortlist_leaves_the_others_out_and_behind(demo_data, tmp_path):
+    """results.json and rankings.json are there, with finite scores of what was ranked."""
+    runner = _runner(
+        demo_data, tmp_path, experiment_name='short',
+        **{'test_cfg.shortlist': 3, 'test_cfg.order': 'both'},
+    )  # fmt: skip
+    runner.test()
+    rankings = json.loads((tmp_path / 'rankings.json').read_text())
+    assert (tmp_path / 'results.json').is_file() and len(rankings) == 12
+    for one in rankings:
+        assert len(one['candidates']) == len(one['scores']) == len(one['positives']) <= 3
+        assert one['rank'] == 9 or any(one['positives'])
