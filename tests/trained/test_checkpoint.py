@@ -10,7 +10,12 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
-from mvlt.trained.checkpoint import read_checkpoint
+from mvlt.trained.checkpoint import read_checkpoint, use_safe_files
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_run():
+    use_safe_files()
 
 
 def test_mmengines_own_contents_are_read(tmp_path):
