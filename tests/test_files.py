@@ -8,6 +8,7 @@ import time
 import pytest
 from mmengine.fileio import get_file_backend
 
+from mvlt.trained.checkpoint import use_safe_files
 from mvlt.files import WholeFileBackend, remove_partial, write_text, written_whole
 
 
@@ -27,6 +28,7 @@ def test_an_error_leaves_the_old_content_and_no_rest(tmp_path):
 
 
 def test_backend_of_mmengine(tmp_path):
+    use_safe_files()  # as a run does
     backend = get_file_backend(str(tmp_path / 'a'))
     assert isinstance(backend, WholeFileBackend)
     backend.put(b'1', str(tmp_path / 'a'))
@@ -37,7 +39,8 @@ def test_backend_of_mmengine(tmp_path):
 def test_a_killed_writer_leaves_the_old_file_and_its_rest_can_be_cleared(tmp_path):
     write_text(tmp_path / 'file', 'old')
     code = (
-        'import sys, time; from mvlt.files import written_whole\n'
+        'import sys, time; from mvlt.trained.checkpoint import use_safe_files
+from mvlt.files import written_whole\n'
         f'with written_whole({str(tmp_path / "file")!r}) as file:\n'
         '    file.write(b"half"); file.flush(); print("written", flush=True); time.sleep(60)\n'
     )
