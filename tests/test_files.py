@@ -8,8 +8,8 @@ import time
 import pytest
 from mmengine.fileio import get_file_backend
 
-from mvlt.trained.checkpoint import use_safe_files
 from mvlt.files import WholeFileBackend, remove_partial, write_text, written_whole
+from mvlt.trained.checkpoint import use_safe_files
 
 
 def test_new_content_takes_the_name(tmp_path):
@@ -39,8 +39,7 @@ def test_backend_of_mmengine(tmp_path):
 def test_a_killed_writer_leaves_the_old_file_and_its_rest_can_be_cleared(tmp_path):
     write_text(tmp_path / 'file', 'old')
     code = (
-        'import sys, time; from mvlt.trained.checkpoint import use_safe_files
-from mvlt.files import written_whole\n'
+        'import sys, time; from mvlt.files import written_whole\n'
         f'with written_whole({str(tmp_path / "file")!r}) as file:\n'
         '    file.write(b"half"); file.flush(); print("written", flush=True); time.sleep(60)\n'
     )
