@@ -95,6 +95,12 @@ def load_config(
 
 
 def _settle_names(config: Config) -> None:
+    for name in ('itm_head', 'mlm_head', 'mir_head', 'category_heads'):
+        if name in (config.get('model') or {}):
+            raise KeyError(
+                f'{config.filename}: model.{name} of earlier versions is a head by name now: '
+                'model.heads.itm, .mlm, .mir, .main_category, ... (CHANGELOG.md)'
+            )
     schedulers = config.get('param_scheduler')
     if isinstance(schedulers, dict) and 'type' not in schedulers:
         loop = config.get('train_cfg') or {}

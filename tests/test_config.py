@@ -59,6 +59,12 @@ def test_classes_are_counted_and_the_dump_holds_the_number(demo_data):
     assert "'data'" not in config.pretty_text
 
 
+def test_a_config_of_before_is_told_where_its_heads_went(tmp_path):
+    (tmp_path / 'old.py').write_text('model = dict(type="MVLT", itm_head=dict(type="ITMHead"))')
+    with pytest.raises(KeyError, match=r'model.itm_head of earlier .* model.heads.itm'):
+        load_config(tmp_path / 'old.py')
+
+
 def test_no_such_config():
     with pytest.raises(FileNotFoundError, match='configs/README.md lists them'):
         load_config('configs/none.py')
