@@ -60,7 +60,7 @@ class PairInferencer(BaseInferencer):
             raise ValueError(f"dtype='{dtype}'; legal: float32, bfloat16")
         opened = model
         if isinstance(opened, OpenedModel):
-            self.heads_of(opened.description)
+            opened = opened.only(self.heads_of(opened.description))
         else:
             opened = open_model(str(model), weights, device or get_device(), self.heads_of)
         self.model = opened.model

@@ -23,7 +23,7 @@ import mvlt
 from mvlt.apis.base import DType, PairInferencer
 from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
 from mvlt.files import written_whole
-from mvlt.retrieval.encoder import WordEncoder, similarity, usual_rows
+from mvlt.retrieval.encoder import CAPTIONS, WordEncoder, similarity, usual_rows
 from mvlt.retrieval.ranking import Order, rank, shortlisted
 from mvlt.retrieval.records import CACHE, Records, Source, read_pixels, read_texts
 from mvlt.retrieval.scorer import PairScorer
@@ -177,7 +177,8 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         self._rows: np.ndarray | None = None
         if 'mlm' not in self.model.heads:
             return self
-        captions = self._tokens(dict.fromkeys(self.records.captions()))
+        distinct = dict.fromkeys(self.records.captions())
+        captions = self._tokens(islice(distinct, CAPTIONS))
         self.encoder = WordEncoder(self.scorer, self.vocabulary, captions)
         name = f'{found.key}-{self._weights_key()}-{self.encoder.hidden}.vectors.npy'
         cache = self.cache_dir / name

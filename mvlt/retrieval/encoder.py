@@ -23,7 +23,7 @@ from mvlt.retrieval.scorer import PairScorer
 
 _HIDDEN = 6  # words that a picture is asked for where no caption tells how many are usual
 _SAMPLE = 256  # pictures whose mean is what is usual
-_CAPTIONS = 1000  # of a gallery, whose middle length is the usual one
+CAPTIONS = 1000  # of a gallery, whose middle length is the usual one
 
 
 @TASK_UTILS.register_module()
@@ -46,7 +46,7 @@ class WordEncoder:
         self.scorer = scorer
         self.vocabulary = vocabulary
         self.head = scorer.model.head('mlm')
-        self.hidden = usual_length(captions[:_CAPTIONS]) if captions else _HIDDEN
+        self.hidden = usual_length(captions[:CAPTIONS]) if captions else _HIDDEN
 
     @torch.no_grad()
     def images(self, pictures: Iterable[torch.Tensor]) -> np.ndarray:

@@ -1,12 +1,14 @@
 """One way to a trained model, whatever it lies in: folder, checkpoint, config with weights."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
+from torch import nn
 
 from mvlt.config import PACKAGED, config_path, count_later, load_config
 from mvlt.datasets import Vocabulary, load_vocabulary
@@ -46,6 +48,19 @@ class OpenedModel(NamedTuple):
     description: ModelDescription
     transforms: dict[str, dict[str, Any]]
     vocabulary: Vocabulary
+
+    def only(self, heads: Sequence[str]) -> 'OpenedModel':
+        """The same weights, held once, asked for some of the heads; what they do not read is out.
+
+        Args:
+            heads: names of heads that the model has.
+        """
+        model = copy(self.model)
+        kept = nn.ModuleDict({name: self.model.heads[name] for name in heads})
+        model._modules = {**self.model._modules, 'heads': kept}
+        if not set(heads) & set(self.description.rebuilding):
+            model._modules['neck'] = None
+        return self._replace(model=model)
 
 
 def list_models(pattern: str = '*') -> list[str]:

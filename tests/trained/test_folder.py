@@ -13,6 +13,7 @@ import mvlt
 from mvlt.apis import CategoryInferencer
 from mvlt.config import load_config
 from mvlt.registry import MODELS
+from mvlt.trained import open_model
 from mvlt.trained.description import checked
 from mvlt.trained.folder import (
     adopt,
@@ -198,3 +199,15 @@ def test_a_head_may_have_another_name_than_its_label(model_folder, tmp_path):
     out = write_model_folder(tmp_path / 'out', checked(content, 'x'), state, str(model_folder), '')
     (found,) = CategoryInferencer(out, device='cpu')(np.zeros((32, 32, 3), np.uint8))
     assert {one['name'] for one in found['kind']} == {'BAGS', 'SHOES'}
+
+
+def test_one_opened_model_serves_several_and_each_runs_its_own_heads(model_folder):
+    opened = open_model(model_folder)
+    infer = CategoryInferencer(opened)
+    assert list(infer.model.heads) == ['main_category', 'sub_category'] and infer.model.neck is None
+    assert set(opened.model.heads) > {'mir', 'itm', 'mlm'} and opened.model.neck is not None
+    assert infer.model.backbone is opened.model.backbone  # held once
+    picture = np.full((40, 30, 3), 90, np.uint8)
+    assert infer(picture, 'a bag') == CategoryInferencer(model_folder, device='cpu')(
+        picture, 'a bag'
+    )
