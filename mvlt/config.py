@@ -103,6 +103,8 @@ def _settle_names(config: Config) -> None:
             )
     schedulers = config.get('param_scheduler')
     if isinstance(schedulers, dict) and 'type' not in schedulers:
+        schedulers = list(schedulers.values())
+    if isinstance(schedulers, list):  # of a dump, too
         loop = config.get('train_cfg') or {}
         by_epoch = 'max_epochs' in loop
         length = loop.get('max_epochs' if by_epoch else 'max_iters', float('inf'))
@@ -112,7 +114,7 @@ def _settle_names(config: Config) -> None:
             same_unit = one.get('by_epoch', True) == by_epoch
             return 'end' in one or not same_unit or one.get('begin', 0) < length
 
-        config.param_scheduler = [one for one in filter(None, schedulers.values()) if acts(one)]
+        config.param_scheduler = [one for one in filter(None, schedulers) if acts(one)]
     if 'val_cfg' in config and config.val_cfg is None:
         config.val_dataloader = config.val_evaluator = None
     hooks = config.get('default_hooks') or {}

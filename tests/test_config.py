@@ -70,9 +70,12 @@ def test_no_such_config():
         load_config('configs/none.py')
 
 
-def test_schedulers_end_with_the_training_and_those_that_never_act_are_left_out():
+def test_schedulers_end_with_the_training_and_those_that_never_act_are_left_out(tmp_path):
     steps = load_config(CONFIG, {'train_cfg.max_iters': 50}, count=False).param_scheduler
     assert [one.type.rpartition('.')[2] for one in steps] == ['LinearLR']  # decay begins at 100
+    load_config(CONFIG, count=False).dump(tmp_path / 'dump.py')
+    again = load_config(tmp_path / 'dump.py', {'train_cfg.max_iters': 50}, count=False)
+    assert again.param_scheduler == steps
     path = 'configs/mvlt/pretrain_fashiongen.py'
     by_steps = {'param_scheduler.decay.by_epoch': False, 'param_scheduler.decay.begin': 500}
     assert len(load_config(path, by_steps, count=False).param_scheduler) == 2  # of 150 epochs
