@@ -1,7 +1,7 @@
 """From a config file and the command line to the one config that is run."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from pprint import pformat
@@ -71,8 +71,9 @@ def load_config(
     2. ``options`` (``--cfg-options``) override values; unknown keys are refused.
     3. Schedulers by name become the list that mmengine takes; hooks of ``default_hooks`` that are
        None are left out; without ``val_cfg`` nothing is validated.
-    4. ``num_classes='data'`` of a head becomes the number of classes in the training data, unless
-       ``count`` is False (the data may not be there yet).
+    4. ``num_classes='data'`` of a head becomes the number of classes in the training data, a head
+       with ``for_each='label'`` one head for each label there, unless ``count`` is False (the data
+       may not be there yet).
 
     The result is flat: dumped, it reruns the experiment.
 
@@ -241,6 +242,29 @@ def count_later(model: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     ]
 
 
+def spread_heads(model: Mapping[str, Any] | None, labels: Sequence[str]) -> None:
+    """A head that says ``for_each='label'`` becomes one for each label, ``suffix`` behind its name.
+
+    Args:
+        model: settings, changed in place.
+        labels: what the training data knows of products.
+    """
+    for name, head in heads_of(model).items():
+        if 'for_each' not in head:
+            continue
+        if head.pop('for_each') != 'label':
+            raise ValueError(f"model.heads.{name}.for_each: 'label' is legal")
+        suffix = head.pop('suffix', '')
+        del model['heads'][name]  # type: ignore[index]
+        for label in labels:
+            model['heads'][f'{label}{suffix}'] = {**head, 'label': label}  # type: ignore[index]
+
+
+def labels_of(metainfo: Mapping[str, Any]) -> list[str]:
+    """Labels whose classes a dataset's ``metainfo`` names, in their order."""
+    return [key.removesuffix('_trained') for key in metainfo if key.endswith('_trained')]
+
+
 def _count_classes(config: Config) -> None:
     heads = count_later(config.get('model'))
     if not heads:
@@ -254,7 +278,8 @@ def _count_classes(config: Config) -> None:
         dataset = dataset.dataset
     with DefaultScope.overwrite_default_scope('mvlt'):
         built = registry.DATASETS.build(dict(dataset, pipeline=[]))
-    for name, head in heads:
+    spread_heads(config.model, labels_of(built.metainfo))
+    for name, head in count_later(config.model):
         classes = built.metainfo.get(name)
         if not classes:
             raise KeyError(

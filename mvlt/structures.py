@@ -1,5 +1,6 @@
 """What travels beside the tensors of a sample: labels on the way in, predictions on the way out."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,18 +22,21 @@ class PairDataSample(BaseDataElement):
     matched              int                 1 if image and caption belong together, else 0
     main_category        int                 class index, order of first appearance in training
     sub_category         int                 the same, of the finer labels
+    <attribute>          int                 class index of another column, -1 = not known
     image_mask           bool (H/u, W/u)     True = hidden from the model; u = 1: single pixels
     word_labels          int64 (T,)          original token id where a word is hidden, else -1
     match_score          float               predicted probability of a match, 0 to 1
     word_predictions     int64 (N,)          predicted ids at the N positions where labels >= 0
     word_log_probs       float32 (N,)        log-probability of the hidden word at each of them
+    similarity           float               of the two vectors of the head ``itc``, -1 to 1
     reconstruction       float32 (3, H, W)   predicted image, RGB, nominally 0 to 1
     pixels               uint8 (3, H, W)     the image as the model was to see it, unmasked
-    <category>_scores    float32 (classes,)  probabilities, e.g. ``main_category_scores``
+    <head>_scores        float32 (classes,)  probabilities, e.g. ``main_category_scores``
     ===================  ==================  ====================================================
 
-    Meta information: ``product_id`` (str), ``caption`` (str), ``img_path`` (str, may be absent),
-    ``sample_idx`` (int, the row in its dataset).
+    Meta information: ``product_id`` (str), ``caption`` (str), ``title`` (str, the dataset's caption
+    where a transform has worded another), ``img_path`` (str, may be absent), ``sample_idx`` (int,
+    the row in its dataset).
     """
 
 
@@ -86,10 +90,34 @@ class Batch:
         """
         if not all('word_labels' in sample for sample in self.samples):
             raise KeyError("the MLM head needs 'word_labels': add MaskWords to the pipeline")
-        labels = pad_sequence(
-            [sample.word_labels for sample in self.samples], batch_first=True, padding_value=-1
-        )
-        token_ids = self.inputs['token_ids']
-        full = token_ids.new_full(token_ids.shape, -1)
-        full[:, : labels.shape[1]] = labels
-        return full
+        return word_labels(self.samples, self.inputs['token_ids'])
+
+    @property
+    def keys(self) -> torch.Tensor:
+        """What tells which rows belong together, int64 (B, 3).
+
+        Two rows of any batches do where they agree in a column: product id, caption as the dataset
+        has it, caption as it was read (a transform may word it otherwise).
+        """
+        found = []
+        for sample in self.samples:
+            caption = sample.get('caption', '')
+            known = (sample.get('product_id', ''), sample.get('title', caption), caption)
+            found.append([_number(f'{i} {one}') for i, one in enumerate(known)])
+        return torch.tensor(found, device=self.inputs['token_ids'].device)
+
+
+def word_labels(samples: Sequence[Any], token_ids: torch.Tensor) -> torch.Tensor:
+    """Hidden token ids of samples, int64 (B, T) as ``token_ids``, -1 where nothing is hidden."""
+    labels = pad_sequence(
+        [sample.word_labels for sample in samples], batch_first=True, padding_value=-1
+    )
+    full = token_ids.new_full(token_ids.shape, -1)
+    full[:, : labels.shape[1]] = labels
+    return full
+
+
+def _number(text: str) -> int:
+    """Of equal texts the same in every process, -2^63 to 2^63 - 1."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, 'big', signed=True)

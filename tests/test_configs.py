@@ -61,6 +61,7 @@ def products(tmp_path_factory, demo_data):
                 'baseColour',
                 'gender',
                 'usage',
+                'season',
             ]
         )
         for product in draw_products(5, seed=3):
@@ -76,6 +77,7 @@ def products(tmp_path_factory, demo_data):
                     product.colour,
                     'Women',
                     'Casual',
+                    'Summer',
                 ]
             )
     shutil.copytree(demo_data / 'vocabulary', root / 'vocabulary')
@@ -192,7 +194,7 @@ def _defines(path: Path, kind: type = ast.AST) -> set[str]:
     }
 
 
-STEPS = ['load', 'crop', 'augment', 'resize', 'flip', 'mask', 'tokenize', 'words', 'pack']
+STEPS = ['load', 'crop', 'augment', 'resize', 'flip', 'mask', 'reword', 'tokenize', 'words', 'pack']
 HOOKS = {'checkpoint', 'logger', 'vocabulary', 'load_report', 'skipped_records', 'results'}
 
 

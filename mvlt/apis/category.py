@@ -53,7 +53,7 @@ class CategoryInferencer(PairInferencer):
         """level -> names, the most probable first."""
         found = {}
         for level, names in self.description.categories.items():
-            scores = pred.get(f'{self.description.label(level)}_scores').float()
+            scores = pred.get(f'{level}_scores').float()
             values, places = scores.topk(min(topk, len(names)))
             found[level] = [
                 dict(name=names[place], probability=value)

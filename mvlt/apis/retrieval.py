@@ -1,8 +1,9 @@
 """Search: pictures for words, words for a picture.
 
-What is found is ordered by the sum of two log-odds: the matching head's, and how much likelier than
-usual the picture makes the words of the text (:mod:`mvlt.retrieval`). tools/test.py measures every
-order; what that changes: docs/results/2026-11-25-search.md.
+A model that was trained to tell pictures and texts apart by their vectors (head ``itc``) orders by
+these alone. For others what is found is ordered by the sum of two log-odds: the matching head's,
+and how much likelier than usual the picture makes the words of the text (:mod:`mvlt.retrieval`).
+tools/test.py measures every order; what that changes: docs/results/.
 
 Legend: I pictures, J texts, D size of a vector.
 """
@@ -23,7 +24,8 @@ import mvlt
 from mvlt.apis.base import DType, PairInferencer
 from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
 from mvlt.files import written_whole
-from mvlt.retrieval.encoder import CAPTIONS, WordEncoder, similarity, usual_rows
+from mvlt.registry import TASK_UTILS
+from mvlt.retrieval.encoder import CAPTIONS, Encoder, encoder_of, similarity, usual_rows
 from mvlt.retrieval.ranking import Order, rank, shortlisted
 from mvlt.retrieval.records import CACHE, Records, Source, read_pixels, read_texts
 from mvlt.retrieval.scorer import PairScorer
@@ -32,28 +34,30 @@ from mvlt.trained.opening import OpenedModel
 
 
 class _RetrievalInferencer(PairInferencer):
-    """Two steps: vectors choose ``shortlist`` entries, these and the matching head order them.
+    """Two steps: vectors choose ``shortlist`` entries, these or the matching head order them.
 
     Args:
         model, weights, device, dtype, show_progress: see :class:`PairInferencer`.
         shortlist: entries that the matching head scores for a query; None = all of them, exactly
-            and slowly. A model without MLM head always scores all.
+            and slowly. A model with neither head ``itc`` nor ``mlm`` always scores all.
         cache_dir: where what is read is kept, found by its content; None = ``~/.cache/mvlt``.
         batch_size: pairs at once.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, or it has no matching head.
+        FileNotFoundError, ValueError: no such model, or it has neither head ``itc`` nor ``itm``.
     """
 
-    heads = ('itm',)
     forward_kwargs: set = {'topk', 'order'}
     preprocess_kwargs: set = set()
-    encoder: WordEncoder
+    encoder: Encoder | None
 
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
-        """The matching head, and the one that the encoder needs, if it is there."""
-        return [*super().heads_of(description), *({'mlm'} & description.heads.keys())]
+        """The matching head and the one that the encoder needs, those that are there."""
+        found: list[str] = [name for name in ('itc', 'itm') if name in description.heads]
+        if not found:
+            raise ValueError(description.lacks("head 'itm' or 'itc'"))
+        return found if 'itc' in found or 'mlm' not in description.heads else [*found, 'mlm']
 
     def __init__(
         self,
@@ -69,11 +73,19 @@ class _RetrievalInferencer(PairInferencer):
         super().__init__(model, weights, device, dtype, show_progress)
         if shortlist is not None and shortlist < 1:
             raise ValueError(f'shortlist={shortlist}: one at least, or None for all')
-        self.shortlist = shortlist if 'mlm' in self.model.heads else None
+        self._encodes = encoder_of(self.model.heads)
+        self.shortlist = shortlist if self._encodes else None
         self.cache_dir = Path(cache_dir or CACHE)
         self.scorer = PairScorer(
             self.model, None, batch_size, None if dtype == 'float32' else dtype
         )
+
+    def _encoder(self, captions: Sequence[Any]) -> Encoder | None:
+        """The model's, for a gallery with these captions."""
+        if self._encodes is None:
+            return None
+        arguments = dict(scorer=self.scorer, vocabulary=self.vocabulary, captions=captions)
+        return TASK_UTILS.build(dict(arguments, type=self._encodes))
 
     @abstractmethod
     def read(self, gallery: Source) -> Any:
@@ -86,6 +98,7 @@ class _RetrievalInferencer(PairInferencer):
 
     def _vectors(self, pictures: Iterable[torch.Tensor], count: int) -> np.ndarray:
         """Of pictures, float32 (count, D)."""
+        assert self.encoder is not None
         batches = -(-count // self.scorer.batch_size)
         found = iter(pictures)
         return np.concatenate(
@@ -121,28 +134,43 @@ class _RetrievalInferencer(PairInferencer):
         allowed: np.ndarray,
         score: Callable[[np.ndarray], np.ndarray],
         topk: int,
-        order: Order,
+        order: Order | None,
     ) -> Iterator[tuple[int, dict[str, float]]]:
-        """Best entries, with ``score`` and ``match_score`` of each.
+        """Best entries, with ``score`` and, of a model with a matching head, ``match_score``.
 
         Args:
             likeness: the encoder's similarity of each entry; None = there is no encoder.
             allowed: bool, which entries may be found.
             score: entries int (n,) -> log-odds (n,).
             topk: how many are wanted.
-            order: what they are ordered by.
+            order: what they are ordered by; None = :attr:`usual_order`.
         """
         if topk < 1:
             raise ValueError(f'topk={topk}: one at least')
-        if likeness is None and order == 'both':
-            order = 'matching'
+        matches = 'itm' in self.model.heads
+        order = order or self.usual_order
+        if order != 'vectors' and not matches:
+            raise ValueError(f"order='{order}': this model has no head itm; legal: 'vectors'")
         length = None if self.shortlist is None else max(self.shortlist, topk)
         chosen = shortlisted(allowed, likeness, length)
-        found = rank(chosen, len(allowed), score, likeness, order)
+        found = rank(chosen, len(allowed), score if matches else None, likeness, order)
         first = found.first(topk)
-        log_odds = found.log_odds[first] if order != 'vectors' or not len(first) else score(first)
-        for entry, merit, odds in zip(first.tolist(), found.merits[first], log_odds):
-            yield entry, dict(score=float(expit(merit)), match_score=float(expit(np.float64(odds))))
+        merits = found.merits[first]
+        by_vectors = order == 'vectors' and self.encoder is not None
+        scores = self.encoder.shown(merits) if by_vectors and self.encoder else expit(merits)
+        log_odds = found.log_odds[first].astype(np.float64)
+        if order == 'vectors' and matches and len(first):
+            log_odds = score(first).astype(np.float64)
+        for entry, shown, odds in zip(first.tolist(), scores, log_odds):
+            match = dict(match_score=float(expit(odds))) if matches else {}
+            yield entry, dict(score=float(shown), **match)
+
+    @property
+    def usual_order(self) -> Order:
+        """'vectors' of a model with towers, else 'both'; 'matching' where there is no encoder."""
+        if self._encodes is None:
+            return 'matching'
+        return 'vectors' if self._encodes == 'TowerEncoder' else 'both'
 
     def plain(self, pred: Any) -> Any:
         """As they are."""
@@ -175,20 +203,18 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         self.pixels, self.readable = found.pixels, found.readable
         self.categories = self.records.categories()
         self._rows: np.ndarray | None = None
-        if 'mlm' not in self.model.heads:
-            return self
         distinct = dict.fromkeys(self.records.captions())
-        captions = self._tokens(islice(distinct, CAPTIONS))
-        self.encoder = WordEncoder(self.scorer, self.vocabulary, captions)
-        name = f'{found.key}-{self._weights_key()}-{self.encoder.hidden}.vectors.npy'
+        self.encoder = self._encoder(self._tokens(islice(distinct, CAPTIONS)))
+        if self.encoder is None:
+            return self
+        name = f'{found.key}-{self._weights_key()}-{self.encoder.name}.vectors.npy'
         cache = self.cache_dir / name
         if not cache.is_file():
             pictures = (torch.from_numpy(np.array(one)) for one in self.pixels)
             with written_whole(cache) as file:
                 np.save(file, self._vectors(pictures, len(self.pixels)))
         self._rows = np.load(cache, allow_pickle=False)
-        places = np.flatnonzero(self.readable)
-        self._usual = self._rows[places[usual_rows(len(places))]].mean(0)
+        self._usual = self.encoder.usual(self._rows[self.readable])
         return self
 
     def __call__(  # type: ignore[override]
@@ -196,7 +222,7 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         texts: Texts,
         topk: int = 10,
         where: Mapping[str, str] | None = None,
-        order: Order = 'both',
+        order: Order | None = None,
         **kwargs: Any,
     ) -> list[list[dict[str, Any]]]:
         """The best pictures for each text, best first.
@@ -205,14 +231,16 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
             texts: one or a list.
             topk: pictures for each; the shortlist is at least as long.
             where: level -> category name that they must have, e.g. dict(main_category='Shoes').
-            order: 'matching' orders the shortlist by the matching head alone, as the paper ranks;
-                'vectors' by the encoder alone.
+            order: 'vectors' by the encoder alone, the default of a model with a head ``itc``;
+                'both', the sum of its and the matching head's log-odds, that of others; 'matching'
+                orders the shortlist by the matching head alone, as the paper ranks.
             kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
 
         Returns:
-            For each text a list of dicts: ``index`` in the gallery, ``score`` (0 to 1, by which
-            they are ordered), ``match_score`` (the matching head's), and what the gallery knows of
-            ``img_path``, ``caption``, ``product_id``, ``main_category``, ``sub_category``.
+            For each text a list of dicts: ``index`` in the gallery, ``score``, by which they are
+            ordered (a probability; by towers the cosine, -1 to 1), ``match_score`` (the matching
+            head's, where there is one), and what the gallery knows of ``img_path``, ``caption``,
+            ``product_id``, ``main_category``, ``sub_category``.
 
         Raises:
             ValueError: an unknown category; a text without a word that the model knows.
@@ -231,12 +259,12 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         inputs: Sequence[str],
         topk: int = 10,
         where: Mapping[str, str] | None = None,
-        order: Order = 'both',
+        order: Order | None = None,
     ) -> list[list[dict[str, Any]]]:
         """One query."""
         (token_ids,) = self._tokens(inputs)
         likeness = None
-        if self._rows is not None:
+        if self._rows is not None and self.encoder is not None:
             likeness = similarity(self._rows, self._usual, self.encoder.texts([token_ids]))[:, 0]
         allowed = self.readable & self._where(where or {})
 
@@ -282,7 +310,8 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
 
     The gallery that it reads is a list of texts, a ``.txt`` file (one a line), a catalogue (CSV or
     Parquet) or a dataset; equal texts are one entry. What words are usual, the encoder learns from
-    some pictures of the catalogue, or from a grey one where the gallery has none.
+    some pictures of the catalogue, or from a grey one where the gallery has none (an encoder of
+    words; towers need none).
 
     >>> words = ImageToTextRetrievalInferencer('MODEL').read(['a red shoe', 'a bag'])
     >>> words('shoe.jpg', topk=1)
@@ -298,16 +327,15 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
             self.cache_dir,
         )
         self._rows: np.ndarray | None = None
-        if 'mlm' not in self.model.heads:
-            return self
         tokens = [self.texts[i] for i in range(len(self.texts))]
-        self.encoder = WordEncoder(self.scorer, self.vocabulary, tokens)
-        self._rows = self.encoder.texts(tokens)
-        self._usual = self._usual_picture()
+        self.encoder = self._encoder(tokens)
+        if self.encoder is not None:
+            self._rows = self.encoder.texts(tokens)
+            self._usual = self.encoder.usual(self._some_pictures())
         return self
 
-    def _usual_picture(self) -> np.ndarray:
-        """Mean vector (D,) of some pictures of the gallery, or of a grey one if it has none."""
+    def _some_pictures(self) -> np.ndarray:
+        """Vectors (n, D) of some pictures of the gallery, or of a grey one if it has none."""
         pictures = []
         records = self.texts.records
         if records is not None:
@@ -318,14 +346,14 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
                     continue
         if not pictures:
             pictures.append(self._pixels(np.full((256, 256, 3), 128, np.uint8)))
-        return self._vectors(pictures, len(pictures)).mean(0)
+        return self._vectors(pictures, len(pictures))
 
     def _pixels(self, image: np.ndarray) -> torch.Tensor:
         """A picture as the model reads it, uint8 (3, H, W)."""
         return self.pipeline(dict(img=image, caption=''))['inputs']['image']
 
     def __call__(  # type: ignore[override]
-        self, images: Pictures, topk: int = 10, order: Order = 'both', **kwargs: Any
+        self, images: Pictures, topk: int = 10, order: Order | None = None, **kwargs: Any
     ) -> list[list[dict[str, Any]]]:
         """The best texts for each picture, best first.
 
@@ -337,8 +365,8 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
 
         Returns:
             For each picture a list of dicts: ``index`` of the first entry with that text, ``score``
-            (0 to 1, by which they are ordered), ``match_score`` (the matching head's), ``caption``,
-            and what a catalogue knows of the first product with it.
+            and ``match_score`` as of :class:`TextToImageRetrievalInferencer`, ``caption``, and what
+            a catalogue knows of the first product with it.
 
         Raises:
             OSError, ValueError: a picture cannot be read.
@@ -348,12 +376,12 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
 
     @torch.no_grad()
     def forward(  # type: ignore[override]
-        self, inputs: Sequence[Any], topk: int = 10, order: Order = 'both'
+        self, inputs: Sequence[Any], topk: int = 10, order: Order | None = None
     ) -> list[list[dict[str, Any]]]:
         """One query."""
         pixels = self._pixels(to_array(inputs[0]))
         likeness = None
-        if self._rows is not None:
+        if self._rows is not None and self.encoder is not None:
             vectors = self.encoder.images([pixels])
             likeness = similarity(vectors, self._usual, self._rows)[0]
 

@@ -9,7 +9,7 @@ from .pair_dataset import PairDataset
 from .pair_json import PairJSON
 from .pipeline import Pipeline
 from .ranking import RankingGroups, collate_groups
-from .samplers import EndlessSampler, EpochSampler
+from .samplers import EndlessSampler, EpochSampler, LookAlikeSampler
 from .transforms import (
     CentreMask,
     CropToProduct,
@@ -20,6 +20,7 @@ from .transforms import (
     PackPairInputs,
     RandomGridMask,
     RandomSquareMask,
+    RewordCaption,
     StrokeMask,
     Tokenize,
     UnitMask,
@@ -42,6 +43,7 @@ __all__ = [
     'GridMask',
     'ImageMask',
     'LoadImage',
+    'LookAlikeSampler',
     'MaskWords',
     'MatchingPairs',
     'PackPairInputs',
@@ -52,6 +54,7 @@ __all__ = [
     'RandomSquareMask',
     'RankingGroups',
     'RepeatedSampler',
+    'RewordCaption',
     'StrokeMask',
     'Tokenize',
     'UnitMask',

@@ -23,6 +23,7 @@ from mvlt.registry import DATASETS
 
 KEYS = ('image', 'product_id', *CATEGORIES, 'split')
 SPLITS = ('train', 'val', 'test', 'all')
+_DESCRIPTION = {'columns', 'caption', 'attributes', 'wordings'}
 
 
 @DATASETS.register_module()
@@ -40,7 +41,12 @@ class Catalogue(PairDataset):
             None = there is no such column. 'guess' goes by the columns' names, captions too.
         caption: template over the table's columns, e.g. '{title}. {colour} {kind}'. A JSON file of
             the table's name beside it (``products.json`` for ``products.csv``) with ``columns`` and
-            ``caption`` goes before both arguments: every config then fits the catalogue.
+            ``caption`` goes before both arguments: every config then fits the catalogue. It may
+            have ``attributes`` and ``wordings``, too.
+        attributes: what else products are known by, label -> column: dict(colour='baseColour'). A
+            record then has the number of its class, -1 where the cell means "unknown".
+        wordings: templates as ``caption``, other ways to say what a product is, for
+            :class:`mvlt.datasets.RewordCaption`; one that gives no word for a product is left out.
         split: 'train', 'val', 'test' or 'all'.
         split_ratios: shares of train, val and test; they add up to 1.
         split_seed: part of the hash.
@@ -67,6 +73,8 @@ class Catalogue(PairDataset):
         split: str = 'train',
         split_ratios: Sequence[float] = (0.8, 0.1, 0.1),
         split_seed: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        wordings: Sequence[str] = (),
         missing: Sequence[str] = ('', 'NA', 'nan', 'None'),
         min_products: int = 2,
         rare: Literal['warn', 'drop', 'error'] = 'warn',
@@ -83,6 +91,8 @@ class Catalogue(PairDataset):
         self.guess = columns == 'guess'
         self.columns = {} if columns == 'guess' else _known_columns(columns, 'Catalogue')
         self.caption = caption
+        self.attributes = dict(attributes or {})
+        self.wordings = tuple(wordings)
         self.split = split
         self.split_ratios = tuple(split_ratios)
         self.split_seed = split_seed
@@ -123,6 +133,8 @@ class Catalogue(PairDataset):
             {key: list(training[self.columns[key]]) for key in CATEGORIES if key in self.columns},
             f'{self.ann_file}, split {self.split}',
         )
+        for name, column in self.attributes.items():
+            ids[name] = self._number_attribute(name, chosen[column], training[column])
         rows = Rows(chosen, {key: np.array(one, np.int32) for key, one in ids.items()}, self.record)
         # a wrong row is named now, not after hours of training
         for place, name in enumerate(chosen[self.columns['image']]):
@@ -140,26 +152,44 @@ class Catalogue(PairDataset):
             row: its line.
             cells: column -> cell.
         """
-        return dict(
+        record: dict[str, Any] = dict(
             row=row,
             img_path=self._image_below_root(cells[self.columns['image']], self._where(row)),
             product_id=cells[self.columns.get('product_id', self.columns['image'])],
             caption=self._caption(row, cells),
         )
+        if self.attributes:
+            record['attributes'] = tuple(self.attributes)
+        if self.wordings:
+            filled = (self._filled(one, cells) for one in self.wordings)
+            record['wordings'] = tuple(filter(None, filled))
+        return record
+
+    def _number_attribute(self, name: str, cells: pd.Series, training: pd.Series) -> list[int]:
+        """Class ids, -1 where unknown, in order of first appearance in the training data."""
+        known = [cell for cell in dict.fromkeys(training) if cell not in self.missing]
+        others = [cell for cell in dict.fromkeys(cells) if cell not in {*known, *self.missing}]
+        number = {cell: i for i, cell in enumerate((*known, *others))}
+        self._metainfo[name] = tuple(number)
+        self._metainfo[f'{name}_trained'] = len(known)
+        return [number.get(cell, -1) for cell in cells]
 
     def _read_description(self) -> None:
         path = Path(self.ann_file).with_suffix('.json')
         if not path.is_file():
             return
         content = read_json(str(path), 'it describes the table beside it')
-        if not isinstance(content, dict) or not content.keys() <= {'columns', 'caption'}:
+        if not isinstance(content, dict) or not content.keys() <= _DESCRIPTION:
             raise KeyError(
-                f"{path}: an object with 'columns' and 'caption' is needed, no other key"
+                f'{path}: an object with {", ".join(sorted(_DESCRIPTION))} is needed, no other key'
             )
         if 'columns' in content:
             self.guess = False
             self.columns = _known_columns(content['columns'], str(path))
+            self.attributes, self.wordings = {}, ()  # those of a config are of other columns
         self.caption = content.get('caption', self.caption)
+        self.attributes = dict(content.get('attributes', self.attributes))
+        self.wordings = tuple(content.get('wordings', self.wordings))
 
     def _guess(self, names: Sequence[str]) -> None:
         description = guess_description(names)
@@ -171,15 +201,19 @@ class Catalogue(PairDataset):
                 f'{json.dumps({"columns": {"image": "photo"}, "caption": "{title}"})}'
             )
         self.columns = description['columns']
+        self.attributes = description.get('attributes', {})
+        self.wordings = tuple(description.get('wordings', ()))
         self.caption = self.caption or description['caption']
 
     def _needed(self, names: Sequence[str]) -> list[str]:
         """The columns that are read; the table must have them."""
-        try:
-            in_caption = [name for _, name, _, _ in Formatter().parse(self.caption) if name]
-        except ValueError as error:
-            raise ValueError(f"caption template '{self.caption}': {error}") from error
-        needed = list(dict.fromkeys((*self.columns.values(), *in_caption)))
+        needed = [*self.columns.values(), *self.attributes.values()]
+        for template in (self.caption, *self.wordings):
+            try:
+                needed += [name for _, name, _, _ in Formatter().parse(template) if name]
+            except ValueError as error:
+                raise ValueError(f"caption template '{template}': {error}") from error
+        needed = list(dict.fromkeys(needed))
         for name in needed:
             if name not in names:
                 raise KeyError(
@@ -246,14 +280,19 @@ class Catalogue(PairDataset):
         return product.map(draw)
 
     def _caption(self, row: int, cells: Mapping[str, str]) -> str:
-        known = {key: '' if cell in self.missing else cell for key, cell in cells.items()}
-        words = ' '.join(self.caption.format_map(known).split()).strip(' ,.;')
-        if not any(character.isalnum() for character in words):
+        words = self._filled(self.caption, cells)
+        if not words:
             raise ValueError(
                 f'{self.ann_file}, row {row}: the caption is empty (template '
                 f"'{self.caption}'); fill a column of the template or delete the row"
             )
         return words
+
+    def _filled(self, template: str, cells: Mapping[str, str]) -> str:
+        """A template with a product's cells; '' where no letter or digit is left."""
+        known = {key: '' if cell in self.missing else cell for key, cell in cells.items()}
+        words = ' '.join(template.format_map(known).split()).strip(' ,.;')
+        return words if any(character.isalnum() for character in words) else ''
 
 
 def _known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, str]:
@@ -267,7 +306,12 @@ def _known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, 
 
 
 def guess_description(names: Iterable[str]) -> dict[str, Any]:
-    """``columns`` and ``caption`` of a catalogue, as its columns' names suggest; '' = not known."""
+    """What a JSON file beside a table would say, as its columns' names suggest.
+
+    Returns:
+        ``columns``, ``caption`` ('' = not known) and, where columns show them, ``attributes`` and
+        ``wordings``.
+    """
     found = {}
     plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
     for key, usual in _USUAL.items():
@@ -275,7 +319,20 @@ def guess_description(names: Iterable[str]) -> dict[str, Any]:
         if name is not None:
             found[key] = name
     title = found.pop('caption', None)
-    return dict(columns=found, caption=f'{{{title}}}' if title else '')
+    description: dict[str, Any] = dict(columns=found, caption=f'{{{title}}}' if title else '')
+    attributes = {
+        label: next(plain[one] for one in usual if one in plain)
+        for label, usual in _ATTRIBUTES.items()
+        if plain.keys() & set(usual)
+    }
+    if attributes:
+        description['attributes'] = attributes
+    kind = found.get('sub_category', found.get('main_category'))
+    if kind:
+        said = [[attributes[one] for one in wanted if one in attributes] for wanted in _SAID]
+        phrases = [' '.join(f'{{{name}}}' for name in (*names, kind)) for names in said]
+        description['wordings'] = list(dict.fromkeys(phrases))
+    return description
 
 
 # what shops call their columns, letters and digits only, the likeliest first
@@ -287,6 +344,14 @@ _USUAL = dict(
     split=('split',),
     caption=('caption', 'title', 'productdisplayname', 'productname', 'name', 'description'),
 )
+_ATTRIBUTES = dict(
+    colour=('basecolour', 'colour', 'color', 'maincolour', 'maincolor'),
+    gender=('gender', 'sex', 'department'),
+    season=('season',),
+    usage=('usage', 'occasion'),
+)
+# attributes that a wording names before the kind of a product
+_SAID = (('gender', 'colour'), ('colour',), ('gender',), (), ('usage',), ('season',))
 
 
 def _row(index: int) -> int:

@@ -1,8 +1,11 @@
 """Orders of training samples that can be taken up at any place."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 
 from mvlt.datasets.drawing import Draw
@@ -50,3 +53,137 @@ class EndlessSampler(InfiniteSampler):
         for row in self.indices:
             place, self._place = self._place, self._place + 1
             yield Draw(row, (self.seed, 0, place * self.world_size + self.rank))
+
+
+@DATA_SAMPLERS.register_module()
+class LookAlikeSampler(EndlessSampler):
+    """Batches in which products of one category stand together, so that details must be learnt.
+
+    Part of each batch of all processes are groups of one category, the rest is drawn evenly. Every
+    row comes at most once an epoch, no product comes twice in a batch. Every process works out the
+    same order, from the seed and the number of the epoch, and takes its own block of each batch.
+
+    Args:
+        dataset: its records have ``product_id`` and ``category``.
+        batch_size: of one process; that of the data loader.
+        group: rows of one category that stand together; what is left of a category is not grouped.
+        share: part of a batch that groups take, 0 to 1.
+        category: which label is alike.
+        seed: None = the run's.
+
+    Raises:
+        ValueError: an argument is out of range; fewer rows than a batch of all processes.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int,
+        group: int = 16,
+        share: float = 0.5,
+        category: str = 'sub_category',
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(dataset, shuffle=True, seed=seed)
+        if not 0 <= share <= 1 or not 2 <= group <= batch_size:
+            raise ValueError(
+                f'LookAlikeSampler: group={group}, share={share}; legal: 2 to batch_size='
+                f'{batch_size} rows, a share from 0 to 1'
+            )
+        self.batch_size = batch_size
+        self.group = group
+        self.share = share
+        self.category = category
+        self._labels: tuple[np.ndarray, np.ndarray] | None = None
+        if len(dataset) < batch_size * self.world_size:
+            raise ValueError(
+                f'LookAlikeSampler: {len(dataset)} rows do not fill one batch of {batch_size} a '
+                f'process on {self.world_size}; lower train_dataloader.batch_size'
+            )
+
+    @property
+    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Category and number of the product of each row, int64."""
+        if self._labels is None:
+            records = [self.dataset.get_data_info(row) for row in range(len(self.dataset))]
+            if self.category not in records[0]:
+                raise ValueError(
+                    f"LookAlikeSampler.category='{self.category}': the training data has no such "
+                    'label; name its column in `columns`'
+                )
+            ids: dict[str, int] = {}
+            products = [ids.setdefault(one['product_id'], len(ids)) for one in records]
+            self._labels = np.array([one[self.category] for one in records]), np.array(products)
+        return self._labels
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """Rows of each batch of all processes; the rows that fill no whole batch are left out."""
+        rng = np.random.default_rng((self.seed, epoch))
+        size = self.batch_size * self.world_size
+        slots = round(self.share * size / self.group)
+        categories, products = self.labels
+        order = rng.permutation(len(categories))
+        order = order[np.argsort(categories[order], kind='stable')]
+        groups = [
+            rows[start : start + self.group].tolist()
+            for rows in np.split(order, np.flatnonzero(np.diff(categories[order])) + 1)
+            for start in range(0, len(rows) - self.group + 1, self.group)
+        ]
+        groups = [groups[i] for i in rng.permutation(len(groups))]
+        number = len(categories) // size
+        grouped = groups[: number * slots]
+        alone = np.setdiff1d(np.arange(len(categories)), [row for one in grouped for row in one])
+        waiting = deque(rng.permutation(alone).tolist())
+        found = []
+        for i in range(number):
+            wanted = [row for one in grouped[i * slots : (i + 1) * slots] for row in one]
+            batch, later = _of_different_products(wanted, products)
+            taken = set(products[batch].tolist())
+            for _ in range(len(waiting)):
+                if len(batch) == size:
+                    break
+                row = waiting.popleft()
+                if products[row] in taken:
+                    later.append(row)
+                else:
+                    taken.add(products[row])
+                    batch.append(row)
+            waiting.extend(later)
+            if len(batch) == size:
+                found.append(batch)
+        if not found:
+            raise ValueError(
+                f'LookAlikeSampler: no batch of {size} different products; lower '
+                'train_dataloader.batch_size'
+            )
+        return found
+
+    def __iter__(self) -> Iterator[Draw]:
+        start = self._place // self.batch_size  # batches of a process that are done
+        within = self._place % self.batch_size
+        for epoch in count():
+            batches = self.batches(epoch)
+            if start >= len(batches):
+                start -= len(batches)
+                continue
+            for batch in batches[start:]:
+                own = batch[self.rank * self.batch_size :][: self.batch_size]
+                for row in own[within:]:
+                    place, self._place = self._place, self._place + 1
+                    key = (self.seed, 0, place * self.world_size + self.rank)
+                    yield Draw(row, key)
+                within = 0
+            start = 0
+
+    def skip(self, num_samples: int) -> None:
+        """Start behind so many samples of this rank, counted from the start of the training."""
+        self._place = num_samples
+
+
+def _of_different_products(
+    rows: Sequence[int], products: np.ndarray
+) -> tuple[list[int], list[int]]:
+    """The first row of each product, and the others."""
+    first: dict[int, int] = {}
+    others = [row for row in rows if first.setdefault(int(products[row]), row) != row]
+    return list(first.values()), others

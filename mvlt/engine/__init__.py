@@ -3,10 +3,12 @@ from .hooks import (
     FitClustersHook,
     LoadReportHook,
     MaskStepsHook,
+    MomentumHook,
     PicturesHook,
     ResultsHook,
     SkippedRecordsHook,
     VocabularyHook,
+    WeightAverageHook,
     WholeCheckpointHook,
 )
 from .loops import EpochTrainLoop, FullRankingLoop, IterTrainLoop, RetrievalLoop
@@ -22,6 +24,7 @@ __all__ = [
     'IterTrainLoop',
     'LoadReportHook',
     'MaskStepsHook',
+    'MomentumHook',
     'PicturesHook',
     'QuietRunner',
     'ResultsHook',
@@ -29,5 +32,6 @@ __all__ = [
     'ShardedStrategy',
     'SkippedRecordsHook',
     'VocabularyHook',
+    'WeightAverageHook',
     'WholeCheckpointHook',
 ]

@@ -29,25 +29,31 @@ class CategoryMetric(BaseMetric):
     ``predicted``, a class index a sample in the order of the data.
 
     Args:
-        category: label name, 'main_category' or 'sub_category'; also the prefix of the results.
+        category: label name, 'main_category' or 'sub_category'.
+        head: whose answers are counted, also the prefix of the results; by default the one of that
+            name.
     """
 
     def __init__(
         self,
         category: str,
+        head: str | None = None,
         collect_device: str = 'gpu',
         prefix: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix or category)
+        super().__init__(collect_device, prefix or head or category)
         self.category = category
+        self.head = head or category
         self.details: dict[str, Any] = {}
         self.predictions: dict[str, list[int]] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Each sample: the label and ``<category>_scores`` float (classes,)."""
+        """Each sample: the label, -1 = not known, and ``<head>_scores`` float (classes,)."""
         for sample in data_samples:
-            predicted = int(sample[f'{self.category}_scores'].argmax())
-            self.results.append((int(sample[self.category]), predicted))
+            truth = int(sample[self.category])
+            if truth >= 0:
+                predicted = int(sample[f'{self.head}_scores'].argmax())
+                self.results.append((truth, predicted))
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
         """Pairs of truth and prediction -> the figures."""

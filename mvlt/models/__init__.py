@@ -4,7 +4,9 @@ from .features import Features
 from .heads import (
     BackboneTargets,
     CategoryHead,
+    HardITMHead,
     HOGTargets,
+    ITCHead,
     ITMHead,
     MaskedClusterHead,
     MaskedFeatureHead,
@@ -23,6 +25,8 @@ __all__ = [
     'CategoryHead',
     'Features',
     'HOGTargets',
+    'HardITMHead',
+    'ITCHead',
     'ITMHead',
     'LightDecoder',
     'MIRHead',

@@ -11,6 +11,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch.nn.utils.rnn import pad_sequence
 
 from mvlt.registry import MODELS
+from mvlt.structures import word_labels
 
 
 def mask_to_pixels(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -75,7 +76,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         Returns:
             ``inputs``: ``image`` float (B, 3, H, W), normalised, hidden pixels filled; ``pixels``
             uint8 (B, 3, H, W), unmasked; ``image_mask`` bool (B, H / u, W / u) or None;
-            ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to).
+            ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to);
+            ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is.
             ``data_samples`` as they came.
 
         Raises:
@@ -93,6 +95,11 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             token_ids=token_ids,
             text_mask=self.text_mask(token_ids),
         )
+        if image_mask is not None:
+            inputs['whole_image'] = self.normalise(pixels)
+        if samples and all('word_labels' in sample for sample in samples):
+            labels = word_labels(samples, token_ids)
+            inputs['whole_token_ids'] = torch.where(labels >= 0, labels, token_ids)
         return dict(inputs=inputs, data_samples=samples)
 
     def normalise(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:

@@ -41,24 +41,51 @@ class Features:
 
     @cached_property
     def image(self) -> tuple[torch.Tensor, ...]:
-        """Maps of all stages of the picture alone."""
-        return self.model.backbone.encode_image(self.inputs['image'])
+        """Maps of all stages of the picture alone, nothing of it hidden."""
+        return self.model.backbone.encode_image(self._whole('image'))
 
     @cached_property
     def text(self) -> tuple[torch.Tensor, ...]:
-        """Sequences of all stages of the caption alone."""
-        return self.model.backbone.encode_text(self.inputs['token_ids'], self.inputs['text_mask'])
+        """Sequences of all stages of the caption alone, no word of it hidden."""
+        return self.model.backbone.encode_text(self._whole('token_ids'), self.inputs['text_mask'])
+
+    def _whole(self, name: str) -> torch.Tensor:
+        return self.inputs.get(f'whole_{name}', self.inputs[name])
+
+    @cached_property
+    def pooled_image(self) -> torch.Tensor:
+        """Mean of the last map of ``image``, (B, C)."""
+        return self.image[-1].mean((2, 3))
+
+    @cached_property
+    def pooled_text(self) -> torch.Tensor:
+        """Mean of the last sequence of ``text`` over the caption's own tokens, (B, C)."""
+        return mean_of_tokens(self.text[-1], self.inputs['text_mask'])
+
+    @cached_property
+    def vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of picture and caption, float32 (B, D) of length 1 each: those of the head ``itc``."""
+        head = self.model.head('itc')
+        return head.image_vectors(self.pooled_image), head.text_vectors(self.pooled_text)
 
     @cached_property
     def decoded(self) -> torch.Tensor:
         """The neck's map of ``pair``."""
         return self.model.neck(self.pair.images)
 
-    def pairs(self, image_rows: Sequence[int], text_rows: Sequence[int]) -> PairFeatures:
+    def pairs(
+        self,
+        image_rows: Sequence[int] | torch.Tensor,
+        text_rows: Sequence[int] | torch.Tensor,
+        cls_only: bool = False,
+    ) -> PairFeatures:
         """Pictures and captions of this batch in other pairs, encoded together at each call.
+
+        What is hidden in ``pair`` is hidden here, too: else hidden words alone tell a match.
 
         Args:
             image_rows, text_rows: rows of the batch, as many of both.
+            cls_only: see the backbone's ``encode_pair``.
         """
         mask = self.inputs['text_mask']
         images, texts = (
@@ -69,9 +96,18 @@ class Features:
             self.inputs['image'][images],
             self.inputs['token_ids'][texts],
             None if mask is None else mask[texts],
+            cls_only,
         )
 
     @property
     def word_table(self) -> torch.Tensor:
         """Word vectors (vocabulary, word_dims) of the backbone."""
         return self.model.word_table
+
+
+def mean_of_tokens(text: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
+    """(B, T, C) -> (B, C); ``text_mask`` bool (B, T), True = a token of the caption, None = all."""
+    if text_mask is None:
+        return text.mean(1)
+    weights = text_mask[..., None].to(text.dtype)
+    return (text * weights).sum(1) / weights.sum(1)

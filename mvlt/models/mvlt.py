@@ -24,10 +24,10 @@ class MVLT(BaseModel):
         heads: name -> head or None; the objectives of Sec. 3.2 are ``itm``, ``mlm`` and ``mir``.
             A head has ``loss(features, batch) -> dict[str, Tensor]``, whose ``loss`` becomes
             ``loss_<name>``, and ``predict(features, batch)``, fields with a value a sample
-            (:class:`mvlt.models.Features`, :class:`mvlt.structures.Batch`). Of ``label`` (its
-            name), ``in_channels``, ``vocab_size``, ``word_dims``, ``decoded_channels`` and
-            ``stride`` its constructor is given those that it names. ``cls_only = True`` says that
-            it reads no more than ``features.cls``.
+            (:class:`mvlt.models.Features`, :class:`mvlt.structures.Batch`). Of ``name`` and
+            ``label`` (both its name), ``in_channels``, ``vocab_size``, ``word_dims``,
+            ``decoded_channels``, ``stride`` and ``backbone`` its constructor is given those that it
+            names. ``cls_only = True`` says that of ``features.pair`` it reads ``cls`` alone.
         data_preprocessor: stacks, normalises, masks, pads.
 
     Raises:
@@ -54,7 +54,7 @@ class MVLT(BaseModel):
             )
         self.backbone = MODELS.build(backbone)
         dims = self.backbone.embed_dims
-        sizes = dict(in_channels=dims[-1])
+        sizes: dict[str, Any] = dict(in_channels=dims[-1], backbone=self.backbone)
         sizes['vocab_size'], sizes['word_dims'] = self.word_table.shape
         self.neck: Any = None
         if neck is not None:
@@ -62,7 +62,7 @@ class MVLT(BaseModel):
             sizes.update(decoded_channels=self.neck.out_channels, stride=self.neck.stride)
         self.heads: Any = nn.ModuleDict()
         for name, head in wanted.items():
-            given = dict(sizes, label=name)
+            given = dict(sizes, name=name, label=name)
             own = {key: value for key, value in given.items() if key in arguments[name]}
             self.heads[name] = MODELS.build({**own, **head})
 
@@ -148,6 +148,17 @@ class MVLT(BaseModel):
         head = self.head('itm')
         inputs = dict(image=image, token_ids=token_ids, text_mask=text_mask)
         return head.log_odds(cls=Features(self, inputs, cls_only=True).cls)
+
+    @torch.no_grad()
+    def image_vectors(self, image: torch.Tensor) -> torch.Tensor:
+        """Of pictures alone, float32 (B, D) of length 1: those of the head ``itc``."""
+        return self.head('itc').image_vectors(Features(self, dict(image=image)).pooled_image)
+
+    @torch.no_grad()
+    def text_vectors(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
+        """Of captions alone, float32 (B, D) of length 1."""
+        inputs = dict(token_ids=token_ids, text_mask=text_mask)
+        return self.head('itc').text_vectors(Features(self, inputs).pooled_text)
 
 
 def _arguments(head: Mapping[str, Any]) -> set[str]:

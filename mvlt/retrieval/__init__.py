@@ -1,5 +1,13 @@
-from .encoder import WordEncoder
+from .encoder import TowerEncoder, WordEncoder
 from .ranking import Order, Ranking, rank, shortlisted
 from .scorer import PairScorer
 
-__all__ = ['Order', 'PairScorer', 'Ranking', 'WordEncoder', 'rank', 'shortlisted']
+__all__ = [
+    'Order',
+    'PairScorer',
+    'Ranking',
+    'TowerEncoder',
+    'WordEncoder',
+    'rank',
+    'shortlisted',
+]

@@ -1,11 +1,12 @@
 """Pictures and texts as vectors, whose product says cheaply how well they go together.
 
-The encoder here is ours, not the paper's: a picture is read once with a caption of [MASK] only, and
-the MLM head says which words it expects. A caption's score is the mean, over its words, of their
-log-probability less its mean over some pictures. So the model runs I times instead of I x J times.
-
-A word's log-probability is a product of two vectors (the MLM head's decoder is linear), and so is
-the mean over words and places: pictures and captions are kept as vectors, (D + 1) numbers each.
+So a model runs I + J times instead of I x J times. Neither encoder is the paper's.
+:class:`TowerEncoder` takes the vectors that a model was trained to give (head ``itc``).
+:class:`WordEncoder` is for models without: a picture is read once with a caption of [MASK] only,
+and the MLM head says which words it expects. A caption's score is the mean, over its words, of
+their log-probability less its mean over some pictures. A word's log-probability is a product of two
+vectors (the MLM head's decoder is linear), and so is the mean over words and places: pictures and
+captions are kept as vectors, (D + 1) numbers each.
 
 Legend: I pictures, J captions, D size of a vector (of a word, in :class:`WordEncoder`).
 """
@@ -16,14 +17,96 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from mvlt.datasets.vocabulary import Vocabulary
+from mvlt.deadline import check
 from mvlt.registry import TASK_UTILS
 from mvlt.retrieval.scorer import PairScorer
 
 _HIDDEN = 6  # words that a picture is asked for where no caption tells how many are usual
 _SAMPLE = 256  # pictures whose mean is what is usual
 CAPTIONS = 1000  # of a gallery, whose middle length is the usual one
+
+
+@TASK_UTILS.register_module()
+class TowerEncoder:
+    """Vectors of pictures alone and captions alone; their product is the scaled cosine.
+
+    Args:
+        scorer: gives model (``image_vectors``, ``text_vectors``, head ``itc``), batch size and
+            precision.
+        vocabulary: which ids are words.
+        captions: not read.
+        mirrored: a picture's vector is the mean of its own and of that of its mirror image.
+
+    Raises:
+        ValueError: the model has no head ``itc``.
+    """
+
+    def __init__(
+        self,
+        scorer: PairScorer,
+        vocabulary: Vocabulary,
+        captions: Sequence[Any] | None = None,
+        mirrored: bool = False,
+    ) -> None:
+        self.scorer = scorer
+        self.vocabulary = vocabulary
+        self.scale = scorer.model.head('itc').scale.item()
+        self.mirrored = mirrored
+
+    @property
+    def name(self) -> str:
+        """For files of vectors: encoders of one model that read alike share them."""
+        return 'towers-mirrored' if self.mirrored else 'towers'
+
+    @torch.no_grad()
+    def images(self, pictures: Iterable[torch.Tensor]) -> np.ndarray:
+        """Uint8 (3, H, W) each -> float32 (n, D) of length 1."""
+        model, scorer = self.scorer.model, self.scorer
+        found: list[torch.Tensor] = []
+        pictures = iter(pictures)
+        while batch := list(islice(pictures, scorer.batch_size)):
+            check()
+            preprocessor = model.data_preprocessor
+            image = preprocessor.normalise(torch.stack(batch).to(preprocessor.device))
+            with scorer.autocast():
+                vectors = model.image_vectors(image)
+                if self.mirrored:
+                    both = vectors + model.image_vectors(image.flip(3))
+                    vectors = torch.nn.functional.normalize(both, dim=-1)
+            found.append(vectors.cpu())
+        return torch.cat(found).numpy() if found else np.empty((0, 0), np.float32)
+
+    @torch.no_grad()
+    def texts(self, token_ids: Sequence[Any]) -> np.ndarray:
+        """Int64 (T,) each -> float32 (m, D), as long as the scale; 0 without a word."""
+        model, special = self.scorer.model, self.vocabulary.special_ids
+        preprocessor = model.data_preprocessor
+        lengths = np.array([len(ids) for ids in token_ids])
+        order = np.argsort(lengths, kind='stable')
+        found: np.ndarray | None = None
+        for start in range(0, len(order), self.scorer.batch_size):
+            check()
+            rows = order[start : start + self.scorer.batch_size]
+            listed = [torch.as_tensor(np.asarray(token_ids[row])) for row in rows]
+            ids = preprocessor.pad(listed).to(preprocessor.device)
+            with self.scorer.autocast():
+                vectors = model.text_vectors(ids, preprocessor.text_mask(ids)).cpu().numpy()
+            has_word = [not np.isin(ids, special).all() for ids in listed]
+            if found is None:
+                found = np.zeros((len(order), vectors.shape[1]), np.float32)
+            found[rows] = self.scale * vectors * np.array(has_word)[:, None]
+        return np.empty((0, 0), np.float32) if found is None else found
+
+    def usual(self, images: np.ndarray) -> np.ndarray:
+        """What is taken from every picture's vector, (D,): nothing."""
+        return np.zeros(images.shape[1], np.float32)
+
+    def shown(self, similarity: np.ndarray) -> np.ndarray:
+        """Similarities as people read them: the cosine, -1 to 1."""
+        return similarity / self.scale
 
 
 @TASK_UTILS.register_module()
@@ -47,6 +130,19 @@ class WordEncoder:
         self.vocabulary = vocabulary
         self.head = scorer.model.head('mlm')
         self.hidden = usual_length(captions[:CAPTIONS]) if captions else _HIDDEN
+
+    @property
+    def name(self) -> str:
+        """For files of vectors: encoders of one model that read alike share them."""
+        return f'words-{self.hidden}'
+
+    def usual(self, images: np.ndarray) -> np.ndarray:
+        """Mean vector (D + 1,) of some pictures (n, D + 1)."""
+        return images[usual_rows(len(images))].mean(0)
+
+    def shown(self, similarity: np.ndarray) -> np.ndarray:
+        """Similarities as people read them: their probability, 0 to 1."""
+        return expit(similarity)
 
     @torch.no_grad()
     def images(self, pictures: Iterable[torch.Tensor]) -> np.ndarray:
@@ -81,12 +177,21 @@ class WordEncoder:
         return found
 
 
+Encoder = TowerEncoder | WordEncoder
+
+
+def encoder_of(heads: Iterable[str]) -> str | None:
+    """Name of the encoder for a model with these heads; None where none will do."""
+    heads = set(heads)
+    return 'TowerEncoder' if 'itc' in heads else 'WordEncoder' if 'mlm' in heads else None
+
+
 def similarity(images: np.ndarray, usual: np.ndarray, texts: np.ndarray) -> np.ndarray:
     """How well pictures and texts go together beyond what is usual, float32 (I, J).
 
     Args:
         images: (I, D).
-        usual: (D,), mean vector of some pictures (:func:`usual_rows`).
+        usual: (D,), the encoder's ``usual``.
         texts: (J, D); one of zeros is like nothing: minus infinity.
     """
     found = (images - usual) @ texts.T

@@ -12,7 +12,7 @@ from mmcv.transforms import CenterCrop, Resize
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mvlt.config import heads_of
+from mvlt.config import heads_of, labels_of
 from mvlt.datasets import (
     CropToProduct,
     ImageMask,
@@ -51,7 +51,7 @@ class ModelDescription(NamedTuple):
         return heads_of(self.model)
 
     def label(self, head: str) -> str:
-        """What a head names: its answers are ``<label>_scores``."""
+        """Which label of the data a head names."""
         return self.heads[head].get('label', head)
 
     @property
@@ -259,8 +259,7 @@ def pipeline_of(config: Config, loader: str) -> dict[str, dict[str, Any]]:
 def known_classes(metainfo: Mapping[str, Any]) -> dict[str, list[str]]:
     """Category names that training has seen, of a dataset's ``metainfo``."""
     found = {}
-    trained = [key.removesuffix('_trained') for key in metainfo if key.endswith('_trained')]
-    for level in dict.fromkeys((*CATEGORIES, *trained)):
+    for level in dict.fromkeys((*CATEGORIES, *labels_of(metainfo))):
         names = list(metainfo.get(level) or ())
         found[level] = names[: metainfo.get(f'{level}_trained', len(names))]
     return found

@@ -10,7 +10,14 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mvlt.config import PACKAGED, config_path, count_later, load_config
+from mvlt.config import (
+    PACKAGED,
+    config_path,
+    count_later,
+    labels_of,
+    load_config,
+    spread_heads,
+)
 from mvlt.datasets import Vocabulary, load_vocabulary
 from mvlt.registry import MODELS
 from mvlt.trained.checkpoint import read_checkpoint
@@ -207,7 +214,10 @@ def _load(model: Any, state: Mapping[str, torch.Tensor], source: str) -> None:
 
 def _count(config: Config, stored: Mapping[str, Any]) -> None:
     """Set the number of classes where a config says ``'data'``, from what training has seen."""
-    metainfo = known_classes((stored.get('meta') or {}).get('dataset_meta') or {})
+    seen = (stored.get('meta') or {}).get('dataset_meta') or {}
+    metainfo = known_classes(seen)
+    if seen:
+        spread_heads(config.get('model'), labels_of(seen))
     for label, head in count_later(config.model):
         if not metainfo.get(label):
             raise ValueError(

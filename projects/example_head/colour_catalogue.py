@@ -17,7 +17,7 @@ model.heads.sub_category = None
 model.heads.colour = dict(type=ColourHead, num_classes='data', label='sub_category')
 train_dataloader.dataset.columns.sub_category = 'baseColour'
 test_dataloader.dataset.columns.sub_category = 'baseColour'
-test_evaluator = dict(type=CategoryMetric, category='sub_category')
+test_evaluator = dict(type=CategoryMetric, category='sub_category', head='colour')
 load_from = None
 default_hooks.vocabulary.train_size = vocab_size
 find_unused_parameters = True  # of several processes: nothing of the words is used

@@ -20,12 +20,14 @@ class ColourHead(BaseModule):
         in_channels: of the backbone's last stage; the model fills it in.
         num_classes: colours, or 'data': counted in the training data.
         label: which label of the samples holds the colour.
+        name: that the head has; the model fills it in.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, label: str) -> None:
+    def __init__(self, in_channels: int, num_classes: int, label: str, name: str) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.label = label
+        self.name = name
         self.classifier = nn.Linear(in_channels, num_classes)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -38,5 +40,5 @@ class ColourHead(BaseModule):
         return dict(loss=F.cross_entropy(logits, batch.labels(self.label)))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """Probabilities ``<label>_scores``, float32 (B, num_classes)."""
-        return {f'{self.label}_scores': self(features.image[-1]).float().softmax(-1)}
+        """Probabilities ``<name>_scores``, float32 (B, num_classes)."""
+        return {f'{self.name}_scores': self(features.image[-1]).float().softmax(-1)}

@@ -42,7 +42,7 @@ def test_it_learns_colours_and_runs_the_picture_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(runner.model.backbone, 'encode_text', None)
     assert [type(head) for head in runner.model.heads.values()] == [ColourHead]
     runner.train()
-    assert runner.test()['sub_category/accuracy'] == 100
+    assert runner.test()['colour/accuracy'] == 100
 
 
 def test_the_mean_of_the_map_decides():

@@ -165,8 +165,8 @@ def test_a_description_beside_the_table_goes_before_the_config(catalogue):
     ('text', 'message'),
     [
         ('{"columns": {"picture": "image"}}', "products.json: columns needs 'image'"),
-        ('{"column": {}}', "'columns' and 'caption' is needed, no other key"),
-        ('[]', "'columns' and 'caption' is needed"),
+        ('{"column": {}}', 'is needed, no other key'),
+        ('[]', 'attributes, caption, columns, wordings is needed'),
         ('{', 'no JSON'),
     ],
 )
@@ -239,19 +239,59 @@ def test_an_unreadable_picture_is_named_with_its_row(catalogue):
 
 
 @pytest.mark.parametrize(
-    ('names', 'columns', 'caption'),
+    ('names', 'columns', 'caption', 'more'),
     [
         (
             ['SKU', 'Photo', 'Title', 'Category', 'Type'],
             dict(image='Photo', product_id='SKU', main_category='Category', sub_category='Type'),
             '{Title}',
+            dict(wordings=['{Type}']),
         ),
-        (['image_path', 'Product Name'], dict(image='image_path'), '{Product Name}'),
-        (['a', 'b'], {}, ''),
+        (['image_path', 'Product Name'], dict(image='image_path'), '{Product Name}', {}),
+        (
+            ['img', 'name', 'Type', 'Base Colour', 'sex'],
+            dict(image='img', sub_category='Type'),
+            '{name}',
+            dict(
+                attributes=dict(colour='Base Colour', gender='sex'),
+                wordings=[
+                    *('{sex} {Base Colour} {Type}', '{Base Colour} {Type}'),
+                    *('{sex} {Type}', '{Type}'),
+                ],
+            ),
+        ),
+        (['a', 'b'], {}, '', {}),
     ],
 )
-def test_columns_by_their_names(names, columns, caption):
-    assert guess_description(names) == dict(columns=columns, caption=caption)
+def test_columns_by_their_names(names, columns, caption, more):
+    assert guess_description(names) == dict(columns=columns, caption=caption, **more)
+
+
+def test_attributes_and_wordings(tmp_path):
+    """Classes in the order of training; unknown is -1 and leaves no word; a new one is kept."""
+    (tmp_path / '1.png').write_bytes(b'')
+    (tmp_path / 'products.csv').write_text(
+        'image,title,kind,tint,split\n'
+        '1.png,a red shoe,Shoe,Red,train\n1.png,a shoe,Shoe,NA,train\n'
+        '1.png,a hat,Hat,Blue,train\n1.png,a new hat,Hat,Pink,test\n'
+    )
+    settings = dict(
+        data_root=str(tmp_path),
+        ann_file='products.csv',
+        columns=dict(image='image', sub_category='kind', split='split'),
+        caption='{title}',
+        attributes=dict(colour='tint'),
+        wordings=('{tint} {kind}', '{tint}'),
+    )
+    train = Catalogue(**settings, split='train')
+    assert train.metainfo['colour'] == ('Red', 'Blue') and train.metainfo['colour_trained'] == 2
+    assert [train.get_data_info(i)['colour'] for i in range(3)] == [0, -1, 1]
+    assert train.get_data_info(0)['attributes'] == ('colour',)
+    assert train.get_data_info(0)['wordings'] == ('Red Shoe', 'Red')
+    assert train.get_data_info(1)['wordings'] == ('Shoe',)
+    test = Catalogue(**settings, split='test')
+    assert test.metainfo['colour'] == ('Red', 'Blue', 'Pink')
+    assert test.metainfo['colour_trained'] == 2 and test.get_data_info(0)['colour'] == 2
 
 
 def test_a_guessed_catalogue(catalogue):

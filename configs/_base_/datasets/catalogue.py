@@ -39,6 +39,7 @@ pipeline = dict(
     resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
     flip=None,
     mask=None,
+    reword=None,
     tokenize=dict(type=Tokenize, max_len=64, **vocabulary),
     words=None,
     pack=dict(type=PackPairInputs),

@@ -2,13 +2,13 @@
 
 from mvlt.engine import FullRankingLoop
 from mvlt.evaluation import RetrievalMetric
-from mvlt.retrieval import PairScorer, WordEncoder
+from mvlt.retrieval import PairScorer
 
 test_cfg = dict(
     type=FullRankingLoop,
     order='matching',  # 'both' is what search shows, 'vectors' the encoder alone
     shortlist=None,  # K: exact scores only for the encoder's K best (tools/test.py --shortlist)
-    encoder=dict(type=WordEncoder),
+    encoder=None,
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

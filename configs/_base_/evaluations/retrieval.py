@@ -2,7 +2,7 @@
 
 from mvlt.engine import RetrievalLoop
 from mvlt.evaluation import RetrievalMetric
-from mvlt.retrieval import PairScorer, WordEncoder
+from mvlt.retrieval import PairScorer
 
 test_cfg = dict(
     type=RetrievalLoop,
@@ -14,7 +14,7 @@ test_cfg = dict(
     candidates=None,  # or a file of tools/dataset_converters/make_candidates.py
     order='matching',  # 'both' is what search shows, 'vectors' the encoder alone
     shortlist=None,  # K: the matching head ranks the encoder's K best
-    encoder=dict(type=WordEncoder),
+    encoder=None,
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

@@ -8,7 +8,7 @@ patience=5).
 
 from mvlt.engine import RetrievalLoop
 from mvlt.evaluation import RetrievalMetric
-from mvlt.retrieval import PairScorer, WordEncoder
+from mvlt.retrieval import PairScorer
 
 val_cfg = dict(
     type=RetrievalLoop,
@@ -19,7 +19,7 @@ val_cfg = dict(
     seed=0,
     order='matching',
     shortlist=None,
-    encoder=dict(type=WordEncoder),
+    encoder=None,
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

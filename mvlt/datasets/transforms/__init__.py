@@ -12,6 +12,7 @@ from .masking import (
     UnitStrokeMask,
 )
 from .text import MaskWords, Tokenize
+from .wording import RewordCaption
 
 __all__ = [
     'CentreMask',
@@ -23,6 +24,7 @@ __all__ = [
     'PackPairInputs',
     'RandomGridMask',
     'RandomSquareMask',
+    'RewordCaption',
     'StrokeMask',
     'Tokenize',
     'UnitMask',

@@ -14,18 +14,18 @@ class PackPairInputs(BaseTransform):
 
     Returns:
         ``inputs``: ``image`` uint8 (3, H, W), ``token_ids`` int64 (T,); ``data_samples``: a
-        PairDataSample with those labels that are there.
+        PairDataSample with those labels that are there, and those that ``attributes`` lists.
     """
 
     LABELS = ('matched', 'main_category', 'sub_category')
     ARRAYS = ('image_mask', 'word_labels')
-    META = ('product_id', 'caption', 'img_path', 'sample_idx')
+    META = ('product_id', 'caption', 'title', 'img_path', 'sample_idx')
 
     def transform(self, results: dict) -> dict:
         """Pack."""
         image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
         sample = PairDataSample(metainfo={k: results[k] for k in self.META if k in results})
-        for key in self.LABELS:
+        for key in (*self.LABELS, *results.get('attributes', ())):
             if key in results:
                 sample.set_field(int(results[key]), key)
         for key in self.ARRAYS:

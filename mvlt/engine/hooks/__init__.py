@@ -1,3 +1,4 @@
+from .averages import MomentumHook, WeightAverageHook
 from .checkpoint import WholeCheckpointHook
 from .class_names import ClassNamesHook
 from .fit_clusters import FitClustersHook
@@ -13,9 +14,11 @@ __all__ = [
     'FitClustersHook',
     'LoadReportHook',
     'MaskStepsHook',
+    'MomentumHook',
     'PicturesHook',
     'ResultsHook',
     'SkippedRecordsHook',
     'VocabularyHook',
+    'WeightAverageHook',
     'WholeCheckpointHook',
 ]

@@ -12,7 +12,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
 from mvlt.registry import TASK_UTILS
-from mvlt.retrieval.encoder import similarity, usual_rows
+from mvlt.retrieval.encoder import encoder_of, similarity
 from mvlt.retrieval.ranking import Order, check_order
 from mvlt.retrieval.scorer import LOADER
 
@@ -32,7 +32,8 @@ class RankingLoop(BaseLoop):
         order: what candidates are ordered by (:mod:`mvlt.retrieval.ranking`); scores are log-odds
             of a match, or their sum with the encoder's similarity, or that alone.
         shortlist: K: the encoder's K best of a query are ranked, all others behind; None = all.
-        encoder: settings of what ``order`` and ``shortlist`` need, e.g. dict(type='WordEncoder').
+        encoder: settings of what ``order`` and ``shortlist`` need, e.g. dict(type='WordEncoder');
+            None = :class:`mvlt.retrieval.TowerEncoder` where the model has a head ``itc``.
         scorer: settings of what gives log-odds.
         batch_size: pairs at once.
         amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
@@ -71,7 +72,7 @@ class RankingLoop(BaseLoop):
         )
         self.order = order
         self.shortlist = shortlist
-        self._encoder = encoder or dict(type='WordEncoder')
+        self._encoder = encoder
         self.amp_dtype = amp_dtype
         self.scorer = TASK_UTILS.build(
             dict(
@@ -144,24 +145,26 @@ class RankingLoop(BaseLoop):
     def encode(self, images: Sequence[int], texts: Sequence[torch.Tensor]) -> 'Vectors':
         """Vectors of the pictures of rows and of captions; ranks share the pictures."""
         tokenize = self.dataset.pipeline.tokenize()
+        heads = getattr(self.scorer.model, 'heads', ())
+        settings = self._encoder or dict(type=encoder_of(heads) or 'WordEncoder')
         encoder = TASK_UTILS.build(
-            dict(self._encoder, scorer=self.scorer, vocabulary=tokenize.vocabulary, captions=texts)
+            dict(settings, scorer=self.scorer, vocabulary=tokenize.vocabulary, captions=texts)
         )
         rank, world = get_rank(), get_world_size()
         own = encoder.images(image for image, _ in self.scorer.read(images[rank::world]))
         pictures = np.empty((len(images), own.shape[1]), np.float32)
         for other, part in enumerate(all_gather_object(own)):
             pictures[other::world] = part
-        return Vectors(pictures, encoder.texts(texts))
+        return Vectors(pictures, encoder.texts(texts), encoder.usual(pictures))
 
 
 class Vectors:
-    """Of pictures and texts, (I, D) and (J, D)."""
+    """Of pictures and texts, (I, D) and (J, D), and what is usual, (D,)."""
 
-    def __init__(self, images: np.ndarray, texts: np.ndarray) -> None:
+    def __init__(self, images: np.ndarray, texts: np.ndarray, usual: np.ndarray) -> None:
         self.images = images
         self.texts = texts
-        self.usual = images[usual_rows(len(images))].mean(0)
+        self.usual = usual
 
     def similarity(self, images: Any, texts: Any) -> np.ndarray:
         """Of some of them, float32 (i, j)."""

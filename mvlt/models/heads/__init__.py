@@ -1,4 +1,6 @@
 from .category import CategoryHead
+from .hard_itm import HardITMHead
+from .itc import ITCHead
 from .itm import ITMHead
 from .masked_features import MaskedClusterHead, MaskedFeatureHead
 from .mir import MIRHead
@@ -10,6 +12,8 @@ __all__ = [
     'BackboneTargets',
     'CategoryHead',
     'HOGTargets',
+    'HardITMHead',
+    'ITCHead',
     'ITMHead',
     'MIRHead',
     'MLMHead',

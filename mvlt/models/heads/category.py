@@ -1,23 +1,23 @@
-"""Main- and sub-category recognition, Task 3 (paper Sec. 3.3).
+"""Main- and sub-category recognition, Task 3 (paper Sec. 3.3), and other labels of products.
 
 Legend: B batch, C channels of the last stage.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 
 from mvlt.models.features import Features
-from mvlt.models.heads.parts import linear, projection
+from mvlt.models.heads.parts import linear, mean_count, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
 
 @MODELS.register_module()
 class CategoryHead(BaseModule):
-    """[CLS] of the last stage -> one of the categories.
+    """[CLS] of the last stage, or the mean of the last map of the picture alone -> a class.
 
     Args:
         in_channels: C of the backbone's last stage.
@@ -25,18 +25,24 @@ class CategoryHead(BaseModule):
             ``model.heads``.
         num_classes: categories in the training data. A config may say ``'data'``: the tools then
             count them before they build the model (:func:`mvlt.config.load_config`).
+        name: of its answers, ``<name>_scores``; by default, too, the name that the head has.
         hidden_dims: size after the first projection.
+        reads: 'pair', as the paper, or 'image': the caption, which may name the class, is not read.
+        label_smoothing: 0 to 1: so much of the target is spread over all classes.
         loss_weight: factor of this loss.
     """
 
-    cls_only = True  # it reads nothing else of the features
+    cls_only = True  # it reads nothing else of a pair's features
 
     def __init__(
         self,
         in_channels: int,
         num_classes: int,
         label: str = 'category',
+        name: str | None = None,
         hidden_dims: int = 768,
+        reads: Literal['pair', 'image'] = 'pair',
+        label_smoothing: float = 0.0,
         loss_weight: float = 1.0,
         init_cfg: dict | None = None,
     ) -> None:
@@ -46,8 +52,13 @@ class CategoryHead(BaseModule):
                 f'CategoryHead.num_classes={num_classes!r}: a positive number is needed; '
                 "'data' works only through load_config, which counts the training data"
             )
+        if reads not in ('pair', 'image'):
+            raise ValueError(f"CategoryHead.reads='{reads}'; legal: 'pair', 'image'")
+        self.reads = reads
+        self.label_smoothing = label_smoothing
         self.num_classes = num_classes
         self.label = label
+        self.name = name or label
         self.loss_weight = loss_weight
         self.projection = projection(in_channels, hidden_dims)
         self.classifier = linear(hidden_dims, num_classes)
@@ -57,7 +68,7 @@ class CategoryHead(BaseModule):
         return self.classifier(self.projection(cls))
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Weighted cross-entropy over labels from 0 to num_classes - 1.
+        """Weighted cross-entropy over labels from 0 to num_classes - 1; -1 is not known, left out.
 
         Raises:
             ValueError: a label is out of range.
@@ -69,9 +80,19 @@ class CategoryHead(BaseModule):
                 f"{self.num_classes} classes: set num_classes='data', or train on the data that "
                 'the head was made for'
             )
-        logits = self(cls=features.cls).float()
-        return dict(loss=self.loss_weight * F.cross_entropy(logits, category))
+        known = category >= 0
+        loss = F.cross_entropy(
+            self(cls=self._read(features)).float(),
+            category,
+            ignore_index=-1,
+            label_smoothing=self.label_smoothing,
+            reduction='sum',
+        )
+        return dict(loss=self.loss_weight * loss / mean_count(known))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """Probabilities ``<label>_scores``, float32 (B, num_classes)."""
-        return {f'{self.label}_scores': self(cls=features.cls).float().softmax(-1)}
+        """Probabilities ``<name>_scores``, float32 (B, num_classes)."""
+        return {f'{self.name}_scores': self(cls=self._read(features)).float().softmax(-1)}
+
+    def _read(self, features: Features) -> torch.Tensor:
+        return features.cls if self.reads == 'pair' else features.pooled_image

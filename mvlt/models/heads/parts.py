@@ -1,8 +1,9 @@
-"""What the heads share: layers, and means over what some processes have more of than others."""
+"""What the heads share: layers, and what goes across processes."""
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_world_size
 from torch import nn
+from torch.distributed.nn import functional as with_gradients
 
 
 def linear(in_dims: int, dims: int) -> nn.Linear:
@@ -16,6 +17,16 @@ def linear(in_dims: int, dims: int) -> nn.Linear:
 def projection(in_dims: int, dims: int) -> nn.Sequential:
     """Linear and LayerNorm, (..., in_dims) -> (..., dims): every head of the released code."""
     return nn.Sequential(linear(in_dims, dims), nn.LayerNorm(dims))
+
+
+def all_gather(values: torch.Tensor) -> torch.Tensor:
+    """(B, ...) of each process -> (G, ...), theirs one behind the other, with gradients to all.
+
+    Every process brings as many.
+    """
+    if get_world_size() == 1:
+        return values
+    return torch.cat(with_gradients.all_gather(values))
 
 
 def mean_count(chosen: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,30 @@
+"""A small MVLT with towers for pictures of 64 px and a machine without a GPU. Not in the paper.
+
+PVT-v2-VL's overlapping patches and convolutions learn more from few pairs than PVT-VL does
+(docs/results/).
+"""
+
+from mvlt.models import MVLT, PVTV2VL, ITCHead, PairDataPreprocessor
+
+model = dict(
+    type=MVLT,
+    data_preprocessor=dict(type=PairDataPreprocessor, text_len=None, attend_pad=False),
+    backbone=dict(
+        type=PVTV2VL,
+        image_size=64,
+        text_len=64,
+        vocab_size=1000,
+        embed_dims=(32, 48, 96, 128),
+        depths=(1, 1, 2, 2),
+        num_heads=(1, 2, 3, 4),
+        mlp_ratios=(4, 4, 4, 4),
+        linear=True,
+        pool_size=4,
+        word_dims=128,
+        word_dropout=0.0,
+        drop_path_rate=0.0,
+        init_std=None,
+    ),
+    neck=None,
+    heads=dict(itc=dict(type=ITCHead, dims=128)),
+)

@@ -1,0 +1,90 @@
+"""Towers on a catalogue of one's own: search that works after half an hour without a GPU.
+
+Pictures alone and captions alone become vectors (head itc); categories and attributes are learnt
+from the picture alone beside them. Half of each batch are look-alikes; pictures are cropped and
+mirrored, words dropped, captions worded otherwise from the table's columns; what is tested is the
+moving average of the weights. docs/results/ has what each of them is worth.
+Command: tools/train.py configs/mvlt/towers_catalogue.py --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time and metric: docs/results/.
+"""
+
+from mmcv.transforms import RandomFlip
+from mmengine.config import read_base
+from mmpretrain.datasets import RandomResizedCrop
+
+from mvlt.datasets import LoadImage, LookAlikeSampler, RewordCaption
+from mvlt.engine import BFloat16OptimWrapper, WeightAverageHook
+from mvlt.models import CategoryHead
+
+with read_base():
+    from .._base_.datasets.catalogue import *
+    from .._base_.default_runtime import *
+    from .._base_.evaluations.retrieval import *
+    from .._base_.evaluations.validation import *
+    from .._base_.models.mvlt_towers_mini import *
+    from .._base_.schedules.iterations import *
+
+batch_size = 128
+known = dict(
+    attributes=dict(colour='baseColour', gender='gender', season='season', usage='usage'),
+    wordings=(
+        '{gender} {baseColour} {articleType}',
+        '{baseColour} {articleType}',
+        '{gender} {articleType}',
+        '{articleType}',
+        'a photo of {baseColour} {articleType}',
+        '{usage} {articleType}',
+        '{gender} {articleType} {season}',
+    ),
+)
+model.heads.labels = dict(
+    type=CategoryHead,
+    for_each='label',
+    num_classes='data',
+    reads='image',
+    hidden_dims=128,
+    label_smoothing=0.1,
+    loss_weight=0.1,
+)
+model.backbone.vocab_size = vocab_size
+model.backbone.image_size = image_size
+default_hooks.vocabulary.train_size = vocab_size
+default_hooks.average = dict(type=WeightAverageHook, momentum=0.002)
+# small pictures that stay in memory: decoding takes as long as a step
+loading = dict(type=LoadImage, side=112, keep=10000)
+pipeline.load = loading
+test_dataloader.dataset.pipeline.load = loading
+val_loader.dataset.pipeline.load = loading
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=0,
+    sampler=dict(type=LookAlikeSampler, batch_size=batch_size, group=16, share=0.5),
+    dataset=dict(
+        train_set,
+        **known,
+        pipeline=dict(
+            pipeline,
+            crop=dict(
+                type=RandomResizedCrop,
+                scale=image_size,
+                crop_ratio_range=(0.7, 1.0),
+                interpolation='area',
+            ),
+            flip=dict(type=RandomFlip, prob=0.5),
+            reword=dict(type=RewordCaption, other=0.15, drop=0.1),
+        ),
+    ),
+)
+optim_wrapper.type = BFloat16OptimWrapper
+optim_wrapper.optimizer.weight_decay = 0.1
+optim_wrapper.paramwise_cfg = dict(
+    norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys=dict(log_scale=dict(decay_mult=0.0))
+)
+train_cfg.max_iters = 8000
+train_cfg.val_interval = 1000
+default_hooks.checkpoint.by_epoch = False
+default_hooks.checkpoint.interval = 500
+log_processor.by_epoch = False
+val_dataloader = val_loader
+val_cfg.order = 'vectors'
+test_cfg.order = 'vectors'

@@ -1,0 +1,91 @@
+"""What follows the weights slowly while they are trained."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import Runner
+
+from mvlt.models import ITCHead
+from mvlt.registry import HOOKS
+
+
+@HOOKS.register_module()
+class WeightAverageHook(EMAHook):
+    """mmengine's moving average of the weights, which is what is validated, tested and published.
+
+    A step that was skipped for a loss that is no number leaves the average as it was. The first
+    steps count little: the average is over the last tenth of the steps until ``momentum`` is
+    reached.
+
+    Args:
+        momentum: share of a step's weights in the average.
+        kwargs: mmengine's EMAHook.
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.002,
+        ema_type: str = 'MomentumAnnealingEMA',
+        gamma: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(ema_type=ema_type, momentum=momentum, gamma=gamma, **kwargs)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Average, where the weights have been trained."""
+        if outputs:
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+
+
+@HOOKS.register_module()
+class MomentumHook(Hook):
+    """Moves queue and momentum copy of :class:`mvlt.models.ITCHead`.
+
+    The copy begins as the weights that a training begins with; a resumed one keeps the
+    checkpoint's. A skipped step leaves both as they were.
+    """
+
+    priority = 'VERY_HIGH'  # before a checkpoint of this step is written
+
+    def before_train(self, runner: Runner) -> None:
+        """Begin.
+
+        Raises:
+            ValueError: no head of the model has a queue.
+        """
+        if not _with_queue(runner):
+            raise ValueError(
+                'MomentumHook: no ITCHead of the model has a queue; set model.heads.itc.queue, or '
+                'leave the hook out (default_hooks.momentum=None)'
+            )
+        if not runner._resume:
+            for head in _with_queue(runner):
+                head.start_following(_model(runner).backbone)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Follow, where the weights have been trained."""
+        if outputs:
+            for head in _with_queue(runner):
+                head.follow(_model(runner).backbone)
+
+
+def _model(runner: Runner) -> Any:
+    return getattr(runner.model, 'module', runner.model)
+
+
+def _with_queue(runner: Runner) -> Sequence[ITCHead]:
+    heads = _model(runner).heads.values()
+    return [head for head in heads if isinstance(head, ITCHead) and head.followers is not None]

@@ -1,0 +1,120 @@
+"""Image-text matching whose wrong pairs are those that the towers take for right ones.
+
+Not in the paper, whose mismatched captions are drawn at random; ALBEF and GRIT-VLP draw them from
+the batch by similarity, SyncMask leaves the most similar ones out.
+
+Legend: B pairs of this process, N wrong ones.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
+
+from mvlt.models.features import Features
+from mvlt.models.heads.itm import ITMHead
+from mvlt.registry import MODELS
+from mvlt.structures import Batch
+
+
+@MODELS.register_module()
+class HardITMHead(ITMHead):
+    """The matching head; it makes its wrong pairs from the batch, whose pairs all match.
+
+    A wrong caption for a picture, or picture for a caption, is drawn from those of this process
+    that do not belong to it, with the probabilities of softmax(hardness x logits), logits those of
+    the head ``itc``. The weights are those of :class:`ITMHead`.
+
+    Args:
+        in_channels, hidden_dims, loss_weight: see :class:`ITMHead`.
+        negatives: wrong pairs a true one: 1 (a wrong caption for every second picture, a wrong
+            picture for every second caption) or 2 (both for each), as ALBEF has it.
+        easy_steps: steps of the training over which hardness grows from 0, where wrong pairs are
+            drawn evenly, to 1. Without, matching alone stays at chance.
+        semi_hard: what is at least as similar as the true pair is not drawn: often it is right.
+
+    Raises:
+        ValueError: ``negatives`` is neither 1 nor 2.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        negatives: int = 2,
+        easy_steps: int = 0,
+        semi_hard: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(in_channels, **kwargs)
+        if negatives not in (1, 2):
+            raise ValueError(f'HardITMHead.negatives={negatives}; legal: 1, 2')
+        self.negatives = negatives
+        self.easy_steps = easy_steps
+        self.semi_hard = semi_hard
+
+    @property
+    def hardness(self) -> float:
+        """0 to 1, at this step of the training."""
+        step = MessageHub.get_current_instance().get_info('iter', 0)
+        return min(1.0, step / self.easy_steps) if self.easy_steps else 1.0
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Weighted mean over the B + N pairs."""
+        keys = batch.keys
+        with torch.no_grad():
+            images, texts = features.vectors
+            logits = features.model.head('itc').logits(images, texts)
+        true = (keys[:, None] == keys[None]).any(-1)
+        image_rows, text_rows = self.wrong_pairs(logits, true)
+        own = self(cls=features.cls).float()
+        labels = torch.ones(len(own), dtype=torch.int64, device=own.device)
+        if len(image_rows):
+            wrong = features.pairs(image_rows, text_rows, cls_only=True)
+            own = torch.cat((own, self(cls=wrong.texts[-1][:, 0]).float()))
+            labels = torch.cat((labels, torch.zeros_like(image_rows)))
+        return dict(loss=self.loss_weight * F.cross_entropy(own, labels))
+
+    def wrong_pairs(
+        self, logits: torch.Tensor, true: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows of pictures and of captions, int64 (N,) each.
+
+        Args:
+            logits: of pictures and captions, (B, B).
+            true: bool (B, B), which belong together.
+        """
+        rows = torch.arange(len(true), device=true.device)
+        by_image, by_text = (
+            draw(logits, true, self.hardness, self.semi_hard),
+            draw(logits.T, true.T, self.hardness, self.semi_hard),
+        )
+        if self.negatives == 1:
+            by_image = torch.where(rows % 2 == 0, by_image, -1)
+            by_text = torch.where(rows % 2 == 1, by_text, -1)
+        with_caption, with_picture = by_image >= 0, by_text >= 0
+        return (
+            torch.cat((rows[with_caption], by_text[with_picture])),
+            torch.cat((by_image[with_caption], rows[with_picture])),
+        )
+
+
+def draw(
+    logits: torch.Tensor, true: torch.Tensor, hardness: float, semi_hard: bool
+) -> torch.Tensor:
+    """For each row a column that is not true, int64 (B,); -1 where there is none.
+
+    Args:
+        logits: (B, B).
+        true: bool (B, B).
+        hardness: 0 draws evenly, 1 by softmax(logits).
+        semi_hard: columns at least as high as the row's own are not drawn, unless all are.
+    """
+    legal = ~true
+    if semi_hard:
+        below = legal & (logits < logits.diagonal()[:, None])
+        legal = torch.where(below.any(1, keepdim=True), below, legal)
+    weights = (hardness * logits).masked_fill(~legal, float('-inf')).softmax(1)
+    drawable = legal.any(1)
+    drawn = torch.multinomial(torch.where(drawable[:, None], weights, 1.0), 1)[:, 0]
+    return torch.where(drawable, drawn, -1)

@@ -1,0 +1,182 @@
+"""Image-text contrast: a picture alone and a caption alone as vectors, true pairs close together.
+
+Not in the paper. Softmax as CLIP, sigmoid as SigLIP, queue and momentum copy as MoCo and ALBEF.
+
+Legend: B pairs of this process, G of all processes, Q of the queue, C channels of the last stage,
+D size of a vector.
+"""
+
+import copy
+import math
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather as gather_values
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.features import Features
+from mvlt.models.heads.parts import all_gather, linear
+from mvlt.registry import MODELS
+from mvlt.structures import Batch
+
+
+@MODELS.register_module()
+class ITCHead(BaseModule):
+    """Mean of the picture's last map and mean of the caption's last words -> vectors of length 1.
+
+    Each picture is to be closer to its captions than to all others of all processes, and each
+    caption to its pictures. What belongs together: rows of one product, and rows of equal captions
+    (:attr:`mvlt.structures.Batch.keys`); where there are several, softmax asks for each of them
+    alike.
+
+    Args:
+        in_channels: C of the backbone's last stage.
+        dims: D.
+        form: 'softmax' over the candidates, or 'sigmoid': each pair on its own.
+        temperature: what similarities are divided by at the start; it is learnt.
+        max_scale: 1 / temperature is at most this, and at least 1.
+        bias: 'sigmoid' adds it to the scaled similarity at the start; it is learnt.
+        label_smoothing: of 'softmax', 0 to 1: so much of the target is spread over all candidates.
+        queue: Q, vectors of the last batches that are candidates, too, made by a copy of backbone
+            and head that follows slowly; 0 = none. :class:`mvlt.engine.MomentumHook` moves it.
+        momentum: share of the copy that a step keeps.
+        backbone: whose copy that is; the model hands it in.
+        loss_weight: factor of this loss.
+
+    Raises:
+        ValueError: an unknown ``form``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        dims: int = 256,
+        form: Literal['softmax', 'sigmoid'] = 'softmax',
+        temperature: float = 0.07,
+        max_scale: float = 100.0,
+        bias: float = -10.0,
+        label_smoothing: float = 0.0,
+        queue: int = 0,
+        momentum: float = 0.995,
+        backbone: nn.Module | None = None,
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if form not in ('softmax', 'sigmoid'):
+            raise ValueError(f"ITCHead.form='{form}'; legal: 'softmax', 'sigmoid'")
+        self.form = form
+        self.label_smoothing = label_smoothing
+        self.max_scale = max_scale
+        self.momentum = momentum
+        self.loss_weight = loss_weight
+        self.image = linear(in_channels, dims)
+        self.text = linear(in_channels, dims)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.bias = nn.Parameter(torch.tensor(bias)) if form == 'sigmoid' else None
+        self.followers: Any = None
+        if queue:
+            self.followers = _copies(self, backbone)
+            self.register_buffer('queued_images', torch.zeros(queue, dims))
+            self.register_buffer('queued_texts', torch.zeros(queue, dims))
+            self.register_buffer('queued_keys', torch.zeros(queue, 3, dtype=torch.int64))
+            self.register_buffer('queued', torch.tensor(0))  # how many there have been
+            self._pending: tuple[torch.Tensor, ...] | None = None
+
+    @property
+    def scale(self) -> torch.Tensor:
+        """1 / temperature, a scalar."""
+        return self.log_scale.exp()
+
+    def image_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(B, C) -> float32 (B, D) of length 1."""
+        return F.normalize(self.image(pooled).float(), dim=-1)
+
+    def text_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(B, C) -> float32 (B, D) of length 1."""
+        return F.normalize(self.text(pooled).float(), dim=-1)
+
+    def logits(self, ours: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """Vectors (B, D) and (G, D) -> scaled similarities float32 (B, G), with the bias."""
+        with torch.autocast(ours.device.type, enabled=False):
+            found = self.scale * ours.float() @ others.float().T
+        return found if self.bias is None else found + self.bias
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Weighted mean over this process's pairs; that of all processes is the whole batch's."""
+        with torch.no_grad():
+            self.log_scale.clamp_(0, math.log(self.max_scale))
+        images, texts = features.vectors
+        keys = batch.keys
+        all_images, all_texts = all_gather(images), all_gather(texts)
+        all_keys = torch.cat(gather_values(keys))
+        if self.followers is not None:
+            self._pending = (*self._followed(features), all_keys)
+            count = min(int(self.queued), len(self.queued_keys))
+            all_images = torch.cat((all_images, self.queued_images[:count]))
+            all_texts = torch.cat((all_texts, self.queued_texts[:count]))
+            all_keys = torch.cat((all_keys, self.queued_keys[:count]))
+        true = (keys[:, None] == all_keys[None]).any(-1)
+        by_image = self._loss(self.logits(images, all_texts), true)
+        by_text = self._loss(self.logits(texts, all_images), true)
+        return dict(loss=self.loss_weight * (by_image + by_text) / 2)
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """``similarity`` of picture and caption, -1 to 1, float (B,)."""
+        images, texts = features.vectors
+        return dict(similarity=(images * texts).sum(-1).tolist())
+
+    def _loss(self, logits: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+        if self.form == 'sigmoid':
+            return -F.logsigmoid(torch.where(true, logits, -logits)).sum(1).mean()
+        targets = true / true.sum(1, keepdim=True)
+        return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+
+    @torch.no_grad()
+    def _followed(self, features: Features) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vectors (G, D) of the copy, of all processes."""
+        own = self.followers
+        twin = Features(own, features.inputs)
+        images = F.normalize(own['image'](twin.pooled_image).float(), dim=-1)
+        texts = F.normalize(own['text'](twin.pooled_text).float(), dim=-1)
+        return torch.cat(gather_values(images)), torch.cat(gather_values(texts))
+
+    @torch.no_grad()
+    def start_following(self, backbone: nn.Module) -> None:
+        """The copy becomes what is trained; the queue is emptied."""
+        for copied, source in _weights(self, backbone):
+            copied.copy_(source)
+        self.queued.zero_()
+
+    @torch.no_grad()
+    def follow(self, backbone: nn.Module) -> None:
+        """After a step of the optimizer: the copy follows, the step's vectors join the queue."""
+        for copied, source in _weights(self, backbone):
+            copied.lerp_(source.to(copied.dtype), 1 - self.momentum)
+        if self._pending is None:
+            return
+        size = len(self.queued_keys)
+        count = len(self._pending[0])
+        places = (torch.arange(count, device=self.queued.device) + self.queued) % size
+        for queue, new in zip(
+            (self.queued_images, self.queued_texts, self.queued_keys), self._pending
+        ):
+            queue[places[-size:]] = new[-size:]
+        self.queued += count
+        self._pending = None
+
+
+def _copies(head: ITCHead, backbone: nn.Module | None) -> nn.ModuleDict:
+    if backbone is None:
+        raise ValueError('ITCHead.queue needs the backbone, which MVLT hands to its heads')
+    parts = dict(backbone=backbone, image=head.image, text=head.text)
+    copies = nn.ModuleDict({name: copy.deepcopy(part) for name, part in parts.items()})
+    return copies.requires_grad_(False)
+
+
+def _weights(head: ITCHead, backbone: nn.Module) -> Any:
+    """(copy, source) of each weight."""
+    for name, source in (('backbone', backbone), ('image', head.image), ('text', head.text)):
+        yield from zip(head.followers[name].parameters(), source.parameters())
