@@ -11,7 +11,7 @@ from .hooks import (
     WeightAverageHook,
     WholeCheckpointHook,
 )
-from .loops import EpochTrainLoop, FullRankingLoop, IterTrainLoop, RetrievalLoop
+from .loops import EpochTrainLoop, FullRankingLoop, IterTrainLoop, PhraseLoop, RetrievalLoop
 from .optim import BFloat16OptimWrapper, ShardedStrategy
 from .runner import QuietRunner
 
@@ -25,6 +25,7 @@ __all__ = [
     'LoadReportHook',
     'MaskStepsHook',
     'MomentumHook',
+    'PhraseLoop',
     'PicturesHook',
     'QuietRunner',
     'ResultsHook',

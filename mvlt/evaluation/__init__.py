@@ -1,6 +1,13 @@
 from .language import MLMMetric
 from .recognition import CategoryMetric
 from .reconstruction import ReconstructionMetric
-from .retrieval import RetrievalMetric
+from .retrieval import PrecisionMetric, RetrievalMetric, SharedTitleMetric
 
-__all__ = ['CategoryMetric', 'MLMMetric', 'ReconstructionMetric', 'RetrievalMetric']
+__all__ = [
+    'CategoryMetric',
+    'MLMMetric',
+    'PrecisionMetric',
+    'ReconstructionMetric',
+    'RetrievalMetric',
+    'SharedTitleMetric',
+]

@@ -45,6 +45,15 @@ def recall_at_k(ranks: Sequence[int], k: int) -> float:
     return 100 * float(np.mean(np.asarray(ranks) <= k))
 
 
+def precision_at_k(positives: Sequence[bool], k: int) -> float:
+    """Part of the first ``k`` answers, in percent, that are right; a missing one is wrong.
+
+    Example:
+        positives [True, False, True], k = 2 -> 50.
+    """
+    return 100 * float(np.sum(np.asarray(positives)[:k])) / k
+
+
 def rank_statistics(ranks: Sequence[int], topk: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
     """What is reported of one list of ranks: R@k and their sum, and where positives lie.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
-from mvlt.evaluation.functional import rank_statistics
+from mvlt.evaluation.functional import precision_at_k, rank_statistics
 from mvlt.registry import METRICS
 
 
@@ -54,3 +54,86 @@ class RetrievalMetric(BaseMetric):
                     metrics[f'{direction}/{name}_sd'] = float(np.std(values, ddof=1))
             metrics[f'{direction}/queries'] = float(sum(len(ranks) for ranks in draws.values()))
         return metrics
+
+
+@METRICS.register_module()
+class PrecisionMetric(BaseMetric):
+    """P@k in percent, a kind of phrase: ``colour_kind/P@10``, and the number of ``queries``.
+
+    It scores what :class:`mvlt.engine.PhraseLoop` hands it.
+
+    Args:
+        topk: the k's.
+    """
+
+    default_prefix = 'phrases'
+
+    def __init__(
+        self,
+        topk: Sequence[int] = (1, 10),
+        collect_device: str = 'gpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix)
+        self.topk = tuple(topk)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Each sample: ``direction`` and ``positives``, bool, of its first candidates, in order."""
+        for sample in data_samples:
+            precise = [precision_at_k(sample['positives'], k) for k in self.topk]
+            self.results.append((sample['direction'], precise))
+
+    def compute_metrics(self, results: list[tuple[str, list[float]]]) -> dict[str, float]:
+        """Means over the queries of each kind."""
+        metrics = {}
+        for kind in dict.fromkeys(kind for kind, _ in results):
+            own = np.array([precise for name, precise in results if name == kind])
+            for k, value in zip(self.topk, own.mean(0)):
+                metrics[f'{kind}/P@{k}'] = float(value)
+            metrics[f'{kind}/queries'] = float(len(own))
+        return metrics
+
+
+@METRICS.register_module()
+class SharedTitleMetric(BaseMetric):
+    """Text to image as Marqo's KAGL counts it, where several products have one title.
+
+    ``tir/R@k`` in percent is the mean share of a title's pictures that are among the first k, so
+    R@1 is below 100 where titles repeat; ``tir/MRR`` is 0 for a title whose first picture is not
+    among the first ten. What a loop with ``relevant`` hands it is counted.
+
+    Args:
+        topk: the k's, at most 10.
+        queries: so many titles, the first ones, count; None = all.
+    """
+
+    default_prefix = 'kagl'
+
+    def __init__(
+        self,
+        topk: Sequence[int] = (1, 10),
+        queries: int | None = 2000,
+        collect_device: str = 'gpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix)
+        self.topk = tuple(topk)
+        self.queries = queries
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Each sample of direction 'tir': ``query``, ``rank``, ``relevant``, ``positives``."""
+        for one in data_samples:
+            if one['direction'] == 'tir':
+                found = [int(np.sum(one['positives'][:k])) / one['relevant'] for k in self.topk]
+                self.results.append((one['query'], one['rank'], found))
+
+    def compute_metrics(self, results: list[tuple[int, int, list[float]]]) -> dict[str, float]:
+        """Means over the titles."""
+        counted = sorted(results)[: self.queries]
+        recalls = 100 * np.array([found for _, _, found in counted]).mean(0)
+        reciprocal = [1 / rank if rank <= 10 else 0.0 for _, rank, _ in counted]
+        return {
+            **{f'tir/R@{k}': float(value) for k, value in zip(self.topk, recalls)},
+            'tir/MRR': float(np.mean(reciprocal)),
+            'tir/queries': float(len(counted)),
+        }

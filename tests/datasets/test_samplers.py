@@ -12,7 +12,7 @@ from mmengine.dataset import (
 )
 from mmpretrain.datasets import RepeatAugSampler
 
-from mvlt.datasets import EndlessSampler, EpochSampler, RepeatedSampler
+from mvlt.datasets import EndlessSampler, EpochSampler, LookAlikeSampler, RepeatedSampler
 from mvlt.datasets.drawing import Draw
 
 ROWS = range(10)
@@ -80,3 +80,63 @@ def test_two_ranks_draw_what_one_draws(monkeypatch):
         monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 2))
         halves.update({draw.key: int(draw) for draw in _take(EndlessSampler(ROWS, seed=1), 10)})
     assert halves == whole
+
+
+class _Products:
+    """40 rows of 30 products: category 0 has 24 rows, 1 has 12, 2 has 4."""
+
+    def __len__(self):
+        return 40
+
+    def get_data_info(self, row):
+        category = 0 if row < 24 else 1 if row < 36 else 2
+        return dict(sub_category=category, product_id=str(row % 30))
+
+
+def test_look_alikes_stand_together_and_no_product_twice():
+    sampler = LookAlikeSampler(_Products(), batch_size=10, group=4, share=0.8, seed=1)
+    categories, products = sampler.labels
+    for epoch in range(5):
+        batches = sampler.batches(epoch)
+        assert len(batches) >= 3 and all(len(batch) == 10 for batch in batches)
+        rows = [row for batch in batches for row in batch]
+        assert len(set(rows)) == len(rows)
+        for batch in batches:
+            assert len(set(products[batch].tolist())) == 10
+        groups = [categories[batch[start : start + 4]] for batch in batches for start in (0, 4)]
+        alike = [len(set(group.tolist())) == 1 for group in groups]
+        assert sum(alike) >= len(groups) - 2  # one product's second row goes to a later batch
+    assert sampler.batches(0) != sampler.batches(1)
+
+
+def test_look_alikes_can_be_taken_up_anywhere_and_are_shared(monkeypatch):
+    whole = _take(LookAlikeSampler(_Products(), 5, group=2, seed=3), 60)
+    assert [draw.key for draw in whole] == [(3, 0, place) for place in range(60)]
+    for done in (0, 5, 15, 35, 40, 55):
+        sampler = LookAlikeSampler(_Products(), 5, group=2, seed=3)
+        sampler.skip(done)
+        rest = _take(sampler, 60 - done)
+        assert rest == whole[done:] and [draw.key for draw in rest] == [d.key for d in whole[done:]]
+    parts = []
+    for rank in range(2):
+        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 2))
+        parts.append(_take(LookAlikeSampler(_Products(), 5, group=2, seed=3), 30))
+    batches = LookAlikeSampler(_Products(), 5, group=2, seed=3).batches(0)
+    for i, batch in enumerate(batches):
+        shares = [part[5 * i : 5 * i + 5] for part in parts]
+        assert shares[0] + shares[1] == batch
+        assert shares[0][0].key == (3, 0, 10 * i) and shares[1][0].key == (3, 0, 10 * i + 1)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(batch_size=50), '40 rows do not fill one batch of 50'),
+        (dict(batch_size=10, group=11), 'group=11, share=0.5; legal: 2 to batch_size=10 rows'),
+        (dict(batch_size=10, group=2, category='kind'), "category='kind': the training data has"),
+        (dict(batch_size=35, group=2), 'no batch of 35 different products'),
+    ],
+)
+def test_look_alikes_that_cannot_be(settings, message):
+    with pytest.raises(ValueError, match=message):
+        next(iter(LookAlikeSampler(_Products(), **settings)))

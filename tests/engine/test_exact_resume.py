@@ -45,7 +45,7 @@ def _end(config, stopped_at=None, of=None):
 
 
 ACCUMULATE = {'optim_wrapper.accumulative_counts': 3}
-EMA = dict(type='EMAHook', ema_type='ExponentialMovingAverage')
+EMA = dict(type='WeightAverageHook')
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,26 @@ def test_resumed_equals_uninterrupted(small_config, tmp_path, stopped_at, epochs
         assert difference(ends[0][key], ends[1][key]) is None, key
     losses = [end['message_hub']['log_scalars']['train/loss']._log_history for end in ends]
     assert losses[0].tolist() == losses[1].tolist()
+
+
+def test_queue_momentum_copy_average_and_look_alikes_go_on(small_config, tmp_path):
+    ends = []
+    for name in ('whole', 'resumed'):
+        config = _config(small_config, tmp_path / name)
+        config.model.heads.merge(
+            dict(
+                itc=dict(type='ITCHead', dims=8, queue=20),
+                itm=dict(type='HardITMHead', hidden_dims=16, easy_steps=4),
+            )
+        )
+        config.train_dataloader.dataset.negative_prob = 0.0
+        config.train_dataloader.sampler = dict(type='LookAlikeSampler', batch_size=8, group=2)
+        config.default_hooks.momentum = dict(type='MomentumHook')
+        config.default_hooks.average = dict(EMA)
+        ends.append(_end(config, *(() if name == 'whole' else (2, tmp_path / 'whole'))))
+    assert ends[0]['state_dict']['heads.itc.queued'] == 8 * STEPS
+    for key in ('state_dict', 'ema_state_dict', 'optimizer'):
+        assert difference(ends[0][key], ends[1][key]) is None, key
 
 
 def test_a_best_checkpoint_between_epochs_skips_nothing(small_config, tmp_path):

@@ -1,5 +1,6 @@
 from .full import FullRankingLoop
 from .lists import RetrievalLoop
+from .phrases import PhraseLoop
 from .train import EpochTrainLoop, IterTrainLoop
 
-__all__ = ['EpochTrainLoop', 'FullRankingLoop', 'IterTrainLoop', 'RetrievalLoop']
+__all__ = ['EpochTrainLoop', 'FullRankingLoop', 'IterTrainLoop', 'PhraseLoop', 'RetrievalLoop']

@@ -237,6 +237,7 @@ class FullRankingLoop(RankingLoop):
                     direction=direction,
                     query=queries[query],
                     rank=found.rank_of(positives),
+                    relevant=len(positives_of[query]),
                     candidates=[candidates[place] for place in shown],
                     scores=found.merits[shown].astype(np.float32),
                     positives=positives[shown],

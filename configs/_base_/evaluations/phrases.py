@@ -1,0 +1,23 @@
+"""Short queries, as shoppers type them, and classes named by prompts: see PhraseLoop."""
+
+from mvlt.engine import PhraseLoop
+from mvlt.evaluation import PrecisionMetric
+
+test_cfg = dict(
+    type=PhraseLoop,
+    phrases=dict(
+        kind='{sub_category}',
+        colour_kind='{colour} {sub_category}',
+        gender_kind='{gender} {sub_category}',
+    ),
+    prompts=dict(
+        sub_category=('{}', 'a photo of {}'),
+        colour=('{}', 'a photo of {} clothes'),
+        gender=('{}', 'clothes for {}'),
+    ),
+    fewest=10,
+    text_weight=0.0,
+    encoder=None,
+    batch_size=256,
+)
+test_evaluator = dict(type=PrecisionMetric, topk=(1, 10))

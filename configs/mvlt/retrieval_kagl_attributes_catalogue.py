@@ -1,0 +1,20 @@
+"""Marqo's KAGL protocol, attribute to product: a label against 0.9 picture and 0.1 title, P@k.
+
+Command:
+tools/test.py configs/mvlt/retrieval_kagl_attributes_catalogue.py MY_MODEL --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .retrieval_phrases_catalogue import *
+
+test_dataloader.dataset.attributes = dict(
+    colour='baseColour', gender='gender', season='season', usage='usage'
+)
+test_cfg.phrases = dict(
+    sub_category='{sub_category}', colour='{colour}', season='{season}', usage='{usage}'
+)
+test_cfg.prompts = None
+test_cfg.fewest = 1
+test_cfg.text_weight = 0.1

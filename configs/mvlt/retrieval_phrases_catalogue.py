@@ -1,0 +1,17 @@
+"""Queries of two and three words on one's own catalogue, counted by the table's own columns.
+
+A kind, colour and kind, gender and kind; beside them the classes that prompts name (zero-shot).
+Command: tools/test.py configs/mvlt/retrieval_phrases_catalogue.py MY_MODEL --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.datasets.catalogue import *
+    from .._base_.default_runtime import *
+    from .._base_.evaluations.phrases import *
+    from .._base_.models.mvlt_towers_mini import *
+
+model.backbone.vocab_size = vocab_size
+model.backbone.image_size = image_size
+test_dataloader.dataset.attributes = dict(colour='baseColour', gender='gender')

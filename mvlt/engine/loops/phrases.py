@@ -1,0 +1,170 @@
+"""Short queries, as shoppers type them, against what the catalogue's columns say."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from string import Formatter
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mvlt.engine.loops.ranking import RankingLoop, share
+from mvlt.registry import LOOPS
+from mvlt.retrieval.ranking import rank
+
+
+class Phrase(NamedTuple):
+    """A query: ``text``, and which pictures are meant, bool (pictures,)."""
+
+    kind: str
+    text: str
+    relevant: np.ndarray
+
+
+@LOOPS.register_module()
+class PhraseLoop(RankingLoop):
+    """All pictures of a split for each phrase that the labels of its products make.
+
+    Candidates are ordered by the encoder alone. A result has ``direction`` (the kind of phrase) and
+    ``precision``'s ingredients: ``positives`` of the first candidates and ``relevant``, how many
+    there are.
+
+    The other way round ``zero_shot/<label>/accuracy`` is the share of pictures, in percent, that
+    are most like the phrase of their own class among all classes that training knows.
+
+    Args:
+        dataloader: its dataset gives the rows; its records have the labels that phrases name.
+        evaluator: gets one result a phrase (:class:`mvlt.evaluation.PrecisionMetric`).
+        phrases: kind -> template over labels: dict(colour_kind='{colour} {sub_category}').
+        prompts: label -> templates over ``{}``; the mean of their vectors stands for a class, as in
+            CLIP: dict(colour=('{}', 'a photo of {} clothes')).
+        fewest: a phrase with fewer relevant pictures is not asked.
+        shown: candidates of a result.
+        text_weight: part of a candidate that is its caption's vector, 0 to 1; 0.1 is the
+            attribute-to-product protocol of Marqo's KAGL.
+        kwargs: encoder, scorer, batch_size, amp_dtype: see :class:`RankingLoop`.
+
+    Raises:
+        ValueError: a template names what is no label of the data.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        evaluator: Any,
+        phrases: Mapping[str, str],
+        prompts: Mapping[str, Sequence[str]] | None = None,
+        fewest: int = 10,
+        shown: int = 10,
+        text_weight: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(runner, dataloader, evaluator, order='vectors', **kwargs)
+        self.phrases = dict(phrases)
+        self.prompts = dict(prompts or {})
+        self.fewest = fewest
+        self.shown = shown
+        self.text_weight = text_weight
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What a reader must know."""
+        asked = self.asked
+        return dict(
+            name='phrases',
+            num_queries={kind: sum(one.kind == kind for one in asked) for kind in self.phrases},
+            num_candidates=len(self.records),
+            fewest=self.fewest,
+            text_weight=self.text_weight,
+            prompts={label: list(one) for label, one in self.prompts.items()},
+            order=self.order,
+        )
+
+    @property
+    def asked(self) -> list[Phrase]:
+        """The phrases, by kind and then as often as there are pictures for them."""
+        return [one for kind, template in self.phrases.items() for one in self._of(kind, template)]
+
+    def _of(self, kind: str, template: str) -> Iterator[Phrase]:
+        """Of one kind; products that lack a label are relevant to none."""
+        labels = [name for _, name, _, _ in Formatter().parse(template) if name]
+        values = np.array([[self._value(one, label) for label in labels] for one in self.records])
+        known = values[(values >= 0).all(1)]
+        classes, counts = np.unique(known, axis=0, return_counts=True)
+        for place in np.argsort(-counts, kind='stable'):
+            if counts[place] < self.fewest:
+                break
+            names = {
+                label: self.dataset.metainfo[label][number]
+                for label, number in zip(labels, classes[place])
+            }
+            relevant = (values == classes[place]).all(1)
+            yield Phrase(kind, template.format_map(names), relevant)
+
+    def _value(self, record: Mapping[str, Any], label: str) -> int:
+        if label not in record or label not in self.dataset.metainfo:
+            raise ValueError(
+                f"test_cfg.phrases names '{label}', which the data do not know; legal: "
+                f'{", ".join(key for key in self.dataset.metainfo if key in record)}'
+            )
+        return record[label]
+
+    def rank(self) -> tuple[list[dict], int, dict[str, float]]:
+        """Ask this rank's phrases; name the class of every picture."""
+        asked, rows = self.asked, list(range(len(self.records)))
+        classes = {label: self._classes(label) for label in self.prompts}
+        prompts = [
+            one.format(name)
+            for label, templates in self.prompts.items()
+            for name in classes[label]
+            for one in templates
+        ]
+        words = [one.text for one in asked] + prompts
+        captions = self.tokens(rows) if self.text_weight else []
+        vectors = self.encode(rows, [*map(self._tokens, words), *captions])
+        if self.text_weight:
+            texts = vectors.texts[len(words) :]
+            length = np.linalg.norm(texts, axis=1, keepdims=True)
+            vectors.images = (1 - self.text_weight) * vectors.images
+            vectors.images += self.text_weight * texts / np.maximum(length, 1e-12)
+        results = []
+        for query in share(range(len(asked))):
+            likeness = vectors.similarity(slice(None), [query])[:, 0]
+            found = rank(np.arange(len(rows)), len(rows), None, likeness, 'vectors')
+            first = found.first(self.shown)
+            phrase = asked[query]
+            results.append(
+                dict(
+                    direction=phrase.kind,
+                    query=int(np.flatnonzero(phrase.relevant)[0]),
+                    phrase=phrase.text,
+                    rank=found.rank_of(phrase.relevant),
+                    relevant=int(phrase.relevant.sum()),
+                    candidates=first.tolist(),
+                    scores=found.merits[first].astype(np.float32),
+                    positives=phrase.relevant[first],
+                )
+            )
+        accuracy, start = {}, len(asked)
+        for label, templates in self.prompts.items():
+            count = len(classes[label]) * len(templates)
+            texts = vectors.texts[start : start + count]
+            start += count
+            means = texts.reshape(len(classes[label]), len(templates), -1).mean(1)
+            said = ((vectors.images - vectors.usual) @ means.T).argmax(1)
+            truth = np.array([self._value(one, label) for one in self.records])
+            right = said[truth >= 0] == truth[truth >= 0]
+            accuracy[f'zero_shot/{label}/accuracy'] = 100 * float(right.mean())
+        return results, len(asked), accuracy
+
+    def _classes(self, label: str) -> list[str]:
+        meta = self.dataset.metainfo
+        if label not in meta:
+            self._value({}, label)
+        return list(meta[label])[: meta.get(f'{label}_trained')]
+
+    def _tokens(self, text: str) -> torch.Tensor:
+        tokenize = self.dataset.pipeline.tokenize()
+        return torch.from_numpy(tokenize.transform(dict(caption=text))['token_ids'])

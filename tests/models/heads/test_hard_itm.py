@@ -1,0 +1,110 @@
+"""Contract: wrong pairs are wrong, as likely as their similarity says, easy ones first."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
+
+from mvlt.models import HardITMHead
+from mvlt.models.heads.hard_itm import draw
+
+LOGITS = torch.tensor([[9.0, 1.0, 2.0, 0.0], [0.0, 3.0, 9.0, 1.0], [1.0, 1.0, 4.0, 2.0], [0.0] * 4])
+TRUE = torch.eye(4, dtype=torch.bool)
+
+
+def _often(hardness, semi_hard, true=TRUE, times=4000):
+    torch.manual_seed(0)
+    found = torch.stack([draw(LOGITS, true, hardness, semi_hard) for _ in range(times)], 1)
+    return torch.stack([(found == column).float().mean(1) for column in range(4)], 1)
+
+
+def test_even_at_the_start_by_similarity_in_the_end():
+    torch.testing.assert_close(_often(0.0, False), (1 - TRUE.float()) / 3, atol=0.03, rtol=0)
+    softmax = LOGITS.masked_fill(TRUE, float('-inf')).softmax(1)
+    torch.testing.assert_close(_often(1.0, False), softmax, atol=0.03, rtol=0)
+
+
+def test_equal_captions_are_never_drawn():
+    true = TRUE.clone()
+    true[1, 2] = true[2, 1] = True
+    assert _often(1.0, False, true)[1, 2] == 0
+
+
+def test_semi_hard_leaves_out_what_is_more_similar_than_the_truth():
+    """Row 1 has 3.0 for its own and 9.0 for column 2; in row 3 all are alike: any will do."""
+    found = _often(1.0, True)
+    assert found[1, 2] == 0 and found[1, 3] > found[1, 0] > 0
+    assert (found[3, :3] > 0.2).all()
+
+
+def test_a_row_without_a_wrong_column_draws_none():
+    assert draw(LOGITS[:2, :2], torch.ones(2, 2, dtype=torch.bool), 1.0, False).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(('negatives', 'count'), [(1, 4), (2, 8)])
+def test_pairs(negatives, count):
+    head = HardITMHead(8, negatives=negatives)
+    images, texts = head.wrong_pairs(LOGITS, TRUE)
+    assert len(images) == len(texts) == count and (images != texts).all()
+    if negatives == 1:
+        assert images[:2].tolist() == [0, 2] and texts[2:].tolist() == [1, 3]
+    else:
+        assert images[:4].tolist() == texts[4:].tolist() == [0, 1, 2, 3]
+
+
+def test_hardness_follows_the_step():
+    hub, head = MessageHub.get_current_instance(), HardITMHead(8, easy_steps=10)
+    for step, hardness in ((0, 0.0), (5, 0.5), (10, 1.0), (99, 1.0)):
+        hub.update_info('iter', step)
+        assert head.hardness == hardness
+    assert HardITMHead(8).hardness == 1.0
+    with pytest.raises(ValueError, match='negatives=3; legal: 1, 2'):
+        HardITMHead(8, negatives=3)
+
+
+def _features(asked):
+    """Their [CLS] is the sum of picture and caption."""
+    torch.manual_seed(1)
+    images, texts = torch.randn(4, 8), torch.randn(4, 8)
+
+    def pairs(image_rows, text_rows, cls_only):
+        asked.append((image_rows, text_rows, cls_only))
+        return SimpleNamespace(texts=((images[image_rows] + texts[text_rows])[:, None],))
+
+    itc = SimpleNamespace(logits=lambda images, texts: LOGITS)
+    return SimpleNamespace(
+        cls=images + texts,
+        vectors=(None, None),
+        model=SimpleNamespace(head=dict(itc=itc).__getitem__),
+        pairs=pairs,
+    ), (images, texts)
+
+
+def test_loss_is_the_mean_over_right_and_wrong_pairs():
+    asked = []
+    features, (images, texts) = _features(asked)
+    head = HardITMHead(8, hidden_dims=16, loss_weight=2.0)
+    keys = torch.arange(12).view(4, 3)
+    found = head.loss(features, SimpleNamespace(keys=keys))['loss']
+    ((image_rows, text_rows, cls_only),) = asked
+    assert cls_only and len(image_rows) == 8
+    total = 0.0
+    pairs = [(i, i, 1) for i in range(4)]
+    pairs += [(i, j, 0) for i, j in zip(image_rows.tolist(), text_rows.tolist())]
+    for i, j, label in pairs:
+        logits = head(cls=(images[i] + texts[j])[None])
+        total += F.cross_entropy(logits, torch.tensor([label]))
+    torch.testing.assert_close(found, 2 * total / len(pairs))
+
+
+def test_a_batch_of_one_product_has_right_pairs_only():
+    asked = []
+    features, _ = _features(asked)
+    head = HardITMHead(8)
+    keys = torch.zeros(4, 3, dtype=torch.int64)
+    found = head.loss(features, SimpleNamespace(keys=keys))['loss']
+    ones = torch.ones(4, dtype=torch.int64)
+    torch.testing.assert_close(found, F.cross_entropy(head(cls=features.cls), ones))
+    assert not asked

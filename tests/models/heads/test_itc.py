@@ -1,0 +1,183 @@
+"""Contract: the contrast of CLIP and of SigLIP, pair by pair; many processes as one."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from mvlt.models import ITCHead
+
+DIMS = 6
+
+
+class _Backbone(nn.Module):
+    """Towers of one layer each, in the place of the pyramid."""
+
+    def __init__(self):
+        super().__init__()
+        self.picture, self.words = nn.Linear(4, DIMS), nn.Linear(4, DIMS)
+
+    def encode_image(self, image):
+        return (self.picture(image)[:, :, None, None],)
+
+    def encode_text(self, token_ids, text_mask):
+        return (self.words(token_ids)[:, None],)
+
+
+def _given(head, backbone, image, text, keys):
+    """Features and batch of rows whose pooled maps are those of ``backbone``."""
+    pooled = backbone.picture(image), backbone.words(text)
+    features = SimpleNamespace(
+        vectors=(head.image_vectors(pooled[0]), head.text_vectors(pooled[1])),
+        inputs=dict(image=image, token_ids=text, text_mask=None),
+    )
+    return features, SimpleNamespace(keys=keys)
+
+
+def _make(seed=0, rows=6, **settings):
+    torch.manual_seed(seed)
+    backbone = _Backbone()
+    head = ITCHead(DIMS, dims=5, backbone=backbone, **settings)
+    for linear in (head.image, head.text):
+        nn.init.normal_(linear.weight)
+    keys = torch.arange(3 * rows).view(rows, 3)
+    keys[4, 0] = keys[1, 0]  # one product
+    keys[5, 2] = keys[2, 2]  # equal captions
+    return head, backbone, torch.randn(rows, 4), torch.randn(rows, 4), keys
+
+
+def _naive(head, images, texts, keys, others=(), smoothing=0.0):
+    """Both directions, a row at a time; ``others``: further images, texts and keys."""
+    scale = math.exp(float(head.log_scale))
+    all_images, all_texts, all_keys = (
+        np.concatenate((mine, *(one[i] for one in others)))
+        for i, mine in enumerate((images, texts, keys))
+    )
+    total = 0.0
+    for ours, theirs in ((images, all_texts), (texts, all_images)):
+        for i, vector in enumerate(ours):
+            logits = [scale * float(vector @ one) for one in theirs]
+            true = [any(keys[i][k] == other[k] for k in range(3)) for other in all_keys]
+            if head.form == 'sigmoid':
+                signs = [1 if one else -1 for one in true]
+                bias = float(head.bias)
+                total += sum(math.log1p(math.exp(-s * (x + bias))) for s, x in zip(signs, logits))
+                continue
+            norm = math.log(sum(map(math.exp, logits)))
+            for x, one in zip(logits, true):
+                target = (1 - smoothing) * one / sum(true) + smoothing / len(logits)
+                total -= target * (x - norm)
+    return total / len(images) / 2
+
+
+@pytest.mark.parametrize(
+    'settings', [{}, dict(label_smoothing=0.2), dict(form='sigmoid', bias=-2.0)]
+)
+def test_loss_is_the_naive_one(settings):
+    head, backbone, image, text, keys = _make(loss_weight=0.5, **settings)
+    features, batch = _given(head, backbone, image, text, keys)
+    found = head.loss(features, batch)['loss']
+    images, texts = (one.detach().numpy() for one in features.vectors)
+    assert np.allclose((images**2).sum(1), 1)
+    naive = _naive(head, images, texts, keys.numpy(), (), settings.get('label_smoothing', 0.0))
+    assert float(found) == pytest.approx(0.5 * naive, rel=1e-5)
+    similar = head.predict(features, batch)['similarity']
+    assert similar == pytest.approx((images * texts).sum(1).tolist(), abs=1e-6)
+
+
+def test_all_rows_of_one_product_are_all_right():
+    """Every row is a true pair of every other: the target is even, no row is a negative."""
+    head, backbone, image, text, keys = _make()
+    keys[:, 0] = 7
+    features, batch = _given(head, backbone, image, text, keys)
+    logits = head.logits(*features.vectors)
+    even = -(logits.log_softmax(1).mean() + logits.T.log_softmax(1).mean()) / 2
+    torch.testing.assert_close(head.loss(features, batch)['loss'], even)
+
+
+def test_the_scale_stays_within_its_bounds():
+    head, backbone, image, text, keys = _make(max_scale=20.0)
+    for start, bounded in ((9.0, 20.0), (-3.0, 1.0)):
+        nn.init.constant_(head.log_scale, start)
+        head.loss(*_given(head, backbone, image, text, keys))
+        assert float(head.scale) == pytest.approx(bounded)
+
+
+def test_queue_and_momentum_copy():
+    head, backbone, image, text, keys = _make(queue=8, momentum=0.9)
+    nn.init.zeros_(backbone.picture.bias)  # as a checkpoint that is loaded would change it
+    head.start_following(backbone)
+    first = _given(head, backbone, image, text, keys)
+    images, texts = (one.detach().numpy() for one in first[0].vectors)
+    plain = _naive(head, images, texts, keys.numpy())
+    assert float(head.loss(*first)['loss']) == pytest.approx(plain, rel=1e-5)  # nothing is queued
+    assert int(head.queued) == 0  # a step that is skipped adds nothing
+    before = backbone.picture.weight.detach().clone()
+    nn.init.ones_(backbone.picture.weight)
+    head.follow(backbone)
+    copied = head.followers['backbone'].picture.weight
+    torch.testing.assert_close(copied, 0.9 * before + 0.1)
+    assert not any(weight.requires_grad for weight in head.followers.parameters())
+    assert int(head.queued) == 6 and torch.equal(head.queued_keys[:6], keys)
+    np.testing.assert_allclose(head.queued_images[:6], images, atol=1e-6)
+
+    later = _given(head, backbone, text, image, keys + 100)
+    found = float(head.loss(*later)['loss'])
+    own = [one.detach().numpy() for one in later[0].vectors]
+    queued = tuple(
+        one[:6].numpy() for one in (head.queued_images, head.queued_texts, head.queued_keys)
+    )
+    assert found == pytest.approx(_naive(head, *own, (keys + 100).numpy(), [queued]), rel=1e-5)
+    head.follow(backbone)  # 12 vectors for 8 places: the oldest leave
+    assert int(head.queued) == 12
+    new, old = (keys[:, 0] + 100).tolist(), keys[:, 0].tolist()
+    assert head.queued_keys[:, 0].tolist() == new[2:] + old[4:] + new[:2]
+    head.follow(backbone)  # nothing new
+    assert int(head.queued) == 12
+
+
+def test_a_queue_needs_the_backbone():
+    with pytest.raises(ValueError, match='needs the backbone'):
+        ITCHead(DIMS, queue=4)
+    with pytest.raises(ValueError, match="form='hinge'; legal: 'softmax', 'sigmoid'"):
+        ITCHead(DIMS, form='hinge')
+
+
+def _gradients(head, backbone, image, text, keys):
+    head.loss(*_given(head, backbone, image, text, keys))['loss'].backward()
+    weights = [*backbone.parameters(), *(p for p in head.parameters() if p.requires_grad)]
+    return [weight.grad for weight in weights]
+
+
+def _process(rank, form, folder):
+    dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    head, backbone, image, text, keys = _make(form=form, queue=6, bias=-2.0)
+    own = slice(3 * rank, 3 * rank + 3)
+    for step in range(2):  # the second time with a queue
+        grads = _gradients(head, backbone, image[own] + step, text[own], keys[own] + 50 * step)
+        head.follow(backbone)
+    for grad in grads:
+        dist.all_reduce(grad)
+        grad /= 2
+    torch.save((grads, head.queued_keys), f'{folder}/{rank}.pt')
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize('form', ['softmax', 'sigmoid'])
+def test_two_processes_are_one_with_the_whole_batch(form, tmp_path):
+    mp.spawn(_process, (form, str(tmp_path)), nprocs=2)
+    head, backbone, image, text, keys = _make(form=form, queue=6, bias=-2.0)
+    for step in range(2):
+        grads = _gradients(head, backbone, image + step, text, keys + 50 * step)
+        head.follow(backbone)
+    for rank in range(2):
+        theirs, queue = torch.load(tmp_path / f'{rank}.pt')
+        for one, other in zip(grads, theirs):
+            torch.testing.assert_close(one, other)
+        assert torch.equal(queue, head.queued_keys)
