@@ -42,6 +42,13 @@ def model_folder(demo_data, tmp_path_factory) -> Path:
     return write_small_model(out, demo_data / 'vocabulary')
 
 
+@pytest.fixture(scope='session')
+def tower_folder(demo_data, tmp_path_factory) -> Path:
+    """The same with towers."""
+    out = tmp_path_factory.mktemp('published') / 'towers'
+    return write_small_model(out, demo_data / 'vocabulary', towers=True)
+
+
 @pytest.fixture
 def catalogue(tmp_path) -> Path:
     """20 products of two main and four sub-categories in a CSV, 40 x 30 pictures."""

@@ -11,15 +11,18 @@ SIDE = 32  # pixels
 CATEGORIES = dict(main_category=['BAGS', 'SHOES'], sub_category=['BACKPACKS', 'TOTES', 'BOOTS'])
 
 
-def write_small_model(out: str | Path, vocabulary: str | Path, seed: int = 0) -> Path:
+def write_small_model(
+    out: str | Path, vocabulary: str | Path, seed: int = 0, towers: bool = False
+) -> Path:
     """Write a model folder: four narrow stages, every head, pictures of 32 px, 24 tokens.
 
     Args:
         out: the folder to make.
         vocabulary: folder with at most 400 word pieces.
         seed: of the weights.
+        towers: with a head ``itc``, too.
     """
-    heads = dict(
+    heads: dict[str, dict] = dict(
         mir=dict(type='MIRHead'),
         itm=dict(type='ITMHead', hidden_dims=16),
         mlm=dict(type='MLMHead'),
@@ -28,6 +31,8 @@ def write_small_model(out: str | Path, vocabulary: str | Path, seed: int = 0) ->
             for level, names in CATEGORIES.items()
         },
     )
+    if towers:
+        heads['itc'] = dict(type='ITCHead', dims=12)
     backbone = dict(
         type='PVTVL',
         image_size=SIDE,

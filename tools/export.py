@@ -2,7 +2,8 @@
 
     tools/export.py MY_MODEL exported --pairs MY_CATALOGUE/products.csv
 
-writes, for each thing that the model can do, ``matching.onnx``, ``recognition.onnx`` and
+writes, for each thing that the model can do, ``image_tower.onnx`` and ``text_tower.onnx`` (vectors
+of length 1, whose product is the similarity), ``matching.onnx``, ``recognition.onnx`` and
 ``completion.onnx`` (batch and text length are free), ``*.int8.onnx`` (dynamic quantisation) and
 ``*.pt2`` (torch.export), runs all of them on real pairs and prints the comparison. Inputs are those
 of the model's pipeline: pixels uint8 (B, 3, H, W) and token ids int64 (B, T), filled with [PAD].
@@ -21,7 +22,7 @@ from torch import nn
 from mvlt.command_line import run_command
 from mvlt.datasets import PackPairInputs, Pipeline, draw_candidates
 from mvlt.files import write_json
-from mvlt.models import MVLT
+from mvlt.models import MVLT, Features
 from mvlt.registry import MODELS
 from mvlt.retrieval.ranking import rank
 from mvlt.retrieval.records import Records
@@ -34,6 +35,7 @@ PARITY = 1e-4
 class Matching(nn.Module):
     """Pixels and token ids -> ``log_odds``, to rank by, and ``match_score``, float32 (B,)."""
 
+    inputs: tuple[str, ...] = ('pixels', 'token_ids')
     outputs: tuple[str, ...] = ('log_odds', 'match_score')
 
     @staticmethod
@@ -50,10 +52,13 @@ class Matching(nn.Module):
         """Always a mask where [PAD] is hidden: whether there is one must not change the graph."""
         return None if self.preprocessor.attend_pad else token_ids != self.preprocessor.pad_id
 
+    def normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Uint8 -> what the backbone reads, float32 (B, 3, H, W)."""
+        return (pixels.float() / 255 - self.preprocessor.mean) / self.preprocessor.std
+
     def cls(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
         """[CLS] of the last stage, (B, C)."""
-        image = (pixels.float() / 255 - self.preprocessor.mean) / self.preprocessor.std
-        mask = self.text_mask(token_ids)
+        image, mask = self.normalised(pixels), self.text_mask(token_ids)
         return self.model.backbone(image, token_ids, mask, cls_only=True).texts[-1][:, 0]
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
@@ -62,15 +67,45 @@ class Matching(nn.Module):
         return log_odds, log_odds.sigmoid()
 
 
-class Recognition(Matching):
-    """Pixels and token ids -> probabilities float32 (B, classes) of each level."""
+class ImageTower(Matching):
+    """Pixels -> vectors of pictures alone, float32 (B, D) of length 1."""
+
+    inputs = ('pixels',)
+    outputs = ('image_vectors',)
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
-        """All that name classes by [CLS]."""
+        """The one that makes vectors."""
+        return [name for name in description.heads if name == 'itc']
+
+    def forward(self, pixels: torch.Tensor) -> Any:  # type: ignore[override]
+        """See the class."""
+        return self.model.image_vectors(self.normalised(pixels))
+
+
+class TextTower(ImageTower):
+    """Token ids -> vectors of captions alone, float32 (B, D) of length 1."""
+
+    inputs = ('token_ids',)
+    outputs = ('text_vectors',)
+
+    def forward(self, token_ids: torch.Tensor) -> Any:  # type: ignore[override]
+        """See the class."""
+        return self.model.text_vectors(token_ids, self.text_mask(token_ids))
+
+
+class Recognition(Matching):
+    """Pixels and token ids -> probabilities float32 (B, classes) of each head that names classes.
+
+    Those that learn from the picture alone do not read the token ids.
+    """
+
+    @staticmethod
+    def heads(description: ModelDescription) -> list[str]:
+        """All that name classes by [CLS] or by the picture alone."""
         heads = description.heads
         kinds = {name: MODELS.get(heads[name]['type']) for name in description.categories}
-        return [name for name, kind in kinds.items() if getattr(kind, 'cls_only', False)]
+        return [name for name, kind in kinds.items() if hasattr(kind, 'read')]
 
     def __init__(self, model: MVLT) -> None:
         super().__init__(model)
@@ -78,14 +113,18 @@ class Recognition(Matching):
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
         """See the class."""
-        cls = self.cls(pixels, token_ids)
+        read = dict(image=self.normalised(pixels), token_ids=token_ids)
+        features = Features(self.model, dict(read, text_mask=self.text_mask(token_ids)), True)
         heads: Any = self.model.heads
-        return tuple(heads[name](cls=cls).float().softmax(-1) for name in self.outputs)
+        return tuple(
+            heads[name](cls=heads[name].read(features)).float().softmax(-1) for name in self.outputs
+        )
 
 
 class Completion(Matching):
     """Pixels, token ids and hidden pixels bool (B, 1, H, W) -> picture float32 (B, 3, H, W)."""
 
+    inputs = ('pixels', 'token_ids', 'hidden')
     outputs = ('reconstruction',)
 
     @staticmethod
@@ -106,7 +145,11 @@ class Completion(Matching):
 
 
 TASKS: dict[str, type[Matching]] = dict(
-    matching=Matching, recognition=Recognition, completion=Completion
+    image_tower=ImageTower,
+    text_tower=TextTower,
+    matching=Matching,
+    recognition=Recognition,
+    completion=Completion,
 )
 Run = Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]
 
@@ -159,10 +202,14 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
     opened = open_model(args.model, heads=TASKS[task].heads)
     module = TASKS[task](opened.model).eval()
     rows = np.linspace(0, len(records) - 1, min(args.count, len(records))).astype(int).tolist()
-    batch = _batch(opened, records, rows, task)
+    batch = {
+        name: value
+        for name, value in _batch(opened, records, rows, task).items()
+        if name in module.inputs
+    }
     example = {name: torch.from_numpy(value[:2]) for name, value in batch.items()}
     free = {name: {0: torch.export.Dim('batch', min=1, max=1024)} for name in example}
-    if opened.model.data_preprocessor.text_len is None:
+    if opened.model.data_preprocessor.text_len is None and 'token_ids' in free:
         free['token_ids'][1] = torch.export.Dim('tokens', min=2, max=opened.model.backbone.text_len)
     with torch.no_grad():
         program = torch.export.export(module, (), dict(example), dynamic_shapes=free, strict=False)
@@ -265,9 +312,9 @@ def _each(
     ``pad`` is the id of [PAD]; None = captions have one length.
     """
     parts = []
-    for start in range(0, len(batch['pixels']), size):
+    for start in range(0, _count(batch), size):
         part = {name: value[start : start + size] for name, value in batch.items()}
-        if pad is not None:
+        if pad is not None and 'token_ids' in part:
             longest = int((part['token_ids'] != pad).sum(1).max())
             part['token_ids'] = np.ascontiguousarray(part['token_ids'][:, :longest])
         parts.append(run(part))
@@ -282,7 +329,11 @@ def _speed(run: Run, batch: Mapping[str, np.ndarray], seconds: float) -> float:
         started = time.perf_counter()
         run(batch)
         times.append(time.perf_counter() - started)
-    return len(batch['pixels']) / float(np.median(times))
+    return _count(batch) / float(np.median(times))
+
+
+def _count(batch: Mapping[str, np.ndarray]) -> int:
+    return len(next(iter(batch.values())))
 
 
 def _recalls_at_1(

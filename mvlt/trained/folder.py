@@ -36,6 +36,7 @@ from mvlt.trained.fit import compare
 
 WEIGHTS = 'model.safetensors'
 _CONFIG = 'config.json'
+_RANKING = ('itc', 'itm', 'mlm')  # heads that rankings ask
 _SUMS = 'SHA256SUMS'
 _FORMAT = 1
 
@@ -169,8 +170,9 @@ def fitting(
 def adopt(config: Config, folder: ModelFolder, training: bool) -> None:
     """Let a config's run use a published model: its architecture, preprocessing and vocabulary.
 
-    The config keeps its data, its schedule and its choice of heads. In training, category heads
-    stay the config's, since the classes are those of the new data.
+    The config keeps its data, its schedule and its choice of heads, but for rankings: they ask
+    those that the folder has. In training, category heads stay the config's, since the classes are
+    those of the new data.
 
     Raises:
         ValueError: the config asks for a head that the folder does not have.
@@ -181,6 +183,9 @@ def adopt(config: Config, folder: ModelFolder, training: bool) -> None:
     if config.model.get('neck') and (published.get('neck') or not training):
         config.model.neck = published.get('neck')
     own = folder.description.heads
+    if not training and 'encoder' in (config.get('test_cfg') or {}):
+        # which of them is asked is said by test_cfg.order and the encoder
+        config.model.heads = {name: own[name] for name in _RANKING if name in own}
     for name, head in heads_of(config.model).items():
         if training and ('num_classes' in head or name not in own):
             continue  # its classes are those of the new data; a new head starts at random

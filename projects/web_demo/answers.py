@@ -95,7 +95,7 @@ class Page:
         (found,) = self._within_time(self.caption_in, [picture_of(path)], topk=10)
         return ''.join(
             f'<div class="caption"><b>{one["score"]:.2f}</b> {escape(one["caption"])}'
-            f'<div style="width: {one["score"]:.0%}"></div></div>'
+            f'<div style="width: {max(one["score"], 0):.0%}"></div></div>'
             for one in found
         )
 

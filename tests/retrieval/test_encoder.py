@@ -6,7 +6,14 @@ import torch
 
 import mvlt
 from mvlt.datasets import load_vocabulary
-from mvlt.retrieval.encoder import WordEncoder, similarity, usual_length, usual_rows
+from mvlt.retrieval.encoder import (
+    TowerEncoder,
+    WordEncoder,
+    encoder_of,
+    similarity,
+    usual_length,
+    usual_rows,
+)
 from mvlt.retrieval.scorer import PairScorer
 
 
@@ -53,6 +60,34 @@ def test_a_caption_without_words_is_like_nothing(parts):
     found = WordEncoder(PairScorer(model), vocabulary).texts([texts[3], texts[0]])
     assert not found[0].any() and found[1].any()
     assert np.isneginf(similarity(np.ones((2, found.shape[1])), np.zeros(1), found)[:, 0]).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('mirrored', [False, True])
+def test_towers_give_the_scaled_cosine(parts, tower_folder, mirrored):
+    _, vocabulary, pictures, texts = parts
+    model = mvlt.get_model(tower_folder)
+    encoder = TowerEncoder(PairScorer(model, None, 2), vocabulary, None, mirrored)
+    images, captions = encoder.images(pictures), encoder.texts(texts)
+    found = similarity(images, encoder.usual(images), captions)
+    head = model.heads.itc
+    for i, picture in enumerate(pictures):
+        image = model.data_preprocessor.normalise(picture[None])
+        vector = head.image_vectors(model.backbone.encode_image(image)[-1].mean((2, 3)))
+        if mirrored:
+            other = model.backbone.encode_image(image.flip(3))[-1].mean((2, 3))
+            vector = torch.nn.functional.normalize(vector + head.image_vectors(other), dim=-1)
+        for j, text in enumerate(texts[:3]):
+            words = head.text_vectors(model.backbone.encode_text(text[None])[-1].mean(1))
+            cosine = float((vector * words).sum())
+            assert found[i, j] == pytest.approx(float(head.scale) * cosine, abs=1e-4)
+            assert encoder.shown(found)[i, j] == pytest.approx(cosine, abs=1e-4)
+    assert np.isneginf(found[:, 3]).all()  # a caption without words
+
+
+def test_the_encoder_that_a_model_has():
+    assert encoder_of(['itm', 'itc', 'mlm']) == 'TowerEncoder'
+    assert encoder_of(['itm', 'mlm']) == 'WordEncoder' and encoder_of(['itm']) is None
 
 
 def test_usual_length():

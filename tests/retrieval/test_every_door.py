@@ -34,9 +34,16 @@ def shop(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('order', 'shortlist'), [('both', 12), ('matching', 300), ('vectors', 300)]
+    ('order', 'shortlist', 'towers'),
+    [
+        *(('both', 12, False), ('matching', 300, False), ('vectors', 300, False)),
+        *(('vectors', 300, True), ('both', 12, True)),
+    ],
 )
-def test_loop_inferencers_and_page_find_the_same(shop, model_folder, tmp_path, order, shortlist):
+def test_loop_inferencers_and_page_find_the_same(
+    shop, model_folder, tower_folder, tmp_path, order, shortlist, towers
+):
+    model_folder = tower_folder if towers else model_folder
     config = load_config(
         'mvlt/retrieval_search_catalogue',
         {
@@ -48,7 +55,7 @@ def test_loop_inferencers_and_page_find_the_same(shop, model_folder, tmp_path, o
     )
     use_checkpoint(config, str(model_folder))
     config.work_dir = str(tmp_path)
-    config.experiment_name = f'doors_{order}_{shortlist}'
+    config.experiment_name = f'doors_{order}_{shortlist}_{towers}'
     runner = build_runner(config)
     runner.test()
     loop = runner.test_loop
@@ -60,13 +67,15 @@ def test_loop_inferencers_and_page_find_the_same(shop, model_folder, tmp_path, o
     words = ImageToTextRetrievalInferencer(opened, **settings).read(shop / 'products.csv')
     for row in (0, 3, 11):
         record = loop.records[row]
-        (found,) = search(record['caption'], topk=6, order=order)
+        usual = 'vectors' if towers else 'both'
+        asked = dict(order=None if order == usual else order)
+        (found,) = search(record['caption'], topk=6, **asked)
         one = measured['tir', row]
         assert [entry['index'] for entry in found] == list(one['candidates'][:6])
-        (found,) = words(record['img_path'], topk=6, order=order)
+        (found,) = words(record['img_path'], topk=6, **asked)
         one = measured['itr', row]
         assert [entry['index'] for entry in found] == list(one['candidates'][:6])
-    if order == 'both':
+    if order == usual:
         app = pytest.importorskip('projects.web_demo.answers', reason="the page needs '.[web]'")
         page = app.Page([model_folder], shop / 'products.csv', cache_dir=tmp_path / 'page')
         page.search_in.shortlist = shortlist

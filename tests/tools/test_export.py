@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope='module')
-def exported(model_folder, tmp_path_factory):
+def exported(tower_folder, tmp_path_factory):
     from PIL import Image
 
     shop = tmp_path_factory.mktemp('shop')
@@ -30,7 +30,7 @@ def exported(model_folder, tmp_path_factory):
         [
             sys.executable,
             str(ROOT / 'tools/export.py'),
-            str(model_folder),
+            str(tower_folder),
             str(out),
             '--pairs',
             str(shop / 'products.csv'),
@@ -49,7 +49,8 @@ def exported(model_folder, tmp_path_factory):
 def test_the_comparison(exported):
     out, printed = exported
     report = json.loads((out / 'comparison.json').read_text())
-    assert set(report) == {'matching', 'recognition', 'completion'}
+    tasks = {'image_tower', 'text_tower', 'matching', 'recognition', 'completion'}
+    assert set(report) == tasks
     for task, one in report.items():
         assert one['onnx']['difference'] < 1e-4 and one['torch.export']['difference'] < 1e-4
         assert 0 < one['int8']['difference'] < 0.2
@@ -62,7 +63,7 @@ def test_the_comparison(exported):
 
 @pytest.mark.parametrize('batch', [1, 3, 65])
 @pytest.mark.parametrize('length', [2, 5, 24])
-def test_any_batch_and_length(exported, model_folder, batch, length):
+def test_any_batch_and_length(exported, tower_folder, batch, length):
     """Against the model itself, with captions padded to different ends."""
     import mvlt
 
@@ -74,9 +75,16 @@ def test_any_batch_and_length(exported, model_folder, batch, length):
         token_ids[row, max(2, length - row) :] = 0
     session = onnxruntime.InferenceSession(str(out / 'matching.onnx'))
     found, probability = session.run(None, dict(pixels=pixels, token_ids=token_ids))
-    model = mvlt.get_model(model_folder)
+    model = mvlt.get_model(tower_folder)
     preprocessor, tokens = model.data_preprocessor, torch.from_numpy(token_ids)
     image = preprocessor.normalise(torch.from_numpy(pixels))
     truth = model.match(image, tokens, preprocessor.text_mask(tokens))
     assert np.abs(found - truth.numpy()).max() < 1e-4
     assert np.abs(probability - truth.sigmoid().numpy()).max() < 1e-4
+    session = onnxruntime.InferenceSession(str(out / 'text_tower.onnx'))
+    (vectors,) = session.run(None, dict(token_ids=token_ids))
+    truth = model.text_vectors(tokens, preprocessor.text_mask(tokens)).numpy()
+    assert np.abs(vectors - truth).max() < 1e-4
+    session = onnxruntime.InferenceSession(str(out / 'image_tower.onnx'))
+    (vectors,) = session.run(None, dict(pixels=pixels))
+    assert np.abs(vectors - model.image_vectors(image).numpy()).max() < 1e-4

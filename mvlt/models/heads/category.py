@@ -82,7 +82,7 @@ class CategoryHead(BaseModule):
             )
         known = category >= 0
         loss = F.cross_entropy(
-            self(cls=self._read(features)).float(),
+            self(cls=self.read(features)).float(),
             category,
             ignore_index=-1,
             label_smoothing=self.label_smoothing,
@@ -92,7 +92,8 @@ class CategoryHead(BaseModule):
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """Probabilities ``<name>_scores``, float32 (B, num_classes)."""
-        return {f'{self.name}_scores': self(cls=self._read(features)).float().softmax(-1)}
+        return {f'{self.name}_scores': self(cls=self.read(features)).float().softmax(-1)}
 
-    def _read(self, features: Features) -> torch.Tensor:
+    def read(self, features: Features) -> torch.Tensor:
+        """What it learns from, (B, C)."""
         return features.cls if self.reads == 'pair' else features.pooled_image
