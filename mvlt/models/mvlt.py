@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -27,7 +28,10 @@ class MVLT(BaseModel):
             (:class:`mvlt.models.Features`, :class:`mvlt.structures.Batch`). Of ``name`` and
             ``label`` (both its name), ``in_channels``, ``vocab_size``, ``word_dims``,
             ``decoded_channels``, ``stride`` and ``backbone`` its constructor is given those that it
-            names. ``cls_only = True`` says that of ``features.pair`` it reads ``cls`` alone.
+            names. ``cls_only = True`` says that of ``features.pair`` it reads ``cls`` alone. A
+            head's setting ``interval``, the model's own, lets it learn in one of so many steps of a
+            training: pairs cost several times what towers do. With several processes that needs
+            ``find_unused_parameters=True``.
         data_preprocessor: stacks, normalises, masks, pads.
 
     Raises:
@@ -45,6 +49,8 @@ class MVLT(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         wanted = {name: head for name, head in (heads or {}).items() if head is not None}
+        wanted = {name: dict(head) for name, head in wanted.items()}
+        self.intervals = {name: head.pop('interval', 1) for name, head in wanted.items()}
         arguments = {name: _arguments(head) for name, head in wanted.items()}
         decoding = [name for name, names in arguments.items() if 'decoded_channels' in names]
         if (neck is None) != (not decoding):
@@ -115,9 +121,11 @@ class MVLT(BaseModel):
     ) -> dict[str, torch.Tensor]:
         """The weighted terms of Eq. 8; mmengine adds up what is called ``loss_*``."""
         features, batch = Features(self, inputs), Batch(inputs, data_samples)
+        step = MessageHub.get_current_instance().get_info('iter', 0)
         return {
             f'{key}_{name}': value
             for name, head in self.heads.items()
+            if step % self.intervals[name] == 0
             for key, value in head.loss(features, batch).items()
         }
 

@@ -109,6 +109,46 @@ _RELEASED = (
     ),
     (r't2i_head\.score\.0\.(weight|bias)', 'heads.mir.pixels.{0}'),
 )
+# timm's names of PVT-v2, torchvision's and mmpretrain's of a ViT -> those of their authors; {0} is
+# the first group, a stage number counted from 1 there
+_ELSEWHERE = dict(
+    pvt_v2=(
+        (r'patch_embed\.(.+)', 'patch_embed1.{0}'),
+        (r'stages\.(\d)\.downsample\.(.+)', 'patch_embed{0}.{1}'),
+        (r'stages\.(\d)\.blocks\.(\d+)\.mlp\.dwconv\.(.+)', 'block{0}.{1}.mlp.dwconv.dwconv.{2}'),
+        (r'stages\.(\d)\.blocks\.(.+)', 'block{0}.{1}'),
+        (r'stages\.(\d)\.norm\.(.+)', 'norm{0}.{1}'),
+    ),
+    vit=(
+        (r'conv_proj\.(.+)', 'patch_embed.proj.{0}'),
+        (r'encoder\.pos_embedding', 'pos_embed'),
+        (r'class_token', 'cls_token'),
+        (r'encoder\.ln\.(.+)', 'norm.{0}'),
+        (r'heads\.(.+)', 'head.{0}'),
+        *(
+            (rf'encoder\.layers\.encoder_layer_(\d+)\.{theirs}', f'blocks.{{0}}.{ours}')
+            for theirs, ours in {
+                r'ln_([12])\.(.+)': 'norm{1}.{2}',
+                r'self_attention\.in_proj_(.+)': 'attn.qkv.{1}',
+                r'self_attention\.out_proj\.(.+)': 'attn.proj.{1}',
+                r'mlp\.(?:0|linear_1)\.(.+)': 'mlp.fc1.{1}',
+                r'mlp\.(?:3|linear_2)\.(.+)': 'mlp.fc2.{1}',
+            }.items()
+        ),
+        (r'(?:backbone\.)?patch_embed\.projection\.(.+)', 'patch_embed.proj.{0}'),
+        (r'backbone\.(pos_embed|cls_token)', '{0}'),
+        (r'(?:backbone\.)?ln1\.(.+)', 'norm.{0}'),
+        *(
+            (rf'(?:backbone\.)?layers\.(\d+)\.{theirs}', f'blocks.{{0}}.{ours}')
+            for theirs, ours in {
+                r'ln([12])\.(.+)': 'norm{1}.{2}',
+                r'attn\.(qkv|proj)\.(.+)': 'attn.{1}.{2}',
+                r'ffn\.layers\.0\.0\.(.+)': 'mlp.fc1.{1}',
+                r'ffn\.layers\.1\.(.+)': 'mlp.fc2.{1}',
+            }.items()
+        ),
+    ),
+)
 # Classifiers and class tokens have no place in a model that reads words as well.
 _UNUSED = dict(
     pvt=r'cls_token|head\..+|norm\..+',
@@ -159,7 +199,7 @@ def convert_pvt(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def convert_pvt_v2(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """State dict of an ImageNet PVT-v2 (B0 to B5, B2-Li) -> the image part of PVTV2VL.
+    """State dict of an ImageNet PVT-v2 (B0 to B5, B2-Li), its authors' or timm's, for PVTV2VL.
 
     As :func:`convert_pvt`; B2-Li needs ``linear=True``, the others ``linear=False``.
 
@@ -167,11 +207,11 @@ def convert_pvt_v2(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         ValueError: a tensor has no place here, or one is missing.
     """
     needed = (*_PROJECTION, *_PATCH_NORM, *_STAGE_NORM)
-    return _rename(dict(state), _PVT_V2, 'pvt_v2', needed, _PVT_V2_LAYER)
+    return _rename(_as_the_authors(state, 'pvt_v2'), _PVT_V2, 'pvt_v2', needed, _PVT_V2_LAYER)
 
 
 def convert_vit(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """State dict of an ImageNet ViT in timm's (and DeiT's) names -> the image part of ViTVL.
+    """State dict of an ImageNet ViT, timm's (DeiT's), torchvision's or mmpretrain's, for ViTVL.
 
     As :func:`convert_pvt`. Queries, keys and values, one tensor there, are taken apart.
 
@@ -179,7 +219,7 @@ def convert_vit(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         ValueError: a tensor has no place here, or one is missing.
     """
     split = {}
-    for name, value in state.items():
+    for name, value in _as_the_authors(state, 'vit').items():
         if '.attn.qkv.' in name:
             dims = len(value) // 3
             split[name.replace('.qkv.', '.q.')] = value[:dims]
@@ -190,6 +230,21 @@ def convert_vit(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return _rename(split, _VIT, 'vit', needed, _LAYER, stages='0')
 
 
+def _as_the_authors(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Names of other libraries -> those of the model's authors; others stay."""
+    found = {}
+    for name, value in state.items():
+        for pattern, target in _ELSEWHERE.get(kind, ()):
+            if match := re.fullmatch(pattern, name):
+                groups = list(match.groups())
+                if name.startswith('stages'):
+                    groups[0] = str(int(groups[0]) + 1)
+                name = target.format(*groups)
+                break
+        found[name] = value
+    return found
+
+
 def folded_or_unused(state: Mapping[str, Any], source: str) -> list[str]:
     """Names of ``state`` that have no tensor of their own in the result.
 
@@ -197,7 +252,7 @@ def folded_or_unused(state: Mapping[str, Any], source: str) -> list[str]:
         state: what was converted.
         source: 'released', 'pvt', 'pvt_v2' or 'vit'.
     """
-    unused = _UNUSED[source]
+    unused, state = _UNUSED[source], _as_the_authors(state, source)
     folded = r'text_embeddings\.token_type_embeddings\.weight|.*\.linear_bias'
     return sorted(name for name in state if re.fullmatch(f'{unused}|{folded}', name))
 

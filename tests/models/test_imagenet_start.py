@@ -94,6 +94,23 @@ def test_pvt_v2_gives_its_own_maps(linear):
     for found, wanted in zip(_image_alone(ours, image), expected, strict=True):
         torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-4)
     assert folded_or_unused(state, 'pvt_v2') == ['head.bias', 'head.weight']
+    converted, of_timm = convert_pvt_v2(state), convert_pvt_v2(_timms_pvt_v2(state))
+    assert converted.keys() == of_timm.keys()
+    assert all(torch.equal(value, of_timm[name]) for name, value in converted.items())
+
+
+def _timms_pvt_v2(state):
+    """As ``timm.create_model('pvt_v2_b0').state_dict()`` (1.0) names them."""
+    found = {}
+    for name, value in state.items():
+        name = name.replace('dwconv.dwconv', 'dwconv')
+        for k in range(4):
+            name = name.replace(f'block{k + 1}.', f'stages.{k}.blocks.')
+            embed = 'patch_embed.' if k == 0 else f'stages.{k}.downsample.'
+            name = name.replace(f'patch_embed{k + 1}.', embed)
+            name = f'stages.{k}.norm.{name[6:]}' if name.startswith(f'norm{k + 1}.') else name
+        found[name] = value
+    return found
 
 
 def _vit_state(dims, depth, grid):
@@ -143,6 +160,41 @@ def test_vit_gives_its_own_map():
     (found,) = _image_alone(ours, image)
     torch.testing.assert_close(found, _vit(state, image, 4, 3), atol=2e-5, rtol=1e-4)
     assert folded_or_unused(state, 'vit') == ['cls_token', 'head.bias', 'head.weight']
+
+
+def _random(model):
+    with torch.no_grad():
+        for value in model.parameters():  # norms, biases and positions too
+            value += 0.2 * torch.randn_like(value)
+    model.eval()  # mmpretrain's gives nothing back
+    return model
+
+
+@torch.no_grad()
+def test_torchvisions_vit_gives_its_own_map():
+    """Its layers over the patches alone: ours has no class token."""
+    vision = pytest.importorskip('torchvision.models', reason='names of torchvision')
+    theirs = _random(vision.VisionTransformer(64, 16, 3, 4, 24, 96, num_classes=5))
+    ours = ViTVL(**IMAGE, embed_dims=(24,), depth=3, num_heads=4, patch_size=16)
+    _start(ours, convert_vit(theirs.state_dict()))
+    image = torch.randn(2, 3, 64, 64)
+    x = theirs._process_input(image) + theirs.encoder.pos_embedding[:, 1:]
+    expected = theirs.encoder.ln(theirs.encoder.layers(x)).transpose(1, 2).unflatten(2, (4, 4))
+    torch.testing.assert_close(_image_alone(ours, image)[0], expected, atol=2e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('prefix', ['', 'backbone.'])
+def test_mmpretrains_vit_gives_its_own_map(prefix):
+    from mmpretrain.models import VisionTransformer
+
+    arch = dict(embed_dims=24, num_layers=3, num_heads=4, feedforward_channels=96)
+    theirs = _random(VisionTransformer(arch, 64, 16, with_cls_token=False, out_type='featmap'))
+    ours = ViTVL(**IMAGE, embed_dims=(24,), depth=3, num_heads=4, patch_size=16)
+    state = {f'{prefix}{name}': value for name, value in theirs.state_dict().items()}
+    _start(ours, convert_vit(state))
+    image = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(_image_alone(ours, image)[0], theirs(image)[0], atol=2e-5, rtol=1e-4)
 
 
 def test_what_is_missing_or_foreign_is_named():

@@ -5,8 +5,9 @@
     tools/model_converters/to_mvlt.py pvt_v2 pvt_v2_b1.pth checkpoints/pvt_v2_b1.safetensors
     tools/model_converters/to_mvlt.py vit vit_small_patch32_224.pth checkpoints/vit_s32.safetensors
 
-`pvt` is for PVTVL, `pvt_v2` (B0 to B5, B2-Li) for PVTV2VL, `vit` (timm's names) for ViTVL. A config
-takes a released model as `load_from`, the others as
+`pvt` is for PVTVL, `pvt_v2` (B0 to B5, B2-Li; timm's names, too) for PVTV2VL, `vit` (timm's,
+torchvision's or mmpretrain's names) for ViTVL. A config takes a released model as `load_from`, the
+others as
 `model.backbone.init_cfg=dict(type=PretrainedImagePart, checkpoint=...)`.
 """
 

@@ -1,0 +1,52 @@
+"""One model for a shop: search, matching, words, completion, categories and attributes.
+
+The towers of towers_catalogue.py learn at every step; what reads picture and caption together costs
+several times as much and learns at every fourth: matching from hard pairs, hidden words, masked
+pictures, and the labels once more, from picture and title (<label>; from the picture alone
+<label>_by_image).
+Command: tools/train.py configs/mvlt/shop_catalogue.py --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time and metric: docs/results/.
+"""
+
+from mmengine.config import read_base
+
+from mvlt.datasets import MaskWords, RandomGridMask
+from mvlt.models import HardITMHead, MIRHead, MLMHead, UNet
+
+with read_base():
+    from .towers_catalogue import *
+
+interval = 4
+model.neck = dict(type=UNet, channels=(24, 32, 48))
+model.heads.labels.suffix = '_by_image'
+model.heads.merge(
+    dict(
+        itm=dict(
+            type=HardITMHead,
+            interval=interval,
+            hidden_dims=128,
+            negatives=1,
+            easy_steps=4000,
+            loss_weight=1.0,
+        ),
+        mlm=dict(type=MLMHead, interval=interval, on='all', loss_weight=0.5),
+        mir=dict(type=MIRHead, interval=interval, on='image', loss_weight=5.0),
+        labels_of_pairs=dict(
+            type=CategoryHead,
+            for_each='label',
+            interval=interval,
+            num_classes='data',
+            reads='pair',
+            hidden_dims=128,
+            label_smoothing=0.1,
+            loss_weight=0.1,
+        ),
+    )
+)
+train_dataloader.dataset.pipeline.merge(
+    dict(
+        mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.5),
+        words=dict(type=MaskWords, ratio=0.3, **vocabulary),
+    )
+)
+find_unused_parameters = True
