@@ -9,7 +9,14 @@ import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.functional.text import perplexity
 
-from mvlt.evaluation import CategoryMetric, MLMMetric, ReconstructionMetric, RetrievalMetric
+from mvlt.evaluation import (
+    CategoryMetric,
+    MLMMetric,
+    PrecisionMetric,
+    ReconstructionMetric,
+    RetrievalMetric,
+    SharedTitleMetric,
+)
 from mvlt.structures import PairDataSample
 
 PREDICTIONS = Path(__file__).parents[3] / 'shared/reference/released_recognition_predictions.npz'
@@ -48,6 +55,39 @@ def test_retrieval_over_draws():
     assert metrics['retrieval/tir/R@1_sd'] == pytest.approx(50)
     assert metrics['retrieval/tir/mean_rank'] == pytest.approx((1 + 5 + 2.5) / 3)
     assert metrics['retrieval/tir/queries'] == 6
+
+
+def test_precision_of_phrases():
+    # P@2 of 'a': 50 and 100; of 'b', whose only answer is right, 50: the missing one is wrong
+    answers = [('a', [1, 0, 1]), ('a', [1, 1, 0]), ('b', [1])]
+    samples = [dict(direction=kind, positives=np.array(one, bool)) for kind, one in answers]
+    metrics = _evaluate(PrecisionMetric(topk=(1, 2)), samples)
+    assert metrics['phrases/a/P@1'] == 100 and metrics['phrases/a/P@2'] == 75
+    assert metrics['phrases/b/P@2'] == 50 and metrics['phrases/b/queries'] == 1
+
+
+def test_titles_that_several_products_share():
+    # two of four found first and second: R@1 25, R@2 50; the second title is found at 11: MRR 0
+    samples = [
+        dict(direction='tir', query=0, rank=1, relevant=4, positives=[1, 1, 0]),
+        dict(direction='tir', query=3, rank=11, relevant=1, positives=[0, 0, 0]),
+        dict(direction='itr', query=0, rank=1, relevant=1, positives=[1, 0, 0]),
+        dict(direction='tir', query=9, rank=2, relevant=1, positives=[0, 1, 0]),
+    ]
+    metrics = _evaluate(SharedTitleMetric(topk=(1, 2), queries=2), samples)
+    assert metrics['kagl/tir/R@1'] == 12.5 and metrics['kagl/tir/R@2'] == 25
+    assert metrics['kagl/tir/MRR'] == 0.5 and metrics['kagl/tir/queries'] == 2
+    assert _evaluate(SharedTitleMetric(topk=(1,), queries=None), samples)['kagl/tir/queries'] == 3
+
+
+def test_recognition_leaves_out_what_is_not_known():
+    """And counts the answers of the head that it is told to."""
+    samples = [
+        dict(colour=truth, picture_scores=torch.eye(3)[said])
+        for truth, said in ((0, 0), (-1, 1), (2, 1))
+    ]
+    metrics = _evaluate(CategoryMetric('colour', head='picture'), samples)
+    assert metrics['picture/accuracy'] == 50 and metrics['picture/samples'] == 2
 
 
 def test_recognition():

@@ -36,7 +36,8 @@ class PhraseLoop(RankingLoop):
     Args:
         dataloader: its dataset gives the rows; its records have the labels that phrases name.
         evaluator: gets one result a phrase (:class:`mvlt.evaluation.PrecisionMetric`).
-        phrases: kind -> template over labels: dict(colour_kind='{colour} {sub_category}').
+        phrases: kind -> template over labels: dict(colour_kind='{colour} {sub_category}'); None
+            leaves one out, here and in ``prompts``.
         prompts: label -> templates over ``{}``; the mean of their vectors stands for a class, as in
             CLIP: dict(colour=('{}', 'a photo of {} clothes')).
         fewest: a phrase with fewer relevant pictures is not asked.
@@ -62,8 +63,8 @@ class PhraseLoop(RankingLoop):
         **kwargs: Any,
     ) -> None:
         super().__init__(runner, dataloader, evaluator, order='vectors', **kwargs)
-        self.phrases = dict(phrases)
-        self.prompts = dict(prompts or {})
+        self.phrases = {kind: one for kind, one in phrases.items() if one}
+        self.prompts = {label: one for label, one in (prompts or {}).items() if one}
         self.fewest = fewest
         self.shown = shown
         self.text_weight = text_weight
