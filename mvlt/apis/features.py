@@ -5,18 +5,27 @@ from typing import Any
 import torch
 
 from mvlt.apis.base import PairInferencer
+from mvlt.models import Features
+from mvlt.trained.description import ModelDescription
 
 
 class FeatureExtractor(PairInferencer):
     """[CLS] of the last stage, or all maps and sequences; see :class:`PairInferencer`.
 
     Picture and text are read together, so a vector is of the pair; without a text, of the picture.
+    Of a model with a head ``itc`` also ``image_vector`` and ``text_vector``, of the picture alone
+    and of the text alone, float32 (D,) of length 1, whose product is their similarity.
 
     >>> FeatureExtractor('MODEL')('shoe.jpg')[0]['cls'].shape
     torch.Size([512])
     """
 
     forward_kwargs: set = {'stages'}
+
+    @classmethod
+    def heads_of(cls, description: ModelDescription) -> list[str]:
+        """The one that makes vectors, if it is there."""
+        return [name for name in ('itc',) if name in description.heads]
 
     @torch.no_grad()
     def forward(  # type: ignore[override]
@@ -38,12 +47,17 @@ class FeatureExtractor(PairInferencer):
             images, texts = self.model.backbone(
                 data['image'], data['token_ids'], data['text_mask'], cls_only=not stages
             )
-        cls = texts[-1][:, 0].float().cpu()
+            found = dict(cls=texts[-1][:, 0].float().cpu())
+            if 'itc' in self.model.heads:
+                vectors = Features(self.model, data).vectors
+                names = ('image_vector', 'text_vector')
+                found.update({name: one.cpu() for name, one in zip(names, vectors)})
+        each = [{name: values[i] for name, values in found.items()} for i in range(len(lengths))]
         if not stages:
-            return [dict(cls=one) for one in cls]
+            return each
         return [
             dict(
-                cls=cls[i],
+                each[i],
                 images=[one[i].float().cpu() for one in images],
                 texts=[one[i, :length].float().cpu() for one in texts],
             )

@@ -5,24 +5,40 @@ from typing import Any
 from mvlt.apis.base import PairInferencer
 from mvlt.datasets.inputs import to_array
 from mvlt.structures import PairDataSample
+from mvlt.trained.description import ModelDescription
 
 
 class MatchingInferencer(PairInferencer):
     """Probability that a picture and a text belong together; see :class:`PairInferencer`.
 
+    A model with a head ``itc`` gives ``similarity``, too, the cosine of two vectors, -1 to 1; one
+    without a matching head gives that alone.
+
     >>> MatchingInferencer('MODEL')('shoe.jpg', ['a red shoe', 'a blue bag'])
     [{'match_score': 0.98}, {'match_score': 0.01}]
     """
 
-    heads = ('itm',)
+    @classmethod
+    def heads_of(cls, description: ModelDescription) -> list[str]:
+        """Those that compare a picture with a text.
+
+        Raises:
+            ValueError: there is none.
+        """
+        found = [name for name in ('itm', 'itc') if name in description.heads]
+        if not found:
+            raise ValueError(description.lacks("head 'itm'"))
+        return [*found]
 
     def rows(self, one: Any, pred: PairDataSample) -> tuple:
         """The picture above text and probability."""
         from mvlt.visualization.sheet import Cell, Row
 
         image, text = one
-        return (Row('', (Cell(to_array(image), f'{pred.match_score:.3f} {text}'),)),)
+        score = next(iter(self.plain(pred).values()))
+        return (Row('', (Cell(to_array(image), f'{score:.3f} {text}'),)),)
 
     def plain(self, pred: PairDataSample) -> dict[str, float]:
-        """``match_score``, 0 to 1."""
-        return dict(match_score=float(pred.match_score))
+        """``match_score``, 0 to 1, and ``similarity``, -1 to 1, those that the model gives."""
+        names = ('match_score', 'similarity')
+        return {name: float(pred.get(name)) for name in names if name in pred}

@@ -14,8 +14,10 @@ from mvlt.apis import (
     FeatureExtractor,
     ImageCompletionInferencer,
     MatchingInferencer,
+    TextToImageRetrievalInferencer,
 )
 from mvlt.datasets.inputs import make_pairs, to_array
+from mvlt.trained import open_model
 from mvlt.trained.folder import read_model_folder, write_model_folder
 
 RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
@@ -137,6 +139,30 @@ def test_categories_are_named_most_probable_first(model_folder):
     assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(1, abs=1e-5)
     (one,) = infer(RED, topk=1)
     assert [len(names) for names in one.values()] == [1, 1]
+
+
+def test_vectors_and_similarity_of_towers(tower_folder, tmp_path):
+    """The same numbers from every inferencer; a model of towers alone answers, too."""
+    picture = np.full((40, 30, 3), 90, np.uint8)
+    settings = dict(device='cpu', show_progress=False)
+    opened = open_model(tower_folder)
+    (found,) = FeatureExtractor(opened, **settings)(picture, 'a red bag')
+    cosine = float(found['image_vector'] @ found['text_vector'])
+    assert float(found['image_vector'].norm()) == pytest.approx(1, abs=1e-5)
+    (said,) = MatchingInferencer(opened, **settings)(picture, 'a red bag')
+    assert said['similarity'] == pytest.approx(cosine, abs=1e-5) and 0 < said['match_score'] < 1
+    alone = opened.description._replace(
+        model={**opened.description.model, 'heads': dict(itc=opened.description.heads['itc'])}
+    )
+    opened = opened._replace(description=alone)
+    (said,) = MatchingInferencer(opened, **settings)(picture, 'a red bag')
+    assert list(said) == ['similarity']
+    search = TextToImageRetrievalInferencer(opened, cache_dir=tmp_path, **settings)
+    search.read([picture])
+    ((best,),) = search('a red bag')
+    assert best['score'] == pytest.approx(cosine, abs=1e-5) and 'match_score' not in best
+    with pytest.raises(ValueError, match="order='matching': this model has no head itm"):
+        search('a red bag', order='matching')
 
 
 def test_features(model_folder):

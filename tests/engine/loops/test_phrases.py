@@ -116,4 +116,10 @@ def test_candidates_with_their_titles(shop, tower_folder, tmp_path):
 
 def test_an_unknown_label_is_named(shop, tower_folder, tmp_path):
     with pytest.raises(ValueError, match=r"phrases names 'cut', which .*legal: .*colour"):
-        _run(shop, tower_folder, tmp_path, 'wrong', **{'test_cfg.phrases': dict(a='{cut}', gender_kind=None)})
+        _run(
+            shop,
+            tower_folder,
+            tmp_path,
+            'wrong',
+            **{'test_cfg.phrases': dict(a='{cut}', gender_kind=None)},
+        )

@@ -1,0 +1,11 @@
+"""Towers on a catalogue: the contrast alone, no categories and attributes.
+
+Command: tools/train.py configs/mvlt/ablations/towers_catalogue/itc.py --data-root DATA
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ...towers_catalogue import *
+
+model.heads.labels = None
