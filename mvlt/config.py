@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mvlt import registry
+from mvlt.structures import CATEGORIES
 
 # the configs that come with the package, an installed one too
 PACKAGED = Path(__file__).parent / 'configs'
@@ -72,7 +73,7 @@ def load_config(
     3. Schedulers by name become the list that mmengine takes; hooks of ``default_hooks`` that are
        None are left out; without ``val_cfg`` nothing is validated.
     4. ``num_classes='data'`` of a head becomes the number of classes in the training data, a head
-       with ``for_each='label'`` one head for each label there, unless ``count`` is False (the data
+       with ``for_each`` one head for each label there, unless ``count`` is False (the data
        may not be there yet).
 
     The result is flat: dumped, it reruns the experiment.
@@ -243,20 +244,28 @@ def count_later(model: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
 
 
 def spread_heads(model: Mapping[str, Any] | None, labels: Sequence[str]) -> None:
-    """A head that says ``for_each='label'`` becomes one for each label, ``suffix`` behind its name.
+    """A head with ``for_each`` becomes one for each such label, ``suffix`` behind its name.
 
     Args:
-        model: settings, changed in place.
+        model: settings, changed in place. ``for_each`` is 'category' (main and sub-category),
+            'attribute' (what else is known) or 'label' (all).
         labels: what the training data knows of products.
+
+    Raises:
+        ValueError: another ``for_each``.
     """
+    attributes = [label for label in labels if label not in CATEGORIES]
+    categories = [label for label in labels if label in CATEGORIES]
+    kinds = dict(label=list(labels), category=categories, attribute=attributes)
     for name, head in heads_of(model).items():
         if 'for_each' not in head:
             continue
-        if head.pop('for_each') != 'label':
-            raise ValueError(f"model.heads.{name}.for_each: 'label' is legal")
+        kind = head.pop('for_each')
+        if kind not in kinds:
+            raise ValueError(f"model.heads.{name}.for_each='{kind}'; legal: {', '.join(kinds)}")
         suffix = head.pop('suffix', '')
         del model['heads'][name]  # type: ignore[index]
-        for label in labels:
+        for label in kinds[kind]:
             model['heads'][f'{label}{suffix}'] = {**head, 'label': label}  # type: ignore[index]
 
 

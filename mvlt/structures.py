@@ -8,6 +8,8 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch.nn.utils.rnn import pad_sequence
 
+CATEGORIES = ('main_category', 'sub_category')  # the labels of paper Task 3
+
 
 class PairDataSample(BaseDataElement):
     """One image-caption pair.

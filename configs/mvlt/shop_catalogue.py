@@ -2,8 +2,8 @@
 
 The towers of towers_catalogue.py learn at every step; what reads picture and caption together costs
 several times as much and learns at every fourth: matching from hard pairs, hidden words, masked
-pictures, and the labels once more, from picture and title (<label>; from the picture alone
-<label>_by_image).
+pictures, and the categories from picture and title. From the picture alone they are
+main_category_by_image and sub_category_by_image; attributes are always named from it alone.
 Command: tools/train.py configs/mvlt/shop_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: docs/results/.
 """
@@ -18,7 +18,8 @@ with read_base():
 
 interval = 4
 model.neck = dict(type=UNet, channels=(24, 32, 48))
-model.heads.labels.suffix = '_by_image'
+model.heads.attributes = dict(model.heads.labels, for_each='attribute')
+model.heads.labels.merge(dict(for_each='category', suffix='_by_image'))
 model.heads.merge(
     dict(
         itm=dict(
@@ -31,9 +32,9 @@ model.heads.merge(
         ),
         mlm=dict(type=MLMHead, interval=interval, on='all', loss_weight=0.5),
         mir=dict(type=MIRHead, interval=interval, on='image', loss_weight=5.0),
-        labels_of_pairs=dict(
+        categories=dict(
             type=CategoryHead,
-            for_each='label',
+            for_each='category',
             interval=interval,
             num_classes='data',
             reads='pair',

@@ -44,10 +44,11 @@ model.heads.labels = dict(
     reads='image',
     hidden_dims=128,
     label_smoothing=0.1,
-    loss_weight=0.1,
+    loss_weight=0.15,
 )
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
+model.backbone.drop_path_rate = 0.1
 default_hooks.vocabulary.train_size = vocab_size
 default_hooks.average = dict(type=WeightAverageHook, momentum=0.002)
 # small pictures that stay in memory: decoding takes as long as a step
@@ -67,11 +68,11 @@ train_dataloader = dict(
             crop=dict(
                 type=RandomResizedCrop,
                 scale=image_size,
-                crop_ratio_range=(0.7, 1.0),
+                crop_ratio_range=(0.55, 1.0),
                 interpolation='area',
             ),
             flip=dict(type=RandomFlip, prob=0.5),
-            reword=dict(type=RewordCaption, other=0.15, drop=0.1),
+            reword=dict(type=RewordCaption, other=0.2, drop=0.15),
         ),
     ),
 )
