@@ -120,7 +120,7 @@ def report(pretrained: Path, finetuned: Path) -> None:
         tables=_tables(results),
         curves={
             'Pre-training: loss of each objective, weighted': plot_losses(
-                ROOT / 'pretrain', ('loss_mir', 'loss_itm', 'loss_mlm')
+                ROOT / 'pretrain', ('loss_itc', 'loss_mir', 'loss_itm', 'loss_mlm')
             ),
             'While pre-training, on products held out: percent of captions whose picture is among '
             'the first ten of 31': plot_losses(ROOT / 'pretrain', ('retrieval/tir/R@10',)),
@@ -138,17 +138,20 @@ def report(pretrained: Path, finetuned: Path) -> None:
 def _rankings(rankings: list[dict]) -> list[Section]:
     dataset = _dataset('retrieval')
     notes = dict(
-        tir='A caption and the five pictures that match it best of 101 of its own kind, with the '
-        'matching probability. Green: the product itself. The first queries of the protocol, not '
-        'chosen.',
-        itr='A picture and the five captions that match it best of 101.',
+        tir='A caption and the five pictures that are most like it of 101 of its own kind, with '
+        'the similarity. Green: the product itself. The first queries of the protocol, not chosen.',
+        itr='A picture and the five captions that are most like it of 101.',
     )
     return [
         Section(
             name,
             title,
             notes[name],
-            ranking_rows(dataset, [one for one in rankings if one['direction'] == name][:6]),
+            ranking_rows(
+                dataset,
+                [one for one in rankings if one['direction'] == name][:6],
+                order='vectors',
+            ),
         )
         for name, title in (('tir', 'Text to image'), ('itr', 'Image to text'))
     ]

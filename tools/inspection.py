@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.datasets.pair_dataset import PairDataset
 from mvlt.datasets.transforms import LoadImage
+from mvlt.structures import CATEGORIES
 
 PERCENTILES = (50, 95, 99, 100)
 _BLOCK = 1024

@@ -146,6 +146,8 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
     runner.test()
     loop: Any = runner.test_loop
     dataset, name = loop.dataloader.dataset, loop.protocol['name']
+    order = dict(order=loop.order)
+    scores = 'Similarity' if loop.order == 'vectors' else 'Matching probability'
     if args.ids:
         rows: list[Row] = []
         for direction in ('tir', 'itr'):
@@ -161,8 +163,9 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
                     f'{", ".join(list(of_product)[:5])} (equal captions are one query, '
                     'a file of candidates asks for its own products)'
                 )
-            rows += ranking_rows(dataset, [of_product[product] for product in args.ids])
-        note = f'Protocol {name}. Matching probability; green: the match.'
+            chosen = [of_product[product] for product in args.ids]
+            rows += ranking_rows(dataset, chosen, **order)
+        note = f'Protocol {name}. {scores}; green: the match.'
         return [Section('retrieval', 'Text to image, image to text', note, tuple(rows))]
     sections = []
     for direction, title in (('tir', 'Text to image'), ('itr', 'Image to text')):
@@ -175,8 +178,8 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
                     f'{title}, {which}',
                     f'Of {len(found)} queries those whose match ranks '
                     f'{"first" if which == "best" else "last"}; protocol {name}. '
-                    'Matching probability; green: the match.',
-                    ranking_rows(dataset, chosen),
+                    f'{scores}; green: the match.',
+                    ranking_rows(dataset, chosen, **order),
                 )
             )
     return sections

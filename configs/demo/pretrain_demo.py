@@ -20,7 +20,7 @@ with read_base():
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
     from .._base_.evaluations.validation import *
-    from .._base_.models.mvlt_towers_mini import *
+    from .._base_.models.mvlt_towers_demo import *
     from .._base_.schedules.iterations import *
 
 interval = 2
@@ -29,7 +29,7 @@ model.backbone.image_size = image_size
 model.neck = dict(type=UNet, channels=(24, 32, 48))
 model.heads.merge(
     dict(
-        itm=dict(type=HardITMHead, interval=interval, hidden_dims=128, negatives=1, easy_steps=700),
+        itm=dict(type=HardITMHead, interval=interval, hidden_dims=128, negatives=1, easy_steps=500),
         mlm=dict(type=MLMHead, interval=interval, on='all', loss_weight=1.0),
         mir=dict(type=MIRHead, interval=interval, on='image', loss_weight=10.0),
     )
@@ -54,12 +54,12 @@ test_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.15, **vocabulary),
     )
 )
-train_cfg.val_interval = 700
-train_cfg.max_iters = 1400
+train_cfg.val_interval = 500
+train_cfg.max_iters = 1000
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
-default_hooks.pictures = dict(type=PicturesHook, interval=700)
+default_hooks.pictures = dict(type=PicturesHook, interval=500)
 val_dataloader = val_loader
 val_cfg.order = 'vectors'
 val_cfg.num_candidates = 31

@@ -13,7 +13,7 @@ with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.recognition import *
-    from .._base_.models.mvlt_towers_mini import *
+    from .._base_.models.mvlt_towers_demo import *
     from .._base_.schedules.iterations import *
 
 model.backbone.vocab_size = vocab_size
@@ -25,7 +25,7 @@ model.heads.merge(
         sub_category=dict(type=CategoryHead, num_classes='data', hidden_dims=128),
     )
 )
-load_from = 'work_dirs/demo/pretrain/iter_1400.pth'
+load_from = 'work_dirs/demo/pretrain/iter_1000.pth'
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,

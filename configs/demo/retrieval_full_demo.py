@@ -11,7 +11,7 @@ with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.full_ranking import *
-    from .._base_.models.mvlt_towers_mini import *
+    from .._base_.models.mvlt_towers_demo import *
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size

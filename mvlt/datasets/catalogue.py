@@ -17,9 +17,10 @@ import pyarrow as pa
 from mmengine.logging import print_log
 from pyarrow import parquet
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, product_share
+from mvlt.datasets.pair_dataset import PairDataset, product_share
 from mvlt.files import read_json
 from mvlt.registry import DATASETS
+from mvlt.structures import CATEGORIES
 
 KEYS = ('image', 'product_id', *CATEGORIES, 'split')
 SPLITS = ('train', 'val', 'test', 'all')

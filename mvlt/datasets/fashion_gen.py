@@ -9,8 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset, product_share
+from mvlt.datasets.pair_dataset import PairDataset, product_share
 from mvlt.registry import DATASETS
+from mvlt.structures import CATEGORIES
 
 # record key -> column of the file
 COLUMNS = dict(

@@ -14,7 +14,6 @@ from mmengine.logging import print_log
 
 from mvlt.datasets.drawing import OnError, fetch
 from mvlt.datasets.pipeline import Pipeline, Steps
-from mvlt.structures import CATEGORIES
 
 
 def product_share(product_id: str, seed: int) -> float:

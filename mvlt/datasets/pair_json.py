@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from mvlt.datasets.pair_dataset import CATEGORIES, PairDataset
+from mvlt.datasets.pair_dataset import PairDataset
 from mvlt.files import read_json
 from mvlt.registry import DATASETS
+from mvlt.structures import CATEGORIES
 
 KEYS = ('image', 'caption', 'product_id', *CATEGORIES)
 _REMEDY = 'make it with tools/dataset_converters/; set data_root (--data-root) and ann_file'

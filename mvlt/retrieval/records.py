@@ -17,8 +17,8 @@ from mmengine.logging import print_log
 
 from mvlt.datasets import Catalogue, PairDataset
 from mvlt.datasets.inputs import SUFFIXES, Picture, list_pictures, list_texts, to_array
-from mvlt.datasets.pair_dataset import CATEGORIES
 from mvlt.files import file_sha256, remove_partial, write_text, written_whole
+from mvlt.structures import CATEGORIES
 
 Source = str | Path | Sequence | PairDataset
 TABLES = ('.csv', '.parquet')

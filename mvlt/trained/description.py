@@ -21,9 +21,9 @@ from mvlt.datasets import (
     PackPairInputs,
     Tokenize,
 )
-from mvlt.datasets.pair_dataset import CATEGORIES
 from mvlt.datasets.pipeline import named
 from mvlt.registry import MODELS, TRANSFORMS, Registry
+from mvlt.structures import CATEGORIES
 from mvlt.trained.earlier import todays_model
 
 _MMCV = (Resize, CenterCrop)  # transforms of others that a description may name

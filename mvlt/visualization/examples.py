@@ -17,13 +17,14 @@ _BATCH = 32
 
 
 def ranking_rows(
-    dataset: BaseDataset, rankings: Sequence[Mapping], shown: int = 5
+    dataset: BaseDataset, rankings: Sequence[Mapping], shown: int = 5, order: str = 'matching'
 ) -> tuple[Row, ...]:
     """A query and its first ``shown`` candidates; the match too, if it ranks behind them: Fig. 5.
 
     Args:
         dataset: the evaluated one; gives pictures and captions.
         rankings: results of a :class:`mvlt.engine.RankingLoop` (``rankings.json``).
+        order: its ``order``; the similarity of 'vectors' is shown as it is, others as probability.
     """
     rows = []
     for one in rankings:
@@ -40,7 +41,9 @@ def ranking_rows(
         ]
         for i in (*order[:shown], *behind):
             row, matched = one['candidates'][i], one['positives'][i]
-            words = f'{expit(one["scores"][i]):.3f}{" matched" if matched else ""}'
+            score = one['scores'][i]
+            words = f'{score:.1f}' if order == 'vectors' else f'{expit(score):.3f}'
+            words += ' matched' if matched else ''
             if i in behind:
                 words += f', rank {one["rank"]}'
             if not text_query:

@@ -19,9 +19,9 @@ from scipy.special import gammaln
 
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.datasets import draw_candidates
-from mvlt.datasets.pair_dataset import CATEGORIES
 from mvlt.registry import DATASETS
 from mvlt.retrieval.gallery import make_gallery
+from mvlt.structures import CATEGORIES
 
 TOPK = (1, 5, 10)
 
