@@ -6,17 +6,15 @@ Command: tools/test.py configs/demo/generation_demo.py work_dirs/demo/pretrain/C
 from mmengine.config import read_base
 
 from mvlt.datasets import RandomGridMask
-from mvlt.models import MIRHead, UNet
 
 with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.generation import *
-    from .._base_.models.mvlt_towers_demo import *
+    from .._base_.models.mvlt_mini import *
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-model.neck = dict(type=UNet, channels=(24, 32, 48))
-model.heads.itc = None
-model.heads.mir = dict(type=MIRHead, on='image')
+model.heads.itm = None
+model.heads.mlm = None
 test_dataloader.dataset.pipeline.mask = dict(type=RandomGridMask, ratio=0.5, alpha=2)

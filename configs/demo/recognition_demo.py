@@ -13,19 +13,22 @@ with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.recognition import *
-    from .._base_.models.mvlt_towers_demo import *
+    from .._base_.models.mvlt_mini import *
     from .._base_.schedules.iterations import *
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
+model.neck = None
 model.heads.merge(
     dict(
-        itc=None,
+        mir=None,
+        itm=None,
+        mlm=None,
         main_category=dict(type=CategoryHead, num_classes='data', hidden_dims=128),
         sub_category=dict(type=CategoryHead, num_classes='data', hidden_dims=128),
     )
 )
-load_from = 'work_dirs/demo/pretrain/iter_1000.pth'
+load_from = 'work_dirs/demo/pretrain/iter_1400.pth'
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,

@@ -5,16 +5,15 @@ Command: tools/test.py configs/demo/retrieval_demo.py work_dirs/demo/pretrain/CH
 
 from mmengine.config import read_base
 
-from mvlt.models import ITMHead
 
 with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.retrieval import *
-    from .._base_.models.mvlt_towers_demo import *
+    from .._base_.models.mvlt_mini import *
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-model.heads.itm = dict(type=ITMHead, hidden_dims=128)  # test_cfg.order = 'both', 'matching'
+model.neck = None
+model.heads.mir = None  # the MLM head is the encoder's, where test_cfg.order asks for one
 test_cfg.num_queries = 300
-test_cfg.order = 'vectors'

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from safetensors.torch import save_file
 
 import mvlt
@@ -26,11 +27,16 @@ from mvlt.datasets import Tokenize, load_vocabulary
 from mvlt.datasets.pipeline import named
 from mvlt.datasets.vocabulary import FILES as VOCABULARY_FILES
 from mvlt.files import file_sha256, read_json
+from mvlt.trained.checkpoint import read_checkpoint
 from mvlt.trained.description import (
     LEGAL_READING,
     ModelDescription,
     checked,
+    describe,
     is_transform,
+    known_classes,
+    stored_config,
+    tokenizer_of,
 )
 from mvlt.trained.fit import compare
 
@@ -167,22 +173,22 @@ def fitting(
     return {key: state[key].detach().clone().contiguous() for key in own if key in state}
 
 
-def adopt(config: Config, folder: ModelFolder, training: bool) -> None:
-    """Let a config's run use a published model: its architecture, preprocessing and vocabulary.
+def adopt(config: Config, description: ModelDescription, vocabulary: str, training: bool) -> None:
+    """Let a config's run use a trained model: its architecture, preprocessing and vocabulary.
 
     The config keeps its data, its schedule and its choice of heads, but for rankings: they ask
     those that the folder has. In training, category heads stay the config's, since the classes are
     those of the new data.
 
     Raises:
-        ValueError: the config asks for a head that the folder does not have.
+        ValueError: the config asks for a head that the model does not have.
     """
-    published = folder.description.model
+    published = description.model
     config.model.backbone = published['backbone']
     config.model.data_preprocessor = published['data_preprocessor']
     if config.model.get('neck') and (published.get('neck') or not training):
         config.model.neck = published.get('neck')
-    own = folder.description.heads
+    own = description.heads
     if not training and 'encoder' in (config.get('test_cfg') or {}):
         # which of them is asked is said by test_cfg.order and the encoder
         config.model.heads = {name: own[name] for name in _RANKING if name in own}
@@ -195,24 +201,23 @@ def adopt(config: Config, folder: ModelFolder, training: bool) -> None:
             continue
         if name not in own:
             raise ValueError(
-                f'{config.filename} asks {folder.path} for head {name!r}: '
-                + folder.description.lacks(f'head {name!r}')
+                f'{config.filename} asks {vocabulary} for head {name!r}: '
+                + description.lacks(f'head {name!r}')
             )
         weight = {key: value for key, value in head.items() if key == 'loss_weight'}
         config.model.heads[name] = {**own[name], **weight}
-    reading = folder.description.transforms(str(folder.path))
+    reading = description.transforms(vocabulary)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         dataset = (config.get(loader) or {}).get('dataset')
         while dataset is not None:
             if dataset.get('pipeline'):
-                dataset.pipeline = _with_reading(named(dataset.pipeline), reading, str(folder.path))
+                dataset.pipeline = _with_reading(named(dataset.pipeline), reading, vocabulary)
             dataset = dataset.get('dataset')
-    if not training and set(folder.description.categories) & set(heads_of(config.model)):
-        names = folder.description.categories.items()
-        by_label = {folder.description.label(head): one for head, one in names}
+    if not training and set(description.categories) & set(heads_of(config.model)):
+        names = description.categories.items()
+        by_label = {description.label(head): one for head, one in names}
         hook = dict(type='ClassNamesHook', categories=by_label)
         config.setdefault('default_hooks', {})['class_names'] = hook
-    config.load_from = folder.weights
 
 
 def _same_type(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -226,7 +231,9 @@ def use_checkpoint(config: Config, path: str, training: bool = False) -> str:
         FileNotFoundError, ValueError: of a model folder, see :func:`read_model_folder`.
     """
     if is_model_folder(path):
-        adopt(config, read_model_folder(path), training)
+        folder = read_model_folder(path)
+        adopt(config, folder.description, str(folder.path), training)
+        config.load_from = folder.weights
     else:
         if '://' not in path and not Path(path).exists():
             raise FileNotFoundError(
@@ -234,7 +241,25 @@ def use_checkpoint(config: Config, path: str, training: bool = False) -> str:
                 + ('; --from names what training starts from' if training else '')
             )
         config.load_from = path
+        if not training and '://' not in path:
+            _adopt_of_checkpoint(config, path)
     return config.load_from
+
+
+def _adopt_of_checkpoint(config: Config, path: str) -> None:
+    """Let a protocol test a checkpoint of another architecture, which its own config tells."""
+    tokenizer = tokenizer_of(config)
+    if tokenizer is None or not config.model.get('backbone'):
+        return
+    try:
+        meta = read_checkpoint(path).get('meta') or {}
+        held = stored_config(meta['cfg'], path)
+        description = describe(held, known_classes(meta.get('dataset_meta') or {}), path)
+    except (KeyError, ValueError):
+        return  # no config, or none that is plain data: it must be the config's own model
+    if not _same_type(config.model.backbone, description.model['backbone']):
+        print_log(f"{path}: not the config's backbone; its own model is tested", 'current')
+        adopt(config, description, tokenizer['vocabulary'], False)
 
 
 def _with_reading(

@@ -180,7 +180,7 @@ def main() -> None:
     args = parser.parse_args()
     if bool(args.model) != bool(args.catalogue):
         raise ValueError('--model and --catalogue: give both, or neither for the demo')
-    models = args.model or [f'{demo}/pretrained', f'{demo}/recognition']
+    models = args.model or [f'{demo}/shop']
     for model in models:
         if not Path(model).is_dir():
             raise FileNotFoundError(

@@ -8,7 +8,7 @@ from tools import demo
 def test_a_cut_checkpoint_is_passed_over(tmp_path):
     for iteration in (250, 1000):
         torch.save(dict(a=torch.ones(100)), tmp_path / f'iter_{iteration}.pth')
-    cut = tmp_path / 'iter_1000.pth'
+    cut = tmp_path / 'iter_1400.pth'
     cut.write_bytes((tmp_path / 'iter_1000.pth').read_bytes()[:400])
     (tmp_path / 'last_checkpoint').write_text(str(cut))
     assert demo._is_readable(tmp_path / 'iter_1000.pth')

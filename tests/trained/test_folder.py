@@ -16,7 +16,6 @@ from mvlt.registry import MODELS
 from mvlt.trained import open_model
 from mvlt.trained.description import checked
 from mvlt.trained.folder import (
-    adopt,
     fitting,
     is_model_folder,
     read_model_folder,
@@ -176,13 +175,13 @@ def test_a_head_that_the_folder_lacks(copy):
         lambda content: (content['model'].update(neck=None), content['model']['heads'].pop('mir')),
     )
     with pytest.raises(ValueError, match=r"has no head 'mir'; it has itm, mlm, main_category"):
-        adopt(config, read_model_folder(copy), training=False)
+        use_checkpoint(config, str(copy))
 
 
 def test_another_objective_and_a_new_head_stay_the_configs_in_training(model_folder):
     config = load_config('mvlt/finetune_coco_vilt', count=False)
     config.model.heads.extra = dict(type='ITMHead', hidden_dims=8)
-    adopt(config, read_model_folder(model_folder), training=True)
+    use_checkpoint(config, str(model_folder), training=True)
     head = config.model.heads.itm
     assert head.type.endswith('RankingHead') and head.group_size == 16
     assert config.model.heads.extra.hidden_dims == 8
@@ -211,3 +210,26 @@ def test_one_opened_model_serves_several_and_each_runs_its_own_heads(model_folde
     assert infer(picture, 'a bag') == CategoryInferencer(model_folder, device='cpu')(
         picture, 'a bag'
     )
+
+
+def test_a_checkpoint_of_another_backbone_is_tested_as_what_it_is(
+    model_folder, tower_folder, tmp_path
+):
+    """Its own config tells; one of the config's backbone is loaded as ever."""
+    folder = read_model_folder(tower_folder)
+    meta = dict(
+        cfg=f'model = {folder.description.model!r}\n'
+        'test_dataloader = dict(dataset=dict(pipeline=dict('
+        "load=dict(type='LoadImage'), tokenize=dict(type='Tokenize', vocabulary='gone'))))",
+        dataset_meta=folder.description.categories,
+    )
+    path = str(tmp_path / 'iter_1.pth')
+    torch.save(dict(state_dict=load_file(folder.weights), meta=meta), path)
+    for name, kind in (
+        ('mvlt/retrieval_catalogue', 'mvlt.models.PVTVL'),
+        ('mvlt/retrieval_phrases_catalogue', 'PVTVL'),
+    ):
+        config = load_config(name, count=False)
+        assert use_checkpoint(config, path) == path
+        assert config.model.backbone.type == kind
+        assert ('itc' in config.model.heads) == (kind == 'PVTVL')
