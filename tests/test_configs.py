@@ -158,7 +158,7 @@ def test_dialect(path):
     assert ast.get_docstring(tree), 'a header says what the config is for'
     for node in ast.walk(tree):
         assert not isinstance(node, ast.FunctionDef | ast.Lambda | ast.For | ast.Import)
-        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('mvlt'):
+        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('mvlt.'):
             assert node.module.count('.') == 1, 'import from the public package'
         if isinstance(node, ast.Call):
             called = node.func

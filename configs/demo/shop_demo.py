@@ -19,12 +19,14 @@ with read_base():
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
     from .._base_.evaluations.validation import *
-    from .._base_.models.mvlt_towers_demo import *
+    from .._base_.models.mvlt_towers_mini import *
     from .._base_.schedules.iterations import *
 
 interval = 2
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
+model.backbone.embed_dims = (32, 48, 96, 128)
+model.backbone.num_heads = (1, 2, 3, 4)
 model.neck = dict(type=UNet, channels=(24, 32, 48))
 model.heads.merge(
     dict(
