@@ -68,7 +68,10 @@ def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
     description = json.loads(re.search(r'```json\n(.*?)```', README, re.DOTALL).group(1))
     (tmp_path / 'images').mkdir()
     rows = [
-        dict(photo=f'images/{i}.png', sku=i, group='BAGS', kind='TOTES', title='Bag', colour=i)
+        {
+            **dict(photo=f'images/{i}.png', sku=i, group='BAGS', kind='TOTES', title=f'Bag {i}'),
+            **{'colour': i, 'for': 'Women'},
+        }
         for i in range(40)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / 'products.csv', index=False)
@@ -76,9 +79,11 @@ def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
     for i in range(40):
         Image.new('RGB', (64, 64)).save(tmp_path / f'images/{i}.png')
     names = set(re.findall(r'(configs/mvlt/\w+_catalogue\.py)', README))
-    assert len(names) == 5
+    assert len(names) == 6
     for name in names:
         config = load_config(ROOT / name, data_root=str(tmp_path))
         dataset = DATASETS.build(config.test_dataloader.dataset)
         record = dataset.get_data_info(0)
-        assert record['caption'] == f'Bag. {record["product_id"]}'
+        assert record['caption'] == f'Bag {record["product_id"]}'
+        assert record['attributes'] == ('colour', 'gender')
+        assert record['wordings'][1:] == (f'{record["product_id"]} TOTES', 'TOTES')

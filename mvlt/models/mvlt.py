@@ -28,9 +28,10 @@ class MVLT(BaseModel):
             (:class:`mvlt.models.Features`, :class:`mvlt.structures.Batch`). Of ``name`` and
             ``label`` (both its name), ``in_channels``, ``vocab_size``, ``word_dims``,
             ``decoded_channels``, ``stride`` and ``backbone`` its constructor is given those that it
-            names. ``cls_only = True`` says that of ``features.pair`` it reads ``cls`` alone. A
-            head's setting ``interval``, the model's own, lets it learn in one of so many steps of a
-            training: pairs cost several times what towers do. With several processes that needs
+            names. ``cls_only = True`` says that of ``features.pair`` it reads ``cls`` alone,
+            ``training_only`` which of its settings a trained model has no use for. A head's setting
+            ``interval``, the model's own, lets it learn in one of so many steps of a training:
+            pairs cost several times what towers do. With several processes that needs
             ``find_unused_parameters=True``.
         data_preprocessor: stacks, normalises, masks, pads.
 

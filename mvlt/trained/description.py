@@ -113,6 +113,7 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
     """
     wanted = todays_model(config.model)
     heads = heads_of(wanted)
+    heads = {name: without_training(head) for name, head in heads.items()}
     # they teach the backbone and answer nothing
     wanted['heads'] = {name: head for name, head in heads.items() if _rebuilds(head) is not False}
     if not any(map(_rebuilds, wanted['heads'].values())):
@@ -237,6 +238,16 @@ def stored_config(text: str, source: str) -> Config:
             f'{source}: its config is more than plain data ({error}); name a config file instead'
         ) from error
     return Config(found)
+
+
+def training_only(head: Mapping[str, Any]) -> set[str]:
+    """Settings of a head that say how it learns."""
+    return {'interval', *getattr(_find(head['type'], MODELS), 'training_only', ())}
+
+
+def without_training(head: Mapping[str, Any]) -> dict[str, Any]:
+    """A head's settings but for how it learns."""
+    return {key: value for key, value in head.items() if key not in training_only(head)}
 
 
 def tokenizer_of(config: Config) -> dict[str, Any] | None:

@@ -37,6 +37,7 @@ from mvlt.trained.description import (
     known_classes,
     stored_config,
     tokenizer_of,
+    training_only,
 )
 from mvlt.trained.fit import compare
 
@@ -204,8 +205,9 @@ def adopt(config: Config, description: ModelDescription, vocabulary: str, traini
                 f'{config.filename} asks {vocabulary} for head {name!r}: '
                 + description.lacks(f'head {name!r}')
             )
-        weight = {key: value for key, value in head.items() if key == 'loss_weight'}
-        config.model.heads[name] = {**own[name], **weight}
+        kept = {'loss_weight', *(training_only(head) if training else ())}
+        learns = {key: value for key, value in head.items() if key in kept}
+        config.model.heads[name] = {**own[name], **learns}
     reading = description.transforms(vocabulary)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         dataset = (config.get(loader) or {}).get('dataset')

@@ -29,9 +29,9 @@ def ranking_rows(
     rows = []
     for one in rankings:
         text_query = one['direction'] == 'tir'
-        order = sorted(range(len(one['scores'])), key=lambda i: -one['scores'][i])
-        behind = [i for i in order if one['positives'][i]][:1]
-        behind = [i for i in behind if i not in order[:shown]]
+        places = sorted(range(len(one['scores'])), key=lambda i: -one['scores'][i])
+        behind = [i for i in places if one['positives'][i]][:1]
+        behind = [i for i in behind if i not in places[:shown]]
         cells = [
             Cell(
                 _picture(dataset, one['query']) if not text_query else None,
@@ -39,7 +39,7 @@ def ranking_rows(
                 'query',
             )
         ]
-        for i in (*order[:shown], *behind):
+        for i in (*places[:shown], *behind):
             row, matched = one['candidates'][i], one['positives'][i]
             score = one['scores'][i]
             words = f'{score:.1f}' if order == 'vectors' else f'{expit(score):.3f}'

@@ -130,3 +130,17 @@ def _content(**model):
 def test_hostile_descriptions(content, message):
     with pytest.raises(ValueError, match=message):
         checked(content, 'x')
+
+
+def test_how_a_head_learns_is_not_described(small_config, tmp_path):
+    """A queue and its momentum copy are of no use to a trained model, nor are intervals."""
+    config = small_config(tmp_path)
+    config.model.heads.itc = dict(type='ITCHead', dims=8, queue=16, label_smoothing=0.1)
+    config.model.heads.itm = dict(type='HardITMHead', hidden_dims=16, easy_steps=9, interval=2)
+    found = describe(config, {}, 'config')
+    assert found.heads['itc'] == dict(type='ITCHead', dims=8)
+    assert found.heads['itm'] == dict(type='HardITMHead', hidden_dims=16)
+    trained, published = MODELS.build(config.model), found.build()
+    extra = trained.state_dict().keys() - published.state_dict().keys()
+    assert extra and all('followers' in name or 'queued' in name for name in extra)
+    assert published.state_dict().keys() <= trained.state_dict().keys()

@@ -33,6 +33,7 @@ class CategoryHead(BaseModule):
     """
 
     cls_only = True  # it reads nothing else of a pair's features
+    training_only = ('label_smoothing',)
 
     def __init__(
         self,

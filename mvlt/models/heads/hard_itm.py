@@ -38,6 +38,8 @@ class HardITMHead(ITMHead):
         ValueError: ``negatives`` is neither 1 nor 2.
     """
 
+    training_only = ('negatives', 'easy_steps', 'semi_hard')
+
     def __init__(
         self,
         in_channels: int,

@@ -49,6 +49,8 @@ class ITCHead(BaseModule):
         ValueError: an unknown ``form``.
     """
 
+    training_only = ('queue', 'momentum', 'label_smoothing', 'max_scale')
+
     def __init__(
         self,
         in_channels: int,
