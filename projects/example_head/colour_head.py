@@ -23,7 +23,9 @@ class ColourHead(BaseModule):
         name: that the head has; the model fills it in.
     """
 
-    def __init__(self, in_channels: int, num_classes: int, label: str, name: str) -> None:
+    def __init__(
+        self, in_channels: int, num_classes: int, label: str, name: str = 'colour'
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.label = label
