@@ -11,6 +11,7 @@ Hardware: two CPU cores. Time and metric: docs/results/.
 from mmengine.config import read_base
 
 from mvlt.datasets import MaskWords, RandomGridMask
+from mvlt.engine import PicturesHook
 from mvlt.models import HardITMHead, MIRHead, MLMHead, UNet
 
 with read_base():
@@ -50,4 +51,5 @@ train_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.3, **vocabulary),
     )
 )
+default_hooks.pictures = dict(type=PicturesHook, interval=1500)
 find_unused_parameters = True

@@ -88,7 +88,7 @@ class PicturesHook(Hook):
                 sections.append(
                     Section('reconstruction', 'Rebuilt pictures', note, in_rows(cells, 6))
                 )
-            if 'itm' in getattr(model, 'heads', ['itm']):  # another model ranks by itself
+            if {'itm', 'itc'} & set(getattr(model, 'heads', ['itm'])):  # another ranks by itself
                 note = f'Each caption ranks the same {len(rows)} pictures; green: its own.'
                 sections.append(
                     Section('ranking', 'Ranked pictures', note, _ranked(model, dataset, rows))
@@ -115,16 +115,22 @@ def _model(runner: Runner) -> Any:
 
 
 def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
-    """A row a caption: the pictures in the order of their scores."""
+    """A row a caption: the pictures in the order of the towers, or of the matching head."""
     from mvlt.visualization import ranking_rows
 
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))['inputs']
     images = model.data_preprocessor.normalise(batch['pixels'])
+    towers = 'itc' in getattr(model, 'heads', ())
     rankings: list[Mapping[str, Any]] = []
     for place, row in enumerate(rows):
         token_ids = batch['token_ids'][place].expand(len(rows), -1)
         text_mask = model.data_preprocessor.text_mask(token_ids)
-        scores = model.match(images, token_ids, text_mask).cpu().numpy()
+        if towers:
+            texts = model.text_vectors(token_ids, text_mask)
+            similar = (model.image_vectors(images) * texts).sum(-1)
+            scores = (model.heads['itc'].scale * similar).cpu().numpy()
+        else:
+            scores = model.match(images, token_ids, text_mask).cpu().numpy()
         positives = np.arange(len(rows)) == place
         rankings.append(
             dict(
@@ -136,7 +142,8 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
                 positives=positives,
             )
         )
-    return ranking_rows(dataset, rankings, shown=len(rows))
+    order = 'vectors' if towers else 'matching'
+    return ranking_rows(dataset, rankings, shown=len(rows), order=order)
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from mvlt.engine import PicturesHook
 from mvlt.engine.launch import build_runner
 
 
-def _train(demo_data, work_dir, hook=None, backends=(), validate=True):
+def _train(demo_data, work_dir, hook=None, backends=(), validate=True, name='pretrain_demo'):
     config = load_config(
-        'configs/demo/pretrain_demo.py',
+        f'configs/demo/{name}.py',
         {'train_cfg.max_iters': 4, 'val_dataloader.dataset.val_share': 0.5},
         data_root=str(demo_data),
     )
@@ -26,6 +26,8 @@ def _train(demo_data, work_dir, hook=None, backends=(), validate=True):
                 transform.scale = (32, 32)
     config.test_dataloader.dataset.ann_file = 'none.h5'  # nothing of it is read while training
     config.train_dataloader.batch_size = 4
+    if 'batch_size' in config.train_dataloader.sampler:
+        config.train_dataloader.sampler.update(batch_size=4, group=2)
     config.default_hooks.logger.interval = 1
     config.default_hooks.pop('pictures', None)
     if hook:
@@ -55,6 +57,13 @@ def test_pictures_are_drawn_and_training_is_not_disturbed(demo_data, tmp_path):
     assert page.count('rank of the match') == 3
     (events,) = (tmp_path / 'drawn').rglob('events.out.tfevents.*')
     assert b'pictures_ranking' in events.read_bytes()
+
+
+def test_towers_rank_their_pictures(demo_data, tmp_path):
+    hook = dict(type=PicturesHook, interval=4, products=3)
+    _train(demo_data, tmp_path, hook, name='shop_demo')
+    page = (tmp_path / 'pictures/0000004/index.html').read_text()
+    assert page.count('rank of the match') == 3
 
 
 def test_without_data_to_draw_there_is_a_warning(demo_data, tmp_path):
