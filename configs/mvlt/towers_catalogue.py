@@ -88,4 +88,7 @@ default_hooks.checkpoint.interval = 500
 log_processor.by_epoch = False
 val_dataloader = val_loader
 val_cfg.order = 'vectors'
+val_cfg.num_queries = 1000
+val_cfg.num_candidates = 101
+default_hooks.checkpoint.save_best = 'retrieval/tir/R@1'
 test_cfg.order = 'vectors'

@@ -8,7 +8,7 @@ test_cfg = dict(
     type=FullRankingLoop,
     order='matching',  # 'both' is what search shows, 'vectors' the encoder alone
     shortlist=None,  # K: exact scores only for the encoder's K best (tools/test.py --shortlist)
-    encoder=None,
+    encoder=dict(type=None),  # the one that the model has
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

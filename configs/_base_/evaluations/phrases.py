@@ -17,7 +17,7 @@ test_cfg = dict(
     ),
     fewest=10,
     text_weight=0.0,
-    encoder=None,
+    encoder=dict(type=None),  # the one that the model has
     batch_size=256,
 )
 test_evaluator = dict(type=PrecisionMetric, topk=(1, 10))

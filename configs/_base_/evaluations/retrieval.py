@@ -14,7 +14,7 @@ test_cfg = dict(
     candidates=None,  # or a file of tools/dataset_converters/make_candidates.py
     order='matching',  # 'both' is what search shows, 'vectors' the encoder alone
     shortlist=None,  # K: the matching head ranks the encoder's K best
-    encoder=None,
+    encoder=dict(type=None),  # the one that the model has
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

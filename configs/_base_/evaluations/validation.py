@@ -19,7 +19,7 @@ val_cfg = dict(
     seed=0,
     order='matching',
     shortlist=None,
-    encoder=None,
+    encoder=dict(type=None),  # the one that the model has
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

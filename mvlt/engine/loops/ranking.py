@@ -33,7 +33,7 @@ class RankingLoop(BaseLoop):
             of a match, or their sum with the encoder's similarity, or that alone.
         shortlist: K: the encoder's K best of a query are ranked, all others behind; None = all.
         encoder: settings of what ``order`` and ``shortlist`` need, e.g. dict(type='WordEncoder');
-            None = :class:`mvlt.retrieval.TowerEncoder` where the model has a head ``itc``.
+            without a type :class:`mvlt.retrieval.TowerEncoder` where the model has a head ``itc``.
         scorer: settings of what gives log-odds.
         batch_size: pairs at once.
         amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
@@ -146,7 +146,8 @@ class RankingLoop(BaseLoop):
         """Vectors of the pictures of rows and of captions; ranks share the pictures."""
         tokenize = self.dataset.pipeline.tokenize()
         heads = getattr(self.scorer.model, 'heads', ())
-        settings = self._encoder or dict(type=encoder_of(heads) or 'WordEncoder')
+        settings = dict(self._encoder or {})
+        settings['type'] = settings.get('type') or encoder_of(heads) or 'WordEncoder'
         encoder = TASK_UTILS.build(
             dict(settings, scorer=self.scorer, vocabulary=tokenize.vocabulary, captions=texts)
         )
