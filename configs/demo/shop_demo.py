@@ -10,7 +10,7 @@ Hardware: two CPU cores. Time and metric: docs/results/.
 
 from mmengine.config import read_base
 
-from mvlt.datasets import LookAlikeSampler, MaskWords, RandomGridMask, RewordCaption
+from mvlt.datasets import LookAlikeSampler, MaskWords, RandomGridMask
 from mvlt.engine import PicturesHook
 from mvlt.models import CategoryHead, HardITMHead, MIRHead, MLMHead, UNet
 
@@ -53,7 +53,6 @@ train_dataloader = dict(
         pipeline=dict(
             pipeline,
             mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.5),
-            reword=dict(type=RewordCaption, drop=0.2),  # shoppers type fewer words
             words=dict(type=MaskWords, ratio=0.3, **vocabulary),
         ),
     ),
@@ -64,12 +63,12 @@ test_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.15, **vocabulary),
     )
 )
-train_cfg.val_interval = 550
-train_cfg.max_iters = 1100
+train_cfg.val_interval = 500
+train_cfg.max_iters = 1000
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
-default_hooks.pictures = dict(type=PicturesHook, interval=550)
+default_hooks.pictures = dict(type=PicturesHook, interval=500)
 val_dataloader = val_loader
 val_cfg.order = 'vectors'
 val_cfg.num_candidates = 31
