@@ -25,10 +25,10 @@ class MatchingInferencer(PairInferencer):
         Raises:
             ValueError: there is none.
         """
-        found = [name for name in ('itm', 'itc') if name in description.heads]
+        found: list[str] = [name for name in ('itm', 'itc') if name in description.heads]
         if not found:
             raise ValueError(description.lacks("head 'itm'"))
-        return [*found]
+        return found
 
     def rows(self, one: Any, pred: PairDataSample) -> tuple:
         """The picture above text and probability."""

@@ -156,13 +156,13 @@ class _RetrievalInferencer(PairInferencer):
         found = rank(chosen, len(allowed), score if matches else None, likeness, order)
         first = found.first(topk)
         merits = found.merits[first]
-        by_vectors = order == 'vectors' and self.encoder is not None
-        scores = self.encoder.shown(merits) if by_vectors and self.encoder else expit(merits)
-        log_odds = found.log_odds[first].astype(np.float64)
-        if order == 'vectors' and matches and len(first):
-            log_odds = score(first).astype(np.float64)
+        scores, log_odds = expit(merits), found.log_odds[first]
+        if order == 'vectors':
+            assert self.encoder is not None  # or rank() had refused
+            scores = self.encoder.shown(merits)
+            log_odds = score(first) if matches and len(first) else log_odds
         for entry, shown, odds in zip(first.tolist(), scores, log_odds):
-            match = dict(match_score=float(expit(odds))) if matches else {}
+            match = dict(match_score=float(expit(np.float64(odds)))) if matches else {}
             yield entry, dict(score=float(shown), **match)
 
     @property
@@ -331,7 +331,8 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
         self.encoder = self._encoder(tokens)
         if self.encoder is not None:
             self._rows = self.encoder.texts(tokens)
-            self._usual = self.encoder.usual(self._some_pictures())
+            pictures = self._some_pictures() if self.encoder.centred else self._rows
+            self._usual = self.encoder.usual(pictures)
         return self
 
     def _some_pictures(self) -> np.ndarray:

@@ -56,6 +56,8 @@ class TowerEncoder:
         self.scale = scorer.model.head('itc').scale.item()
         self.mirrored = mirrored
 
+    centred = False  # ``usual`` is nothing, whatever the pictures are
+
     @property
     def name(self) -> str:
         """For files of vectors: encoders of one model that read alike share them."""
@@ -130,6 +132,8 @@ class WordEncoder:
         self.vocabulary = vocabulary
         self.head = scorer.model.head('mlm')
         self.hidden = usual_length(captions[:CAPTIONS]) if captions else _HIDDEN
+
+    centred = True
 
     @property
     def name(self) -> str:

@@ -145,6 +145,7 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
     for one in preprocessing.values():
         one.pop('vocabulary', None)
         one.pop('download', None)
+        one.pop('keep', None)  # nobody reads the same pictures again and again
     masks = [*pipeline_of(config, 'train_dataloader').values(), *reading.values()]
     mask = next((_plain(one, TRANSFORMS) for one in masks if is_transform(one, ImageMask)), None)
     if mask is not None:

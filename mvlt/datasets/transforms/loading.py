@@ -9,17 +9,11 @@ from PIL import Image, ImageOps
 from mvlt.registry import TRANSFORMS
 
 
-def read_image(path: str, max_pixels: int = 50_000_000, side: int | None = None) -> np.ndarray:
+def read_image(path: str, max_pixels: int = 50_000_000) -> np.ndarray:
     """Decode a picture to uint8 (H, W, 3), RGB.
 
     The EXIF orientation is applied; transparency is laid on white, as shops show it; 16-bit grey
     is scaled to 8 bits; palette, CMYK and the rest are converted by Pillow.
-
-    Args:
-        path: of the file.
-        max_pixels: larger pictures are refused.
-        side: no side has to be longer; a larger picture is brought to about this, a JPEG file
-            already while it is decoded, which is faster.
 
     Raises:
         OSError: the file is missing, is no picture, is cut short, or has more than ``max_pixels``
@@ -34,14 +28,7 @@ def read_image(path: str, max_pixels: int = 50_000_000, side: int | None = None)
                         f'{opened.width} x {opened.height} pixels are more than the limit of '
                         f'{max_pixels}'
                     )
-                if side is not None:
-                    opened.draft('RGB', (side, side))
-                image = to_rgb(ImageOps.exif_transpose(opened))
-                if side is not None and min(image.size) > side:
-                    shrink = side / min(image.size)
-                    size = (round(image.width * shrink), round(image.height * shrink))
-                    image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-                return np.asarray(image)
+                return np.asarray(to_rgb(ImageOps.exif_transpose(opened)))
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{path}: no such image') from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -71,7 +58,8 @@ class LoadImage(BaseTransform):
 
     Args:
         max_pixels: larger pictures are refused (decompression bombs).
-        side: pictures whose shorter side is longer are brought to it; None = as they are.
+        side: pictures whose shorter side is longer are brought to it, also those that come as
+            ``img``; None = as they are.
         keep: so many decoded pictures stay in memory, the first ones that are read, for small
             catalogues that are read again and again: 10,000 of 112 x 112 pixels take 376 MB. Every
             data worker has its own.
@@ -89,15 +77,25 @@ class LoadImage(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``img``, ``img_shape`` and ``ori_shape``, as mmcv's transforms expect them."""
-        if 'img' not in results:
+        if 'img' in results:
+            results['img'] = self._shrunk(results['img'])
+        else:
             results['img'] = self._read(results['img_path'])
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
         return results
 
     def _read(self, path: str) -> np.ndarray:
         if path in self._kept:
-            return self._kept[path].copy()  # a transform may write into it
-        image = read_image(path, self.max_pixels, self.side)
+            return self._kept[path]
+        image = self._shrunk(read_image(path, self.max_pixels))
         if len(self._kept) < self.keep:
-            self._kept[path] = image.copy()
+            self._kept[path] = image  # read-only, as Pillow gives it
         return image
+
+    def _shrunk(self, image: np.ndarray) -> np.ndarray:
+        short = min(image.shape[:2])
+        if self.side is None or short <= self.side:
+            return image
+        height, width = (round(one * self.side / short) for one in image.shape[:2])
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(resized)

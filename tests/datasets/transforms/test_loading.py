@@ -65,3 +65,29 @@ def test_a_record_with_a_picture_keeps_it():
     img = np.zeros((5, 4, 3), np.uint8)
     results = LoadImage()(dict(img=img))
     assert results['img'] is img and results['img_shape'] == (5, 4)
+
+
+def test_a_side_holds_for_files_and_for_arrays(tmp_path):
+    """What a gallery hands in as an array is read as what a training reads from the file."""
+    noise = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / 'a.png')
+    load = LoadImage(side=30)
+    from_file = load(dict(img_path=str(tmp_path / 'a.png')))
+    assert from_file['img'].shape == (45, 30, 3) and from_file['img_shape'] == (45, 30)
+    assert np.array_equal(load(dict(img=noise))['img'], from_file['img'])
+    assert LoadImage(side=60)(dict(img=noise))['img'] is noise
+    with pytest.raises(ValueError, match=r'LoadImage\.side=0: a positive number'):
+        LoadImage(side=0)
+
+
+def test_kept_pictures_are_read_once_and_stay_as_they_are(tmp_path):
+    paths = [tmp_path / f'{i}.png' for i in range(2)]
+    for path in paths:
+        Image.new('RGB', (4, 4), 'red').save(path)
+    load = LoadImage(keep=1)
+    for path in paths:
+        assert not load(dict(img_path=str(path)))['img'].flags.writeable
+        path.unlink()
+    assert (load(dict(img_path=str(paths[0])))['img'] == (255, 0, 0)).all()
+    with pytest.raises(FileNotFoundError):  # the second had no room
+        load(dict(img_path=str(paths[1])))
