@@ -222,6 +222,12 @@ def adopt(config: Config, description: ModelDescription, vocabulary: str, traini
         config.setdefault('default_hooks', {})['class_names'] = hook
 
 
+def _sizes(backbone: Mapping[str, Any]) -> str:
+    """A backbone's settings, those aside that do not matter once it is trained."""
+    aside = ('type', 'init_cfg', 'init_std', 'drop_path_rate', 'word_dropout')
+    return json.dumps({key: backbone[key] for key in sorted(backbone) if key not in aside})
+
+
 def _same_type(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return str(one['type']).rpartition('.')[2] == str(other['type']).rpartition('.')[2]
 
@@ -259,7 +265,8 @@ def _adopt_of_checkpoint(config: Config, path: str) -> None:
         description = describe(held, known_classes(meta.get('dataset_meta') or {}), path)
     except (KeyError, ValueError):
         return  # no config, or none that is plain data: it must be the config's own model
-    if not _same_type(config.model.backbone, description.model['backbone']):
+    own, theirs = config.model.backbone, description.model['backbone']
+    if not _same_type(own, theirs) or _sizes(own) != _sizes(theirs):
         print_log(f"{path}: not the config's backbone; its own model is tested", 'current')
         adopt(config, description, tokenizer['vocabulary'], False)
 

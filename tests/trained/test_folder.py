@@ -215,7 +215,7 @@ def test_one_opened_model_serves_several_and_each_runs_its_own_heads(model_folde
 def test_a_checkpoint_of_another_backbone_is_tested_as_what_it_is(
     model_folder, tower_folder, tmp_path
 ):
-    """Its own config tells; one of the config's backbone is loaded as ever."""
+    """Its own config tells, also of another width; what is the config's is loaded as ever."""
     folder = read_model_folder(tower_folder)
     meta = dict(
         cfg=f'model = {folder.description.model!r}\n'
@@ -225,11 +225,13 @@ def test_a_checkpoint_of_another_backbone_is_tested_as_what_it_is(
     )
     path = str(tmp_path / 'iter_1.pth')
     torch.save(dict(state_dict=load_file(folder.weights), meta=meta), path)
-    for name, kind in (
-        ('mvlt/retrieval_catalogue', 'mvlt.models.PVTVL'),
-        ('mvlt/retrieval_phrases_catalogue', 'PVTVL'),
-    ):
+    for name in ('mvlt/retrieval_catalogue', 'mvlt/retrieval_phrases_catalogue'):
         config = load_config(name, count=False)
         assert use_checkpoint(config, path) == path
-        assert config.model.backbone.type == kind
-        assert ('itc' in config.model.heads) == (kind == 'PVTVL')
+        assert config.model.backbone.type == 'PVTVL'
+        assert list(config.model.backbone.embed_dims) == [8, 16, 24, 32]
+        assert set(config.model.heads) == {'itc', 'itm', 'mlm'}
+    config.model.backbone.type = 'mvlt.models.PVTVL'
+    config.model.heads.pop('itc')
+    use_checkpoint(config, path)
+    assert config.model.backbone.type == 'mvlt.models.PVTVL' and 'itc' not in config.model.heads
