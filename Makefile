@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo web test lint package bench format install clean
+.PHONY: demo web serve test lint package bench format install clean
 
 install: $(STAMP)
 
@@ -11,7 +11,7 @@ $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 12) else f'Python 3.10 to 3.12 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --upgrade --quiet pip
-	$(BIN)/pip install --editable '.[dev,web,export]'
+	$(BIN)/pip install --editable '.[dev,web,export,index,milvus,serve]'
 	touch $@
 
 demo: $(STAMP)
@@ -19,8 +19,16 @@ demo: $(STAMP)
 
 # of one's own: make web MODEL="my_model my_recognition" CATALOGUE=my/products.csv PORT=7860
 PORT ?= 7860
+SERVE_PORT ?= 8000
 web: $(STAMP) $(if $(MODEL)$(CATALOGUE),,demo)
 	$(BIN)/python -m projects.web_demo.app --port $(PORT) $(if $(MODEL),--model $(MODEL)) $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
+
+# the service of an index: make serve MODEL=my_model CATALOGUE=my/products.csv
+INDEX ?= work_dirs/index/$(subst /,_,$(CATALOGUE))
+serve: $(STAMP)
+	@test -n "$(MODEL)" -a -n "$(CATALOGUE)" || { echo 'make serve MODEL=my_model CATALOGUE=my/products.csv'; exit 2; }
+	$(BIN)/python tools/build_index.py '$(MODEL)' '$(CATALOGUE)' '$(INDEX)'
+	$(BIN)/python -m projects.search_service.app --model '$(MODEL)' --index '$(INDEX)' --pictures '$(if $(wildcard $(CATALOGUE)/.),$(CATALOGUE),$(dir $(CATALOGUE)))' --port $(SERVE_PORT)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

@@ -26,3 +26,9 @@ def check() -> None:
     """
     if time.monotonic() > _UNTIL.get():
         raise TimeoutError('nobody waits for this any longer')
+
+
+def left() -> float | None:
+    """Seconds until it is too late, 0 at least; None = there is no end."""
+    until = _UNTIL.get()
+    return None if until == float('inf') else max(0.0, until - time.monotonic())

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .features import FeatureExtractor
     from .matching import MatchingInferencer
     from .retrieval import ImageToTextRetrievalInferencer, TextToImageRetrievalInferencer
+    from .search import ProductSearch
 
 _MODULES = dict(
     CategoryInferencer='category',
@@ -16,6 +17,7 @@ _MODULES = dict(
     ImageCompletionInferencer='completion',
     ImageToTextRetrievalInferencer='retrieval',
     MatchingInferencer='matching',
+    ProductSearch='search',
     TextToImageRetrievalInferencer='retrieval',
 )
 
@@ -25,6 +27,7 @@ __all__ = [
     'ImageCompletionInferencer',
     'ImageToTextRetrievalInferencer',
     'MatchingInferencer',
+    'ProductSearch',
     'TextToImageRetrievalInferencer',
 ]
 

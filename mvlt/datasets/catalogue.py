@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from mmengine.logging import print_log
 from pyarrow import parquet
 
@@ -54,6 +55,7 @@ class Catalogue(PairDataset):
         missing: cell values that mean "unknown"; they leave no trace in a caption.
         min_products: a category with fewer products in the whole table is rare.
         rare: what happens then: 'warn' and keep, 'drop' its rows, or 'error'.
+        all_columns: :meth:`table` has every column, not only those that are named here.
         kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
 
     A val split without rows is a warning: training then validates nothing.
@@ -79,6 +81,7 @@ class Catalogue(PairDataset):
         missing: Sequence[str] = ('', 'NA', 'nan', 'None'),
         min_products: int = 2,
         rare: Literal['warn', 'drop', 'error'] = 'warn',
+        all_columns: bool = False,
         **kwargs: Any,
     ) -> None:
         if split not in SPLITS:
@@ -100,6 +103,7 @@ class Catalogue(PairDataset):
         self.missing = frozenset(missing)
         self.min_products = min_products
         self.rare = rare
+        self.all_columns = all_columns
         kwargs.setdefault('serialize_data', False)  # Rows are small and shared as they are
         super().__init__(ann_file=ann_file, **kwargs)
 
@@ -113,7 +117,7 @@ class Catalogue(PairDataset):
         if self.guess:
             self._guess(names)
         needed = self._needed(names)
-        table = _read_table(self.ann_file, needed)
+        table = _read_table(self.ann_file, list(names) if self.all_columns else needed)
         if self.ann_file.lower().endswith('.csv'):
             _refuse_more_cells_than_columns(self.ann_file)
         self._check_cells(table)
@@ -142,6 +146,24 @@ class Catalogue(PairDataset):
             record = rows[place]
             self._check_is_there(record['img_path'], name, self._where(record['row']))
         return rows
+
+    def table(self) -> dict[str, pa.Array]:
+        """Columns of the rows as text, null where unknown; labels by their own names.
+
+        What is left out are the columns of picture, product id and split.
+        """
+        self.full_init()
+        rows = self.data_list
+        labels = {self.columns[key]: key for key in CATEGORIES if key in self.columns}
+        labels |= {column: label for label, column in self.attributes.items()}
+        aside = {self.columns.get(key) for key in ('image', 'product_id', 'split')} - set(labels)
+        unknown = pa.array(sorted(self.missing), pa.large_string())
+        found = {}
+        for name, cells in rows.columns.items():
+            if name not in aside:
+                cells = cells.take(pa.array(rows.chosen))
+                found[labels.get(name, name)] = pc.if_else(pc.is_in(cells, unknown), None, cells)
+        return found
 
     def _where(self, row: int) -> str:
         return f"{self.ann_file}, row {row}, column '{self.columns['image']}'"

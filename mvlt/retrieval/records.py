@@ -31,17 +31,18 @@ class Records:
 
     Args:
         source: folder of pictures, catalogue (CSV or Parquet), list of pictures, or dataset.
+        all_columns: of a catalogue, for :meth:`table`.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: it is none of these, or the catalogue is wrong.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, all_columns: bool = False) -> None:
         self.pictures: list[Picture] = []
         self.dataset: PairDataset | None = None
         source = table_of(source)
         if isinstance(source, str | Path) and Path(source).suffix.lower() in TABLES:
-            self.dataset = open_catalogue(source)
+            self.dataset = open_catalogue(source, all_columns)
         elif isinstance(source, PairDataset):
             self.dataset = source
             source.full_init()
@@ -87,6 +88,23 @@ class Records:
             return []
         return [self.dataset.get_data_info(i)['caption'] for i in range(len(self))[:limit]]
 
+    @property
+    def root(self) -> Path:
+        """The folder that the pictures lie in."""
+        if self.dataset is not None:
+            return Path(self.dataset.data_root or '.')
+        paths = [path.parent for i in range(len(self)) if (path := self.path(i)) is not None]
+        return paths[0] if paths else Path()
+
+    def table(self) -> dict[str, Any]:
+        """What is known besides the pictures: column -> text of each entry, null where unknown."""
+        if isinstance(self.dataset, Catalogue):
+            return self.dataset.table()
+        return {
+            level: [names[i] for i in numbers]
+            for level, (names, numbers) in self.categories().items()
+        }
+
     def path(self, index: int) -> Path | None:
         """The file of a picture, where it is one."""
         if self.dataset is None:
@@ -116,7 +134,7 @@ def table_of(source: Source) -> Source:
     return source
 
 
-def open_catalogue(path: str | Path) -> Catalogue:
+def open_catalogue(path: str | Path, all_columns: bool = False) -> Catalogue:
     """All rows of a table with the pictures beside it, missing ones too.
 
     Without a JSON file that describes it (:class:`mvlt.datasets.Catalogue`) the columns are those
@@ -131,6 +149,7 @@ def open_catalogue(path: str | Path) -> Catalogue:
         split='all',
         on_error='skip',
         min_products=1,  # how many there are of a category matters to training only
+        all_columns=all_columns,
     )
 
 

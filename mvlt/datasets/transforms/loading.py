@@ -1,6 +1,7 @@
 """Pictures of every kind to RGB arrays, the same way everywhere."""
 
 import warnings
+from typing import IO
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -9,7 +10,7 @@ from PIL import Image, ImageOps
 from mvlt.registry import TRANSFORMS
 
 
-def read_image(path: str, max_pixels: int = 50_000_000) -> np.ndarray:
+def read_image(path: str | IO[bytes], max_pixels: int = 50_000_000) -> np.ndarray:
     """Decode a picture to uint8 (H, W, 3), RGB.
 
     The EXIF orientation is applied; transparency is laid on white, as shops show it; 16-bit grey

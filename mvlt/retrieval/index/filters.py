@@ -1,0 +1,168 @@
+"""What may be found, as plain data: checked against the columns, never a query language's text.
+
+    {'sub_category': 'Tshirts', 'colour': ['Red', 'Pink'], 'price': {'max': 500}, 'in_stock': True}
+    {'or': [{'brand': 'Nike'}, {'not': {'gender': 'Men'}}]}
+
+Several keys must all hold. A product whose cell is empty is in no list and in no range, so ``not``
+finds it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Kind = Literal['text', 'number', 'flag']
+Where = Mapping[str, Any]
+MAX_VALUES = 1000  # of one list
+MAX_DEPTH = 8
+_TYPES: dict[Kind, pa.DataType] = dict(text=pa.string(), number=pa.float64(), flag=pa.bool_())
+
+
+class Condition(NamedTuple):
+    """One column against a list, or against a range whose bounds belong to it; None = open."""
+
+    column: str
+    values: tuple | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Group(NamedTuple):
+    """``word`` is 'and', 'or' or 'not'; 'not' has one part."""
+
+    word: Literal['and', 'or', 'not']
+    parts: tuple['Condition | Group', ...]
+
+
+def arrow_type(kind: Kind) -> pa.DataType:
+    """How a column of this kind is stored."""
+    return _TYPES[kind]
+
+
+def parse(where: Where | None, columns: Mapping[str, Kind], depth: int = 0) -> Group:
+    """A filter that fits the columns.
+
+    Args:
+        where: see this module; None or {} lets everything through.
+        columns: name -> kind.
+
+    Raises:
+        ValueError: an unknown column, a value of another kind, a list that is too long; the
+            message names the legal ones.
+    """
+    if where is None:
+        return Group('and', ())
+    if not isinstance(where, Mapping):
+        raise ValueError(f'where: a dict of column -> value is needed, not {_short(where)}')
+    if depth > MAX_DEPTH:
+        raise ValueError(f'where: and, or, not are nested more than {MAX_DEPTH} deep')
+    parts: list[Condition | Group] = []
+    for key, value in where.items():
+        if key in ('and', 'or'):
+            if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+                raise ValueError(f"where: '{key}' takes a list of dicts, not {_short(value)}")
+            word: Literal['and', 'or'] = 'and' if key == 'and' else 'or'
+            parts.append(Group(word, tuple(parse(one, columns, depth + 1) for one in value)))
+        elif key == 'not':
+            parts.append(Group('not', (parse(value, columns, depth + 1),)))
+        elif key in columns:
+            parts.append(_condition(key, columns[key], value))
+        else:
+            legal = ', '.join(columns) or 'none'
+            raise ValueError(f'where: no column {_short(key)}; legal: {legal}, and, or, not')
+    return Group('and', tuple(parts))
+
+
+def _condition(column: str, kind: Kind, value: Any) -> Condition:
+    if isinstance(value, Mapping):
+        if kind != 'number' or not value or set(value) - {'min', 'max'}:
+            legal = "{'min': 10, 'max': 50}, one of them or both"
+            raise ValueError(
+                f"where: '{column}' is {_short(dict(value))}; "
+                + (f'legal: {legal}' if kind == 'number' else f'it holds {kind}s, give values')
+            )
+        return Condition(
+            column,
+            low=_checked(column, kind, value['min']) if 'min' in value else None,
+            high=_checked(column, kind, value['max']) if 'max' in value else None,
+        )
+    listed = [value] if isinstance(value, str) or not isinstance(value, Sequence) else value
+    if not 0 < len(listed) <= MAX_VALUES:
+        raise ValueError(f"where: '{column}' takes 1 to {MAX_VALUES} values, not {len(listed)}")
+    return Condition(column, tuple(_checked(column, kind, one) for one in listed))
+
+
+def _checked(column: str, kind: Kind, value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = dict(text=isinstance(value, str), number=number, flag=isinstance(value, bool))
+    if not fits[kind] or (number and not np.isfinite(float(value))):
+        raise ValueError(f"where: '{column}' holds {kind}s, {_short(value)} is none")
+    return float(value) if number else value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'
+
+
+def mask(where: Condition | Group, table: pa.Table) -> np.ndarray:
+    """Which rows of a table it lets through, bool (n,)."""
+    if isinstance(where, Condition):
+        column = table[where.column]
+        if where.values is not None:
+            fits = pc.is_in(column, pa.array(where.values, column.type))
+        else:
+            above = where.low is None or pc.greater_equal(column, where.low)
+            below = where.high is None or pc.less_equal(column, where.high)
+            fits = pc.and_(above, below)
+        return np.asarray(pc.fill_null(fits, False), bool)
+    found = [mask(part, table) for part in where.parts]
+    if where.word == 'not':
+        return ~found[0]
+    start = np.full(len(table), where.word == 'and')
+    combine = np.logical_and if where.word == 'and' else np.logical_or
+    return combine.reduce([start, *found])
+
+
+class Dialect(NamedTuple):
+    """How a store writes conditions."""
+
+    name: Callable[[str], str]
+    value: Callable[[Any], str]
+    members: tuple[str, str]  # brackets of a list
+    never: str  # a condition that no row meets
+
+
+def to_text(where: Condition | Group, dialect: Dialect, negated: bool = False) -> str:
+    """A filter as a store reads it, '' where it lets everything through.
+
+    ``not`` is written at the conditions themselves: a store's own would drop rows without a value.
+    """
+    if isinstance(where, Group):
+        if where.word == 'not':
+            return to_text(where.parts[0], dialect, not negated)
+        texts = [to_text(part, dialect, negated) for part in where.parts]
+        either = (where.word == 'or') != negated
+        if either and '' in texts:
+            return ''
+        texts = [text for text in texts if text]
+        if not texts:
+            return dialect.never if either else ''
+        return texts[0] if len(texts) == 1 else f'({(" or " if either else " and ").join(texts)})'
+    name = dialect.name(where.column)
+    if where.values is not None:
+        listed = ', '.join(dialect.value(value) for value in where.values)
+        members = f'in {dialect.members[0]}{listed}{dialect.members[1]}'
+        return f'({name} is null or {name} not {members})' if negated else f'{name} {members}'
+    signs = ('<', '>') if negated else ('>=', '<=')
+    bounds = [
+        f'{name} {sign} {dialect.value(bound)}'
+        for sign, bound in zip(signs, (where.low, where.high))
+        if bound is not None
+    ]
+    if negated:
+        return f'({" or ".join([f"{name} is null", *bounds])})'
+    return f'({" and ".join(bounds)})'

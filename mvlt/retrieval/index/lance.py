@@ -1,0 +1,196 @@
+"""An index in a folder, on LanceDB: for one machine, to some ten million pictures."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+
+from mvlt.files import write_text
+from mvlt.retrieval.index.base import Index, IndexDescription
+from mvlt.retrieval.index.filters import Dialect, Group, to_text
+
+TABLE = 'products'
+DESCRIPTION = 'index.json'
+EXACT_BELOW = 100_000  # rows; comparing with all of them takes milliseconds
+_FEW = 1000  # different values of a column that are kept as bitmaps
+_KEPT = timedelta(minutes=10)  # for searches that still read an older version
+_DIALECT = Dialect(
+    name=str,
+    value=lambda value: (
+        "'" + value.replace("'", "''") + "'" if isinstance(value, str) else json.dumps(value)
+    ),
+    members=('(', ')'),
+    never='false',
+)
+
+
+class LanceIndex(Index):
+    """Exact below 100,000 rows; above, quantised vectors choose and whole ones order.
+
+    Args:
+        folder: where it is; made if there is none.
+        description: of a new index; None opens what is there.
+        probes: parts of the vectors' space that a query reads.
+        refine: candidates whose whole vectors are compared, times the rows that are wanted.
+        exact_rows: a filter that leaves at most so many is answered exactly.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none, or no such index.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        description: IndexDescription | None = None,
+        probes: int = 40,
+        refine: int = 20,
+        exact_rows: int = 20_000,
+    ) -> None:
+        self.folder = Path(folder)
+        self.probes, self.refine, self.exact_rows = probes, refine, exact_rows
+        self._held = 0
+        path = self.folder / DESCRIPTION
+        if description is None:
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f'{folder}: no index; tools/build_index.py MODEL CATALOGUE {folder} makes one'
+                )
+            description = IndexDescription.from_json(path.read_text('utf-8'), str(path))
+            super().__init__(description, str(folder))
+            self._table = self._open()
+            return
+        super().__init__(description, str(folder))
+        if path.exists():
+            raise ValueError(f'{folder}: there is an index already')
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.writing():
+            database = lancedb.connect(self.folder)
+            database.create_table(TABLE, schema=self.schema, mode='overwrite')
+            write_text(path, description.to_json() + '\n')  # last: now it is one
+        self._table = self._open()
+
+    def _open(self) -> Any:
+        try:
+            table = lancedb.connect(self.folder, read_consistency_interval=timedelta(0)).open_table(
+                TABLE
+            )
+            if table.schema.names != self.schema.names:
+                raise ValueError('its columns are not those of index.json')
+            return table
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ValueError(
+                f'{self.folder}: the index is damaged ({_first_line(error)}); delete the folder '
+                'and build it again'
+            ) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """See the base class."""
+        if self._held:
+            yield
+            return
+        with open(self.folder / '.lock', 'a+') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                raise ValueError(
+                    f'{self.folder}: process {lock.read().strip() or "?"} writes to this index; '
+                    'wait for it or stop it'
+                ) from error
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            self._held += 1
+            try:
+                yield
+            finally:
+                self._held -= 1
+
+    def _upsert(self, rows: pa.Table) -> None:
+        ids = rows['product_id'].unique().to_pylist()
+        merge = self._table.merge_insert(['product_id', 'view'])
+        merge = merge.when_matched_update_all().when_not_matched_insert_all()
+        merge.when_not_matched_by_source_delete(_among(ids)).execute(rows)
+
+    def _delete(self, product_ids: list[str]) -> None:
+        self._table.delete(_among(product_ids))
+
+    def _search(self, vector: np.ndarray, count: int, where: Group) -> pa.Table:
+        text = to_text(where, _DIALECT)
+        columns = ['product_id', 'view', *self.fields.values(), '_distance']
+        query = self._table.search(vector, vector_column_name='vector').distance_type('dot')
+        query = query.limit(count).select(columns)
+        if text:
+            query = query.where(text, prefilter=True)
+        if self._quantised:
+            if text and self._table.count_rows(text) <= self.exact_rows:
+                query = query.bypass_vector_index()
+            else:
+                query = query.nprobes(self.probes).refine_factor(self.refine)
+        found = query.to_arrow()
+        similarity = 1 - found['_distance'].to_numpy()  # what Lance calls the distance of a product
+        order = np.argsort(-similarity, kind='stable')
+        rows = found.take(order).select(columns[:-1])
+        return rows.append_column('similarity', pa.array(similarity[order], pa.float32()))
+
+    @property
+    def _quantised(self) -> bool:
+        return any(index.columns == ['vector'] for index in self._table.list_indices())
+
+    def _count(self, where: Group) -> int:
+        return self._table.count_rows(to_text(where, _DIALECT) or None)
+
+    def _fetch(self, product_ids: list[str]) -> pa.Table:
+        if not product_ids:
+            return self.schema.empty_table()
+        found = self._table.search().where(_among(product_ids)).limit(None).to_arrow()
+        return found.select(self.schema.names)
+
+    def keys(self) -> pa.Table:
+        """See the base class."""
+        columns = ['product_id', 'view', 'content', 'cells']
+        return self._table.search().select(columns).limit(None).to_arrow().select(columns)
+
+    def upkeep(self) -> None:
+        """See the base class; files of ten minutes ago and older are deleted."""
+        with self.writing():
+            self._table.optimize(cleanup_older_than=_KEPT)
+            existing = {name for index in self._table.list_indices() for name in index.columns}
+            rows = self._table.count_rows()
+            if rows >= EXACT_BELOW and 'vector' not in existing:
+                self._table.create_index(
+                    metric='dot', vector_column_name='vector', index_type='IVF_RQ'
+                )
+            if rows and 'product_id' not in existing:
+                self._table.create_scalar_index('product_id', index_type='BTREE')
+            for name, field in self.fields.items():
+                if rows and field not in existing:
+                    few = self.description.columns[name] != 'number' and self._distinct(field)
+                    kind = 'BITMAP' if few else 'BTREE'
+                    self._table.create_scalar_index(field, index_type=kind)
+
+    def _distinct(self, field: str) -> bool:
+        """Whether a column has few different values."""
+        found: set = set()
+        for batch in self._table.search().select([field]).limit(None).to_batches():
+            found.update(batch[field].unique().to_pylist())
+            if len(found) > _FEW:
+                return False
+        return True
+
+
+def _among(product_ids: list[str]) -> str:
+    return f'product_id in ({", ".join(map(_DIALECT.value, product_ids))})'
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

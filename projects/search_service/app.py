@@ -1,0 +1,367 @@
+"""Search as a service: an index of a catalogue behind HTTP.
+
+    python -m projects.search_service.app --model MY_MODEL --index MY_INDEX --pictures MY_CATALOGUE
+
+Anyone who reaches it may search; who writes shows the token of the environment's
+MVLT_SEARCH_TOKEN (without one nobody writes). It fetches nothing from an address that a visitor
+names. /docs describes every request.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import hmac
+import io
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from threading import Event, Thread
+from typing import Annotated, Any, Literal
+
+import torch
+import uvicorn
+from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from limits import parse as parse_limit
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from mmengine.logging import print_log
+from PIL import Image
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from mvlt.command_line import run_command
+from mvlt.datasets.transforms.loading import read_image
+from mvlt.deadline import within
+from mvlt.files import written_whole
+from mvlt.retrieval.index.base import MAX_ID, check_id
+from projects.search_service.batching import BatchedSearch
+
+MAX_WORDS = 200  # characters
+MAX_PICTURES = 8  # of a request
+MAX_BYTES = 20_000_000  # of a request
+MAX_PIXELS = 25_000_000  # of a picture
+UPLOADS = 'uploads'  # below the pictures' folder
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+Words = Annotated[str, Field(max_length=MAX_WORDS)]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
+
+
+class Query(BaseModel):
+    """What is searched for; see :class:`mvlt.apis.ProductSearch`."""
+
+    model_config = ConfigDict(extra='forbid')
+
+    words: Words | None = None
+    products: list[Id] = Field(default=[], max_length=MAX_PICTURES)
+    without: Words | None = None
+    where: dict[str, Any] | None = None
+    topk: int = Field(default=10, ge=1, le=200)
+    order: Literal['vectors', 'both', 'matching'] = 'vectors'
+    fold: float | None = Field(default=None, ge=-1, le=1)
+
+
+class Settings(BaseModel):
+    """How a service is run.
+
+    token: of those who write; '' = nobody does.
+    rate: requests of one address, as ``limits`` writes them.
+    seconds: that a request may take.
+    upkeep_hours: between two upkeeps of the index; 0 = none.
+    """
+
+    token: str = ''
+    rate: str = '50/second'
+    seconds: float = 10
+    upkeep_hours: float = 24
+
+
+def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
+    """The service of one model and one index."""
+    metrics = Metrics(search)
+    limiter = MovingWindowRateLimiter(MemoryStorage())
+    rate = parse_limit(settings.rate)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        stop = Event()
+        keeper = Thread(target=_keep_up, args=(search, settings.upkeep_hours, stop), daemon=True)
+        keeper.start()
+        yield
+        stop.set()
+        await run_in_threadpool(search.close)
+
+    app = FastAPI(title='MVLT search', lifespan=lifespan, docs_url=None, redoc_url=None)
+
+    @app.middleware('http')
+    async def guard(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        started = time.monotonic()
+        path = request.url.path.split('/')[1]
+        host = request.client.host if request.client else '?'
+        length = request.headers.get('content-length', '')
+        if path not in ('healthz', 'metrics') and not limiter.hit(rate, host):
+            response: Response = _refusal(429, f'more than {settings.rate} requests')
+        elif request.method in ('POST', 'PUT') and not length.isdecimal():
+            response = _refusal(411, 'a Content-Length is needed')
+        elif length.isdecimal() and int(length) > MAX_BYTES:
+            response = _refusal(413, f'a request has {MAX_BYTES:,} bytes at most')
+        else:
+            response = await call_next(request)
+        metrics.count(path, response.status_code, time.monotonic() - started)
+        return response
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return _refusal(error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = '.'.join(str(part) for part in first['loc'] if part != 'body')
+        return _refusal(422, f'{place}: {first["msg"]}')
+
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        return _refusal(500, 'this cannot be answered; the log says why')
+
+    def ask(work: Callable[[], Any]) -> Any:
+        """What ``work`` gives within the time; a user's mistake is a refusal."""
+        try:
+            with within(settings.seconds):
+                return work()
+        except TimeoutError as error:
+            raise HTTPException(503, f'no answer within {settings.seconds:g} seconds') from error
+        except ValueError as error:
+            status = 409 if 'writes to this index' in str(error) else 422
+            raise HTTPException(status, str(error)) from error
+
+    def writer(request: Request) -> None:
+        if not settings.token:
+            raise HTTPException(403, 'nobody writes: the service was started without a token')
+        given = request.headers.get('authorization', '').encode()
+        if not hmac.compare_digest(given, f'Bearer {settings.token}'.encode()):
+            raise HTTPException(401, 'writing needs the header "Authorization: Bearer TOKEN"')
+
+    @app.post('/search')
+    def search_words(query: Query) -> dict[str, Any]:
+        """Products for words, for products that they should look like, or for both."""
+        asked = query.model_dump()
+        return _answer(ask(lambda: search(**asked)))
+
+    @app.post('/similar')
+    def search_pictures(
+        images: Annotated[list[UploadFile], File()],
+        query: Annotated[str, Form(max_length=10_000)] = '{}',
+    ) -> dict[str, Any]:
+        """Products that look like uploaded pictures; ``query`` is JSON as of /search."""
+        try:
+            asked = Query.model_validate_json(query).model_dump()
+        except ValueError as error:
+            raise HTTPException(422, f'query: {_first_line(error)}') from error
+        pictures = [_picture(one) for one in _few(images)]
+        return _answer(ask(lambda: search(images=pictures, **asked)))
+
+    @app.put('/products/{product_id:path}', dependencies=[Depends(writer)])
+    def upsert(
+        product_id: str,
+        images: Annotated[list[UploadFile], File()],
+        values: Annotated[str, Form(max_length=100_000)] = '{}',
+    ) -> dict[str, Any]:
+        """Add a product or replace it; ``values`` is JSON, column -> value."""
+        ask(lambda: check_id(product_id))
+        if search.pictures is None:
+            raise HTTPException(403, 'the service was started without a folder of pictures')
+        try:
+            cells = json.loads(values)
+        except ValueError as error:
+            raise HTTPException(422, f'values: no JSON ({error})') from error
+        if not isinstance(cells, dict) or {'img_path', 'product_id', 'images'} & set(cells):
+            raise HTTPException(422, 'values: an object of column -> value, without img_path')
+        with _stored(search.pictures, _few(images)) as paths:
+            below = [str(path.relative_to(search.pictures)) for path in paths]
+            ask(lambda: _upsert(search, product_id, paths, below, cells))
+        return dict(product_id=product_id, pictures=len(paths))
+
+    @app.delete('/products/{product_id:path}', dependencies=[Depends(writer)])
+    def delete(product_id: str) -> dict[str, Any]:
+        """Delete a product."""
+        if not ask(lambda: search.delete([product_id])):
+            raise HTTPException(404, 'no such product')
+        return dict(product_id=product_id)
+
+    @app.get('/pictures/{product_id:path}')
+    def picture(product_id: str) -> FileResponse:
+        """The first picture of a product."""
+        rows = ask(lambda: search.index.fetch([product_id])).sort_by('view').to_pylist()
+        root = search.pictures
+        path = (root / str(rows[0]['img_path'])).resolve() if rows and root else None
+        if path is None or root is None or not path.is_relative_to(root.resolve()):
+            raise HTTPException(404, 'no such product')
+        if not path.is_file():
+            raise HTTPException(404, 'its picture is not there')
+        return FileResponse(path, headers={'X-Content-Type-Options': 'nosniff'})
+
+    @app.get('/healthz')
+    def health() -> dict[str, Any]:
+        """Whether the index answers, and how many pictures it has."""
+        return dict(status='ok', pictures=ask(search.count))
+
+    @app.get('/metrics')
+    def prometheus() -> Response:
+        """For Prometheus."""
+        return Response(generate_latest(metrics.registry), media_type='text/plain; version=0.0.4')
+
+    @app.get('/docs', include_in_schema=False)
+    def docs() -> Response:
+        return Response(_described(app.openapi()), media_type='text/html')
+
+    return app
+
+
+class Metrics:
+    """Counters of one service."""
+
+    def __init__(self, search: BatchedSearch) -> None:
+        self.registry = CollectorRegistry()
+        names = ['path', 'status']
+        self.requests = Counter('mvlt_requests', 'Requests', names, registry=self.registry)
+        self.seconds = Histogram(
+            'mvlt_request_seconds', 'Time of a request', ['path'], registry=self.registry
+        )
+        pictures = Gauge('mvlt_index_pictures', 'Pictures in the index', registry=self.registry)
+        pictures.set_function(search.count)
+
+    def count(self, path: str, status: int, seconds: float) -> None:
+        """One more request; unknown paths are one, or a visitor could make any number."""
+        known = ('search', 'similar', 'products', 'pictures', 'healthz', 'metrics', 'docs')
+        path = path if path in known else 'other'
+        self.requests.labels(path, status).inc()
+        self.seconds.labels(path).observe(seconds)
+
+
+def _refusal(status: int, line: str) -> JSONResponse:
+    return JSONResponse(dict(error=line), status)
+
+
+def _answer(found: list[dict[str, Any]]) -> dict[str, Any]:
+    return dict(found=[{k: v for k, v in one.items() if k != 'img_path'} for one in found])
+
+
+def _first_line(error: BaseException) -> str:
+    return ' '.join(str(error).split())[:300]
+
+
+def _few(images: list[UploadFile]) -> list[UploadFile]:
+    if not 0 < len(images) <= MAX_PICTURES:
+        raise HTTPException(422, f'images: 1 to {MAX_PICTURES} pictures')
+    return images
+
+
+def _picture(upload: UploadFile) -> Any:
+    try:
+        return read_image(io.BytesIO(upload.file.read()), MAX_PIXELS)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise HTTPException(
+            422, f'images: no picture that can be read, of {MAX_PIXELS:,} pixels at most'
+        ) from error
+
+
+@contextlib.contextmanager
+def _stored(root: Path, uploads: list[UploadFile]) -> Any:
+    """Paths of uploads, kept by content; what was not there before goes if the work fails."""
+    new: list[Path] = []
+    paths: list[Path] = []
+    for upload in uploads:
+        _picture(upload)
+        upload.file.seek(0)
+        content = upload.file.read()
+        with Image.open(io.BytesIO(content)) as image:
+            suffix = (image.format or 'png').lower()
+        path = root / UPLOADS / f'{hashlib.sha256(content).hexdigest()}.{suffix}'
+        paths.append(path)
+        if not path.is_file():
+            new.append(path)
+            with written_whole(path) as file:
+                file.write(content)
+    try:
+        yield paths
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _upsert(
+    search: BatchedSearch, product_id: str, paths: list[Path], below: list[str], cells: dict
+) -> None:
+    search.upsert(product_id, paths, below, **cells)
+
+
+def _keep_up(search: BatchedSearch, hours: float, stop: Event) -> None:
+    """The index is put in order once in so many hours."""
+    while hours and not stop.wait(hours * 3600):
+        try:
+            search.index.upkeep()
+        except Exception as error:  # another process writes: the next time will do
+            print_log(f'upkeep: {_first_line(error)}', 'current', level=30)
+
+
+def _described(api: dict[str, Any]) -> str:
+    """The requests as a page that loads nothing from elsewhere."""
+    rows = [
+        f'<h3><code>{method.upper()} {path}</code></h3><p>{one.get("description", "")}</p>'
+        for path, methods in api['paths'].items()
+        for method, one in methods.items()
+    ]
+    schema = json.dumps(api['components']['schemas'].get('Query', {}), indent=1)
+    return (
+        '<!doctype html><meta charset="utf-8"><title>MVLT search</title>'
+        '<body style="font-family: sans-serif; max-width: 50em; margin: auto">'
+        f'<h1>MVLT search</h1>{"".join(rows)}<h3>Query</h3><pre>{schema}</pre>'
+        '<p>All of it: <a href="/openapi.json">openapi.json</a></p>'
+    )
+
+
+def main() -> None:
+    """Parse, open, serve until SIGTERM or ctrl-C."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--model', required=True, help='folder of publish.py, with a head itc')
+    parser.add_argument('--index', required=True, help='what tools/build_index.py has made')
+    parser.add_argument('--pictures', help='folder of the catalogue; uploads go below it')
+    parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 lets other machines in')
+    parser.add_argument('--port', type=int, default=8000)
+    parser.add_argument('--rate', default='50/second', help='requests of one address')
+    parser.add_argument('--seconds', type=float, default=10, help='that a request may take')
+    parser.add_argument('--upkeep-hours', type=float, default=24, help='0 = no upkeep')
+    args = parser.parse_args()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+    search = BatchedSearch(args.model, args.index, args.pictures)
+    count = search.count()  # an index that does not fit is refused before the port is opened
+    settings = Settings(
+        token=os.environ.get('MVLT_SEARCH_TOKEN', ''),
+        rate=args.rate,
+        seconds=args.seconds,
+        upkeep_hours=args.upkeep_hours,
+    )
+    print(f'{count} pictures; http://{args.host}:{args.port} (ctrl-C stops it)', flush=True)
+    uvicorn.run(
+        create_app(search, settings),
+        host=args.host,
+        port=args.port,
+        log_level='warning',
+        timeout_graceful_shutdown=int(args.seconds) + 1,
+        limit_concurrency=200,
+    )
+
+
+if __name__ == '__main__':
+    run_command(main)

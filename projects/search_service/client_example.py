@@ -1,0 +1,34 @@
+"""A client of the search service: search, more like this, add, delete.
+
+MVLT_SEARCH_TOKEN=... python client_example.py http://127.0.0.1:8000 'red shoes' [PICTURE]
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import httpx
+
+
+def main() -> None:
+    """Search for words; with a picture, also for what looks like it, and add and delete it."""
+    address, words, *picture = sys.argv[1:]
+    token = os.environ.get('MVLT_SEARCH_TOKEN', '')
+    with httpx.Client(base_url=address, timeout=30) as client:
+        show(client.post('/search', json=dict(words=words, topk=3)))
+        for path in picture:
+            files = [('images', (Path(path).name, Path(path).read_bytes()))]
+            show(client.post('/similar', files=files, data=dict(query=json.dumps(dict(topk=3)))))
+            headers = dict(Authorization=f'Bearer {token}')
+            show(client.put('/products/example', files=files, headers=headers))
+            show(client.delete('/products/example', headers=headers))
+
+
+def show(response: httpx.Response) -> None:
+    """Print an answer; a refusal says why in ``error``."""
+    print(response.status_code, json.dumps(response.json(), indent=1))
+
+
+if __name__ == '__main__':
+    main()

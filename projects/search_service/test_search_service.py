@@ -1,0 +1,291 @@
+"""Contract: a real HTTP client finds, adds and deletes; what is wrong is one line with a 4xx."""
+
+import importlib
+import io
+import json
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+uvicorn = pytest.importorskip('uvicorn', reason="the service needs '.[serve]'")
+httpx = pytest.importorskip('httpx', reason="its tests need '.[dev]'")
+app = importlib.import_module('projects.search_service.app')
+TOKEN = dict(Authorization='Bearer secret')
+
+
+@pytest.fixture(scope='module')
+def shop(tmp_path_factory):
+    """20 products of a colour each, with a price."""
+    root = tmp_path_factory.mktemp('shop')
+    (root / 'images').mkdir()
+    lines = ['image,id,title,category,price']
+    for i in range(20):
+        Image.new('RGB', (40, 60), (12 * i, 0, 255 - 12 * i)).save(root / f'images/{i}.png')
+        lines.append(f'images/{i}.png,{i},Bag {i},{"Shoes" if i % 2 else "Bags"},{i}')
+    (root / 'products.csv').write_text('\n'.join(lines))
+    return root
+
+
+@pytest.fixture(scope='module')
+def serve(tower_folder, shop, tmp_path_factory):
+    """(settings) -> address of a service with an index of its own."""
+    servers = []
+
+    def start(**settings):
+        search = app.BatchedSearch(
+            tower_folder, tmp_path_factory.mktemp('i') / 'index', device='cpu'
+        )
+        search.build(shop)
+        made = app.create_app(search, app.Settings(**settings))
+        server = uvicorn.Server(uvicorn.Config(made, port=0, log_level='error'))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        servers.append((server, thread))
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        return f'http://127.0.0.1:{port}', search
+
+    yield start
+    for server, _ in servers:
+        server.should_exit = True
+    for _, thread in servers:
+        thread.join(20)
+
+
+@pytest.fixture(scope='module')
+def service(serve):
+    return serve(token='secret', rate='10000/second')
+
+
+@pytest.fixture
+def client(service):
+    with httpx.Client(base_url=service[0], timeout=30) as made:
+        yield made
+
+
+def png(colour=(0, 200, 0), size=(40, 60)):
+    file = io.BytesIO()
+    Image.new('RGB', size, colour).save(file, 'png')
+    return file.getvalue()
+
+
+def files(*contents):
+    return [('images', ('a.png', content)) for content in contents]
+
+
+def test_search_is_that_of_python(client, service):
+    found = client.post('/search', json=dict(words='a red shoe', topk=5)).json()['found']
+    expected = service[1]('a red shoe', topk=5)
+    assert [one['product_id'] for one in found] == [one['product_id'] for one in expected]
+    assert found[0]['score'] == pytest.approx(expected[0]['score'], abs=1e-5)
+    assert 'img_path' not in found[0] and found[0]['caption'].startswith('Bag')
+    where = dict(price=dict(max=3))
+    cheap = client.post('/search', json=dict(words='shoe', where=where)).json()['found']
+    assert {one['product_id'] for one in cheap} == {'0', '1', '2', '3'}
+
+
+def test_more_like_this(client):
+    found = client.post('/similar', files=files(png((12 * 7, 0, 255 - 12 * 7)))).json()['found']
+    assert found[0]['product_id'] == '7'
+    query = json.dumps(dict(words='shoe', topk=2, where=dict(main_category='Bags')))
+    found = client.post('/similar', files=files(png()), data=dict(query=query)).json()['found']
+    assert len(found) == 2 and all(int(one['product_id']) % 2 == 0 for one in found)
+    alike = client.post('/search', json=dict(products=['7'])).json()['found']
+    assert '7' not in {one['product_id'] for one in alike}
+
+
+def test_a_product_comes_and_goes(client, service, shop):
+    path = '/products/green%2Fone'
+    values = dict(values=json.dumps(dict(price=5, caption='Green thing')))
+    assert client.put(path, files=files(png()), data=values).status_code == 401
+    done = client.put(path, files=files(png()), data=values, headers=TOKEN)
+    assert done.json() == dict(product_id='green/one', pictures=1)
+    best = client.post('/similar', files=files(png())).json()['found'][0]
+    assert best['product_id'] == 'green/one' and best['caption'] == 'Green thing'
+    picture = client.get('/pictures/green%2Fone')
+    assert picture.content == png() and picture.headers['content-type'] == 'image/png'
+    assert client.get('/pictures/3').content == (shop / 'images/3.png').read_bytes()
+    assert client.delete(path, headers=TOKEN).status_code == 200
+    assert client.delete(path, headers=TOKEN).json() == dict(error='no such product')
+    assert client.get('/healthz').json() == dict(status='ok', pictures=20)
+
+
+def bomb():
+    """A PNG that says it has 10 thousand million pixels."""
+    head = struct.pack('>IIBBBBB', 100_000, 100_000, 8, 2, 0, 0, 0)
+
+    def chunk(kind, data):
+        return (
+            struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        )
+
+    body = chunk(b'IHDR', head) + chunk(b'IDAT', zlib.compress(bytes(1000))) + chunk(b'IEND', b'')
+    return b'\x89PNG\r\n\x1a\n' + body
+
+
+@pytest.mark.parametrize(
+    'query, says',
+    [
+        (dict(words='a' * 5000), 'words: String should have at most 200'),
+        (dict(words='shoe', topk=0), 'topk'),
+        (dict(words='shoe', where=dict(size=3)), "no column 'size'; legal: "),
+        (dict(words='shoe', where=dict(price='cheap')), "'price' holds numbers"),
+        (dict(words='shoe', wheer={}), 'wheer: Extra inputs'),
+        (dict(words=''), 'nothing is asked'),
+        (dict(products=['../../etc/passwd']), "no product '../../etc/passwd'"),
+        (dict(words='shoe', order='random'), 'order'),
+        (dict(words='shoe', fold=7), 'fold'),
+    ],
+)
+def test_a_wrong_query_is_refused(client, query, says):
+    refused = client.post('/search', json=query)
+    assert refused.status_code == 422 and says in refused.json()['error'], refused.text
+
+
+def test_wrong_requests_are_refused_and_leave_nothing(client, service, shop):
+    before = sorted((shop / 'uploads').glob('*')) if (shop / 'uploads').is_dir() else []
+    put = dict(headers=TOKEN)
+    for content in (b'', b'no picture', png()[:60], bomb(), b'GIF89a' + bytes(99)):
+        for refused in (
+            client.post('/similar', files=files(content)),
+            client.put('/products/x', files=files(content), **put),
+        ):
+            assert refused.status_code == 422 and 'no picture' in refused.json()['error']
+    for values in ('[]', '{', json.dumps(dict(price='cheap')), json.dumps(dict(img_path='/etc'))):
+        refused = client.put(
+            '/products/x', files=files(png((1, 2, 3))), data=dict(values=values), **put
+        )
+        assert refused.status_code == 422, refused.text
+    refused = client.put('/products/x', files=files(png()), data=dict(values='{"nope": 1}'), **put)
+    assert 'no column nope' in refused.json()['error']
+    for product_id in ('a' * 201, 'a%09b', '%00'):
+        refused = client.put(f'/products/{product_id}', files=files(png((1, 2, 3))), **put)
+        assert refused.status_code == 422 and 'product id' in refused.json()['error']
+    assert client.post('/similar', files=files(*[png()] * 9)).status_code == 422
+    assert client.post('/similar', files=files(png()), data=dict(query='{')).status_code == 422
+    assert client.post('/search', content=b'{').status_code == 422
+    assert client.post('/search', content=iter([b'{}'])).status_code == 411
+    assert client.post('/similar', content=bytes(app.MAX_BYTES + 1)).status_code == 413
+    for path in ('/pictures/none', '/pictures/..%2F..%2Fproducts.csv', '/nowhere'):
+        refused = client.get(path)
+        assert refused.status_code == 404 and refused.headers['content-type'] == 'application/json'
+    after = sorted((shop / 'uploads').glob('*')) if (shop / 'uploads').is_dir() else []
+    assert before == after and service[1].count() == 20
+
+
+def test_another_writer_is_told(client, service, tmp_path):
+    code = (
+        'import sys, time; from mvlt.retrieval.index import open_index\n'
+        'with open_index(sys.argv[1]).writing(): print("held", flush=True); time.sleep(60)'
+    )
+    holder = subprocess.Popen(
+        [sys.executable, '-c', code, str(service[1].place)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == 'held\n'
+        refused = client.put('/products/x', files=files(png()), headers=TOKEN)
+        assert refused.status_code == 409 and str(holder.pid) in refused.json()['error']
+        assert client.post('/search', json=dict(words='shoe')).status_code == 200
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_limits_of_time_and_number(serve):
+    address, search = serve(rate='5/minute', seconds=0.5)
+    with httpx.Client(base_url=address, timeout=30) as client:
+        assert client.put('/products/x', files=files(png())).status_code == 403
+        assert client.post('/search', json=dict(words='shoe')).status_code == 200
+        slow = search.encoder.texts
+        search.encoder.texts = lambda ids: time.sleep(1) or slow(ids)
+        late = client.post('/search', json=dict(words='shoe'))
+        assert late.status_code == 503 and '0.5 seconds' in late.json()['error']
+        search.encoder.texts = slow
+        codes = [client.post('/search', json=dict(words='shoe')).status_code for _ in range(4)]
+        assert codes[-1] == 429 and client.get('/healthz').status_code == 200
+
+
+def test_twenty_clients_at_once_get_their_own_answers(service):
+    words = [f'{colour} {kind}' for colour in ('red', 'blue', 'green') for kind in ('shoe', 'bag')]
+
+    def ask(i):
+        response = httpx.post(f'{service[0]}/search', json=dict(words=words[i % 6]), timeout=30)
+        return [one['product_id'] for one in response.json()['found']]
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, range(60)))
+    expected = [[one['product_id'] for one in service[1](one)] for one in words]
+    assert answers == [expected[i % 6] for i in range(60)]
+
+
+def test_metrics_and_documents(client):
+    client.get('/nowhere/1')
+    text = client.get('/metrics').text
+    assert 'mvlt_requests_total{path="other",status="404"}' in text
+    assert 'mvlt_index_pictures 20.0' in text and 'path="search"' in text
+    page = client.get('/docs').text
+    assert '/search' in page and 'http' not in page.replace('"/', '')
+    assert '/similar' in client.get('/openapi.json').json()['paths']
+
+
+def test_an_error_of_ours_tells_nothing(service, monkeypatch):
+    monkeypatch.setattr(service[1], 'query', lambda *_: 1 / 0)
+    refused = httpx.post(f'{service[0]}/search', json=dict(words='shoe'))
+    assert refused.status_code == 500
+    assert refused.json() == dict(error='this cannot be answered; the log says why')
+
+
+def test_the_command_serves_and_stops(tower_folder, shop, tmp_path):
+    """As make serve runs it; SIGTERM ends it with the request in work answered."""
+    index = tmp_path / 'index'
+    built = subprocess.run(
+        [sys.executable, 'tools/build_index.py', str(tower_folder), str(shop), str(index)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '20 products: 20 new' in built.stdout and 'price (number)' in built.stdout
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, '-m', 'projects.search_service.app', '--port', str(port)]
+    command += ['--model', str(tower_folder), '--index', str(index), '--pictures', str(shop)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert f'20 pictures; http://127.0.0.1:{port}' in process.stdout.readline()
+        address = f'http://127.0.0.1:{port}'
+        transport = httpx.HTTPTransport(retries=20)
+        with httpx.Client(transport=transport, timeout=30) as client:
+            for _ in range(100):
+                try:
+                    client.get(f'{address}/healthz')
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.1)
+            example = [
+                sys.executable,
+                'projects/search_service/client_example.py',
+                address,
+                'shoes',
+            ]
+            said = subprocess.run(example, capture_output=True, text=True, check=True).stdout
+            assert said.startswith('200') and said.count('"product_id"') == 3
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_nan_is_not_found(service):
+    with pytest.raises(ValueError, match='finite'):
+        service[1].index.search(np.full(service[1].index.description.dims, np.nan), 3)
