@@ -26,6 +26,7 @@ from mvlt.deadline import within
 from mvlt.registry import DATASETS
 from mvlt.retrieval.records import Source
 from mvlt.trained.opening import OpenedModel, open_model
+from projects.web_demo.shop import Shop
 from projects.web_demo.uploads import brushed, picture_of
 
 MAX_WORDS = 200  # characters of a query or title
@@ -34,6 +35,7 @@ AT_ONCE = 2
 SHOWN = 12
 ALL = 'all'
 BRUSH = 'brush'
+NOTHING = 'Type a word or upload a picture.'
 
 
 class Page:
@@ -44,6 +46,8 @@ class Page:
         catalogue: table, folder of pictures, config or dataset.
         cache_dir: see the retrieval inferencers.
         seconds: after which a request is answered with a refusal.
+        index: place of the search index (:func:`mvlt.retrieval.index.open_index`); None = in
+            ``cache_dir``. Models without towers have none: they search as the paper does.
     """
 
     def __init__(
@@ -52,43 +56,77 @@ class Page:
         catalogue: Any,
         cache_dir: str | Path | None = None,
         seconds: float = SECONDS,
+        index: str | Path | None = None,
     ) -> None:
         self.seconds = seconds
         self.places = Semaphore(AT_ONCE)
         gallery = open_gallery(catalogue)
         opened = [open_model(model) for model in models]
         self.caption_in: Any = None
-        self.search_in: Any = _first(opened, TextToImageRetrievalInferencer, cache_dir=cache_dir)
-        if self.search_in is not None and self.search_in.read(gallery).records.captions(1):
+        self.shop = _shop(opened, gallery, index, cache_dir)
+        self.search_in: Any = None
+        if self.shop is None:
+            self.search_in = _first(opened, TextToImageRetrievalInferencer, cache_dir=cache_dir)
+            records = self.search_in and self.search_in.read(gallery).records
+        else:
+            records = self.shop.records
+        if records and records.captions(1):
             self.caption_in = _first(opened, ImageToTextRetrievalInferencer, cache_dir=cache_dir)
             self.caption_in.read(gallery)
+        # columns by which a search can be narrowed, and what stands in them
+        self.filters: dict[str, list[str]] = {}
+        if self.shop is not None:
+            self.filters = self.shop.names
+        elif self.search_in is not None:
+            levels = self.search_in.categories.items()
+            self.filters = {level: sorted(names) for level, (names, _) in levels}
         self.recognise: Any = _first(opened, CategoryInferencer)
         self.complete_with: Any = _first(opened, ImageCompletionInferencer)
 
-    def levels(self) -> dict[str, list[str]]:
-        """Category names by which a search can be narrowed."""
-        if self.search_in is None:
-            return {}
-        return {level: sorted(names) for level, (names, _) in self.search_in.categories.items()}
+    def search(
+        self,
+        words: str,
+        path: str | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        once: bool = False,
+        *chosen: str,
+        like: str | None = None,
+    ) -> tuple[list, str, list[str]]:
+        """Pictures with captions, a line of what was found, and the products' ids.
 
-    def search(self, words: str, main: str = ALL, sub: str = ALL) -> tuple[list, str]:
-        """Pictures with captions for words, and a line of what was found."""
+        Args:
+            words: '' = none.
+            path: an uploaded picture that they should look like.
+            low, high: of the price.
+            once: look-alikes are one.
+            chosen: a name, or 'all', for each of :attr:`filters`.
+            like: id of a product that they should look like.
+        """
         words = _text(words)
-        if not words:
-            raise gr.Error('Type a word at least.')
-        chosen = dict(main_category=main, sub_category=sub)
-        where = {level: name for level, name in chosen.items() if name and name != ALL}
+        picture = picture_of(path) if path else None
+        if not words and picture is None and like is None:
+            raise gr.Error('Type a word at least.' if self.shop is None else NOTHING)
+        where = {name: one for name, one in zip(self.filters, chosen) if one and one != ALL}
 
-        def ask() -> list[tuple[Image.Image, str]]:
-            (found,) = self.search_in(words, topk=SHOWN, where=where)
-            return [
-                (self._picture(one), f'{one["score"]:.2f}  {one.get("caption", "")}')
-                for one in found
-            ]
+        def ask() -> tuple[list, int, list[str]]:
+            if self.shop is not None:
+                # an empty field of the page is 0
+                prices = (low or None, high or None)
+                found = self.shop.find(words, picture, like, where, prices, SHOWN, once)
+                drawn = [(self.shop.picture(one), one) for one in found]
+                total = len(self.shop.records)
+            else:
+                (found,) = self.search_in(words, topk=SHOWN, where=where)
+                drawn = [(self._picture(one), one) for one in found]
+                total = len(self.search_in.records)
+            drawn = [(image, one) for image, one in drawn if image is not None]
+            cards = [(i, f'{one["score"]:.2f}  {one.get("caption") or ""}') for i, one in drawn]
+            return cards, total, [str(one.get('product_id', '')) for _, one in drawn]
 
-        cards = self._within_time(ask)
-        said = f'{len(cards)} of {len(self.search_in.records)} pictures'
-        return cards, said if cards else 'Nothing of these categories.'
+        cards, total, ids = self._within_time(ask)
+        said = f'{len(cards)} of {total} pictures'
+        return cards, said if cards else 'Nothing of these categories.', ids
 
     def captions(self, path: str | None) -> str:
         """Captions of the catalogue for a picture, best first, as HTML."""
@@ -180,6 +218,14 @@ def _first(models: Sequence[OpenedModel], kind: type[PairInferencer], **kwargs: 
             continue
         return kind(model=model, show_progress=False, **kwargs)
     return None
+
+
+def _shop(
+    models: Sequence[OpenedModel], gallery: Source, index: Any, cache_dir: str | Path | None
+) -> Shop | None:
+    """Search by an index, where a model has towers."""
+    model = next((one for one in models if 'itc' in one.description.heads), None)
+    return None if model is None else Shop(model, gallery, index, cache_dir)
 
 
 def _text(words: str | None) -> str:

@@ -9,7 +9,7 @@ so. Each part of the page takes the first model that has the head for it; withou
 import argparse
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
 os.environ['HF_HUB_DISABLE_TELEMETRY'] = '1'
@@ -35,32 +35,11 @@ footer {display: none !important}
 
 def build(page: Page) -> gr.Blocks:
     """The page: a tab for each thing that its models can do."""
-    levels = page.levels()
     with gr.Blocks(title='MVLT', analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
         gr.Markdown('# MVLT\nWords and pictures of a catalogue, compared by one model.')
-        if page.search_in is not None:
+        if page.shop is not None or page.search_in is not None:
             with gr.Tab('Search'):
-                with gr.Row():
-                    words = gr.Textbox(
-                        label='Words', max_length=MAX_WORDS, elem_id='words', scale=3
-                    )
-                    narrow = [
-                        gr.Dropdown(
-                            [ALL, *levels.get(level, [])],
-                            value=ALL,
-                            label=level.replace('_', ' '),
-                            visible=level in levels,
-                            elem_id=level,
-                        )
-                        for level in ('main_category', 'sub_category')
-                    ]
-                go = gr.Button('Search', variant='primary', elem_id='search')
-                said = gr.Markdown(elem_id='said')
-                found = gr.Gallery(
-                    label='Found', columns=4, elem_id='found', object_fit='contain', buttons=[]
-                )
-                for event in (go.click, words.submit):
-                    event(page.search, [words, *narrow], [found, said], **EVENT)
+                _search(page)
         if page.caption_in is not None:
             with gr.Tab('Captions'), gr.Row():
                 with gr.Column():
@@ -119,6 +98,47 @@ def build(page: Page) -> gr.Blocks:
     return blocks
 
 
+def _search(page: Page) -> None:
+    """Words, a picture, filters; a click on what was found asks for more like it."""
+    shop = page.shop is not None
+    with gr.Row():
+        with gr.Column(scale=3):
+            words = gr.Textbox(label='Words', max_length=MAX_WORDS, elem_id='words')
+            with gr.Row():
+                narrow = [
+                    gr.Dropdown(
+                        [ALL, *names], value=ALL, label=name.replace('_', ' '), elem_id=name
+                    )
+                    for name, names in page.filters.items()
+                ]
+            with gr.Row(visible=shop and page.shop.prices):
+                low = gr.Number(None, label='Price from', elem_id='low')
+                high = gr.Number(None, label='to', elem_id='high')
+        with gr.Column():
+            once = gr.Checkbox(label='Show look-alikes once', visible=shop, elem_id='once')
+            like = _upload('looks', 'Picture that it should look like', visible=shop, height=200)
+    go = gr.Button('Search', variant='primary', elem_id='search')
+    said = gr.Markdown(elem_id='said')
+    found = gr.Gallery(
+        label='Found; a click finds more like it' if shop else 'Found',
+        columns=4,
+        elem_id='found',
+        object_fit='contain',
+        buttons=[],
+        allow_preview=not shop,
+    )
+    ids = gr.JSON([], visible=False)  # a State would hold a connection open for each visitor
+    asked = [words, like, low, high, once, *narrow]
+    for event in (go.click, words.submit):
+        event(page.search, asked, [found, said, ids], **EVENT)
+
+    def alike(at: gr.SelectData, known: list[str], *chosen: Any) -> tuple:
+        return page.search('', None, *chosen, like=known[int(at.index)])
+
+    if shop:
+        found.select(alike, [ids, low, high, once, *narrow], [found, said, ids], **EVENT)
+
+
 def launch(blocks: gr.Blocks, host: str, port: int | None, block: bool = True) -> str:
     """Serve the page until it is stopped; its address if ``block`` is False."""
     local = ('system-ui', 'sans-serif')
@@ -145,16 +165,17 @@ def launch(blocks: gr.Blocks, host: str, port: int | None, block: bool = True) -
     return address
 
 
-def _upload(name: str) -> gr.Image:
+def _upload(name: str, label: str = 'Picture', visible: bool = True, height: int = 320) -> gr.Image:
     return guarded(
         gr.Image(
             type='filepath',
             image_mode=None,
             sources=['upload', 'clipboard'],
-            label='Picture',
+            label=label,
             elem_id=name,
             buttons=[],
-            height=320,
+            height=height,
+            visible=visible,
         )
     )
 
@@ -175,6 +196,7 @@ def main() -> None:
         help='CSV, Parquet, a folder of pictures, or a config, whose test data are shown; default: '
         "the demo's",
     )
+    parser.add_argument('--index', help="of tools/build_index.py; default: one of the page's own")
     parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 lets other machines in')
     parser.add_argument('--port', type=int, default=7860)
     args = parser.parse_args()
@@ -188,7 +210,8 @@ def main() -> None:
                 "checkpoint, make demo makes the demo's"
             )
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // AT_ONCE))
-    page = build(Page(models, args.catalogue or 'configs/demo/retrieval_demo.py'))
+    gallery = args.catalogue or 'configs/demo/retrieval_demo.py'
+    page = build(Page(models, gallery, index=args.index))
     try:
         launch(page, args.host, args.port)
     except OSError as error:

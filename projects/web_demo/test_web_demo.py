@@ -50,7 +50,7 @@ def address(page_of):
 
 
 @pytest.fixture(scope='module')
-def context(address):
+def context(address, shop_address):
     """A browser that reaches this machine only; asking for anything elsewhere fails at the end."""
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
@@ -62,7 +62,7 @@ def context(address):
         outside = []
 
         def local_only(route):
-            if route.request.url.startswith((address, 'data:', 'blob:')):
+            if route.request.url.startswith((address, shop_address, 'data:', 'blob:')):
                 route.continue_()
             else:
                 outside.append(route.request.url)
@@ -224,6 +224,32 @@ def test_no_path_reaches_the_file_system(address, path):
     assert caught.value.code in (403, 404)
 
 
+@pytest.mark.parametrize('address_of_a_picture', ['http://{}/a.png', 'https://{}/', 'ftp://{}/a'])
+def test_no_address_is_fetched(shop_address, address_of_a_picture):
+    """Whatever a request made by hand names, nobody is called."""
+    import socket
+
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        server.settimeout(1)
+        path = address_of_a_picture.format(f'localhost:{server.getsockname()[1]}')
+        file = dict(path=path, url=path, meta={'_type': 'gradio.FileData'})
+        config = json.load(urllib.request.urlopen(f'{shop_address}config'))
+        event = next(one for one in config['dependencies'] if len(one['inputs']) > 3)
+        data = ['', file, None, None, False, *['all'] * (len(event['inputs']) - 5)]
+        body = dict(fn_index=event['id'], session_hash='a' + str(len(path)), data=data)
+        request = urllib.request.Request(
+            f'{shop_address}gradio_api/queue/join',
+            json.dumps(body).encode(),
+            {'Content-Type': 'application/json'},
+        )
+        urllib.request.urlopen(request)
+        stream = f'{shop_address}gradio_api/queue/data?session_hash={body["session_hash"]}'
+        said = urllib.request.urlopen(stream).read().decode()
+        assert '"success":false' in said and '"success":true' not in said
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
 @pytest.mark.parametrize('said_to_be', [dict(meta={'_type': 'gradio.FileData'}), {}])
 @pytest.mark.parametrize('inputs', [1, 2, 4])  # captions, categories, completion
 def test_a_path_in_a_request_by_hand_is_no_upload(address, shop, said_to_be, inputs):
@@ -311,6 +337,49 @@ def test_what_a_visitor_may_ask(page_of, shop):
 
 def test_a_folder_of_pictures_has_no_captions_and_no_categories(shop, model_folder, tmp_path):
     page = app.Page([model_folder], shop / 'images', cache_dir=tmp_path)
-    assert page.caption_in is None and page.levels() == {}
+    assert page.caption_in is None and page.filters == {}
     assert len(page.search('bag')[0]) == 12
     app.build(page)
+
+
+@pytest.fixture(scope='module')
+def shop_page(tower_folder, shop, tmp_path_factory):
+    """A model with towers: an index, with a price for each product."""
+    table = (shop / 'products.csv').read_text().splitlines()
+    lines = [f'{line},{"price" if not i else i - 1}' for i, line in enumerate(table)]
+    (shop / 'priced.csv').write_text('\n'.join(lines))
+    return app.Page([tower_folder], shop / 'priced.csv', cache_dir=tmp_path_factory.mktemp('cache'))
+
+
+@pytest.fixture(scope='module')
+def shop_address(shop_page):
+    blocks = app.build(shop_page)
+    yield app.launch(blocks, '127.0.0.1', None, block=False)
+    blocks.close()
+
+
+@in_a_browser
+def test_search_by_words_picture_price_and_click(shop_address, shop, context):
+    page = context.new_page()
+    page.goto(shop_address)
+    page.wait_for_selector('#words')
+    _search(page, 'a red bag')
+    expect(page.locator('#found img')).to_have_count(12)
+    page.check('#once input')
+    page.click('#search')
+    expect(page.locator('#found img')).not_to_have_count(12)
+    page.uncheck('#once input')
+    page.fill('#low input', '3')
+    page.fill('#high input', '5')
+    page.click('#search')
+    expect(page.locator('#said')).to_contain_text('3 of 20 pictures')
+    expect(page.locator('#found img')).to_have_count(3)
+    page.fill('#low input', '')
+    page.fill('#high input', '')
+    page.fill('#words textarea, #words input', '')
+    _upload(page, 'looks', shop / 'images/7.png')
+    page.click('#search')
+    expect(page.locator('#found')).to_contain_text('1.00 Bag <b>7</b>')
+    page.locator('#found button.thumbnail-item').first.click()
+    expect(page.locator('#found')).not_to_contain_text('Bag <b>7</b>')
+    page.close()

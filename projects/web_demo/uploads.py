@@ -22,7 +22,7 @@ def guarded(component: Any) -> Any:
     """A component that reads uploads only, and refuses without telling where a file lies.
 
     Gradio itself takes any path that a request made by hand names, if the request leaves out that
-    it is a file.
+    it is a file, and fetches any address.
     """
     read = component.preprocess
 
@@ -35,6 +35,14 @@ def guarded(component: Any) -> Any:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise gr.Error(UNREADABLE) from error
 
+    async def moved(path: Any) -> str | None:
+        # Gradio would fetch an address that a request names, before it asks preprocess
+        if '://' in str(path):
+            raise gr.Error(UNREADABLE)
+        return await move(path)
+
+    move = component.async_move_resource_to_block_cache
+    component.async_move_resource_to_block_cache = moved
     component.preprocess = preprocess
     return component
 

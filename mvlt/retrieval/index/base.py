@@ -154,8 +154,12 @@ class Index(ABC):
         """``product_id``, ``view``, ``content``, ``cells`` of all rows, in no order."""
 
     @abstractmethod
-    def upkeep(self) -> None:
-        """What a day's changes have left is put in order; searches go on meanwhile."""
+    def upkeep(self, kept_seconds: float = 60) -> None:
+        """What a day's changes have left is put in order; searches go on meanwhile.
+
+        Args:
+            kept_seconds: what was replaced so shortly ago stays, for searches that still read it.
+        """
 
     @abstractmethod
     def _upsert(self, rows: pa.Table) -> None: ...

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault('LANCE_LOG', 'error')  # it warns of what we mean to do
+
 import lancedb
 import numpy as np
 import pyarrow as pa
@@ -21,7 +23,6 @@ TABLE = 'products'
 DESCRIPTION = 'index.json'
 EXACT_BELOW = 100_000  # rows; comparing with all of them takes milliseconds
 _FEW = 1000  # different values of a column that are kept as bitmaps
-_KEPT = timedelta(minutes=10)  # for searches that still read an older version
 _DIALECT = Dialect(
     name=str,
     value=lambda value: (
@@ -52,7 +53,7 @@ class LanceIndex(Index):
         description: IndexDescription | None = None,
         probes: int = 40,
         refine: int = 20,
-        exact_rows: int = 20_000,
+        exact_rows: int = 2_000,
     ) -> None:
         self.folder = Path(folder)
         self.probes, self.refine, self.exact_rows = probes, refine, exact_rows
@@ -160,10 +161,10 @@ class LanceIndex(Index):
         columns = ['product_id', 'view', 'content', 'cells']
         return self._table.search().select(columns).limit(None).to_arrow().select(columns)
 
-    def upkeep(self) -> None:
-        """See the base class; files of ten minutes ago and older are deleted."""
+    def upkeep(self, kept_seconds: float = 60) -> None:
+        """See the base class."""
         with self.writing():
-            self._table.optimize(cleanup_older_than=_KEPT)
+            self._table.optimize(cleanup_older_than=timedelta(seconds=kept_seconds))
             existing = {name for index in self._table.list_indices() for name in index.columns}
             rows = self._table.count_rows()
             if rows >= EXACT_BELOW and 'vector' not in existing:

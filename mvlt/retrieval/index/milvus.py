@@ -144,7 +144,7 @@ class MilvusIndex(Index):
             reader.close()
         return found
 
-    def upkeep(self) -> None:
+    def upkeep(self, kept_seconds: float = 60) -> None:
         """Nothing: the server compacts by itself."""
 
 

@@ -1,0 +1,253 @@
+"""How fast and how exact an index is: many vectors, filters, a day's changes.
+
+    tools/benchmark_search.py MY_INDEX --rows 1000000 --dims 256 --out search.json
+
+The vectors are those of an index that tools/build_index.py has made, each row one of them, turned
+into ``--dims`` dimensions and spread by small noise. Queries are rows with noise of their own. What
+is compared with is the exact product with all rows. Building and serving run in processes of their
+own, whose memory is measured.
+"""
+
+import argparse
+import multiprocessing
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mvlt.command_line import run_command
+from mvlt.files import write_json
+from mvlt.retrieval.index import IndexDescription, Where, open_index
+
+BLOCK = 20_000
+COLUMNS: dict = {'part': 'number', 'group': 'text'}
+FILTERS: dict[str, Where | None] = {
+    'all': None,
+    '10 %': {'group': 'g3'},
+    '1 %': {'part': {'min': 100, 'max': 109}},
+    '0.1 %': {'part': 7},
+}
+NEIGHBOURS = 10
+
+
+class Rows:
+    """Vectors by number, the same in every process.
+
+    Args:
+        seeds: float32 (n, d), of length 1.
+        dims: of the vectors, d at least.
+        noise: standard deviation of a vector's distance from its seed, over all dimensions.
+    """
+
+    def __init__(self, seeds: np.ndarray, dims: int, noise: float = 0.3) -> None:
+        rng = np.random.default_rng(0)
+        turn = np.linalg.qr(rng.normal(size=(dims, seeds.shape[1])))[0].T
+        self.seeds = (seeds @ turn).astype(np.float32)
+        self.noise = noise
+
+    def vectors(self, start: int, count: int, version: int = 0) -> np.ndarray:
+        """Rows from ``start`` on, float32 (count, dims); a replaced row has another version."""
+        rng = np.random.default_rng((start, version))
+        seeds = self.seeds[rng.integers(len(self.seeds), size=count)]
+        dims = seeds.shape[1]
+        spread = rng.normal(size=(count, dims)).astype(np.float32) * (self.noise / dims**0.5)
+        found = seeds + spread
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def table(index: Any, numbers: np.ndarray, vectors: np.ndarray) -> Any:
+    """Rows of an index: ``part`` is the number modulo 1000, ``group`` modulo 10."""
+    columns = dict(part=[float(i % 1000) for i in numbers], group=[f'g{i % 10}' for i in numbers])
+    own = dict(view=np.zeros(len(numbers)), content=[''] * len(numbers), cells=[''] * len(numbers))
+    return index.rows(vectors, columns, product_id=[str(i) for i in numbers], **own)
+
+
+def blocks(rows: Rows, total: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Numbers and vectors of all rows."""
+    for start in range(0, total, BLOCK):
+        count = min(BLOCK, total - start)
+        yield np.arange(start, start + count), rows.vectors(start, count)
+
+
+def build(place: str, rows: Rows, total: int) -> dict[str, Any]:
+    """Fill a new index and put it in order."""
+    index = open_index(place, IndexDescription('benchmark', rows.seeds.shape[1], COLUMNS))
+    started = time.perf_counter()
+    with index.writing():
+        for numbers, vectors in blocks(rows, total):
+            index.upsert(table(index, numbers, vectors))
+        filled = time.perf_counter()
+        index.upkeep()
+    done = time.perf_counter()
+    return dict(filling_s=filled - started, upkeep_s=done - filled, disk_mb=disk(place))
+
+
+def change(place: str, rows: Rows, total: int) -> dict[str, Any]:
+    """Delete a fifth, replace another, then 1,000 single upserts; upkeep after each."""
+    index = open_index(place)
+    started = time.perf_counter()
+    with index.writing():
+        for start in range(0, total, BLOCK):
+            numbers = np.arange(start, min(start + BLOCK, total))
+            index.delete([str(i) for i in numbers[numbers % 5 == 0]])
+            again = numbers[numbers % 5 == 1]
+            index.upsert(table(index, again, rows.vectors(start, len(again), 1)))
+        index.upkeep()
+    changed = time.perf_counter()
+    singles = rows.vectors(0, 1000, 2)
+    for i in range(1000):
+        index.upsert(table(index, np.array([total + i]), singles[i : i + 1]))
+    single = time.perf_counter()
+    before = disk(place)
+    index.upkeep(kept_seconds=0)  # a day's upkeep finds nothing that is so young
+    return dict(
+        changed_s=changed - started,
+        single_upsert_ms=single - changed,  # of 1,000
+        disk_before_upkeep_mb=before,
+        disk_mb=disk(place),
+        upkeep_s=time.perf_counter() - single,
+        rows=index.count(),
+    )
+
+
+def serve(
+    place: str, rows: Rows, total: int, asked: np.ndarray, exact: dict, changed: bool
+) -> dict[str, Any]:
+    """Time of a query and share of the exact neighbours that it finds, for each filter."""
+    index = open_index(place)
+    rng = np.random.default_rng(1)
+    queries = len(asked)
+    found: dict[str, Any] = {}
+    for name, where in FILTERS.items():
+        index.search(asked[0], NEIGHBOURS, where)
+        seconds, hits, gone = [], 0, 0
+        for i in rng.permutation(queries):
+            started = time.perf_counter()
+            got = index.search(asked[i], NEIGHBOURS, where)
+            seconds.append(time.perf_counter() - started)
+            ids = {int(one) for one in got['product_id'].to_pylist()}
+            hits += len(ids & set(exact[name][i]))
+            gone += sum(one < total and one % 5 == 0 for one in ids) if changed else 0
+        found[name] = dict(
+            p50_ms=1e3 * float(np.percentile(seconds, 50)),
+            p95_ms=1e3 * float(np.percentile(seconds, 95)),
+            recall=hits / (queries * NEIGHBOURS),
+            deleted_found=gone,
+        )
+    return found
+
+
+def exact_neighbours(rows: Rows, total: int, asked: np.ndarray, changed: bool) -> dict[str, Any]:
+    """The ten rows with the largest product of each query, under each filter."""
+    best: dict[str, list[list[tuple[float, int]]]] = {n: [[] for _ in asked] for n in FILTERS}
+    for numbers, vectors in _now(rows, total, changed):
+        likeness = asked @ vectors.T
+        masks = dict(
+            zip(
+                FILTERS,
+                (
+                    np.ones(len(numbers), bool),
+                    numbers % 10 == 3,
+                    (numbers % 1000 >= 100) & (numbers % 1000 <= 109),
+                    numbers % 1000 == 7,
+                ),
+            )
+        )
+        for name, mask in masks.items():
+            own = numbers[mask]
+            values = likeness[:, mask]
+            for i, row in enumerate(values):
+                first = np.argsort(-row)[:NEIGHBOURS]
+                merged = best[name][i] + [(float(row[j]), int(own[j])) for j in first]
+                best[name][i] = sorted(merged, reverse=True)[:NEIGHBOURS]
+    return {name: [[i for _, i in one] for one in lists] for name, lists in best.items()}
+
+
+def _now(rows: Rows, total: int, changed: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All rows as they are after :func:`change`, or before it."""
+    for numbers, vectors in blocks(rows, total):
+        if changed:
+            again = numbers % 5 == 1
+            vectors = vectors.copy()
+            vectors[again] = rows.vectors(int(numbers[0]), int(again.sum()), 1)
+            kept = numbers % 5 != 0
+            numbers, vectors = numbers[kept], vectors[kept]
+        yield numbers, vectors
+    if changed:
+        yield np.arange(total, total + 1000), rows.vectors(0, 1000, 2)
+
+
+def disk(place: str) -> float:
+    """MB of a folder; nothing for a server."""
+    files = [file for file in Path(place).rglob('*') if file.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e6
+
+
+def apart(work: Callable, *args: Any) -> dict[str, Any]:
+    """What ``work`` gives in a process of its own, and the most memory that it had."""
+    context = multiprocessing.get_context('spawn')
+    with context.Pool(1) as pool:
+        return pool.apply(_measured, (work, args))
+
+
+def _measured(work: Callable, args: tuple) -> dict[str, Any]:
+    found = work(*args)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return dict(found, peak_memory_mb=peak)
+
+
+def exact_ms(rows: Rows, total: int) -> dict[str, Any]:
+    """Time of one exact product with all rows, p50."""
+    everything = np.concatenate([vectors for _, vectors in blocks(rows, total)])
+    seconds = []
+    for query in rows.vectors(0, 20, 9):
+        started = time.perf_counter()
+        np.argpartition(-(everything @ query), NEIGHBOURS)
+        seconds.append(time.perf_counter() - started)
+    return dict(p50_ms=1e3 * float(np.median(seconds)))
+
+
+def main() -> None:
+    """Parse, build, ask, change, ask again."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('index', help='whose vectors are the seeds')
+    parser.add_argument('--rows', type=int, default=1_000_000)
+    parser.add_argument('--dims', type=int, default=256)
+    parser.add_argument('--queries', type=int, default=200)
+    parser.add_argument('--place', help='of the index that is made; default: a temporary folder')
+    parser.add_argument('--out', help='also write the figures as JSON')
+    args = parser.parse_args()
+    own = open_index(args.index)
+    ids = sorted(set(own.keys()['product_id'].to_pylist()))
+    stored = own.fetch(ids)['vector'].combine_chunks().flatten()
+    seeds = np.asarray(stored).reshape(-1, own.description.dims)
+    rows = Rows(seeds, args.dims)
+    folder = tempfile.mkdtemp()
+    place = args.place or str(Path(folder, 'index'))
+    report: dict[str, Any] = dict(rows=args.rows, dims=args.dims, cores=os.cpu_count())
+    try:
+        asked = rows.vectors(0, args.queries, 9)
+        report['exact'] = apart(exact_ms, rows, args.rows)
+        for changed in (False, True):
+            work = change if changed else build
+            report[work.__name__] = apart(work, place, rows, args.rows)
+            exact = apart(exact_neighbours, rows, args.rows, asked, changed)
+            served = apart(serve, place, rows, args.rows, asked, exact, changed)
+            report['serve_changed' if changed else 'serve'] = served
+            print(report, flush=True)
+    finally:
+        shutil.rmtree(folder)
+    if args.out:
+        write_json(args.out, report)
+
+
+if __name__ == '__main__':
+    run_command(main)
