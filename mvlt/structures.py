@@ -95,6 +95,14 @@ class Batch:
         return word_labels(self.samples, self.inputs['token_ids'])
 
     @property
+    def mixed(self) -> tuple[torch.Tensor, float] | None:
+        """Whose picture is laid over each, int64 (B,), and the share of a row's own, 0.5 to 1.
+
+        None where pictures, as the towers read them, are their own alone.
+        """
+        return self.inputs.get('mixed')
+
+    @property
     def keys(self) -> torch.Tensor:
         """What tells which rows belong together, int64 (B, 3).
 

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mvlt.config import load_config
+from mvlt.engine.hooks.prompts import hand_names
 from mvlt.registry import DATASETS, FUNCTIONS, MODELS
 from tests.datasets.test_coco import write_coco
 
@@ -133,6 +134,7 @@ def test_loads_dumps_reloads_builds_and_trains(name, fashion_data, products, tmp
             module.centroids.normal_()
     if config.get('train_dataloader'):
         dataset = DATASETS.build(config.train_dataloader.dataset)
+        hand_names(model, dataset)
         named = config.train_dataloader.get('collate_fn')
         collate = FUNCTIONS.get(named.type) if named else pseudo_collate
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)

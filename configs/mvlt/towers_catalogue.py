@@ -1,9 +1,10 @@
 """Towers on a catalogue of one's own: search that works after half an hour without a GPU.
 
-Pictures alone and captions alone become vectors (head itc); categories and attributes are learnt
-from the picture alone beside them. Half of each batch are look-alikes; pictures are cropped and
-mirrored, words dropped, captions worded otherwise from the table's columns; what is tested is the
-moving average of the weights. docs/results/ has what each of them is worth.
+Pictures alone and captions alone become vectors (head itc). Beside their contrast a picture is
+compared with the names of its classes (head prompts), and categories and attributes are learnt from
+it alone. Pictures are cropped, mirrored and laid over each other, words dropped, captions worded
+otherwise from the table's columns; what is tested is the moving average of the weights.
+docs/results/ has what each of them is worth.
 Command: tools/train.py configs/mvlt/towers_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: docs/results/.
 """
@@ -12,9 +13,9 @@ from mmcv.transforms import RandomFlip
 from mmengine.config import read_base
 from mmpretrain.datasets import RandomResizedCrop
 
-from mvlt.datasets import LoadImage, LookAlikeSampler, RewordCaption
-from mvlt.engine import BFloat16OptimWrapper, WeightAverageHook
-from mvlt.models import CategoryHead
+from mvlt.datasets import EndlessSampler, LoadImage, RewordCaption
+from mvlt.engine import BFloat16OptimWrapper, PromptsHook, WeightAverageHook
+from mvlt.models import CategoryHead, PromptHead
 
 with read_base():
     from .._base_.datasets.catalogue import *
@@ -44,8 +45,17 @@ model.heads.labels = dict(
     reads='image',
     hidden_dims=128,
     label_smoothing=0.1,
-    loss_weight=0.15,
+    loss_weight=0.05,
 )
+model.heads.prompts = dict(
+    type=PromptHead,
+    labels=('sub_category', 'colour', 'gender'),
+    templates=('{}', 'a photo of {}', '{}', '{} clothes', '{}', 'a picture of {}'),
+    label_smoothing=0.1,
+    loss_weight=0.2,
+)
+default_hooks.prompts = dict(type=PromptsHook)
+model.data_preprocessor.mix = 0.5
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
 model.backbone.drop_path_rate = 0.1
@@ -59,7 +69,7 @@ val_loader.dataset.pipeline.load = loading
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=0,
-    sampler=dict(type=LookAlikeSampler, batch_size=batch_size, group=16, share=0.5),
+    sampler=dict(type=EndlessSampler, shuffle=True),
     dataset=dict(
         train_set,
         **known,

@@ -12,6 +12,7 @@ from .heads import (
     MaskedFeatureHead,
     MIRHead,
     MLMHead,
+    PromptHead,
     RankingHead,
 )
 from .mvlt import MVLT
@@ -35,6 +36,7 @@ __all__ = [
     'MaskedFeatureHead',
     'PairDataPreprocessor',
     'PartialDecoder',
+    'PromptHead',
     'RankingHead',
     'UNet',
     'ViTVL',

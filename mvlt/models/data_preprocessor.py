@@ -6,6 +6,7 @@ Legend: B batch, H, W image sides, T tokens of the longest caption, u side of a 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch.nn.utils.rnn import pad_sequence
@@ -42,6 +43,10 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         attend_pad: True lets every token attend to [PAD], as the released code does.
         mask_fill: value of a hidden pixel in 0..1, before normalisation ([ZERO] = 1e-6, paper
             footnote 2).
+        mix: share of the training steps in which pictures, as the towers read them, are laid over
+            each other (mixup): what a picture belongs to is then mixed, too (``Batch.mixed``).
+            Pairs are read unmixed. Not in the paper.
+        mix_alpha: of the beta distribution that the share of the other picture is drawn from.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         text_len: int | None = None,
         attend_pad: bool = False,
         mask_fill: float = 1e-6,
+        mix: float = 0.0,
+        mix_alpha: float = 0.4,
         non_blocking: bool = False,
     ) -> None:
         super().__init__(non_blocking)
@@ -61,6 +68,10 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         self.text_len = text_len
         self.attend_pad = attend_pad
         self.mask_fill = mask_fill
+        if not 0 <= mix <= 1:
+            raise ValueError(f'data_preprocessor.mix={mix}: a share from 0 to 1 is needed')
+        self.mix = mix
+        self.mix_alpha = mix_alpha
         self.mask_images = True  # MaskStepsHook switches it
         self.register_buffer('mean', torch.tensor(mean or (0.0,) * 3).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(std or (1.0,) * 3).view(3, 1, 1), False)
@@ -71,13 +82,14 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         Args:
             data: ``inputs`` with lists ``image`` (uint8 (3, H, W)) and ``token_ids`` (int64 (T,)),
                 and ``data_samples``, a list of PairDataSample.
-            training: unused; masking follows the samples.
+            training: whether pictures may be mixed; masking follows the samples.
 
         Returns:
             ``inputs``: ``image`` float (B, 3, H, W), normalised, hidden pixels filled; ``pixels``
             uint8 (B, 3, H, W), unmasked; ``image_mask`` bool (B, H / u, W / u) or None;
             ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to);
-            ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is.
+            ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is;
+            ``mixed``, (partner int64 (B,), share), where ``whole_image`` is mixed.
             ``data_samples`` as they came.
 
         Raises:
@@ -97,10 +109,20 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         )
         if image_mask is not None:
             inputs['whole_image'] = self.normalise(pixels)
+        if training and np.random.random() < self.mix:
+            self._mix(inputs)
         if samples and all('word_labels' in sample for sample in samples):
             labels = word_labels(samples, token_ids)
             inputs['whole_token_ids'] = torch.where(labels >= 0, labels, token_ids)
         return dict(inputs=inputs, data_samples=samples)
+
+    def _mix(self, inputs: dict[str, Any]) -> None:
+        share = np.random.beta(self.mix_alpha, self.mix_alpha)
+        share = float(max(share, 1 - share))
+        image = inputs.get('whole_image', inputs['image'])
+        partner = torch.from_numpy(np.random.permutation(len(image))).to(image.device)
+        inputs['whole_image'] = torch.lerp(image[partner], image, share)
+        inputs['mixed'] = (partner, share)
 
     def normalise(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Uint8 (B, 3, H, W) -> float (B, 3, H, W), hidden units filled with [ZERO]."""

@@ -90,6 +90,19 @@ def test_queue_momentum_copy_average_and_look_alikes_go_on(small_config, tmp_pat
         assert difference(ends[0][key], ends[1][key]) is None, key
 
 
+def test_mixed_pictures_and_prompts_go_on(small_config, tmp_path):
+    ends = []
+    for name in ('whole', 'resumed'):
+        config = _config(small_config, tmp_path / name)
+        prompts = dict(type='PromptHead', labels=('sub_category',), templates=('{}', 'a {}'))
+        config.model.heads.merge(dict(itc=dict(type='ITCHead', dims=8), prompts=prompts))
+        config.model.data_preprocessor.mix = 0.5
+        config.default_hooks.prompts = dict(type='PromptsHook')
+        ends.append(_end(config, *(() if name == 'whole' else (2, tmp_path / 'whole'))))
+    for key in ('state_dict', 'optimizer'):
+        assert difference(ends[0][key], ends[1][key]) is None, key
+
+
 def test_a_best_checkpoint_between_epochs_skips_nothing(small_config, tmp_path):
     """An evaluation after the first epoch saves once more; the second epoch is still to come."""
     config = _config(small_config, tmp_path / 'whole', epochs=True)

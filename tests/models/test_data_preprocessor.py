@@ -1,5 +1,6 @@
 """Contract: hidden pixels equal 1e-6 of the 0..1 range once normalisation is undone."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -79,3 +80,22 @@ def test_wrong_batches():
         PairDataPreprocessor()(_data(side=34))
     with pytest.raises(ValueError, match='both mean and std'):
         PairDataPreprocessor(mean=None)
+
+
+def test_pictures_are_mixed_for_the_towers_alone():
+    """By hand: a share of the own picture, the rest of the partner's; in training only."""
+    never, always = PairDataPreprocessor(), PairDataPreprocessor(mix=1.0)
+    for masks in (True, False):
+        data = _data(masks=masks)
+        assert 'mixed' not in always(data)['inputs']
+        assert 'mixed' not in never(data, training=True)['inputs']
+        np.random.seed(0)
+        inputs = always(data, training=True)['inputs']
+        partner, share = inputs['mixed']
+        assert sorted(partner.tolist()) == [0, 1] and 0.5 <= share <= 1
+        image = never.normalise(inputs['pixels'])
+        expected = share * image + (1 - share) * image[partner]
+        torch.testing.assert_close(inputs['whole_image'], expected)
+        torch.testing.assert_close(inputs['image'], never(data)['inputs']['image'])
+    with pytest.raises(ValueError, match='mix=2'):
+        PairDataPreprocessor(mix=2)

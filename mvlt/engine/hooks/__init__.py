@@ -5,6 +5,7 @@ from .fit_clusters import FitClustersHook
 from .load_report import LoadReportHook
 from .mask_steps import MaskStepsHook
 from .pictures import PicturesHook
+from .prompts import PromptsHook
 from .results import ResultsHook
 from .skipped_records import SkippedRecordsHook
 from .vocabulary import VocabularyHook
@@ -16,6 +17,7 @@ __all__ = [
     'MaskStepsHook',
     'MomentumHook',
     'PicturesHook',
+    'PromptsHook',
     'ResultsHook',
     'SkippedRecordsHook',
     'VocabularyHook',

@@ -6,6 +6,7 @@ from .masked_features import MaskedClusterHead, MaskedFeatureHead
 from .mir import MIRHead
 from .mlm import MLMHead
 from .patch_targets import BackboneTargets, HOGTargets
+from .prompt import PromptHead
 from .ranking import RankingHead
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     'MLMHead',
     'MaskedClusterHead',
     'MaskedFeatureHead',
+    'PromptHead',
     'RankingHead',
 ]

@@ -6,11 +6,10 @@ Legend: B batch, C channels of the last stage.
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 
 from mvlt.models.features import Features
-from mvlt.models.heads.parts import linear, mean_count, projection
+from mvlt.models.heads.parts import class_loss, linear, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
@@ -81,15 +80,10 @@ class CategoryHead(BaseModule):
                 f"{self.num_classes} classes: set num_classes='data', or train on the data that "
                 'the head was made for'
             )
-        known = category >= 0
-        loss = F.cross_entropy(
-            self(cls=self.read(features)).float(),
-            category,
-            ignore_index=-1,
-            label_smoothing=self.label_smoothing,
-            reduction='sum',
-        )
-        return dict(loss=self.loss_weight * loss / mean_count(known))
+        logits = self(cls=self.read(features))
+        mixed = batch.mixed if self.reads == 'image' else None
+        loss = class_loss(logits, category, self.label_smoothing, mixed)
+        return dict(loss=self.loss_weight * loss)
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """Probabilities ``<name>_scores``, float32 (B, num_classes)."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather as gather_values
+from mmengine.dist import get_rank
 from mmengine.model import BaseModule
 from torch import nn
 
@@ -120,8 +121,10 @@ class ITCHead(BaseModule):
             all_images = torch.cat((all_images, self.queued_images[:count]))
             all_texts = torch.cat((all_texts, self.queued_texts[:count]))
             all_keys = torch.cat((all_keys, self.queued_keys[:count]))
-        true = (keys[:, None] == all_keys[None]).any(-1)
-        by_image = self._loss(self.logits(images, all_texts), true)
+        of_images = true = (keys[:, None] == all_keys[None]).any(-1).float()
+        if batch.mixed is not None:
+            of_images, true = self._mixed(true, *batch.mixed)
+        by_image = self._loss(self.logits(images, all_texts), of_images)
         by_text = self._loss(self.logits(texts, all_images), true)
         return dict(loss=self.loss_weight * (by_image + by_text) / 2)
 
@@ -130,10 +133,21 @@ class ITCHead(BaseModule):
         images, texts = features.vectors
         return dict(similarity=(images * texts).sum(-1).tolist())
 
+    def _mixed(
+        self, true: torch.Tensor, partner: torch.Tensor, share: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Shares (B, G) of what belongs to mixed pictures, and of mixed pictures to captions."""
+        if self.followers is not None:
+            raise ValueError('ITCHead.queue and data_preprocessor.mix exclude each other')
+        of_images = share * true + (1 - share) * true[partner]
+        every = torch.cat(gather_values(partner + len(partner) * get_rank()))
+        shares = torch.cat(gather_values(partner.new_full(partner.shape, share, dtype=true.dtype)))
+        return of_images, shares * true + (1 - shares) * true[:, every]
+
     def _loss(self, logits: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         if self.form == 'sigmoid':
-            return -F.logsigmoid(torch.where(true, logits, -logits)).sum(1).mean()
-        targets = true / true.sum(1, keepdim=True)
+            return F.binary_cross_entropy_with_logits(logits, true, reduction='sum') / len(true)
+        targets = true / true.sum(1, keepdim=True).clamp(min=1e-6)
         return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """What the heads share: layers, and what goes across processes."""
 
 import torch
+import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
 from torch import nn
 from torch.distributed.nn import functional as with_gradients
@@ -42,3 +43,31 @@ def mean_count(chosen: torch.Tensor) -> torch.Tensor:
     count = chosen.sum().float()
     all_reduce(count, 'mean')
     return torch.where(count > 0, count, 1)
+
+
+def class_loss(
+    logits: torch.Tensor,
+    classes: torch.Tensor,
+    label_smoothing: float,
+    mixed: tuple[torch.Tensor, float] | None = None,
+) -> torch.Tensor:
+    """Cross-entropy, the mean over what is known on all processes.
+
+    Args:
+        logits: (B, classes).
+        classes: int64 (B,); -1 is not known, left out.
+        label_smoothing: 0 to 1: so much of the target is spread over all classes.
+        mixed: see :attr:`mvlt.structures.Batch.mixed`.
+    """
+    loss = F.cross_entropy(
+        logits.float(),
+        classes,
+        ignore_index=-1,
+        label_smoothing=label_smoothing,
+        reduction='sum',
+    )
+    loss = loss / mean_count(classes >= 0)
+    if mixed is None:
+        return loss
+    partner, share = mixed
+    return share * loss + (1 - share) * class_loss(logits, classes[partner], label_smoothing)

@@ -24,6 +24,7 @@ def _split(
     batch = SimpleNamespace(
         has=lambda key: labels.get(key) is not None,
         labels=labels.__getitem__,
+        mixed=labels.get('mixed'),
         pixels=target,
         image_mask=mask,
         word_labels=words,

@@ -1,5 +1,7 @@
 """Contract: cross-entropy over the classes of the data; labels out of range are named."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -26,3 +28,17 @@ def test_label_out_of_range():
 def test_number_of_classes(wrong):
     with pytest.raises(ValueError, match='a positive number is needed'):
         CategoryHead(8, wrong)
+
+
+def test_mixed_pictures_have_two_classes():
+    """By hand: 0.7 of the own class, 0.3 of the partner's, each the mean over what is known."""
+    head = CategoryHead(4, 3, hidden_dims=8, reads='image')
+    torch.manual_seed(0)
+    pooled, classes = torch.randn(3, 4), torch.tensor([2, -1, 0])
+    partner = torch.tensor([1, 2, 0])
+    batch = SimpleNamespace(labels=lambda key: classes, mixed=(partner, 0.7))
+    logs = head(cls=pooled).log_softmax(-1)
+    own = -(logs[0, 2] + logs[2, 0]) / 2
+    theirs = -(logs[1, 0] + logs[2, 2]) / 2
+    found = head.loss(SimpleNamespace(pooled_image=pooled), batch)['loss']
+    torch.testing.assert_close(found, 0.7 * own + 0.3 * theirs)

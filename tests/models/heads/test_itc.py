@@ -29,14 +29,14 @@ class _Backbone(nn.Module):
         return (self.words(token_ids)[:, None],)
 
 
-def _given(head, backbone, image, text, keys):
+def _given(head, backbone, image, text, keys, mixed=None):
     """Features and batch of rows whose pooled maps are those of ``backbone``."""
     pooled = backbone.picture(image), backbone.words(text)
     features = SimpleNamespace(
         vectors=(head.image_vectors(pooled[0]), head.text_vectors(pooled[1])),
         inputs=dict(image=image, token_ids=text, text_mask=None),
     )
-    return features, SimpleNamespace(keys=keys)
+    return features, SimpleNamespace(keys=keys, mixed=mixed)
 
 
 def _make(seed=0, rows=6, **settings):
@@ -51,22 +51,38 @@ def _make(seed=0, rows=6, **settings):
     return head, backbone, torch.randn(rows, 4), torch.randn(rows, 4), keys
 
 
-def _naive(head, images, texts, keys, others=(), smoothing=0.0):
+def _naive(head, images, texts, keys, others=(), smoothing=0.0, mixed=None):
     """Both directions, a row at a time; ``others``: further images, texts and keys."""
+    partner, share = mixed or (range(len(images)), 1)
     scale = math.exp(float(head.log_scale))
     all_images, all_texts, all_keys = (
         np.concatenate((mine, *(one[i] for one in others)))
         for i, mine in enumerate((images, texts, keys))
     )
     total = 0.0
-    for ours, theirs in ((images, all_texts), (texts, all_images)):
+    for by_image, ours, theirs in ((1, images, all_texts), (0, texts, all_images)):
         for i, vector in enumerate(ours):
             logits = [scale * float(vector @ one) for one in theirs]
-            true = [any(keys[i][k] == other[k] for k in range(3)) for other in all_keys]
+
+            def belongs(a, b):
+                return any(a[k] == b[k] for k in range(3))
+
+            true = [1.0 * belongs(keys[i], other) for other in all_keys]
+            if mixed and by_image:
+                true = [
+                    share * belongs(keys[i], other) + (1 - share) * belongs(keys[partner[i]], other)
+                    for other in all_keys
+                ]
+            elif mixed:
+                true = [
+                    share * belongs(keys[i], keys[j])
+                    + (1 - share) * belongs(keys[i], keys[partner[j]])
+                    for j in range(len(keys))
+                ]
             if head.form == 'sigmoid':
-                signs = [1 if one else -1 for one in true]
-                bias = float(head.bias)
-                total += sum(math.log1p(math.exp(-s * (x + bias))) for s, x in zip(signs, logits))
+                for x, one in zip(logits, true):
+                    x += float(head.bias)
+                    total += one * math.log1p(math.exp(-x)) + (1 - one) * math.log1p(math.exp(x))
                 continue
             norm = math.log(sum(map(math.exp, logits)))
             for x, one in zip(logits, true):
@@ -75,16 +91,21 @@ def _naive(head, images, texts, keys, others=(), smoothing=0.0):
     return total / len(images) / 2
 
 
+MIXED = torch.tensor([3, 1, 0, 5, 2, 4]), 0.7
+
+
+@pytest.mark.parametrize('mixed', [None, MIXED])
 @pytest.mark.parametrize(
     'settings', [{}, dict(label_smoothing=0.2), dict(form='sigmoid', bias=-2.0)]
 )
-def test_loss_is_the_naive_one(settings):
+def test_loss_is_the_naive_one(settings, mixed):
     head, backbone, image, text, keys = _make(loss_weight=0.5, **settings)
-    features, batch = _given(head, backbone, image, text, keys)
+    features, batch = _given(head, backbone, image, text, keys, mixed)
     found = head.loss(features, batch)['loss']
     images, texts = (one.detach().numpy() for one in features.vectors)
     assert np.allclose((images**2).sum(1), 1)
-    naive = _naive(head, images, texts, keys.numpy(), (), settings.get('label_smoothing', 0.0))
+    smoothing = settings.get('label_smoothing', 0.0)
+    naive = _naive(head, images, texts, keys.numpy(), (), smoothing, mixed)
     assert float(found) == pytest.approx(0.5 * naive, rel=1e-5)
     similar = head.predict(features, batch)['similarity']
     assert similar == pytest.approx((images * texts).sum(1).tolist(), abs=1e-6)
@@ -146,38 +167,49 @@ def test_a_queue_needs_the_backbone():
         ITCHead(DIMS, queue=4)
     with pytest.raises(ValueError, match="form='hinge'; legal: 'softmax', 'sigmoid'"):
         ITCHead(DIMS, form='hinge')
+    head, *given = _make(queue=4)
+    with pytest.raises(ValueError, match='exclude each other'):
+        head.loss(*_given(head, *given, MIXED))
 
 
-def _gradients(head, backbone, image, text, keys):
-    head.loss(*_given(head, backbone, image, text, keys))['loss'].backward()
+def _gradients(head, backbone, image, text, keys, mixed=None):
+    head.loss(*_given(head, backbone, image, text, keys, mixed))['loss'].backward()
     weights = [*backbone.parameters(), *(p for p in head.parameters() if p.requires_grad)]
     return [weight.grad for weight in weights]
 
 
-def _process(rank, form, folder):
+SHUFFLED = torch.tensor([2, 0, 1])
+
+
+def _process(rank, form, mix, folder):
     dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
     torch.set_num_threads(1)
-    head, backbone, image, text, keys = _make(form=form, queue=6, bias=-2.0)
+    head, backbone, image, text, keys = _make(form=form, queue=0 if mix else 6, bias=-2.0)
     own = slice(3 * rank, 3 * rank + 3)
     for step in range(2):  # the second time with a queue
-        grads = _gradients(head, backbone, image[own] + step, text[own], keys[own] + 50 * step)
-        head.follow(backbone)
+        mixed = (SHUFFLED, 0.6) if mix else None
+        own_keys = keys[own] + 50 * step
+        grads = _gradients(head, backbone, image[own] + step, text[own], own_keys, mixed)
+        if not mix:
+            head.follow(backbone)
     for grad in grads:
         dist.all_reduce(grad)
         grad /= 2
-    torch.save((grads, head.queued_keys), f'{folder}/{rank}.pt')
+    torch.save((grads, None if mix else head.queued_keys), f'{folder}/{rank}.pt')
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize('form', ['softmax', 'sigmoid'])
-def test_two_processes_are_one_with_the_whole_batch(form, tmp_path):
-    mp.spawn(_process, (form, str(tmp_path)), nprocs=2)
-    head, backbone, image, text, keys = _make(form=form, queue=6, bias=-2.0)
+@pytest.mark.parametrize(('form', 'mix'), [('softmax', 0), ('sigmoid', 0), ('softmax', 1)])
+def test_two_processes_are_one_with_the_whole_batch(form, mix, tmp_path):
+    mp.spawn(_process, (form, mix, str(tmp_path)), nprocs=2)
+    head, backbone, image, text, keys = _make(form=form, queue=0 if mix else 6, bias=-2.0)
+    mixed = (torch.cat((SHUFFLED, SHUFFLED + 3)), 0.6) if mix else None
     for step in range(2):
-        grads = _gradients(head, backbone, image + step, text, keys + 50 * step)
-        head.follow(backbone)
+        grads = _gradients(head, backbone, image + step, text, keys + 50 * step, mixed)
+        if not mix:
+            head.follow(backbone)
     for rank in range(2):
         theirs, queue = torch.load(tmp_path / f'{rank}.pt')
         for one, other in zip(grads, theirs):
             torch.testing.assert_close(one, other)
-        assert torch.equal(queue, head.queued_keys)
+        assert mix or torch.equal(queue, head.queued_keys)

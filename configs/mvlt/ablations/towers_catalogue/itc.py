@@ -1,4 +1,4 @@
-"""Towers on a catalogue: the contrast alone, no categories and attributes.
+"""Towers on a catalogue: the contrast alone, no categories and attributes, no names of them.
 
 Command: tools/train.py configs/mvlt/ablations/towers_catalogue/itc.py --data-root DATA
 """
@@ -9,3 +9,4 @@ with read_base():
     from ...towers_catalogue import *
 
 model.heads.labels = None
+model.heads.prompts = None

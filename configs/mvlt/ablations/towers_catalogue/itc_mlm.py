@@ -12,6 +12,7 @@ with read_base():
     from ...towers_catalogue import *
 
 model.heads.labels = None
+model.heads.prompts = None
 model.heads.mlm = dict(type=MLMHead, interval=4, on='all', loss_weight=0.5)
 train_dataloader.dataset.pipeline.words = dict(type=MaskWords, ratio=0.3, **vocabulary)
 find_unused_parameters = True

@@ -1,0 +1,28 @@
+"""Contract: a prompt head learns the names of the training data's classes, in every wording."""
+
+import torch
+
+from mvlt.engine.hooks.prompts import hand_names
+from mvlt.engine.launch import build_runner
+
+
+def test_names_are_those_of_the_data(small_config, tmp_path):
+    """The hook gives them before the first step; a label that is not there is left out."""
+    config = small_config(tmp_path, steps=2)
+    prompts = dict(
+        type='PromptHead', labels=('main_category', 'brand'), templates=('{}', 'a photo of {}')
+    )
+    config.model.heads.merge(dict(itc=dict(type='ITCHead', dims=8), prompts=prompts))
+    config.default_hooks.prompts = dict(type='PromptsHook')
+    runner = build_runner(config)
+    runner.train()
+    head = runner.model.heads.prompts
+    dataset = runner.train_loop.dataloader.dataset
+    names = dataset.metainfo['main_category']
+    assert head._counts == dict(main_category=len(names))
+    vocabulary = dataset.dataset.pipeline.tokenize().vocabulary
+    plain, photo = head._phrases
+    for row, name in enumerate(names):
+        assert plain[row][plain[row] >= 0].tolist() == vocabulary.encode(name, 40)
+        assert photo[row][photo[row] >= 0].tolist() == vocabulary.encode(f'a photo of {name}', 40)
+    hand_names(torch.nn.Linear(1, 1), None)  # a model without such a head needs no names

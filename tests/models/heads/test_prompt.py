@@ -1,0 +1,79 @@
+"""Contract: the loss is that of classes by their names, by hand; unknown labels teach nothing."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
+
+from mvlt.models import ITCHead, PromptHead
+
+NAMES = dict(colour=[[3], [4, 5], [6]], kind=[[7, 8], [9]])
+
+
+def _features(itc, table):
+    """The text tower looks words up in a table; pictures are given."""
+    torch.manual_seed(1)
+    backbone = SimpleNamespace(encode_text=lambda ids, mask: (table[ids],))
+    model = SimpleNamespace(backbone=backbone, head={'itc': itc}.__getitem__)
+    images = F.normalize(torch.randn(4, 6), dim=1)
+    return SimpleNamespace(
+        model=model, vectors=(images, None), inputs=dict(token_ids=torch.zeros(4, 1, dtype=int))
+    )
+
+
+def _batch(**labels):
+    mixed = labels.pop('mixed', None)
+    return SimpleNamespace(labels=lambda key: torch.tensor(labels[key]), mixed=mixed)
+
+
+@pytest.fixture
+def parts():
+    torch.manual_seed(0)
+    return ITCHead(8, dims=6), torch.randn(12, 8, requires_grad=True)
+
+
+def test_a_naive_twin(parts):
+    """Each name's vector apart, each picture's softmax over them; -1 is left out."""
+    itc, table = parts
+    head = PromptHead(('colour', 'kind'), templates=('{}', 'a {}'), loss_weight=0.5)
+    token_ids = {
+        label: [[torch.tensor(ids), torch.tensor([2, *ids])] for ids in names]
+        for label, names in NAMES.items()
+    }
+    head.know(token_ids)
+    features = _features(itc, table)
+    labels = dict(colour=[0, 2, -1, 1], kind=[1, -1, -1, 0])
+    for step in (0, 1):
+        MessageHub.get_current_instance().update_info('iter', step)
+        expected = 0
+        for label, names in NAMES.items():
+            vectors = []
+            for ids in names:
+                ids = [2, *ids] if step else ids
+                vectors.append(F.normalize(itc.text(table[ids].mean(0)), dim=0))
+            losses = []
+            for image, true in zip(features.vectors[0], labels[label]):
+                if true >= 0:
+                    logits = torch.stack([itc.scale * image @ v for v in vectors])
+                    losses.append(-logits.log_softmax(0)[true])
+            expected = expected + sum(losses) / len(losses)
+        loss = head.loss(features, _batch(**labels))['loss']
+        torch.testing.assert_close(loss, 0.5 * expected)
+    (gradient,) = torch.autograd.grad(loss, table)
+    assert gradient[[3, 4, 5, 6, 7, 8, 9]].abs().sum(1).min() > 0 and gradient[[10, 11]].eq(0).all()
+
+
+def test_nothing_known_is_no_loss(parts):
+    head = PromptHead(('colour',))
+    features = _features(*parts)
+    with pytest.raises(ValueError, match='PromptsHook'):
+        head.loss(features, _batch())
+    head.know({})
+    assert head.loss(features, _batch())['loss'] == 0
+    head.know(dict(colour=[[torch.tensor([3])], [torch.tensor([4])]]))
+    assert head.loss(features, _batch(colour=[-1] * 4))['loss'] == 0
+    assert head.predict(features, _batch()) == {} and not list(head.parameters())
+    with pytest.raises(ValueError, match='no place {} for a name'):
+        PromptHead(('colour',), templates=('a photo',))
