@@ -1,5 +1,6 @@
 """Vectors of a catalogue's pictures, kept and searched: one interface, three stores."""
 
+from importlib import import_module
 from pathlib import Path
 
 from mvlt.retrieval.index.arrays import ArrayIndex
@@ -26,18 +27,12 @@ def open_index(place: str | Path, description: IndexDescription | None = None) -
         if description is None:
             raise FileNotFoundError('memory: an index in memory is built, never opened')
         return ArrayIndex(description)
-    from importlib import import_module
-
     server = place.startswith(('http://', 'https://')) or place.endswith('.db')
-    extra, library = ('milvus', 'pymilvus') if server else ('index', 'lancedb')
+    name, library, extra = (
+        ('milvus', 'pymilvus', 'milvus') if server else ('lance', 'lancedb', 'index')
+    )
     try:
-        import_module(library)
+        module = import_module(f'{__name__}.{name}')
     except ImportError as error:
         raise ValueError(f"{place}: needs {library}: pip install 'mvlt[{extra}]'") from error
-    if server:
-        from mvlt.retrieval.index.milvus import MilvusIndex
-
-        return MilvusIndex(place, description)
-    from mvlt.retrieval.index.lance import LanceIndex
-
-    return LanceIndex(place, description)
+    return (module.MilvusIndex if server else module.LanceIndex)(place, description)

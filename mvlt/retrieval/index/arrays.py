@@ -52,5 +52,5 @@ class ArrayIndex(Index):
         """See the base class."""
         return self._rows.select(['product_id', 'view', 'content', 'cells'])
 
-    def upkeep(self, kept_seconds: float = 60) -> None:
+    def _upkeep(self, kept_seconds: float) -> None:
         """Nothing is to be done."""

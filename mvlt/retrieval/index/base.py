@@ -153,13 +153,20 @@ class Index(ABC):
     def keys(self) -> pa.Table:
         """``product_id``, ``view``, ``content``, ``cells`` of all rows, in no order."""
 
-    @abstractmethod
     def upkeep(self, kept_seconds: float = 60) -> None:
         """What a day's changes have left is put in order; searches go on meanwhile.
 
         Args:
             kept_seconds: what was replaced so shortly ago stays, for searches that still read it.
+
+        Raises:
+            ValueError: another process writes.
         """
+        with self.writing():
+            self._upkeep(kept_seconds)
+
+    @abstractmethod
+    def _upkeep(self, kept_seconds: float) -> None: ...
 
     @abstractmethod
     def _upsert(self, rows: pa.Table) -> None: ...

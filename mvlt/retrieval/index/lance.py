@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,23 @@ _DIALECT = Dialect(
     members=('(', ')'),
     never='false',
 )
+
+
+def _said(method: Any) -> Any:
+    """A failure of the store as one line that names the folder."""
+
+    @wraps(method)
+    def run(self: 'LanceIndex', *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise OSError(
+                f'{self.folder}: the store failed ({_first_line(error)}); what was confirmed '
+                'before is kept. Is the disk full? If files were damaged, delete the folder and '
+                'build the index again'
+            ) from error
+
+    return run
 
 
 class LanceIndex(Index):
@@ -116,15 +134,18 @@ class LanceIndex(Index):
             finally:
                 self._held -= 1
 
+    @_said
     def _upsert(self, rows: pa.Table) -> None:
         ids = rows['product_id'].unique().to_pylist()
         merge = self._table.merge_insert(['product_id', 'view'])
         merge = merge.when_matched_update_all().when_not_matched_insert_all()
         merge.when_not_matched_by_source_delete(_among(ids)).execute(rows)
 
+    @_said
     def _delete(self, product_ids: list[str]) -> None:
         self._table.delete(_among(product_ids))
 
+    @_said
     def _search(self, vector: np.ndarray, count: int, where: Group) -> pa.Table:
         text = to_text(where, _DIALECT)
         columns = ['product_id', 'view', *self.fields.values(), '_distance']
@@ -147,37 +168,37 @@ class LanceIndex(Index):
     def _quantised(self) -> bool:
         return any(index.columns == ['vector'] for index in self._table.list_indices())
 
+    @_said
     def _count(self, where: Group) -> int:
         return self._table.count_rows(to_text(where, _DIALECT) or None)
 
+    @_said
     def _fetch(self, product_ids: list[str]) -> pa.Table:
         if not product_ids:
             return self.schema.empty_table()
         found = self._table.search().where(_among(product_ids)).limit(None).to_arrow()
         return found.select(self.schema.names)
 
+    @_said
     def keys(self) -> pa.Table:
         """See the base class."""
         columns = ['product_id', 'view', 'content', 'cells']
         return self._table.search().select(columns).limit(None).to_arrow().select(columns)
 
-    def upkeep(self, kept_seconds: float = 60) -> None:
-        """See the base class."""
-        with self.writing():
-            self._table.optimize(cleanup_older_than=timedelta(seconds=kept_seconds))
-            existing = {name for index in self._table.list_indices() for name in index.columns}
-            rows = self._table.count_rows()
-            if rows >= EXACT_BELOW and 'vector' not in existing:
-                self._table.create_index(
-                    metric='dot', vector_column_name='vector', index_type='IVF_RQ'
-                )
-            if rows and 'product_id' not in existing:
-                self._table.create_scalar_index('product_id', index_type='BTREE')
-            for name, field in self.fields.items():
-                if rows and field not in existing:
-                    few = self.description.columns[name] != 'number' and self._distinct(field)
-                    kind = 'BITMAP' if few else 'BTREE'
-                    self._table.create_scalar_index(field, index_type=kind)
+    @_said
+    def _upkeep(self, kept_seconds: float) -> None:
+        self._table.optimize(cleanup_older_than=timedelta(seconds=max(kept_seconds, 1e-3)))
+        existing = {name for index in self._table.list_indices() for name in index.columns}
+        rows = self._table.count_rows()
+        if rows >= EXACT_BELOW and 'vector' not in existing:
+            self._table.create_index(metric='dot', vector_column_name='vector', index_type='IVF_RQ')
+        if rows and 'product_id' not in existing:
+            self._table.create_scalar_index('product_id', index_type='BTREE')
+        for name, field in self.fields.items():
+            if rows and field not in existing:
+                few = self.description.columns[name] != 'number' and self._distinct(field)
+                kind = 'BITMAP' if few else 'BTREE'
+                self._table.create_scalar_index(field, index_type=kind)
 
     def _distinct(self, field: str) -> bool:
         """Whether a column has few different values."""
@@ -194,4 +215,4 @@ def _among(product_ids: list[str]) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return str(error).split(', /')[0].splitlines()[0][:200] if str(error) else type(error).__name__

@@ -144,7 +144,7 @@ class MilvusIndex(Index):
             reader.close()
         return found
 
-    def upkeep(self, kept_seconds: float = 60) -> None:
+    def _upkeep(self, kept_seconds: float) -> None:
         """Nothing: the server compacts by itself."""
 
 

@@ -10,6 +10,4 @@ from mvlt.datasets import LookAlikeSampler
 with read_base():
     from ...towers_catalogue import *
 
-train_dataloader.sampler = dict(
-    type=LookAlikeSampler, batch_size=batch_size, group=16, share=0.5
-)
+train_dataloader.sampler = dict(type=LookAlikeSampler, batch_size=batch_size, group=16, share=0.5)

@@ -1,0 +1,214 @@
+"""Kill an index while it is written, fill its disk, damage it; write down what was survived.
+
+    python -m tests.faults.index --kills 40
+
+kills: kill -9 of a process that upserts, deletes and compacts without end and says what is
+confirmed. Then the index is opened: what was confirmed must be there, and the next process goes
+on. disk: a limit on the size of files. damage: a file cut short, emptied, filled with other bytes.
+Writes docs/results/<date>-index-faults.md.
+"""
+
+import argparse
+import datetime
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from mvlt.command_line import run_command
+from mvlt.files import write_text
+from mvlt.retrieval.index import Index, IndexDescription, open_index
+
+D = 32
+DESCRIPTION = IndexDescription('faults', D, {'version': 'number'})
+Row = tuple[str, str, str]
+
+
+def main() -> None:
+    """Parse, inject, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--kills', type=int, default=40)
+    parser.add_argument('--seed', type=int, default=0, help='of the moments')
+    parser.add_argument('--out', type=Path, default=Path('docs/results'))
+    parser.add_argument('--writer', help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.writer:
+        write_without_end(args.writer, args.seed)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in (
+            kills(Path(folder, 'kills'), args.kills, args.seed),
+            full_disk(Path(folder, 'disk')),
+            *damage(Path(folder, 'damage')),
+        ):
+            print(' | '.join(row), flush=True)
+            rows.append(row)
+    today = datetime.date.today()
+    table = '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+    write_text(
+        args.out / f'{today}-index-faults.md',
+        f'# An index under faults\n\n{today}, `python -m tests.faults.index --kills {args.kills} '
+        f'--seed {args.seed}`.\n\n| fault | injected | outcome |\n|---|---|---|\n{table}\n',
+    )
+
+
+def rows_of(index: Index, version: float, products: list[int]) -> object:
+    """Rows of products, all of one version."""
+    vectors = np.random.default_rng(int(version)).normal(size=(len(products), D))
+    own = dict(view=[0] * len(products), content=[''] * len(products), cells=[''] * len(products))
+    ids = [str(one) for one in products]
+    columns = dict(version=[version] * len(ids))
+    return index.rows(vectors.astype(np.float32), columns, product_id=ids, **own)
+
+
+def write_without_end(place: str, seed: int) -> None:
+    """Upsert, delete, compact; print each change once it is confirmed."""
+    index = open_index(place)
+    rng = random.Random(seed)
+    version = float(1 + max((one or 0 for one in versions(index).values()), default=0))
+    while True:
+        products = rng.sample(range(300), 20)
+        print('try', version, *products, flush=True)
+        index.upsert(rows_of(index, version, products))
+        print('upserted', version, *products, flush=True)
+        gone = rng.sample(products, 3)
+        print('try', 0, *gone, flush=True)
+        index.delete([str(one) for one in gone])
+        print('deleted', 0, *gone, flush=True)
+        if version % 4 == 0:
+            index.upkeep(kept_seconds=0)
+        version += 1
+
+
+def versions(index: Index) -> dict[int, float]:
+    """Product -> the version that the index has of it."""
+    ids = index.keys()['product_id'].to_pylist()
+    rows = index.fetch(ids).to_pylist()
+    assert len(rows) == len({row['product_id'] for row in rows}), 'a product stands there twice'
+    return {int(row['product_id']): row['version'] for row in rows}
+
+
+def kills(folder: Path, count: int, seed: int) -> Row:
+    """How often what was confirmed was there after a kill."""
+    open_index(folder, DESCRIPTION)
+    rng = random.Random(seed)
+    expected: dict[int, float] = {}
+    survived = changes = 0
+    for number in range(count):
+        process = subprocess.Popen(
+            [sys.executable, '-m', __spec__.name, '--writer', folder, '--seed', str(number)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        first = process.stdout.readline()  # it has started
+        time.sleep(rng.uniform(0.0, 1.5))
+        process.kill()
+        lines = [first, *process.stdout.read().splitlines()]
+        process.wait()
+        tried: set[int] = set()
+        for what, version, products in parsed(lines):
+            if what == 'try':
+                tried = set(products)
+                continue
+            changes += 1
+            tried = set()
+            for product in products:
+                if what == 'upserted':
+                    expected[product] = version
+                else:
+                    expected.pop(product, None)
+        index = open_index(folder)
+        found = versions(index)
+        certain = {k: v for k, v in expected.items() if k not in tried}
+        survived += {k: v for k, v in found.items() if k not in tried} == certain
+        assert len(index.search(np.ones(D), 10)) == min(10, len(found))
+        expected = found
+    said = f'{survived} of {count}: what was confirmed ({changes} changes) is there'
+    return 'kill -9 while upserting, deleting, compacting', str(count), said
+
+
+def parsed(lines: list[str]) -> Iterator[tuple[str, float, list[int]]]:
+    """What a writer said; a line that was cut is left out."""
+    for line in lines:
+        what, *numbers = line.split() or ['']
+        if len(numbers) in (4, 21):
+            yield what, float(numbers[0]), [int(one) for one in numbers[1:]]
+
+
+def full_disk(folder: Path) -> Row:
+    """An upsert that does not fit is refused in one line and changes nothing."""
+    index = open_index(folder, DESCRIPTION)
+    index.upsert(rows_of(index, 1.0, list(range(50))))
+    code = (
+        'import sys, resource; from tests.faults.index import *\n'
+        'index = open_index(sys.argv[1]); rows = rows_of(index, 2.0, list(range(20000)))\n'
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n'
+        'run_command(lambda: index.upsert(rows))'
+    )
+    import signal
+
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        done = subprocess.run(
+            [sys.executable, '-c', code, str(folder)], capture_output=True, text=True
+        )
+    finally:
+        signal.signal(signal.SIGXFSZ, before)
+    lines = [line for line in done.stderr.splitlines() if line.startswith('error')]
+    kept = set(versions(open_index(folder)).values()) == {1.0}
+    said = lines[-1].replace(str(folder), 'INDEX')[:160] if lines else 'no line'
+    outcome = f'status {done.returncode}, "{said}"; {"nothing is lost" if kept else "LOST"}'
+    return 'files of at most 200 kB', '1', outcome
+
+
+def damage(folder: Path) -> Iterator[Row]:
+    """Files cut, emptied, overwritten: one line with a remedy, never another answer."""
+    whole = folder / 'whole'
+    index = open_index(whole, DESCRIPTION)
+    index.upsert(rows_of(index, 1.0, list(range(500))))
+    index.upkeep(kept_seconds=0)
+    files = sorted(file for file in whole.rglob('*') if file.is_file() and file.name != '.lock')
+    ways = dict(
+        halved=lambda content: content[: len(content) // 2],
+        emptied=lambda content: b'',
+        overwritten=lambda content: bytes(len(content)),
+    )
+    for name, way in ways.items():
+        outcomes: dict[str, int] = {}
+        for file in files:
+            other = folder / 'other'
+            shutil.rmtree(other, ignore_errors=True)
+            shutil.copytree(whole, other)
+            broken = other / file.relative_to(whole)
+            broken.write_bytes(way(broken.read_bytes()))
+            what = outcome(other)
+            outcomes[what] = outcomes.get(what, 0) + 1
+        said = '; '.join(f'{n} x {what}' for what, n in sorted(outcomes.items()))
+        yield (f'each file {name}', str(len(files)), said)
+
+
+def outcome(place: Path) -> str:
+    """What opening and searching a damaged index gives."""
+    try:
+        index = open_index(place)
+        found = index.search(np.ones(D), 10)
+    except (ValueError, OSError) as error:
+        return 'one line with a remedy' if 'again' in str(error) else f'UNCLEAR: {error}'
+    except BaseException as error:
+        return f'UNCLEAR: {type(error).__name__}'
+    return 'read all the same' if len(found) == 10 else 'FEWER FOUND'
+
+
+if __name__ == '__main__':
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    run_command(main)
