@@ -10,7 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault('LANCE_LOG', 'error')  # it warns of what we mean to do
+os.environ.setdefault('LANCEDB_LOG', 'error')  # it warns of what we mean to do
 
 import lancedb
 import numpy as np

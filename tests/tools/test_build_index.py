@@ -1,0 +1,85 @@
+"""Contract: the command builds, goes on after a kill, and shares the work between processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mvlt.retrieval.index import open_index
+from tests.faults.runs import free_port
+
+TOOL = str(Path(__file__).parents[2] / 'tools/build_index.py')
+COUNT = 1300  # three blocks
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('pictures')
+    noise = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8, 3), dtype=np.uint8)
+    for i, picture in enumerate(noise):
+        Image.fromarray(picture).save(folder / f'{i}.png')
+    return folder
+
+
+def _start(model, data, place, launcher=()):
+    command = [sys.executable, *launcher, TOOL, str(model), str(data), str(place)]
+    if launcher:
+        command += ['--launcher', 'pytorch']
+    return subprocess.Popen(
+        command,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _vectors(place):
+    index = open_index(place)
+    rows = index.fetch(index.keys()['product_id'].to_pylist())
+    return {row['product_id']: row['vector'] for row in rows.to_pylist()}
+
+
+def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(tower_folder, pictures, tmp_path):
+    killed = _start(tower_folder, pictures, tmp_path / 'one')
+    there = 0
+    while killed.poll() is None and not there:
+        time.sleep(0.02)
+        if (tmp_path / 'one/index.json').is_file():
+            there = open_index(tmp_path / 'one').count()
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    there = open_index(tmp_path / 'one').count()
+    assert 0 < there <= COUNT
+    said, _ = _start(tower_folder, pictures, tmp_path / 'one').communicate()
+    assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} as they were' in said
+    assert f'{COUNT - there} pictures embedded' in said
+
+    launcher = ('-m', 'torch.distributed.run', '--nproc_per_node=2')
+    launcher += (f'--master_port={free_port()}',)
+    said, errors = _start(tower_folder, pictures, tmp_path / 'two', launcher).communicate()
+    assert f'{COUNT} new' in said and f'{COUNT} pictures embedded' in said, errors
+    one, two = _vectors(tmp_path / 'one'), _vectors(tmp_path / 'two')
+    assert one.keys() == two.keys() and len(one) == COUNT
+    for product_id, vector in one.items():
+        np.testing.assert_allclose(two[product_id], vector, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('catalogue', 'place', 'says'),
+    [
+        ('nowhere', 'index', 'nowhere: a folder of pictures'),
+        (None, 'x' * 300, 'File name too long'),
+    ],
+)
+def test_mistakes_are_one_line(tower_folder, pictures, tmp_path, catalogue, place, says):
+    given = pictures if catalogue is None else catalogue
+    process = _start(tower_folder, given, tmp_path / place)
+    _, errors = process.communicate()
+    assert process.returncode == 2 and says in errors and 'Traceback' not in errors
