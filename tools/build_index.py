@@ -8,9 +8,12 @@ torchrun --nproc_per_node 8 tools/build_index.py ... --launcher pytorch
 """
 
 import argparse
+import os
 from collections.abc import Mapping
 
-from mmengine.dist import get_rank, init_dist
+import torch
+from mmengine.dist import get_rank
+from torch import distributed
 
 from mvlt.apis import ProductSearch
 from mvlt.command_line import run_command
@@ -29,11 +32,14 @@ def main() -> None:
     parser.add_argument('--device', help="'cpu', 'cuda'; default: a GPU where there is one")
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
     parser.add_argument('--batch-size', type=int, default=64, help='pictures at once')
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    parser.add_argument('--launcher', choices=('none', 'pytorch'), default='none')
     parser.add_argument('--upkeep', action='store_true', help='only put the index in order')
     args = parser.parse_args()
-    if args.launcher != 'none':
-        init_dist(args.launcher, 'gloo')
+    if args.launcher == 'pytorch':
+        # vectors meet on the CPU, whatever they are computed on
+        distributed.init_process_group('gloo')
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
     search = ProductSearch(
         args.model,
         args.index,

@@ -6,12 +6,14 @@ Legend: D size of a vector.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from mmengine.device import get_device
+from mmengine.dist import barrier, is_main_process
 from rich.progress import track
 from scipy.special import expit
 
@@ -119,6 +121,8 @@ class ProductSearch:
                 another process writes to the index.
         """
         records = Records(catalogue, all_columns=True)
+        if not is_main_process():
+            barrier()  # of several processes the first one makes the index
         try:
             columns = Columns(records, self.index.description.columns)
         except FileNotFoundError:
@@ -127,9 +131,11 @@ class ProductSearch:
             description = IndexDescription(self.fingerprint, dims, columns.kinds)
             assert not isinstance(self.place, Index)
             self._index = open_index(self.place, description)
+        if is_main_process():
+            barrier()
         self.pictures = self.pictures or records.root
         embedder = Embedder(self._pixels, self.encoder.images)
-        with self.index.writing():
+        with self.index.writing() if is_main_process() else nullcontext():
             return update_index(self.index, records, columns, embedder, self._track)
 
     def __call__(
