@@ -55,10 +55,10 @@ model.heads.prompts = dict(
     loss_weight=0.2,
 )
 default_hooks.prompts = dict(type=PromptsHook)
-model.data_preprocessor.mix = 0.5
+model.data_preprocessor.mix = 1.0
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-model.backbone.drop_path_rate = 0.1
+model.backbone.drop_path_rate = 0.05
 default_hooks.vocabulary.train_size = vocab_size
 default_hooks.average = dict(type=WeightAverageHook, momentum=0.002)
 # small pictures that stay in memory: decoding takes as long as a step
@@ -78,11 +78,11 @@ train_dataloader = dict(
             crop=dict(
                 type=RandomResizedCrop,
                 scale=image_size,
-                crop_ratio_range=(0.55, 1.0),
+                crop_ratio_range=(0.65, 1.0),
                 interpolation='area',
             ),
             flip=dict(type=RandomFlip, prob=0.5),
-            reword=dict(type=RewordCaption, other=0.2, drop=0.15),
+            reword=dict(type=RewordCaption, other=0.15, drop=0.1),
         ),
     ),
 )
@@ -91,8 +91,8 @@ optim_wrapper.optimizer.weight_decay = 0.1
 optim_wrapper.paramwise_cfg = dict(
     norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys=dict(log_scale=dict(decay_mult=0.0))
 )
-train_cfg.max_iters = 7500
-train_cfg.val_interval = 1500
+train_cfg.max_iters = 6500
+train_cfg.val_interval = 1300
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 500
 log_processor.by_epoch = False
