@@ -91,8 +91,8 @@ optim_wrapper.optimizer.weight_decay = 0.1
 optim_wrapper.paramwise_cfg = dict(
     norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys=dict(log_scale=dict(decay_mult=0.0))
 )
-train_cfg.max_iters = 6500
-train_cfg.val_interval = 1300
+train_cfg.max_iters = 5600
+train_cfg.val_interval = 1400
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 500
 log_processor.by_epoch = False
