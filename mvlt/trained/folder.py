@@ -11,10 +11,10 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import torch
 from mmengine.config import Config
@@ -134,7 +134,8 @@ def write_model_folder(
         )
     tensors = fitting(description, state)
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
+    partial = out.with_name(f'.{out.name}.{uuid4().hex}')
+    partial.mkdir()
     try:
         save_file(tensors, partial / WEIGHTS, metadata=weights_metadata(run))
         content = dict(format=_FORMAT, mvlt_version=mvlt.__version__, **description._asdict())
@@ -147,7 +148,8 @@ def write_model_folder(
         (partial / _SUMS).write_text(
             ''.join(f'{file_sha256(partial / name)}  {name}\n' for name in names), 'utf-8'
         )
-        partial.chmod(0o755)
+        # safetensors lets nobody else read what it writes
+        shutil.copymode(partial / _CONFIG, partial / WEIGHTS)
         partial.replace(out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import copy as copying
 import json
+import os
 import shutil
 
 import numpy as np
@@ -22,6 +23,7 @@ from mvlt.trained.folder import (
     use_checkpoint,
     write_model_folder,
 )
+from tests.small_model import write_small_model
 
 
 @pytest.fixture
@@ -127,6 +129,16 @@ def test_written_whole_or_not_at_all(model_folder, demo_data, tmp_path):
     with pytest.raises(FileNotFoundError, match='vocabulary'):
         write_model_folder(tmp_path / 'out', folder.description, state, str(tmp_path), '')
     assert [path.name for path in tmp_path.iterdir()] == ['used']
+
+
+def test_others_may_read_what_the_umask_lets_them(demo_data, tmp_path):
+    before = os.umask(0o027)
+    try:
+        out = write_small_model(tmp_path / 'model', demo_data / 'vocabulary')
+    finally:
+        os.umask(before)
+    assert out.stat().st_mode & 0o777 == 0o750
+    assert {file.stat().st_mode & 0o777 for file in out.iterdir()} == {0o640}
 
 
 def test_a_run_takes_architecture_preprocessing_and_vocabulary(model_folder):

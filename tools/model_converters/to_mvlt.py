@@ -12,14 +12,14 @@ others as
 """
 
 import argparse
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from mvlt.command_line import run_command
+from mvlt.files import written_whole
 from mvlt.trained.checkpoint import read_checkpoint
 from mvlt.trained.conversion import (
     convert_pvt,
@@ -47,15 +47,10 @@ def main() -> None:
     stored = read_checkpoint(args.checkpoint)
     state: Any = stored.get('model', stored)
     renamed = CONVERTERS[args.source](state)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.out.with_name(f'.{args.out.name}.{os.getpid()}')
-    try:
-        # results then know that these are the authors' weights
-        metadata = weights_metadata(dict(source='released') if args.source == 'released' else None)
-        save_file({key: value.contiguous() for key, value in renamed.items()}, partial, metadata)
-        partial.replace(args.out)
-    finally:
-        partial.unlink(missing_ok=True)
+    # results then know that these are the authors' weights
+    metadata = weights_metadata(dict(source='released') if args.source == 'released' else None)
+    with written_whole(args.out) as file:
+        file.write(save({key: value.contiguous() for key, value in renamed.items()}, metadata))
     parts = Counter(key.split('.')[0] for key in renamed)
     print(
         f'{args.out}: {len(renamed)} tensors ('
