@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mvlt.apis import ProductSearch
 from mvlt.datasets import train_vocabulary
 from tests.small_model import write_small_model
 
@@ -34,7 +35,8 @@ def main() -> None:
         empty = Path(folder)
         venv.create(empty / 'environment', with_pip=True)
         python = empty / 'environment/bin/python'
-        subprocess.run([python, '-m', 'pip', 'install', '--quiet', wheel], check=True)
+        # the README's examples search in an index
+        subprocess.run([python, '-m', 'pip', 'install', '--quiet', f'{wheel}[index]'], check=True)
         prepare(empty)
         for code in (*examples(), INHERITED, PRINTED):
             print(f'\n{code.strip()}\n---', flush=True)
@@ -47,21 +49,23 @@ def main() -> None:
 
 
 def prepare(folder: Path) -> None:
-    """MY_MODEL, at random, MY_PICTURES and MY_CATALOGUE, as the README names them."""
+    """MY_MODEL, at random, MY_PICTURES, MY_CATALOGUE and MY_INDEX, as the README names them."""
     rng = np.random.default_rng(0)
     (folder / 'MY_PICTURES').mkdir()
     (folder / 'MY_CATALOGUE/images').mkdir(parents=True)
-    lines = ['image,id,productDisplayName,subCategory,articleType']
+    lines = ['image,id,productDisplayName,subCategory,articleType,colour,gender,price']
     for i in range(60):
         picture = Image.fromarray(rng.integers(0, 256, (80, 60, 3), dtype=np.uint8))
         picture.save(folder / f'MY_CATALOGUE/images/{i}.jpg')
-        lines.append(f'images/{i}.jpg,{i},Red bag number {i},Bags,Totes')
+        lines.append(f'images/{i}.jpg,{4700 + i},Red bag number {i},Bags,Totes,Red,Women,{i}')
         if i < 10:
             picture.save(folder / f'MY_PICTURES/{i}.jpg')
+    picture.save(folder / 'shoe.jpg')
     (folder / 'MY_CATALOGUE/products.csv').write_text('\n'.join(lines))
-    train_vocabulary(lines[1:], folder / 'words', 200)
-    out = write_small_model(folder / 'MY_MODEL', folder / 'words')
+    train_vocabulary([*lines, 'blue leather shoes'], folder / 'words', 200)
+    out = write_small_model(folder / 'MY_MODEL', folder / 'words', towers=True)
     (folder / 'MY_RECOGNITION').symlink_to(out)
+    ProductSearch(out, folder / 'MY_INDEX').build(folder / 'MY_CATALOGUE/products.csv')
 
 
 def examples() -> list[str]:
