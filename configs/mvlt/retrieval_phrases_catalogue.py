@@ -6,8 +6,6 @@ Command: tools/test.py configs/mvlt/retrieval_phrases_catalogue.py MY_MODEL --da
 
 from mmengine.config import read_base
 
-from mvlt.datasets import LoadImage
-
 with read_base():
     from .._base_.datasets.catalogue import *
     from .._base_.default_runtime import *
@@ -16,5 +14,4 @@ with read_base():
 
 model.backbone.vocab_size = vocab_size
 model.backbone.image_size = image_size
-test_dataloader.dataset.pipeline.load = dict(type=LoadImage, side=112)  # as the towers
 test_dataloader.dataset.attributes = dict(colour='baseColour', gender='gender')

@@ -13,7 +13,7 @@ from mmcv.transforms import RandomFlip
 from mmengine.config import read_base
 from mmpretrain.datasets import RandomResizedCrop
 
-from mvlt.datasets import EndlessSampler, LoadImage, RewordCaption
+from mvlt.datasets import CropMiddle, EndlessSampler, LoadImage, RewordCaption
 from mvlt.engine import BFloat16OptimWrapper, PromptsHook, WeightAverageHook
 from mvlt.models import CategoryHead, PromptHead
 
@@ -66,6 +66,9 @@ loading = dict(type=LoadImage, side=112, keep=10000)
 pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading
 val_loader.dataset.pipeline.load = loading
+# products as large as in the crops of training
+test_dataloader.dataset.pipeline.crop = dict(type=CropMiddle, share=0.9)
+val_loader.dataset.pipeline.crop = dict(type=CropMiddle, share=0.9)
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=0,

@@ -12,6 +12,7 @@ from .ranking import RankingGroups, collate_groups
 from .samplers import EndlessSampler, EpochSampler, LookAlikeSampler
 from .transforms import (
     CentreMask,
+    CropMiddle,
     CropToProduct,
     GridMask,
     ImageMask,
@@ -36,6 +37,7 @@ __all__ = [
     'CandidateList',
     'Catalogue',
     'CentreMask',
+    'CropMiddle',
     'CropToProduct',
     'EndlessSampler',
     'EpochSampler',

@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope
 
 from mvlt.config import heads_of, labels_of
 from mvlt.datasets import (
+    CropMiddle,
     CropToProduct,
     ImageMask,
     LoadImage,
@@ -27,7 +28,7 @@ from mvlt.structures import CATEGORIES
 from mvlt.trained.earlier import todays_model
 
 _MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
-LEGAL_READING = (LoadImage, CropToProduct, *_MMCV)
+LEGAL_READING = (LoadImage, CropMiddle, CropToProduct, *_MMCV)
 
 
 class ModelDescription(NamedTuple):
@@ -132,21 +133,14 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
                 f'{len(names)} are known: give the config that it was trained with, and its data'
             )
         categories[name] = names
-    reading = pipeline_of(config, 'test_dataloader') or pipeline_of(config, 'train_dataloader')
-    preprocessing = {
-        name: _plain(one, TRANSFORMS)
-        for name, one in reading.items()
-        if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
-    }
-    if all(name.isdigit() for name in preprocessing):
-        preprocessing = _by_role(list(preprocessing.values()))
+    preprocessing = reading_of(config)
     if not any(one['type'] == 'Tokenize' for one in preprocessing.values()):
         raise ValueError(f'{source}: no pipeline with Tokenize tells how a caption is read')
-    for one in preprocessing.values():
-        one.pop('vocabulary', None)
-        one.pop('download', None)
-        one.pop('keep', None)  # nobody reads the same pictures again and again
-    masks = [*pipeline_of(config, 'train_dataloader').values(), *reading.values()]
+    masks = [
+        one
+        for loader in ('train_dataloader', 'test_dataloader')
+        for one in pipeline_of(config, loader).values()
+    ]
     mask = next((_plain(one, TRANSFORMS) for one in masks if is_transform(one, ImageMask)), None)
     if mask is not None:
         mask.pop('prob', None)
@@ -154,6 +148,23 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
         dict(model=model, preprocessing=preprocessing, mask=mask, categories=categories),
         source,
     )
+
+
+def reading_of(config: Config) -> dict[str, dict[str, Any]]:
+    """Steps by name of how pictures and captions are read in use, as plain data."""
+    steps = pipeline_of(config, 'test_dataloader') or pipeline_of(config, 'train_dataloader')
+    found = {
+        name: _plain(one, TRANSFORMS)
+        for name, one in steps.items()
+        if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
+    }
+    if all(name.isdigit() for name in found):
+        found = _by_role(list(found.values()))
+    for one in found.values():
+        # the vocabulary is the folder's; nobody reads the same pictures again and again
+        for key in ('vocabulary', 'download', 'keep'):
+            one.pop(key, None)
+    return found
 
 
 def checked(content: Any, source: str) -> ModelDescription:

@@ -35,6 +35,7 @@ from mvlt.trained.description import (
     describe,
     is_transform,
     known_classes,
+    reading_of,
     stored_config,
     tokenizer_of,
     training_only,
@@ -230,6 +231,11 @@ def _sizes(backbone: Mapping[str, Any]) -> str:
     return json.dumps({key: backbone[key] for key in sorted(backbone) if key not in aside})
 
 
+def _pictures(reading: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The steps that pictures are read by."""
+    return [one for one in reading.values() if is_transform(one, *LEGAL_READING)]
+
+
 def _same_type(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return str(one['type']).rpartition('.')[2] == str(other['type']).rpartition('.')[2]
 
@@ -257,7 +263,10 @@ def use_checkpoint(config: Config, path: str, training: bool = False) -> str:
 
 
 def _adopt_of_checkpoint(config: Config, path: str) -> None:
-    """Let a protocol test a checkpoint of another architecture, which its own config tells."""
+    """Let a protocol test a checkpoint as the model that its own config tells.
+
+    That is done where the backbone is another one, or pictures were read otherwise.
+    """
     tokenizer = tokenizer_of(config)
     if tokenizer is None or not config.model.get('backbone'):
         return
@@ -269,8 +278,13 @@ def _adopt_of_checkpoint(config: Config, path: str) -> None:
         return  # no config, or none that is plain data: it must be the config's own model
     own, theirs = config.model.backbone, description.model['backbone']
     if not _same_type(own, theirs) or _sizes(own) != _sizes(theirs):
-        print_log(f"{path}: not the config's backbone; its own model is tested", 'current')
-        adopt(config, description, tokenizer['vocabulary'], False)
+        differs = 'backbone'
+    elif _pictures(reading_of(config)) != _pictures(description.preprocessing):
+        differs = 'way to read pictures'
+    else:
+        return
+    print_log(f"{path}: not the config's {differs}; its own model is tested", 'current')
+    adopt(config, description, tokenizer['vocabulary'], False)
 
 
 def _with_reading(

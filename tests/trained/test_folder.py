@@ -247,3 +247,6 @@ def test_a_checkpoint_of_another_backbone_is_tested_as_what_it_is(
     config.model.heads.pop('itc')
     use_checkpoint(config, path)
     assert config.model.backbone.type == 'mvlt.models.PVTVL' and 'itc' not in config.model.heads
+    config.test_dataloader.dataset.pipeline.crop = dict(type='CropMiddle', share=0.9)
+    use_checkpoint(config, path)  # pictures are read in use as they were in training
+    assert 'crop' not in config.test_dataloader.dataset.pipeline and 'itc' in config.model.heads

@@ -1,4 +1,4 @@
-from .cropping import CropToProduct
+from .cropping import CropMiddle, CropToProduct
 from .formatting import PackPairInputs
 from .loading import LoadImage
 from .masking import (
@@ -16,6 +16,7 @@ from .wording import RewordCaption
 
 __all__ = [
     'CentreMask',
+    'CropMiddle',
     'CropToProduct',
     'GridMask',
     'ImageMask',

@@ -1,4 +1,4 @@
-"""Cuts the empty margin off product pictures."""
+"""Cuts margins off product pictures."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -24,4 +24,33 @@ class CropToProduct(BaseTransform):
         if len(rows) > 1 and len(columns) > 1:
             results['img'] = results['img'][rows[0] : rows[-1], columns[0] : columns[-1]]
             results['img_shape'] = results['img'].shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class CropMiddle(BaseTransform):
+    """``img`` -> its middle, so much of each side.
+
+    For pictures in use where training drew crops: products are then as large as they were in
+    training. What that is worth on towers: docs/results/.
+
+    Args:
+        share: of height and of width, above 0, 1 at most.
+
+    Raises:
+        ValueError: another share.
+    """
+
+    def __init__(self, share: float) -> None:
+        if not 0 < share <= 1:
+            raise ValueError(f'CropMiddle.share={share}: above 0, 1 at most')
+        self.share = share
+
+    def transform(self, results: dict) -> dict:
+        """Crop ``img`` uint8 (H, W, 3)."""
+        height, width = results['img'].shape[:2]
+        rows, columns = (max(1, round(side * self.share)) for side in (height, width))
+        top, left = (height - rows) // 2, (width - columns) // 2
+        results['img'] = results['img'][top : top + rows, left : left + columns]
+        results['img_shape'] = results['img'].shape[:2]
         return results

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvlt.datasets import CropToProduct
+from mvlt.datasets import CropMiddle, CropToProduct
 from mvlt.datasets.transforms.loading import read_image
 
 IMAGES = Path(__file__).parents[4] / 'shared/data/products/images'
@@ -82,3 +82,15 @@ def test_pictures_without_a_box_stay():
 def test_a_full_picture_loses_its_last_row_and_column():
     image = np.zeros((4, 5, 3), np.uint8)
     assert _crop(image).shape == (3, 4, 3)
+
+
+def test_the_middle():
+    image = np.arange(10 * 7 * 3, dtype=np.uint8).reshape(10, 7, 3)
+    results = CropMiddle(0.8)(dict(img=image))
+    assert np.array_equal(results['img'], image[1:9, :6])  # 8 of 10 rows, 6 of 7 columns
+    assert results['img_shape'] == (8, 6)
+    assert np.array_equal(CropMiddle(1)(dict(img=image))['img'], image)
+    assert CropMiddle(0.01)(dict(img=image))['img'].shape == (1, 1, 3)
+    for share in (0, 1.1):
+        with pytest.raises(ValueError, match='above 0, 1 at most'):
+            CropMiddle(share)
