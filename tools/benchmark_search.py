@@ -83,7 +83,7 @@ def build(place: str, rows: Rows, total: int) -> dict[str, Any]:
         for numbers, vectors in blocks(rows, total):
             index.upsert(table(index, numbers, vectors))
         filled = time.perf_counter()
-        index.upkeep()
+        index.upkeep(kept_seconds=0)
     done = time.perf_counter()
     return dict(filling_s=filled - started, upkeep_s=done - filled, disk_mb=disk(place))
 
@@ -124,6 +124,8 @@ def serve(
     rng = np.random.default_rng(1)
     queries = len(asked)
     found: dict[str, Any] = {}
+    for query in rows.vectors(0, 100, 8):  # as of a service that has run for a while
+        index.search(query, NEIGHBOURS)
     for name, where in FILTERS.items():
         index.search(asked[0], NEIGHBOURS, where)
         seconds, hits, gone = [], 0, 0
@@ -191,6 +193,7 @@ def disk(place: str) -> float:
 
 def apart(work: Callable, *args: Any) -> dict[str, Any]:
     """What ``work`` gives in a process of its own, and the most memory that it had."""
+    print(f'{work.__name__} ...', flush=True)
     context = multiprocessing.get_context('spawn')
     with context.Pool(1) as pool:
         return pool.apply(_measured, (work, args))

@@ -7,6 +7,7 @@ marked WARN.
 """
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -17,8 +18,8 @@ from mmengine.logging import MMLogger
 from rich.progress import track
 
 from mvlt.command_line import add_options, config_from, run_command
-from mvlt.config import heads_of
-from mvlt.datasets import MatchingPairs, RankingGroups, Tokenize
+from mvlt.config import heads_of, labels_of
+from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
 from mvlt.datasets.pipeline import named
 from mvlt.engine import SkippedRecordsHook, VocabularyHook
 from mvlt.files import write_json
@@ -37,15 +38,32 @@ def main() -> None:
     parser.add_argument('--out', help='also write the report as JSON')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='threads')
     args = parser.parse_args()
-    MMLogger.get_instance('check_dataset', log_level='ERROR')
+    log = _Log()
+    MMLogger.get_instance('check_dataset', log_level='INFO').handlers = [log]
     # the classes are counted only once the splits are known to open
     config = config_from(args, count=False)
     report = check(config, args.workers)
+    report['warn'] = [*log.lines(logging.WARNING), *report['warn']]
+    report['said'] = log.lines(logging.INFO)
     for line in lines(report):
         print(line)
     if args.out:
         write_json(args.out, report)
     sys.exit(1 if report['fail'] else 0)
+
+
+class _Log(logging.Handler):
+    """Keeps what datasets say while they are opened, each line once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: dict[str, int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records[record.getMessage()] = record.levelno
+
+    def lines(self, level: int) -> list[str]:
+        return [line for line, own in self.records.items() if own == level]
 
 
 def check(config: Config, workers: int) -> dict[str, Any]:
@@ -76,6 +94,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
         twice = [count for _, count in pictures.digests.values() if count > 1]
         found.update(
             captions=len({record['caption'] for record in records}),
+            examples=_examples(dataset, records),
             pictures=len(pictures.sizes) + len(pictures.unreadable),
             unreadable=pictures.unreadable,
             same_pictures=sum(twice) - len(twice),
@@ -96,6 +115,23 @@ def check(config: Config, workers: int) -> dict[str, Any]:
     _judge_common_pictures(digests, report)
     _judge_matching(config, report)
     return report
+
+
+def _examples(dataset: PairDataset, records: list[dict]) -> list[dict[str, Any]]:
+    """Three products as training reads them: where the picture is, the caption, the labels."""
+    labels = labels_of(dataset.metainfo)
+    return [
+        dict(
+            picture=record.get('img_path', ''),
+            caption=record['caption'],
+            **{
+                label: dataset.metainfo[label][record[label]]
+                for label in labels
+                if record.get(label, -1) >= 0
+            },
+        )
+        for record in records[:: max(1, len(records) // 3)][:3]
+    ]
 
 
 def splits_of(config: Config) -> dict[str, dict]:
@@ -235,7 +271,7 @@ def _judge(name: str, found: dict, report: dict, skipped: float) -> None:
         report['warn'].append(
             f'{name}: {found["captions_cut"]} captions are longer than the model reads and are cut'
         )
-    for level in ('main_category', 'sub_category'):
+    for level in found['labels']:
         if found.get(level, {}).get('unseen'):
             report['warn'].append(
                 f'{name}: {len(found[level]["unseen"])} {level} value(s) that training lacks, '
@@ -281,19 +317,23 @@ def _judge_matching(config: Config, report: dict) -> None:
 
 def lines(report: dict) -> list[str]:
     """What is printed."""
-    said = []
+    said = list(report.get('said', ()))
+    for one in (report['splits'].get('train') or {}).get('examples', ()):
+        labels = ', '.join(f'{k} {v}' for k, v in one.items() if k not in ('picture', 'caption'))
+        said.append(f"e.g. {one['picture']}: '{one['caption']}'; {labels}".rstrip('; '))
     for name, found in report['splits'].items():
         said.append(
             f'\n{name}: {found["rows"]} rows, {found["products"]} products, '
             f'{found["pictures"]} pictures ({len(found["unreadable"])} unreadable)'
         )
-        for level in ('main_category', 'sub_category'):
+        for level in found['labels']:
             if level in found:
                 one = found[level]
                 largest = ', '.join(f'{key} {n}' for key, n in one['largest'].items())
                 said.append(
                     f'  {level}: {one["classes"]} classes, largest {largest}; '
                     f'{len(one["single_product"])} with a single product'
+                    + (f'; of {one["unknown"]} products unknown' if one['unknown'] else '')
                 )
         lengths = ', '.join(f'{key} {n}' for key, n in found['caption_length'].items())
         said.append(

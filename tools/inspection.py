@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mvlt.config import labels_of
 from mvlt.datasets.pair_dataset import PairDataset
 from mvlt.datasets.transforms import LoadImage
 from mvlt.structures import CATEGORIES
@@ -83,15 +84,15 @@ def describe(
 
     Args:
         records: ``product_id``, ``caption`` and, where known, the categories, a row each.
-        metainfo: names of the categories.
+        metainfo: names of categories and attributes.
         lengths: of every caption, in tokens (or, without a vocabulary, in words).
         max_len: tokens that the model reads; None = not known.
 
     Returns:
-        ``rows``, ``products``; for each category level ``classes``, ``single_product`` and
-        ``unseen`` ones (names that training lacks); ``caption_length`` percentiles and
-        ``captions_cut``; ``shared_captions``: captions of more than one product, and
-        ``products_sharing``: how many products have one of them.
+        ``rows``, ``products``, ``labels``; for each label ``classes``, ``single_product`` and
+        ``unseen`` ones (names that training lacks), products where it is ``unknown``;
+        ``caption_length`` percentiles and ``captions_cut``; ``shared_captions``: captions of more
+        than one product, and ``products_sharing``: how many products have one of them.
     """
     products: dict[str, Mapping] = {}
     owners: dict[str, set[str]] = defaultdict(set)
@@ -100,16 +101,19 @@ def describe(
         owners[record['caption']].add(record['product_id'])
     shared = [ids for ids in owners.values() if len(ids) > 1]
     found: dict[str, Any] = dict(rows=len(records), products=len(products))
-    for level in CATEGORIES:
-        if level in records[0]:
-            names, trained = metainfo[level], metainfo.get(f'{level}_trained')
-            counts = Counter(record[level] for record in products.values())
-            found[level] = dict(
-                classes=len(counts),
-                largest={names[c]: n for c, n in counts.most_common(3)},
-                single_product=[names[c] for c, n in counts.items() if n == 1],
-                unseen=[names[c] for c in counts if trained is not None and c >= trained],
-            )
+    known = dict.fromkeys((*CATEGORIES, *labels_of(metainfo)))
+    found['labels'] = [label for label in known if label in records[0]]
+    for level in found['labels']:
+        names, trained = metainfo[level], metainfo.get(f'{level}_trained')
+        counts = Counter(record[level] for record in products.values())
+        unknown = counts.pop(-1, 0)
+        found[level] = dict(
+            unknown=unknown,
+            classes=len(counts),
+            largest={names[c]: n for c, n in counts.most_common(3)},
+            single_product=[names[c] for c, n in counts.items() if n == 1],
+            unseen=[names[c] for c in counts if trained is not None and c >= trained],
+        )
     found['caption_length'] = {
         f'p{p}' if p < 100 else 'max': int(np.percentile(lengths, p)) for p in PERCENTILES
     }

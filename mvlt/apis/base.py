@@ -1,5 +1,6 @@
 """What the inferencers share: inputs of every kind, batches, precision, pictures of the answers."""
 
+import inspect
 import io
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,17 @@ from mvlt.trained.opening import OpenedModel, open_model
 DType = Literal['float32', 'bfloat16']
 
 
+def whole_number(name: str, value: Any) -> int:
+    """A number of things, 1 or more.
+
+    Raises:
+        ValueError: something else.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f'{name}={value!r}: a whole number is needed, one at least')
+    return int(value)
+
+
 class PairInferencer(BaseInferencer):
     """Ask a trained model about pictures, texts or pairs of them; mmengine's workflow.
 
@@ -36,6 +48,7 @@ class PairInferencer(BaseInferencer):
         device: 'cpu', 'cuda', ...; None = a GPU where there is one.
         dtype: 'bfloat16' computes under autocast; answers are float32 either way.
         show_progress: a bar for calls of more than one batch.
+        batch_size: pairs at once.
 
     Raises:
         FileNotFoundError, ValueError: no such model, or it has none of the heads that are needed.
@@ -54,10 +67,12 @@ class PairInferencer(BaseInferencer):
         device: str | None = None,
         dtype: DType = 'float32',
         show_progress: bool = True,
+        batch_size: int = 32,
     ) -> None:
         # mmengine's own constructor would unpickle the checkpoint and run the config in it
         if dtype not in ('float32', 'bfloat16'):
             raise ValueError(f"dtype='{dtype}'; legal: float32, bfloat16")
+        self.batch_size = whole_number('batch_size', batch_size)
         opened = model
         if isinstance(opened, OpenedModel):
             opened = opened.only(self.heads_of(opened.description))
@@ -95,7 +110,6 @@ class PairInferencer(BaseInferencer):
         images: Pictures,
         texts: Texts | None = None,
         return_datasamples: bool = False,
-        batch_size: int = 32,
         **kwargs: Any,
     ) -> list[Any]:
         """Answers, one a pair, in the order of the inputs.
@@ -105,7 +119,6 @@ class PairInferencer(BaseInferencer):
                 PIL image, or a list of them. One picture goes with each of several texts.
             texts: a text or a list; one text goes with each of several pictures; None = no words.
             return_datasamples: give PairDataSamples instead of plain dicts.
-            batch_size: pairs at once.
             kwargs: ``show`` opens each answer as a picture, ``out_dir`` writes it there as
                 ``000000.png``, ...; others are the subclass's.
 
@@ -113,26 +126,35 @@ class PairInferencer(BaseInferencer):
             OSError, ValueError: a picture cannot be read (its path or place is named); the numbers
                 of pictures and texts differ; nothing is asked.
         """
-        return self.answer(make_pairs(images, texts), return_datasamples, batch_size, **kwargs)
+        return self.answer(make_pairs(images, texts), return_datasamples, **kwargs)
 
-    def answer(
-        self,
-        inputs: Sequence[Any],
-        return_datasamples: bool,
-        batch_size: int,
-        **kwargs: Any,
-    ) -> list[Any]:
+    def answer(self, inputs: Sequence[Any], return_datasamples: bool, **kwargs: Any) -> list[Any]:
         """mmengine's workflow over a list of inputs."""
-        if batch_size < 1:
-            raise ValueError(f'batch_size={batch_size}: one at least')
         pre, forward, visualize, post = self._dispatch_kwargs(**kwargs)
         preds: list[PairDataSample] = []
-        batches = self.preprocess(inputs, batch_size, **pre)
-        for data in self.track(batches, -(-len(inputs) // batch_size)):
+        batches = self.preprocess(inputs, self.batch_size, **pre)
+        for data in self.track(batches, -(-len(inputs) // self.batch_size)):
             check()
             preds.extend(self.forward(data, **forward))
         visualization = self.visualize(list(inputs), preds, **visualize)
         return self.postprocess(preds, visualization, return_datasamples, **post)
+
+    def _dispatch_kwargs(self, **kwargs: Any) -> tuple[dict, dict, dict, dict]:
+        """mmengine's; an option that a call does not know is said in a line."""
+        legal = self.preprocess_kwargs | self.forward_kwargs
+        legal |= self.visualize_kwargs | self.postprocess_kwargs
+        own = inspect.signature(type(self)).parameters
+        for name in kwargs:
+            if name in own:
+                raise ValueError(
+                    f'{name} is an option of {type(self).__name__}({name}=...), not of a call'
+                )
+            if name not in legal:
+                raise ValueError(
+                    f"{type(self).__name__}: a call has no option '{name}'; legal: "
+                    f'{", ".join(sorted(legal))}; when it is made: {", ".join(own)}'
+                )
+        return super()._dispatch_kwargs(**kwargs)
 
     def track(self, batches: Iterable, total: int) -> Iterable:
         """``batches`` with a bar, if one is wanted and there are several."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mvlt.apis.base import PairInferencer
+from mvlt.apis.base import PairInferencer, whole_number
 from mvlt.datasets.inputs import to_array
 from mvlt.structures import PairDataSample
 from mvlt.trained.description import ModelDescription
@@ -34,6 +34,7 @@ class CategoryInferencer(PairInferencer):
         topk: int = 5,
     ) -> list[Any]:
         """The ``topk`` most probable names of each level."""
+        whole_number('topk', topk)
         if return_datasamples:
             return preds
         return [self.plain(one, topk) for one in preds]

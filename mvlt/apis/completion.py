@@ -62,13 +62,12 @@ class ImageCompletionInferencer(PairInferencer):
         box: Box | None = None,
         seed: int = 0,
         return_datasamples: bool = False,
-        batch_size: int = 32,
         **kwargs: Any,
     ) -> list[Any]:
         """Completed pictures, a dict each.
 
         Args:
-            images, texts, return_datasamples, batch_size, kwargs: as of :class:`PairInferencer`.
+            images, texts, return_datasamples, kwargs: as of :class:`PairInferencer`.
             mask: a style of Fig. 8; or bool (H, W), True = hide, for all pictures or a list of one
                 each: the model then sees no u x u pixels that such a pixel touches. A model that
                 was trained on pixels gets 'stroke' as free-form strokes, others in whole units.
@@ -96,7 +95,7 @@ class ImageCompletionInferencer(PairInferencer):
             for place, pixels in enumerate(hidden)
         ]
         inputs = [(image, text, units) for (image, text), units in zip(arrays, masks)]
-        samples = self.answer(inputs, True, batch_size, **kwargs)
+        samples = self.answer(inputs, True, **kwargs)
         if return_datasamples:
             return samples
         return [
@@ -105,7 +104,12 @@ class ImageCompletionInferencer(PairInferencer):
         ]
 
     def _init_pipeline(self, cfg: Any) -> Pipeline:
-        """Cropping, where the model crops, is a step of its own: masks follow it."""
+        """Cropping, where the model crops, is a step of its own: masks follow it.
+
+        What cuts the middle out, for products to be as large as in training, is left out: a whole
+        picture is completed.
+        """
+        cfg = {name: one for name, one in cfg.items() if one['type'] != 'CropMiddle'}
         reading = {name: one for name, one in cfg.items() if one['type'] != 'Tokenize'}
         frame = Pipeline(reading)
         seen = frame(dict(img=np.zeros((256, 256, 3), np.uint8)))['img']

@@ -21,7 +21,7 @@ import torch
 from scipy.special import expit
 
 import mvlt
-from mvlt.apis.base import DType, PairInferencer
+from mvlt.apis.base import DType, PairInferencer, whole_number
 from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
 from mvlt.files import written_whole
 from mvlt.registry import TASK_UTILS
@@ -37,11 +37,10 @@ class _RetrievalInferencer(PairInferencer):
     """Two steps: vectors choose ``shortlist`` entries, these or the matching head order them.
 
     Args:
-        model, weights, device, dtype, show_progress: see :class:`PairInferencer`.
+        model, weights, device, dtype, show_progress, batch_size: see :class:`PairInferencer`.
         shortlist: entries that the matching head scores for a query; None = all of them, exactly
             and slowly. A model with neither head ``itc`` nor ``mlm`` always scores all.
         cache_dir: where what is read is kept, found by its content; None = ``~/.cache/mvlt``.
-        batch_size: pairs at once.
 
     Raises:
         FileNotFoundError, ValueError: no such model, or it has neither head ``itc`` nor ``itm``.
@@ -66,13 +65,13 @@ class _RetrievalInferencer(PairInferencer):
         device: str | None = None,
         dtype: DType = 'float32',
         show_progress: bool = True,
+        batch_size: int = 64,
         shortlist: int | None = 300,
         cache_dir: str | Path | None = None,
-        batch_size: int = 64,
     ) -> None:
-        super().__init__(model, weights, device, dtype, show_progress)
-        if shortlist is not None and shortlist < 1:
-            raise ValueError(f'shortlist={shortlist}: one at least, or None for all')
+        super().__init__(model, weights, device, dtype, show_progress, batch_size)
+        if shortlist is not None:
+            whole_number('shortlist', shortlist)
         self._encodes = encoder_of(self.model.heads)
         self.shortlist = shortlist if self._encodes else None
         self.cache_dir = Path(cache_dir or CACHE)
@@ -125,7 +124,7 @@ class _RetrievalInferencer(PairInferencer):
             raise ValueError(f'{type(self).__name__}: nothing to search in; read(GALLERY) first')
 
     def preprocess(self, inputs: Sequence[Any], batch_size: int = 1) -> Any:  # type: ignore[override]
-        """One query at a time."""
+        """One query at a time: ``batch_size`` is that of pictures and pairs."""
         return ([one] for one in inputs)
 
     def _best(
@@ -145,8 +144,7 @@ class _RetrievalInferencer(PairInferencer):
             topk: how many are wanted.
             order: what they are ordered by; None = :attr:`usual_order`.
         """
-        if topk < 1:
-            raise ValueError(f'topk={topk}: one at least')
+        whole_number('topk', topk)
         matches = 'itm' in self.model.heads
         order = order or self.usual_order
         if order != 'vectors' and not matches:
@@ -201,7 +199,8 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         }
         found = read_pixels(self.records, self.pipeline, reading, self.cache_dir, self.track)
         self.pixels, self.readable = found.pixels, found.readable
-        self.categories = self.records.categories()
+        self.labels = self.records.labels()
+        self.product_of = self.records.products()
         self._rows: np.ndarray | None = None
         distinct = dict.fromkeys(self.records.captions())
         self.encoder = self._encoder(self._tokens(islice(distinct, CAPTIONS)))
@@ -225,12 +224,13 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         order: Order | None = None,
         **kwargs: Any,
     ) -> list[list[dict[str, Any]]]:
-        """The best pictures for each text, best first.
+        """The best products for each text, best first: each by its picture that is most alike.
 
         Args:
             texts: one or a list.
-            topk: pictures for each; the shortlist is at least as long.
-            where: level -> category name that they must have, e.g. dict(main_category='Shoes').
+            topk: products for each; the shortlist is at least as long.
+            where: category or attribute -> name that they must have, e.g.
+                dict(main_category='Shoes').
             order: 'vectors' by the encoder alone, the default of a model with a head ``itc``;
                 'both', the sum of its and the matching head's log-odds, that of others; 'matching'
                 orders the shortlist by the matching head alone, as the paper ranks.
@@ -240,10 +240,11 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
             For each text a list of dicts: ``index`` in the gallery, ``score``, by which they are
             ordered (a probability; by towers the cosine, -1 to 1), ``match_score`` (the matching
             head's, where there is one), and what the gallery knows of ``img_path``, ``caption``,
-            ``product_id``, ``main_category``, ``sub_category``.
+            ``product_id``, categories and attributes; of a product with several pictures ``views``,
+            the places of all of them in the gallery.
 
         Raises:
-            ValueError: an unknown category; a text without a word that the model knows.
+            ValueError: an unknown label; a text without a word that the model knows.
         """
         self._need('records')
         queries = list_texts(texts)
@@ -251,7 +252,7 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         for query, ids in zip(queries, self._tokens(queries)):
             if special.issuperset(ids.tolist()):
                 raise ValueError(f"'{query}' has no word that the model knows: give one at least")
-        return self.answer(queries, False, 1, topk=topk, where=where, order=order, **kwargs)
+        return self.answer(queries, False, topk=topk, where=where, order=order, **kwargs)
 
     @torch.no_grad()
     def forward(  # type: ignore[override]
@@ -267,27 +268,33 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
         if self._rows is not None and self.encoder is not None:
             likeness = similarity(self._rows, self._usual, self.encoder.texts([token_ids]))[:, 0]
         allowed = self.readable & self._where(where or {})
+        if likeness is not None:
+            allowed &= best_views(likeness, allowed, self.product_of)
 
         def score(entries: np.ndarray) -> np.ndarray:
             pairs = np.stack((entries, np.zeros_like(entries)), 1)
             return self.scorer.score(pairs, _Tensors(self.pixels), [token_ids])
 
-        return [
-            [
-                dict(self.records[entry], **scores_of)
-                for entry, scores_of in self._best(likeness, allowed, score, topk, order)
-            ]
-        ]
+        # without vectors the matching head reads all views; those that are not best go afterwards
+        wanted = whole_number('topk', topk) if likeness is not None else len(allowed)
+        found: dict[int, dict[str, Any]] = {}
+        for entry, scores_of in self._best(likeness, allowed, score, wanted, order):
+            product = int(self.product_of[entry])
+            if len(found) < topk and product not in found:
+                views = np.flatnonzero(self.product_of == product).tolist()
+                more = dict(views=views) if len(views) > 1 else {}
+                found[product] = dict(self.records[entry], **scores_of, **more)
+        return [list(found.values())]
 
     def _where(self, wanted: Mapping[str, str]) -> np.ndarray:
         allowed = np.ones(len(self.records), dtype=bool)
         for level, name in wanted.items():
-            if level not in self.categories:
+            if level not in self.labels:
                 raise ValueError(
                     f"where: the gallery has no '{level}'; it has "
-                    f'{", ".join(self.categories) or "no categories"}'
+                    f'{", ".join(self.labels) or "no labels"}'
                 )
-            names, numbers = self.categories[level]
+            names, numbers = self.labels[level]
             if name not in names:
                 raise ValueError(f"where: no {level} is '{name}'; legal: {', '.join(names)}")
             allowed &= numbers == names.index(name)
@@ -373,7 +380,7 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
             OSError, ValueError: a picture cannot be read.
         """
         self._need('texts')
-        return self.answer(list_pictures(images), False, 1, topk=topk, order=order, **kwargs)
+        return self.answer(list_pictures(images), False, topk=topk, order=order, **kwargs)
 
     @torch.no_grad()
     def forward(  # type: ignore[override]
@@ -404,6 +411,16 @@ class ImageToTextRetrievalInferencer(_RetrievalInferencer):
 
         cells = [Cell(None, f'{found["score"]:.3f} {found["caption"]}') for found in pred]
         return (Row('', (Cell(to_array(one), 'query', 'query'), *cells)),)
+
+
+def best_views(likeness: np.ndarray, allowed: np.ndarray, product_of: np.ndarray) -> np.ndarray:
+    """Of each product the allowed view that is most alike, the first of equals; bool (I,)."""
+    entries = np.flatnonzero(allowed)
+    order = entries[np.argsort(-likeness[entries], kind='stable')]
+    first = np.unique(product_of[order], return_index=True)[1]
+    found = np.zeros(len(allowed), dtype=bool)
+    found[order[first]] = True
+    return found
 
 
 class _Tensors:

@@ -1,14 +1,9 @@
-"""Any shop's catalogue: a table (CSV or Parquet) and a folder of pictures."""
+"""Any shop's catalogue: a table and a folder of pictures."""
 
-import csv
-import json
-import warnings
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from pathlib import Path
-from string import Formatter
 from typing import Any, Literal
 
 import numpy as np
@@ -16,16 +11,28 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from mmengine.logging import print_log
-from pyarrow import parquet
 
+from mvlt.datasets.columns import (
+    Meaning,
+    Template,
+    decide,
+    has_addresses,
+    known_columns,
+    looks_like_several,
+)
 from mvlt.datasets.pair_dataset import PairDataset, product_share
-from mvlt.files import read_json
+from mvlt.datasets.picture_paths import PictureFolder
+from mvlt.datasets.table import (
+    clean_markup,
+    column_names,
+    find_table,
+    read_sample,
+    read_table,
+)
 from mvlt.registry import DATASETS
 from mvlt.structures import CATEGORIES
 
-KEYS = ('image', 'product_id', *CATEGORIES, 'split')
 SPLITS = ('train', 'val', 'test', 'all')
-_DESCRIPTION = {'columns', 'caption', 'attributes', 'wordings'}
 
 
 @DATASETS.register_module()
@@ -36,15 +43,19 @@ class Catalogue(PairDataset):
     same on every machine, stable when rows are added, and all pictures of a product on one side.
 
     Args:
-        ann_file: ``.csv`` (UTF-8) or ``.parquet``, below ``data_root``. Where there is no such CSV,
-            a Parquet table of its name is taken.
-        columns: which column holds ``image`` (path below ``data_root``), and, where there are any,
-            ``product_id`` (else the image path), ``main_category``, ``sub_category``, ``split``;
-            None = there is no such column. 'guess' goes by the columns' names, captions too.
-        caption: template over the table's columns, e.g. '{title}. {colour} {kind}'. A JSON file of
-            the table's name beside it (``products.json`` for ``products.csv``) with ``columns`` and
+        ann_file: table below ``data_root``: CSV, TSV, Parquet, JSON lines or a sheet
+            (:mod:`mvlt.datasets.table`). Where there is none of its name, one of another suffix is
+            taken.
+        columns: which column holds ``image`` (path below ``data_root``, or several:
+            ``a.jpg|b.jpg``), and, where there are any, ``product_id`` (else the image's cell),
+            ``main_category``, ``sub_category``, ``split``; None = there is no such column. 'guess'
+            goes by the columns' names and cells, captions too.
+        caption: template over the table's columns, e.g. '{title}. {colour} {kind}' or
+            '{title|brand kind}' (:class:`mvlt.datasets.columns.Template`). A JSON file of the
+            table's name beside it (``products.json`` for ``products.csv``) with ``columns`` and
             ``caption`` goes before both arguments: every config then fits the catalogue. It may
-            have ``attributes`` and ``wordings``, too.
+            have ``attributes`` and ``wordings``, too. Where there is none it is written
+            (:func:`mvlt.datasets.columns.decide`).
         attributes: what else products are known by, label -> column: dict(colour='baseColour'). A
             record then has the number of its class, -1 where the cell means "unknown".
         wordings: templates as ``caption``, other ways to say what a product is, for
@@ -56,9 +67,16 @@ class Catalogue(PairDataset):
         min_products: a category with fewer products in the whole table is rare.
         rare: what happens then: 'warn' and keep, 'drop' its rows, or 'error'.
         all_columns: :meth:`table` has every column, not only those that are named here.
+        encoding: of a text file; None = told by its bytes.
+        clean: HTML is left out of texts.
+        left_out: share of the rows that may lack a picture or a caption: they are left out, which a
+            line says; more of them are an error. None: a missing picture is as ``on_error`` says,
+            a row without a caption an error.
+        wordless: rows without a caption stay, with an empty one: what is only searched needs none.
         kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
 
-    A val split without rows is a warning: training then validates nothing.
+    Products of one id with different captions, and rows that are equal, are a warning; so is a val
+    split without rows: training then validates nothing.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: table, column, picture, caption, split or category
@@ -82,6 +100,10 @@ class Catalogue(PairDataset):
         min_products: int = 2,
         rare: Literal['warn', 'drop', 'error'] = 'warn',
         all_columns: bool = False,
+        encoding: str | None = None,
+        clean: bool = True,
+        left_out: float | None = None,
+        wordless: bool = False,
         **kwargs: Any,
     ) -> None:
         if split not in SPLITS:
@@ -93,7 +115,7 @@ class Catalogue(PairDataset):
                 f'Catalogue.split_ratios={split_ratios}: three shares that add up to 1'
             )
         self.guess = columns == 'guess'
-        self.columns = {} if columns == 'guess' else _known_columns(columns, 'Catalogue')
+        self.columns = {} if columns == 'guess' else known_columns(columns, 'Catalogue')
         self.caption = caption
         self.attributes = dict(attributes or {})
         self.wordings = tuple(wordings)
@@ -104,26 +126,40 @@ class Catalogue(PairDataset):
         self.min_products = min_products
         self.rare = rare
         self.all_columns = all_columns
+        self.encoding = encoding
+        self.clean = clean
+        self.left_out = left_out
+        self.wordless = wordless
         kwargs.setdefault('serialize_data', False)  # Rows are small and shared as they are
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> 'Rows':  # type: ignore[override]
         """Read the table's columns that are needed, check every row, keep those of the split."""
-        other = Path(self.ann_file).with_suffix('.parquet')
-        if not Path(self.ann_file).is_file() and other.is_file():
-            self.ann_file = str(other)
-        self._read_description()
-        names = _column_names(self.ann_file)
-        if self.guess:
-            self._guess(names)
-        needed = self._needed(names)
-        table = _read_table(self.ann_file, list(names) if self.all_columns else needed)
-        if self.ann_file.lower().endswith('.csv'):
-            _refuse_more_cells_than_columns(self.ann_file)
+        path = find_table(self.ann_file)
+        self.ann_file = str(path)
+        names = column_names(path, self.encoding)
+        given = Meaning(self.columns, self.caption, self.attributes, self.wordings)
+        found = decide(
+            path, names, lambda: read_sample(path, self.encoding), None if self.guess else given
+        )
+        self.columns, self.caption, self.attributes, self.wordings = found
+        self._title = Template(self.caption, names)
+        self._templates = [Template(one, names) for one in self.wordings]
+        needed = [*self.columns.values(), *self.attributes.values(), *self._title.columns]
+        needed += [name for one in self._templates for name in one.columns]
+        wanted = names if self.all_columns else list(dict.fromkeys(needed))
+        table = read_table(path, wanted, self.encoding)
+        if self.clean:
+            aside = {self.columns.get(key) for key in ('image', 'product_id', 'split')}
+            texts = [name for name in wanted if name not in aside]
+            table = clean_markup(table, texts, self.ann_file)
         self._check_cells(table)
-        table = self._handle_rare(table)
+        self._warn_of_repeats(table)
+        table, pictures = self._with_pictures(self._with_captions(table))
+        table, pictures = self._handle_rare(table, pictures)
         splits = self._splits(table)
-        chosen = table[splits == self.split] if self.split != 'all' else table
+        mine = np.ones(len(table), bool) if self.split == 'all' else (splits == self.split)
+        chosen = table[mine]
         if chosen.empty:
             line = (
                 f"{self.ann_file}: no row belongs to split '{self.split}' "
@@ -133,19 +169,16 @@ class Catalogue(PairDataset):
                 raise ValueError(line)
             print_log(f'{line}; nothing is validated', 'current', level=30)
         training = table[splits == 'train'] if self.split != 'all' else table
+        labels = {key: self.columns[key] for key in CATEGORIES if key in self.columns}
+        labels |= self.attributes
         ids = self._number_categories(
-            {key: list(chosen[self.columns[key]]) for key in CATEGORIES if key in self.columns},
-            {key: list(training[self.columns[key]]) for key in CATEGORIES if key in self.columns},
+            {key: list(chosen[column]) for key, column in labels.items()},
+            {key: list(training[column]) for key, column in labels.items()},
             f'{self.ann_file}, split {self.split}',
+            self.missing,
         )
-        for name, column in self.attributes.items():
-            ids[name] = self._number_attribute(name, chosen[column], training[column])
-        rows = Rows(chosen, {key: np.array(one, np.int32) for key, one in ids.items()}, self.record)
-        # a wrong row is named now, not after hours of training
-        for place, name in enumerate(chosen[self.columns['image']]):
-            record = rows[place]
-            self._check_is_there(record['img_path'], name, self._where(record['row']))
-        return rows
+        numbers = {key: np.array(one, np.int32) for key, one in ids.items()}
+        return Rows(chosen, numbers, pictures[np.asarray(mine)], self.record)
 
     def table(self) -> dict[str, pa.Array]:
         """Columns of the rows as text, null where unknown; labels by their own names.
@@ -168,120 +201,172 @@ class Catalogue(PairDataset):
     def _where(self, row: int) -> str:
         return f"{self.ann_file}, row {row}, column '{self.columns['image']}'"
 
-    def record(self, row: int, cells: Mapping[str, str]) -> dict[str, Any]:
-        """A row of the table as a record without categories.
+    def record(self, row: int, cells: Mapping[str, str], picture: str) -> dict[str, Any]:
+        """A picture of a row of the table as a record without categories.
 
         Args:
             row: its line.
             cells: column -> cell.
+            picture: its path below ``data_root``.
         """
         record: dict[str, Any] = dict(
             row=row,
-            img_path=self._image_below_root(cells[self.columns['image']], self._where(row)),
+            img_path=os.path.join(self._root, picture),
             product_id=cells[self.columns.get('product_id', self.columns['image'])],
-            caption=self._caption(row, cells),
+            caption=self._title.fill(cells, self.missing),
         )
         if self.attributes:
             record['attributes'] = tuple(self.attributes)
         if self.wordings:
-            filled = (self._filled(one, cells) for one in self.wordings)
+            filled = (one.fill(cells, self.missing) for one in self._templates)
             record['wordings'] = tuple(filter(None, filled))
         return record
 
-    def _number_attribute(self, name: str, cells: pd.Series, training: pd.Series) -> list[int]:
-        """Class ids, -1 where unknown, in order of first appearance in the training data."""
-        known = [cell for cell in dict.fromkeys(training) if cell not in self.missing]
-        others = [cell for cell in dict.fromkeys(cells) if cell not in {*known, *self.missing}]
-        number = {cell: i for i, cell in enumerate((*known, *others))}
-        self._metainfo[name] = tuple(number)
-        self._metainfo[f'{name}_trained'] = len(known)
-        return [number.get(cell, -1) for cell in cells]
-
-    def _read_description(self) -> None:
-        path = Path(self.ann_file).with_suffix('.json')
-        if not path.is_file():
-            return
-        content = read_json(str(path), 'it describes the table beside it')
-        if not isinstance(content, dict) or not content.keys() <= _DESCRIPTION:
-            raise KeyError(
-                f'{path}: an object with {", ".join(sorted(_DESCRIPTION))} is needed, no other key'
-            )
-        if 'columns' in content:
-            self.guess = False
-            self.columns = _known_columns(content['columns'], str(path))
-            self.attributes, self.wordings = {}, ()  # those of a config are of other columns
-        self.caption = content.get('caption', self.caption)
-        self.attributes = dict(content.get('attributes', self.attributes))
-        self.wordings = tuple(content.get('wordings', self.wordings))
-
-    def _guess(self, names: Sequence[str]) -> None:
-        description = guess_description(names)
-        path = Path(self.ann_file).with_suffix('.json')
-        if 'image' not in description['columns'] or not (self.caption or description['caption']):
-            raise KeyError(
-                f'{self.ann_file}: which columns hold image and caption does not show in their '
-                f'names ({", ".join(names)}); write {path}, e.g. '
-                f'{json.dumps({"columns": {"image": "photo"}, "caption": "{title}"})}'
-            )
-        self.columns = description['columns']
-        self.attributes = description.get('attributes', {})
-        self.wordings = tuple(description.get('wordings', ()))
-        self.caption = self.caption or description['caption']
-
-    def _needed(self, names: Sequence[str]) -> list[str]:
-        """The columns that are read; the table must have them."""
-        needed = [*self.columns.values(), *self.attributes.values()]
-        for template in (self.caption, *self.wordings):
-            try:
-                needed += [name for _, name, _, _ in Formatter().parse(template) if name]
-            except ValueError as error:
-                raise ValueError(f"caption template '{template}': {error}") from error
-        needed = list(dict.fromkeys(needed))
-        for name in needed:
-            if name not in names:
-                raise KeyError(
-                    f"{self.ann_file} has no column '{name}'; it has {', '.join(names)}. Say what "
-                    f'they mean in {Path(self.ann_file).with_suffix(".json")}, perhaps: '
-                    f'{json.dumps(guess_description(names), ensure_ascii=False)}'
-                )
-        return needed
+    def _unknown(self, cells: pd.Series) -> pd.Series:
+        return cells.isin(self.missing)
 
     def _check_cells(self, table: pd.DataFrame) -> None:
-        """No product without an id, a picture or, where there is such a column, a category."""
-        for key, column in self.columns.items():
-            if key == 'split':
+        """No product without an id; no address in the place of a file; gaps in labels are told."""
+        image = self.columns['image']
+        if has_addresses(table[image]):
+            raise ValueError(
+                f"{self.ann_file}: column '{image}' holds addresses (http...), files are needed: "
+                f'tools/dataset_converters/fetch_pictures.py {self.ann_file} brings them'
+            )
+        for key in ('product_id', *CATEGORIES):
+            if key not in self.columns:
                 continue
-            empty = table[table[column].str.strip().isin(self.missing)]
-            if not empty.empty:
-                raise ValueError(
-                    f"{self.ann_file}, row {_row(empty.index[0])}: column '{column}' ({key}) says "
-                    f"'{empty.iloc[0][column]}', which means unknown ({len(empty)} such rows); "
-                    'fill it or delete the row'
-                )
+            column = self.columns[key]
+            empty = table[self._unknown(table[column])]
+            if empty.empty:
+                continue
+            line = (
+                f"{self.ann_file}, row {empty.index[0]}: column '{column}' ({key}) says "
+                f"'{empty.iloc[0][column]}', which means unknown ({len(empty)} such rows)"
+            )
+            if key == 'product_id':
+                raise ValueError(f'{line}; fill it or delete the row')
+            print_log(f'{line}; no head learns {key} from them', 'current', level=30)
 
-    def _handle_rare(self, table: pd.DataFrame) -> pd.DataFrame:
+    def _warn_of_repeats(self, table: pd.DataFrame) -> None:
+        twice = table.duplicated()
+        if twice.any():
+            print_log(
+                f'{self.ann_file}: {int(twice.sum())} rows are equal to an earlier one, first row '
+                f'{table.index[twice][0]}; each counts as a picture of its own. Delete them',
+                'current',
+                level=30,
+            )
+        if 'product_id' not in self.columns:
+            return
+        column = self.columns['product_id']
+        wordings = table.drop_duplicates([column, *dict.fromkeys(self._title.columns)])
+        several = wordings[wordings[column].duplicated()]
+        if not several.empty:
+            name = several.iloc[0][column]
+            rows = ', '.join(map(str, wordings.index[wordings[column] == name][:5]))
+            print_log(
+                f"{self.ann_file}: {several[column].nunique()} values of column '{column}' "
+                f"(product_id) have rows with different captions, first '{name}' in rows {rows}; "
+                'rows of one id are pictures of one product. Is it the right column?',
+                'current',
+                level=30,
+            )
+
+    def _leave_out(self, table: pd.DataFrame, gone: np.ndarray, what: str) -> pd.DataFrame:
+        """Without some rows, if there are few of them; ``what`` they lack is named."""
+        count = int(gone.sum())
+        if not count:
+            return table
+        bound = len(gone) if self.left_out is None else max(1, int(self.left_out * len(gone)))
+        line = f'{self.ann_file}, row {table.index[gone][0]}: {what} ({count} of {len(gone)} rows)'
+        if count > bound:
+            raise ValueError(
+                f'{line}; {bound} at most are left out (left_out={self.left_out}): fill them, '
+                'delete the rows or raise it'
+            )
+        print_log(f'{line}; left out, as {bound} at most may be', 'current', level=30)
+        return table[~gone]
+
+    def _with_captions(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows that have one."""
+        if self.wordless:
+            return table
+        columns = list(dict.fromkeys(self._title.columns))
+        filled = table[columns].drop_duplicates()
+        words = [self._title.fill(cells, self.missing) for cells in filled.to_dict('records')]
+        if all(words):
+            return table
+        empty = filled[[not one for one in words]]
+        keys = set(empty.itertuples(index=False, name=None))
+        gone = np.array([key in keys for key in table[columns].itertuples(index=False, name=None)])
+        if self.left_out is None:
+            raise ValueError(
+                f'{self.ann_file}, row {table.index[gone][0]}: the caption is empty (template '
+                f"'{self.caption}'); fill a column of the template or delete the row"
+            )
+        return self._leave_out(table, gone, f"the caption '{self.caption}' is empty")
+
+    def _with_pictures(self, table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+        """A row a picture, and their paths below ``data_root``."""
+        column = self.columns['image']
+        folder = PictureFolder(self._root)
+        paths: dict[str, list[str]] = {}
+        lacking: dict[str, str] = {}  # cell -> why nothing is left of it
+        for row, cell in table[column].drop_duplicates().items():
+            names = [cell] if folder.has(cell) else looks_like_several(cell) or [cell]
+            found = {name: folder.find(name) for name in names}
+            gone = [name for name, path in found.items() if path is None]
+            paths[cell] = [path for path in found.values() if path is not None]
+            if cell in self.missing:
+                lacking[cell] = f"says '{cell}', which means unknown"
+            elif gone and self.left_out is None:
+                wanted = {one: self._image_below_root(one, self._where(row)) for one in gone}
+                self._check_is_there(wanted[gone[0]], gone[0], self._where(row))
+                paths[cell] = [found[one] or wanted[one] for one in names]
+            elif not paths[cell]:
+                self._image_below_root(cell, self._where(row))  # a path that leaves is an error
+                lacking[cell] = f"no image '{gone[0]}' below {self._root}"
+        bare = table[column].isin(lacking).to_numpy()
+        if bare.any():
+            why = f"column '{column}' (image) {lacking[table[column][bare].iloc[0]]}"
+            if self.left_out is None and self.on_error == 'raise':
+                raise ValueError(
+                    f'{self.ann_file}, row {table.index[bare][0]}: {why}; fill it or delete the row'
+                )
+            table = self._leave_out(table, bare, why)
+        counts = [len(paths[cell]) for cell in table[column]]
+        start = len(os.path.join(self._root, ''))
+        pictures = [path[start:] for cell in table[column] for path in paths[cell]]
+        if max(counts, default=1) > 1:
+            table = table.loc[table.index.repeat(counts)]
+        return table, np.array(pictures, object)
+
+    def _handle_rare(
+        self, table: pd.DataFrame, pictures: np.ndarray
+    ) -> tuple[pd.DataFrame, np.ndarray]:
         product = table[self.columns.get('product_id', self.columns['image'])]
         for key in CATEGORIES:
             if key not in self.columns:
                 continue
             categories = table[self.columns[key]]
-            products = product.groupby(categories).nunique()
+            products = product.groupby(categories[~self._unknown(categories)]).nunique()
             rare = products[products < self.min_products]
             if rare.empty:
                 continue
             listed = ', '.join(f"'{name}' ({n})" for name, n in rare.items())
             line = (
                 f'{self.ann_file}: {len(rare)} {key} value(s) with fewer than {self.min_products} '
-                f'products, first in row {_row(table[categories.isin(rare.index)].index[0])}: '
+                f'products, first in row {table[categories.isin(rare.index)].index[0]}: '
                 f"{listed}. Merge or fill them, set rare='drop', or lower min_products"
             )
             if self.rare == 'error':
                 raise ValueError(line)
             print_log(line, 'current', level=30)
             if self.rare == 'drop':
-                keep = ~categories.isin(rare.index)
-                table, product = table[keep], product[keep]
-        return table
+                keep = ~categories.isin(rare.index).to_numpy()
+                table, product, pictures = table[keep], product[keep], pictures[keep]
+        return table, pictures
 
     def _splits(self, table: pd.DataFrame) -> pd.Series:
         if 'split' in self.columns:
@@ -289,7 +374,7 @@ class Catalogue(PairDataset):
             wrong = found[~found.isin(SPLITS[:3])]
             if not wrong.empty:
                 raise ValueError(
-                    f"{self.ann_file}, row {_row(wrong.index[0])}: split '{wrong.iloc[0]}'; "
+                    f"{self.ann_file}, row {wrong.index[0]}: split '{wrong.iloc[0]}'; "
                     f'legal: {", ".join(SPLITS[:3])}'
                 )
             return found
@@ -302,133 +387,6 @@ class Catalogue(PairDataset):
 
         return product.map(draw)
 
-    def _caption(self, row: int, cells: Mapping[str, str]) -> str:
-        words = self._filled(self.caption, cells)
-        if not words:
-            raise ValueError(
-                f'{self.ann_file}, row {row}: the caption is empty (template '
-                f"'{self.caption}'); fill a column of the template or delete the row"
-            )
-        return words
-
-    def _filled(self, template: str, cells: Mapping[str, str]) -> str:
-        """A template with a product's cells; '' where no letter or digit is left."""
-        known = {key: '' if cell in self.missing else cell for key, cell in cells.items()}
-        words = ' '.join(template.format_map(known).split()).strip(' ,.;')
-        return words if any(character.isalnum() for character in words) else ''
-
-
-def _known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, str]:
-    """Those of ``columns`` that there are."""
-    found = {key: column for key, column in columns.items() if column is not None}
-    if set(found) - set(KEYS) or 'image' not in found:
-        raise KeyError(
-            f"{source}: columns needs 'image' and knows {', '.join(KEYS)}; got {dict(columns)}"
-        )
-    return found
-
-
-def guess_description(names: Iterable[str]) -> dict[str, Any]:
-    """What a JSON file beside a table would say, as its columns' names suggest.
-
-    Returns:
-        ``columns``, ``caption`` ('' = not known) and, where columns show them, ``attributes`` and
-        ``wordings``.
-    """
-    found = {}
-    plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
-    for key, usual in _USUAL.items():
-        name = next((plain[one] for one in usual if one in plain), None)
-        if name is not None:
-            found[key] = name
-    title = found.pop('caption', None)
-    description: dict[str, Any] = dict(columns=found, caption=f'{{{title}}}' if title else '')
-    attributes = {
-        label: next(plain[one] for one in usual if one in plain)
-        for label, usual in _ATTRIBUTES.items()
-        if plain.keys() & set(usual)
-    }
-    if attributes:
-        description['attributes'] = attributes
-    kind = found.get('sub_category', found.get('main_category'))
-    if kind:
-        said = [[attributes[one] for one in wanted if one in attributes] for wanted in _SAID]
-        phrases = [' '.join(f'{{{name}}}' for name in (*names, kind)) for names in said]
-        description['wordings'] = list(dict.fromkeys(phrases))
-    return description
-
-
-# what shops call their columns, letters and digits only, the likeliest first
-_USUAL = dict(
-    image=('image', 'imagepath', 'imagefile', 'img', 'imgpath', 'picture', 'photo', 'filename'),
-    product_id=('productid', 'id', 'sku', 'articlenumber', 'itemid'),
-    main_category=('maincategory', 'mastercategory', 'category', 'group', 'productgroup'),
-    sub_category=('subcategory', 'articletype', 'producttype', 'type', 'kind'),
-    split=('split',),
-    caption=('caption', 'title', 'productdisplayname', 'productname', 'name', 'description'),
-)
-_ATTRIBUTES = dict(
-    colour=('basecolour', 'colour', 'color', 'maincolour', 'maincolor'),
-    gender=('gender', 'sex', 'department'),
-    season=('season',),
-    usage=('usage', 'occasion'),
-)
-# attributes that a wording names before the kind of a product
-_SAID = (('gender', 'colour'), ('colour',), ('gender',), (), ('usage',), ('season',))
-
-
-def _row(index: int) -> int:
-    """Line of the table as a spreadsheet counts: the header is line 1."""
-    return int(index) + 2
-
-
-def _column_names(path: str) -> list[str]:
-    """Of a table, without reading it."""
-    with _reading(path):
-        if path.lower().endswith('.csv'):
-            names = list(pd.read_csv(path, dtype=str, nrows=0, encoding='utf-8', index_col=False))
-            if len(names) == 1 and (other := next((c for c in ';\t|' if c in names[0]), None)):
-                raise ValueError(f'its columns are separated by {other!r}, commas are needed')
-            return names
-        return [name for name in parquet.read_schema(path).names if not name.startswith('__index')]
-
-
-def _read_table(path: str, needed: Sequence[str]) -> pd.DataFrame:
-    """Cells as text, '' where there is none; one row a line."""
-    with _reading(path):
-        if path.lower().endswith('.csv'):
-            with warnings.catch_warnings():  # about commas at the end of rows, which are harmless
-                warnings.simplefilter('ignore', pd.errors.ParserWarning)
-                table = pd.read_csv(
-                    path,
-                    dtype=str,
-                    keep_default_na=False,
-                    encoding='utf-8',
-                    index_col=False,  # such commas shift no column
-                    skip_blank_lines=False,  # or rows would be numbered wrongly
-                ).fillna('')
-            return table[(table != '').any(axis=1)][list(needed)]
-        table = pd.read_parquet(path, columns=list(needed))
-        table = table.reset_index(drop=table.index.name is None)
-        return table.astype(str).where(table.notna(), '')
-
-
-@contextmanager
-def _reading(path: str) -> Iterator[None]:
-    """Says of a table that cannot be read why."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such table; set data_root (--data-root) and ann_file')
-    if not path.lower().endswith(('.csv', '.parquet')):
-        raise ValueError(f'{path}: a table is a .csv or a .parquet file')
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f'{path}: not UTF-8 (byte {error.start}: {error.reason}); save the table as UTF-8'
-        ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
-        raise ValueError(f'{path}: cannot be read as a table ({error})') from error
-
 
 class Rows(Sequence):
     """Records of a table, each made when it is asked for.
@@ -437,19 +395,22 @@ class Rows(Sequence):
     workers share them.
 
     Args:
-        table: text, a row a line; its index is the line.
-        ids: level -> class ids, int32, one a row.
-        make: line and cells -> record.
+        table: text, a picture a line; its index is the row.
+        ids: label -> class ids, int32, one a line.
+        pictures: their paths, one a line.
+        make: row, cells and picture -> record.
     """
 
     def __init__(
         self,
         table: pd.DataFrame,
         ids: Mapping[str, np.ndarray],
-        make: Callable[[int, Mapping[str, str]], dict[str, Any]],
+        pictures: np.ndarray,
+        make: Callable[[int, Mapping[str, str], str], dict[str, Any]],
     ) -> None:
         self.lines = table.index.to_numpy()
         self.columns = {name: pa.array(table[name], pa.large_string()) for name in table.columns}
+        self.pictures = pa.array(pictures, pa.large_string())
         self.ids = ids
         self.make = make
         self.chosen = np.arange(len(self.lines))
@@ -465,18 +426,5 @@ class Rows(Sequence):
             return part
         i = int(self.chosen[place])
         cells = {name: column[i].as_py() for name, column in self.columns.items()}
-        record = self.make(_row(self.lines[i]), cells)
+        record = self.make(int(self.lines[i]), cells, self.pictures[i].as_py())
         return {**record, **{level: int(ids[i]) for level, ids in self.ids.items()}}
-
-
-def _refuse_more_cells_than_columns(path: str) -> None:
-    """A comma in an unquoted text would move what stands behind it to the next column."""
-    with open(path, encoding='utf-8', newline='') as file:
-        reader = csv.reader(file)
-        columns = len(next(reader, []))
-        for cells in reader:
-            if any(cells[columns:]):
-                raise ValueError(
-                    f'{path}, line {reader.line_num}: {len(cells)} cells for {columns} columns; '
-                    'put a text with commas in double quotes'
-                )

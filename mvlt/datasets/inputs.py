@@ -1,6 +1,6 @@
 """What a caller may hand in: pictures and texts of every kind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,10 @@ from mvlt.datasets.transforms.loading import read_image, to_rgb
 Picture = str | Path | np.ndarray | Image.Image
 Pictures = Picture | Sequence[Picture]
 Texts = str | Sequence[str]
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff')
+SUFFIXES = (
+    *('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff'),
+    *('.avif', '.heic', '.heif'),
+)
 
 
 def make_pairs(images: Pictures, texts: Texts | None) -> list[tuple[Picture, str]]:
@@ -48,6 +51,11 @@ def list_pictures(images: Pictures) -> list[Picture]:
         isinstance(images, np.ndarray) and images.ndim < 4
     ):
         return [images]
+    if not isinstance(images, Iterable):
+        raise TypeError(
+            f'pictures: {images!r:.60} is a {type(images).__name__}; a path, a folder, an array, a '
+            'PIL image or a list of them is needed'
+        )
     found = list(images)
     if not found:
         raise ValueError('no picture is given')
@@ -60,6 +68,8 @@ def list_texts(texts: Texts) -> list[str]:
     Raises:
         TypeError, ValueError: something that is no text; an empty list.
     """
+    if not isinstance(texts, Iterable):
+        raise TypeError(f'{texts!r:.60} is a {type(texts).__name__}; a text or a list is needed')
     found = [texts] if isinstance(texts, str) else list(texts)
     for place, text in enumerate(found):
         if not isinstance(text, str):

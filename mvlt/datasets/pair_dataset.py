@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from mvlt.datasets.drawing import OnError, fetch
 from mvlt.datasets.pipeline import Pipeline, Steps
+from mvlt.structures import CATEGORIES
 
 
 def product_share(product_id: str, seed: int) -> float:
@@ -148,18 +149,22 @@ class PairDataset(BaseDataset):
             )
 
     def _number_categories(
-        self, names: Mapping[str, Sequence[str]], training: Mapping[str, Sequence[str]], source: str
+        self,
+        names: Mapping[str, Sequence[str]],
+        training: Mapping[str, Sequence[str]],
+        source: str,
+        missing: frozenset[str] = frozenset(),
     ) -> dict[str, list[int]]:
         """Names to class ids, in order of first appearance in the training data.
 
         Names that training lacks are kept, numbered after the others, and reported: no head can
-        predict them, and a metric must count them as missed.
+        predict them, and a metric must count them as missed. What is ``missing`` is -1.
         """
         ids = {}
         for key, values in names.items():
-            known = list(dict.fromkeys(training[key]))
-            unseen = [name for name in dict.fromkeys(values) if name not in set(known)]
-            if unseen:
+            known = [name for name in dict.fromkeys(training[key]) if name not in missing]
+            unseen = [name for name in dict.fromkeys(values) if name not in {*known, *missing}]
+            if unseen and key in CATEGORIES:
                 rows = Counter(values)
                 print_log(
                     f'{source}: {len(unseen)} {key} name(s) that the training data lacks: '
@@ -170,7 +175,7 @@ class PairDataset(BaseDataset):
                 )
             classes = (*known, *unseen)
             number = {name: i for i, name in enumerate(classes)}
-            ids[key] = [number[name] for name in values]
+            ids[key] = [number.get(name, -1) for name in values]
             self._metainfo[key] = classes
             self._metainfo[f'{key}_trained'] = len(known)
         return ids

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmengine.logging import print_log
 
+from mvlt.config import labels_of
 from mvlt.datasets import Catalogue, PairDataset
 from mvlt.datasets.inputs import SUFFIXES, Picture, list_pictures, list_texts, to_array
+from mvlt.datasets.table import SUFFIXES as TABLES
 from mvlt.files import file_sha256, remove_partial, write_text, written_whole
-from mvlt.structures import CATEGORIES
 
 Source = str | Path | Sequence | PairDataset
-TABLES = ('.csv', '.parquet')
 _BLOCK = 256  # pictures in memory at once
 CACHE = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'mvlt' / 'galleries'
 
@@ -58,29 +58,42 @@ class Records:
         return len(self.pictures if self.dataset is None else self.dataset)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """``index``, and what is known of ``img_path``, ``caption``, ``product_id``, categories."""
+        """``index``, and what is known of ``img_path``, ``caption``, ``product_id``, labels."""
         if self.dataset is None:
             picture = self.pictures[index]
             known = dict(img_path=str(picture)) if isinstance(picture, str | Path) else {}
             return dict(index=index, **known)
         record = self.dataset.get_data_info(index)
         found = {key: record[key] for key in ('img_path', 'caption', 'product_id') if key in record}
-        for level in CATEGORIES:
-            if level in record:
-                found[level] = self.dataset.metainfo[level][record[level]]
+        for label in labels_of(self.dataset.metainfo):
+            if record.get(label, -1) >= 0:
+                found[label] = self.dataset.metainfo[label][record[label]]
         return dict(index=index, **found)
 
-    def categories(self) -> dict[str, tuple[list[str], np.ndarray]]:
-        """level -> names, and the number of each entry's in them, int32 (I,)."""
+    def labels(self) -> dict[str, tuple[list[str], np.ndarray]]:
+        """Category or attribute -> names, and each entry's number in them, -1 = unknown, int32."""
         if self.dataset is None:
             return {}
-        levels = [level for level in CATEGORIES if self.dataset.metainfo.get(level)]
-        found = {level: np.empty(len(self), np.int32) for level in levels}
+        names = labels_of(self.dataset.metainfo)
+        found = {label: np.empty(len(self), np.int32) for label in names}
         for i in range(len(self)):
             record = self.dataset.get_data_info(i)
-            for level in levels:
-                found[level][i] = record[level]
-        return {level: (list(self.dataset.metainfo[level]), found[level]) for level in levels}
+            for label in names:
+                found[label][i] = record[label]
+        return {label: (list(self.dataset.metainfo[label]), found[label]) for label in names}
+
+    def products(self) -> np.ndarray:
+        """Number of each entry's product, int64 (I,): views of one product have one."""
+        if self.dataset is None:
+            return np.arange(len(self))
+        number: dict[str, int] = {}
+        return np.array(
+            [
+                number.setdefault(self.dataset.get_data_info(i)['product_id'], len(number))
+                for i in range(len(self))
+            ],
+            np.int64,
+        )
 
     def captions(self, limit: int | None = None) -> list[str]:
         """One an entry, of the first ``limit``; empty where there are none."""
@@ -101,8 +114,8 @@ class Records:
         if isinstance(self.dataset, Catalogue):
             return self.dataset.table()
         return {
-            level: [names[i] for i in numbers]
-            for level, (names, numbers) in self.categories().items()
+            label: [names[i] if i >= 0 else None for i in numbers]
+            for label, (names, numbers) in self.labels().items()
         }
 
     def path(self, index: int) -> Path | None:
@@ -127,7 +140,7 @@ class Records:
 
 def table_of(source: Source) -> Source:
     """The catalogue's table where ``source`` is the folder with one (``products.csv``)."""
-    if isinstance(source, str | Path):
+    if isinstance(source, str | Path) and Path(source).is_dir():
         for suffix in TABLES:
             if (table := Path(source) / f'products{suffix}').is_file():
                 return table
@@ -149,6 +162,7 @@ def open_catalogue(path: str | Path, all_columns: bool = False) -> Catalogue:
         split='all',
         on_error='skip',
         min_products=1,  # how many there are of a category matters to training only
+        wordless=True,
         all_columns=all_columns,
     )
 

@@ -78,7 +78,7 @@ class Page:
         if self.shop is not None:
             self.filters = self.shop.names
         elif self.search_in is not None:
-            levels = self.search_in.categories.items()
+            levels = self.search_in.labels.items()
             self.filters = {level: sorted(names) for level, (names, _) in levels}
         self.recognise: Any = _first(opened, CategoryInferencer)
         self.complete_with: Any = _first(opened, ImageCompletionInferencer)

@@ -60,21 +60,22 @@ def test_kinds_of_pictures_give_the_same_answer(matching, tmp_path):
     assert folder['match_score'] == pytest.approx(scores[0], abs=1e-6)
 
 
-def test_pairs_and_batches(matching):
+def test_pairs_and_batches(matching, model_folder):
     """Each pair alone gives what it gives in a batch; one of either goes with all."""
     pairs = [(RED, 'a red bag'), (BLUE, 'boots'), (RED, ''), (BLUE, 'a striped wool tote bag')]
     alone = [matching(image, text)[0]['match_score'] for image, text in pairs]
     for batch_size in (1, 3, 8):
-        together = matching(
-            [image for image, _ in pairs], [text for _, text in pairs], batch_size=batch_size
+        batched = MatchingInferencer(
+            model_folder, device='cpu', show_progress=False, batch_size=batch_size
         )
+        together = batched([image for image, _ in pairs], [text for _, text in pairs])
         assert [one['match_score'] for one in together] == pytest.approx(alone, abs=1e-5)
     assert len(matching(RED, ['a', 'b', 'c'])) == 3
     assert len(matching([RED, BLUE], 'a')) == 2
     assert 0 < alone[0] < 1
 
 
-def test_wrong_inputs_are_named(matching, tmp_path):
+def test_wrong_inputs_are_named(matching, model_folder, tmp_path):
     with pytest.raises(ValueError, match='2 pictures and 3 texts'):
         make_pairs([RED, BLUE], ['a', 'b', 'c'])
     with pytest.raises(ValueError, match='no picture'):
@@ -96,9 +97,16 @@ def test_wrong_inputs_are_named(matching, tmp_path):
     (tmp_path / 'bad.jpg').write_bytes(b'no picture')
     with pytest.raises(OSError, match='bad.jpg: unreadable'):
         matching(tmp_path, 'a')
-    with pytest.raises(ValueError, match='batch_size=0'):
-        matching(RED, 'a', batch_size=0)
-    with pytest.raises(ValueError, match='unknown argument'):
+    with pytest.raises(TypeError, match='pictures: None is a NoneType; a path'):
+        matching(None, 'a')
+    with pytest.raises(TypeError, match='5 is a int; a text or a list'):
+        matching(RED, 5)
+    for wrong in (0, None, '3', True):
+        with pytest.raises(ValueError, match=f'batch_size={wrong!r}: a whole number'):
+            MatchingInferencer(model_folder, batch_size=wrong)
+    with pytest.raises(ValueError, match=r'batch_size is an option of MatchingInferencer\('):
+        matching(RED, 'a', batch_size=4)
+    with pytest.raises(ValueError, match="a call has no option 'topk'; legal: out_dir, show"):
         matching(RED, 'a', topk=3)
 
 

@@ -15,6 +15,7 @@ from mvlt.apis import (
     MatchingInferencer,
     TextToImageRetrievalInferencer,
 )
+from mvlt.apis.retrieval import best_views
 from mvlt.datasets import FashionGen
 from mvlt.trained.folder import read_model_folder, write_model_folder
 
@@ -223,8 +224,33 @@ def test_a_catalogue_with_categories(search, described):
     assert {'index', 'match_score', 'img_path', 'caption', 'product_id'} <= found[0].keys()
     with pytest.raises(ValueError, match="no main_category is 'Hats'; legal: Bags, Shoes"):
         infer('thing', where=dict(main_category='Hats'))
-    with pytest.raises(ValueError, match="the gallery has no 'colour'; it has main_category"):
+    with pytest.raises(ValueError, match="no colour is 'red'; legal: Red"):
         infer('thing', where=dict(colour='red'))
+    with pytest.raises(ValueError, match="the gallery has no 'size'; it has main_category"):
+        infer('thing', where=dict(size='XL'))
+    found = infer('thing', topk=20, where=dict(colour='Red'))[0]  # that of product 3 is unknown
+    assert len(found) == 19 and '3' not in {one['product_id'] for one in found}
+
+
+def test_a_product_with_several_pictures_is_found_once(search, catalogue):
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    table['id'] = [str(i // 2) for i in range(20)]
+    table.to_csv(catalogue / 'products.csv', index=False)
+    infer = search(catalogue / 'products.csv')
+    for order in ('vectors', 'both', 'matching'):
+        (found,) = infer('thing', topk=20, order=order)
+        assert sorted(int(one['product_id']) for one in found) == list(range(10))
+        for one in found:
+            number = int(one['product_id'])
+            assert one['views'] == [2 * number, 2 * number + 1] and one['index'] in one['views']
+    assert len(infer('thing', topk=3)[0]) == 3
+
+
+def test_the_best_view_of_each_product():
+    likeness = np.array([0.1, 0.9, 0.9, 0.5, 0.7, 0.8])
+    allowed = np.array([True, True, True, True, True, False])
+    found = best_views(likeness, allowed, np.array([0, 0, 0, 1, 2, 2]))
+    assert found.tolist() == [False, True, False, True, True, False]  # the first of equals
 
 
 def test_a_catalogue_whose_pictures_are_partly_missing(search, catalogue):
@@ -254,7 +280,11 @@ def test_wrong_queries_and_galleries(search, pictures, tmp_path):
     with pytest.raises(FileNotFoundError, match='a folder of pictures'):
         search(tmp_path / 'nowhere')
     pd.DataFrame(dict(a=[1], b=[2])).to_csv(tmp_path / 'odd.csv', index=False)
-    with pytest.raises(KeyError, match='which columns hold image and caption .* write .*odd.json'):
+    with pytest.raises(ValueError, match='topk=None: a whole number'):
+        infer('a', topk=None)
+    with pytest.raises(ValueError, match='shortlist is an option of TextToImageRetrieval'):
+        infer('a', shortlist=3)
+    with pytest.raises(KeyError, match='which column holds pictures and captions .*odd.json'):
         search(tmp_path / 'odd.csv')
 
 

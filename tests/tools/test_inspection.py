@@ -21,10 +21,10 @@ def test_counts_by_hand():
     found = describe(records, names, [1, 1, 1, 2], max_len=1)
     assert (found['rows'], found['products']) == (4, 3)
     assert found['main_category'] == dict(
-        classes=1, largest=dict(X=3), single_product=[], unseen=[]
+        unknown=0, classes=1, largest=dict(X=3), single_product=[], unseen=[]
     )
     assert found['sub_category'] == dict(
-        classes=2, largest=dict(T=2, S=1), single_product=['S'], unseen=['T']
+        unknown=0, classes=2, largest=dict(T=2, S=1), single_product=['S'], unseen=['T']
     )
     assert found['captions_cut'] == 1 and found['caption_length']['max'] == 2
     assert (found['shared_captions'], found['products_sharing']) == (1, 2)

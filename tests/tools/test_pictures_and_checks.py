@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -225,7 +226,21 @@ def test_unreadable_pictures_and_missing_ones_fail(shop):
         (shop / f'images/{number}.png').unlink()
     run = _check(shop)
     assert run.returncode == 1 and 'training or evaluation would fail' in run.stdout
-    assert ' unreadable pictures, first: ' in run.stdout and 'no such image' in run.stdout
+    assert re.search(r"FAIL .*no image 'images/0.png' .*\(12 of 20 .*1 at most are", run.stdout)
+
+
+def test_few_missing_pictures_and_what_was_decided_are_said(shop):
+    (shop / 'products.json').unlink()
+    (shop / 'images/5.png').unlink()
+    run = _check(shop)
+    assert run.returncode == 0, run.stdout
+    assert re.search(
+        r"WARN .*row 7: .*no image 'images/5.png'.* left out, as 1 at most", run.stdout
+    )
+    assert 'products.json: written, what the columns mean: {"columns": {"image"' in run.stdout
+    examples = [line for line in run.stdout.splitlines() if line.startswith('e.g. ')]
+    assert len(examples) == 3
+    assert re.match(r"e\.g\. .*images/\d+\.png: 'Thing number \d+'; .*category", examples[0])
 
 
 def test_what_training_never_opens_does_not_fail_it(shop):

@@ -69,8 +69,8 @@ class LanceIndex(Index):
         self,
         folder: str | Path,
         description: IndexDescription | None = None,
-        probes: int = 40,
-        refine: int = 20,
+        probes: int = 20,
+        refine: int = 10,
         exact_rows: int = 2_000,
     ) -> None:
         self.folder = Path(folder)

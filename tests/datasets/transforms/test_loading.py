@@ -91,3 +91,28 @@ def test_kept_pictures_are_read_once_and_stay_as_they_are(tmp_path):
     assert (load(dict(img_path=str(paths[0])))['img'] == (255, 0, 0)).all()
     with pytest.raises(FileNotFoundError):  # the second had no room
         load(dict(img_path=str(paths[1])))
+
+
+def test_shapes_other_than_square():
+    image = np.zeros((3, 5, 3), np.uint8)
+    image[:, 2] = 9
+    padded = LoadImage(shape='padded')(dict(img=image))['img']
+    assert padded.shape == (5, 5, 3)
+    assert (padded[0] == 255).all() and (padded[4] == 255).all()
+    assert np.array_equal(padded[1:4], image)
+    cropped = LoadImage(shape='cropped')(dict(img=image))['img']
+    assert np.array_equal(cropped, image[:, 1:4])
+    assert LoadImage(shape='padded', side=2)(dict(img=image))['img'].shape == (2, 2, 3)
+    assert LoadImage()(dict(img=image))['img'] is image
+    with pytest.raises(ValueError, match="shape='square'; legal: as_is, padded, cropped"):
+        LoadImage(shape='square')
+
+
+@pytest.mark.parametrize('suffix', ['avif', 'heic'])
+def test_pictures_of_phones(tmp_path, suffix):
+    if suffix == 'heic':
+        pytest.importorskip('pillow_heif', reason="HEIC needs '.[heic]'").register_heif_opener()
+    path = tmp_path / f'a.{suffix}'
+    Image.new('RGB', (32, 24), (200, 30, 30)).save(path)
+    found = read_image(str(path))
+    assert found.shape == (24, 32, 3) and abs(int(found[12, 16, 0]) - 200) < 12

@@ -1,0 +1,101 @@
+"""Pictures as tables name them, found below one folder."""
+
+import os
+import re
+from typing import NamedTuple
+
+from mvlt.datasets.columns import PICTURE
+
+_SCHEME = re.compile(r'^(?:file:/+|[a-zA-Z]:)')
+
+
+class _Names(NamedTuple):
+    """Names in a folder by themselves and by their lower case; pictures also without suffix."""
+
+    files: dict[str, str]
+    folders: dict[str, str]
+
+
+class PictureFolder:
+    """Files below a folder; each directory is listed once, when it is first asked for.
+
+    Tables of shops name pictures with backslashes, with a drive or a folder of another machine
+    before them, in another case, without a suffix, or without the folder that they lie in.
+
+    Args:
+        root: the folder.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._listed: dict[str, _Names] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether a picture lies just where a cell says."""
+        folder, file = os.path.split(os.path.normpath(os.path.join(self.root, name)))
+        below = os.path.join(folder, '').startswith(os.path.join(self.root, ''))
+        return below and self._names(folder).files.get(file) == file
+
+    def find(self, name: str) -> str | None:
+        """Path of the picture that a cell means; None where there is none below the folder.
+
+        Only of a path of another machine its beginning is left out, and only a bare name is looked
+        for in the folders below, where it must be the only one: another picture is worse than none.
+        """
+        if self.has(name):
+            return os.path.normpath(os.path.join(self.root, name))
+        plain = name.replace('\\', '/').strip()
+        parts = [part for part in _SCHEME.sub('', plain).split('/') if part not in ('', '.')]
+        elsewhere = bool(_SCHEME.match(plain)) or plain.startswith(('/', '../'))
+        parts = [part for part in parts if part != '..']
+        for start in range(len(parts) if elsewhere else min(1, len(parts))):
+            if (found := self._walk(self.root, parts[start:])) is not None:
+                return found
+        if len(parts) == 1:
+            below = [self._walk(folder, parts) for folder in self._folders()]
+            several = [one for one in below if one is not None]
+            return several[0] if len(several) == 1 else None
+        return None
+
+    def _walk(self, place: str, parts: list[str]) -> str | None:
+        for part in parts[:-1]:
+            known = self._names(place).folders
+            name = known.get(part, known.get(_key(part)))
+            if name is None:
+                return None
+            place = os.path.join(place, name)
+        known = self._names(place).files
+        keys = (parts[-1], _key(parts[-1]), _bare(parts[-1]))
+        name = next((known[key] for key in keys if key in known), None)
+        return None if name is None else os.path.join(place, name)
+
+    def _names(self, folder: str) -> _Names:
+        if folder not in self._listed:
+            found = _Names({}, {})
+            try:
+                with os.scandir(folder) as entries:
+                    listed = sorted((one.name, one.is_dir()) for one in entries)
+            except OSError:
+                listed = []
+            for name, is_dir in listed:
+                if not is_dir and re.search(PICTURE, name):
+                    found.files.setdefault(_bare(re.sub(PICTURE, '', name)), name)
+            for name, is_dir in listed:
+                (found.folders if is_dir else found.files)[_key(name)] = name
+            for name, is_dir in listed:
+                (found.folders if is_dir else found.files)[name] = name
+            self._listed[folder] = found
+        return self._listed[folder]
+
+    def _folders(self) -> list[str]:
+        names = sorted(set(self._names(self.root).folders.values()))
+        return [os.path.join(self.root, name) for name in names]
+
+
+def _key(name: str) -> str:
+    return f'/{name.strip().casefold()}'  # no file is called so
+
+
+def _bare(name: str) -> str:
+    """Of a picture without its suffix."""
+    return f'//{name.strip().casefold()}'

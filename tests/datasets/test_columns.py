@@ -1,0 +1,176 @@
+"""Contract: what columns mean is decided once; what was decided is written beside the table."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from mvlt.datasets import Catalogue
+from mvlt.datasets.columns import Meaning, Template, decide, guess_description, looks_like_several
+from mvlt.retrieval.records import open_catalogue
+
+NONE = frozenset({'', 'NA'})
+CONFIG = dict(
+    columns=dict(
+        image='image', product_id='id', main_category='subCategory', sub_category='articleType'
+    ),
+    caption='{productDisplayName}',
+)
+
+
+def _table(**columns):
+    return pd.DataFrame(columns, dtype=str)
+
+
+def test_templates():
+    names = ['title', 'Base Colour', 'brand', 'kind', 'Size: EU']
+    cells = {'title': 'Shoe', 'Base Colour': 'Red', 'brand': '', 'kind': 'Sneaker', 'Size: EU': '4'}
+    for text, filled in (
+        ('{title}. {Base Colour}', 'Shoe. Red'),
+        ('{title} {brand}, {kind}', 'Shoe , Sneaker'),
+        ('{brand|Base Colour kind}', 'Red Sneaker'),  # a column with a blank in its name
+        ('{brand|NOTHING}', None),
+        ('{title|brand kind}', 'Shoe'),
+        ('{Size: EU}', '4'),
+        ('{brand}', ''),
+        ('{brand} - .', ''),
+        ('{{title}} {title}', '{title} Shoe'),
+    ):
+        if filled is None:
+            with pytest.raises(KeyError, match='NOTHING'):
+                Template(text, names)
+        else:
+            assert Template(text, names).fill(cells, NONE) == filled
+    assert Template('{brand|Base Colour kind}', names).columns == ['brand', 'Base Colour', 'kind']
+    with pytest.raises(ValueError, match='caption template'):
+        Template('{title', names)
+
+
+@pytest.mark.parametrize(
+    ('columns', 'image', 'caption', 'more'),
+    [
+        # by cells: the file's column has no usual name, the usual name holds addresses
+        (
+            dict(Image=['http://a/b.jpg'] * 2, Datei=['a.jpg', 'b.PNG'], Titel=['Rot', 'Blau']),
+            'Datei',
+            '{Titel}',
+            {},
+        ),
+        # the words of the column without a usual name
+        (
+            dict(sku=['1', '2'], f=['1.jpg', '2.jpg'], text=['a red summer dress', 'a blue shoe']),
+            'f',
+            '{text}',
+            dict(product_id='sku'),
+        ),
+        # gaps in the titles are filled from what else there is
+        (
+            dict(image=['1.jpg', '2.jpg'], title=['Shoe', ''], brand=['A', 'B'], type=['S', 'T']),
+            'image',
+            '{title|brand type}',
+            dict(sub_category='type'),
+        ),
+        # no title at all
+        (
+            dict(image=['1.jpg', '2.jpg'], color=['red', 'blue'], type=['S', 'T']),
+            'image',
+            '{color} {type}',
+            dict(sub_category='type'),
+        ),
+        # the two finest levels of three
+        (
+            dict(
+                image=['1.jpg'], masterCategory=['a'], subCategory=['b'], articleType=['c'],
+                name=['x'],
+            ),
+            'image',
+            '{name}',
+            dict(main_category='subCategory', sub_category='articleType'),
+        ),
+    ],
+)  # fmt: skip
+def test_guesses_by_cells(columns, image, caption, more):
+    frame = _table(**columns)
+    found = guess_description(list(frame), frame)
+    assert found['columns'] == dict(image=image, **more)
+    assert found['caption'] == caption
+
+
+def test_several_pictures_in_a_cell():
+    for cell in ('a.jpg|b.jpg', 'a.jpg; b.jpg', 'a.jpg\nb.jpg', 'a.jpg, b.jpg'):
+        assert looks_like_several(cell) == ['a.jpg', 'b.jpg']
+    assert looks_like_several('red, blue.jpg') == ['red, blue.jpg']
+
+
+def test_check_training_and_page_read_the_same(tmp_path):
+    """Whoever opens a table first decides, and the others read it."""
+    (tmp_path / '1.jpg').write_bytes(b'')
+    lines = 'image,id,masterCategory,subCategory,articleType,productDisplayName\n'
+    lines += ''.join(f'1.jpg,{i},Apparel,Topwear,Tshirts,Shirt {i}\n' for i in range(9))
+    for first in ('training', 'page'):
+        root = tmp_path / first
+        root.mkdir()
+        (root / '1.jpg').write_bytes(b'')
+        (root / 'products.csv').write_text(lines)
+
+        def training(root=root):
+            return Catalogue(data_root=str(root), ann_file='products.csv', split='all', **CONFIG)
+
+        def page(root=root):
+            return open_catalogue(root / 'products.csv')
+
+        opened = [training(), page()] if first == 'training' else [page(), training()]
+        for one in opened:
+            assert one.metainfo['main_category'] == ('Topwear',)
+            assert one.metainfo['sub_category'] == ('Tshirts',)
+        said = json.loads((root / 'products.json').read_text())
+        assert said['columns'] == CONFIG['columns'] and said['caption'] == CONFIG['caption']
+
+
+def test_a_table_that_lacks_the_configs_columns_is_guessed_and_said(tmp_path):
+    path = tmp_path / 'goods.csv'
+    frame = _table(SKU=['1', '2'], Foto=['1.jpg', '2.jpg'], Titel=['Rot', 'Blau'])
+    given = Meaning(CONFIG['columns'], CONFIG['caption'], dict(colour='baseColour'), ('{kind}',))
+    found = decide(path, list(frame), lambda: frame, given)
+    assert found == Meaning(dict(image='Foto', product_id='SKU'), '{Titel}', {}, ())
+    written = json.loads((tmp_path / 'goods.json').read_text())
+    assert written == dict(columns=found.columns, caption='{Titel}', decided_by_mvlt=True)
+    # read again it is the same, taken literally
+    assert decide(path, list(frame), lambda: frame, given) == found
+
+
+def test_a_config_that_fits_goes_before_what_was_decided_not_before_what_a_person_wrote(tmp_path):
+    path, names = tmp_path / 'a.csv', ['image', 'title', 'colour']
+
+    def opened(caption):
+        return decide(path, names, lambda: None, Meaning(dict(image='image'), caption, {}, ()))
+
+    assert opened('{title}').caption == '{title}'
+    assert opened('{colour} {title}').caption == '{colour} {title}'  # as an ablation wants it
+    said = json.loads((tmp_path / 'a.json').read_text())
+    assert said == dict(columns=dict(image='image'), caption='{title}', decided_by_mvlt=True)
+    del said['decided_by_mvlt']
+    (tmp_path / 'a.json').write_text(json.dumps(said))
+    assert opened('{colour} {title}').caption == '{title}'
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise PermissionError('read-only')
+
+    monkeypatch.setattr('mvlt.datasets.columns.write_json', refuse)
+    frame = _table(image=['1.jpg'], title=['Red'])
+    found = decide(tmp_path / 'a.csv', list(frame), lambda: frame, None)
+    assert found.columns == dict(image='image') and not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_guessed_is_asked_for(tmp_path):
+    frame = _table(a=['1'], b=['2'])
+    with pytest.raises(
+        KeyError, match=r'which column holds pictures and captions .*a\.json.*WHICH'
+    ):
+        decide(tmp_path / 'a.csv', list(frame), lambda: frame, None)
+    frame = _table(image=['1.jpg'], b=['2'])
+    with pytest.raises(KeyError, match='which column holds captions .*"image": "image"'):
+        decide(tmp_path / 'a.csv', list(frame), lambda: frame, None)
+    assert not list(tmp_path.iterdir())

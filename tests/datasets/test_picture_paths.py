@@ -1,0 +1,66 @@
+"""Contract: a cell finds the picture that it means, and never one outside the folder."""
+
+import pytest
+
+from mvlt.datasets.picture_paths import PictureFolder
+
+TWICE = ('images/twice.png', 'pics/twice.png')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / 'shop'
+    for name in (
+        'images/Shoe 1.JPG',
+        'images/2.png',
+        'images/v1.2.png',
+        'pics/a/7.jpg',
+        '3.webp',
+        *TWICE,
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b'')
+    (tmp_path / 'secret.png').write_bytes(b'')
+    return PictureFolder(str(root))
+
+
+@pytest.mark.parametrize(
+    ('cell', 'found'),
+    [
+        ('images/2.png', 'images/2.png'),
+        ('./images//2.png', 'images/2.png'),
+        ('images\\2.png', 'images/2.png'),
+        ('C:\\Users\\me\\shop\\images\\2.png', 'images/2.png'),
+        ('C:2.png', 'images/2.png'),
+        ('file:///srv/shop/images/2.png', 'images/2.png'),
+        ('/srv/shop/images/2.png', 'images/2.png'),
+        ('  images/2.png ', 'images/2.png'),
+        ('images/shoe 1.jpg', 'images/Shoe 1.JPG'),
+        ('IMAGES/SHOE 1', 'images/Shoe 1.JPG'),
+        ('images/2', 'images/2.png'),
+        ('2.png', 'images/2.png'),  # without the folder that it lies in
+        ('v1.2', 'images/v1.2.png'),
+        ('v1', None),
+        ('other/2.png', None),  # a picture of the same name elsewhere may be another one
+        ('other/3.webp', None),
+        ('/srv/other/3.webp', '3.webp'),
+        ('twice.png', None),
+        ('pics/a/7.jpg', 'pics/a/7.jpg'),
+        ('3.webp', '3.webp'),
+        ('2.jpg', None),  # another suffix may be another picture
+        ('4.png', None),
+        ('../secret.png', None),
+        ('', None),
+        ('..', None),
+        ('images', None),
+    ],
+)
+def test_find(folder, cell, found):
+    assert folder.find(cell) == (found and f'{folder.root}/{found}')
+
+
+def test_pictures_of_one_name_but_for_its_case(tmp_path):
+    for name in ('a.JPG', 'A.jpg'):
+        (tmp_path / name).write_bytes(b'')
+    folder = PictureFolder(str(tmp_path))
+    assert folder.find('a.JPG').endswith('/a.JPG') and folder.find('A.jpg').endswith('/A.jpg')
