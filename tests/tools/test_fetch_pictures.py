@@ -1,0 +1,216 @@
+"""Contract: addresses become files, each once; what a server does wrong is one line, never more."""
+
+import io
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tools.dataset_converters import fetch_pictures
+from tools.dataset_converters.fetch_pictures import Limits, addresses_in, fetch, fetch_to
+
+QUICK = Limits(seconds=1, max_bytes=20_000, retries=1, private=True)
+
+
+def _png(colour=(200, 0, 0)):
+    file = io.BytesIO()
+    Image.new('RGB', (8, 6), colour).save(file, 'PNG')
+    return file.getvalue()
+
+
+class _Shop(BaseHTTPRequestHandler):
+    """A server with every fault of servers."""
+
+    protocol_version = 'HTTP/1.1'
+    asked: list[str] = []
+
+    def log_message(self, *args):
+        pass
+
+    def _send(self, status, body=b'', length=None, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header('Content-Length', str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        name = self.path.split('?')[0].strip('/')
+        turn = self.asked.count(self.path)
+        if name.startswith('good'):
+            self._send(200, _png())
+        elif name == 'busy':
+            self._send(503) if turn == 1 else self._send(200, _png())
+        elif name == 'down':
+            self._send(500)
+        elif name == 'page':
+            self._send(200, b'<html>no picture</html>')
+        elif name == 'cut':
+            self._send(200, _png()[:40], length=len(_png()))
+            self.close_connection = True
+        elif name == 'long':  # says so
+            self._send(200, b'', length=10_000_000)
+        elif name == 'endless':  # lies: no length, never ends
+            self.send_response(200)
+            self.send_header('Connection', 'close')
+            self.end_headers()
+            for _ in range(100):
+                self.wfile.write(bytes(4096))
+            self.close_connection = True
+        elif name == 'stalls':
+            self.send_response(200)
+            self.send_header('Content-Length', '100')
+            self.end_headers()
+            self.wfile.write(b'x')
+            self.wfile.flush()
+            time.sleep(3)
+        elif name == 'drips':
+            self.send_response(200)
+            self.send_header('Content-Length', '1000')
+            self.end_headers()
+            for _ in range(20):
+                self.wfile.write(b'x')
+                self.wfile.flush()
+                time.sleep(0.2)
+        elif name == 'moved':
+            self._send(302, Location='/good.png')
+        elif name == 'around':
+            self._send(302, Location='/around')
+        elif name == 'file':
+            self._send(302, Location='file:///etc/hostname')
+        else:
+            self._send(404)
+
+
+@pytest.fixture(scope='module')
+def shop():
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *args):
+            pass
+
+    server = Server(('127.0.0.1', 0), _Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f'http://127.0.0.1:{server.server_port}'
+    server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    _Shop.asked.clear()
+    pause = time.sleep
+    monkeypatch.setattr(fetch_pictures.time, 'sleep', lambda seconds: pause(min(seconds, 3)))
+
+
+def test_pictures_come_and_are_fetched_once(shop, tmp_path):
+    name = fetch_to(f'{shop}/good.png?a=1&b=ü', tmp_path, QUICK)
+    assert name.endswith('.png') and Image.open(tmp_path / name).size == (8, 6)
+    assert fetch_to(f'{shop}/good.png?a=1&b=ü', tmp_path, QUICK) == name
+    assert _Shop.asked == ['/good.png?a=1&b=%C3%BC']
+    assert fetch(f'{shop}/moved', QUICK) == _png()
+
+
+def test_a_busy_server_is_asked_again(shop):
+    assert fetch(f'{shop}/busy', QUICK) == _png()
+    assert _Shop.asked == ['/busy', '/busy']
+
+
+@pytest.mark.parametrize(
+    ('path', 'said', 'tries'),
+    [
+        ('none', 'the server says 404 Not Found', 1),
+        ('down', 'the server says 500; tried 2 times', 2),
+        ('page', 'what comes is no picture (23 bytes)', 1),
+        ('cut', 'broken off after 40 of', 2),
+        ('long', '10.0 MB are more than 0.0', 1),
+        ('endless', 'more than 0.0 MB', 1),
+        ('stalls', 'no answer in time; tried 2 times', 2),
+        ('drips', 'no answer in time; tried 2 times', 2),
+        ('around', 'more than 5 redirections', 6),
+        ('file', 'not an http address: file:///etc/hostname', 1),
+    ],
+)
+def test_what_servers_do_wrong(shop, tmp_path, path, said, tries):
+    started = time.monotonic()
+    with pytest.raises((OSError, ValueError), match=re.escape(said)):
+        fetch_to(f'{shop}/{path}', tmp_path, QUICK)
+    assert time.monotonic() - started < 8
+    assert len(_Shop.asked) == tries and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    'address', ['10.0.0.1', '169.254.169.254', '::1', '::ffff:127.0.0.1', 'fd00::1', '0.0.0.0']
+)
+def test_only_public_addresses_are_asked(monkeypatch, address):
+    """Whatever a name means when it is looked up; redirections take the same way."""
+    family = socket.AF_INET6 if ':' in address else socket.AF_INET
+
+    def lookup(host, port, **kwargs):
+        return [(family, socket.SOCK_STREAM, 6, '', (address, port))]
+
+    def refuse(*args, **kwargs):
+        raise AssertionError('it was asked')
+
+    monkeypatch.setattr(socket, 'getaddrinfo', lookup)
+    monkeypatch.setattr(socket, 'create_connection', refuse)
+    with pytest.raises(ValueError, match='which is not public; --private asks it'):
+        fetch('http://pictures.example/a.jpg', QUICK._replace(private=False))
+
+
+def test_a_redirection_inward_is_not_followed(shop, monkeypatch):
+    """A public host that sends one to the own network."""
+    checked = []
+
+    class Public:
+        def __init__(self, text):
+            checked.append(text)
+            self.is_global = len(checked) == 1
+
+    monkeypatch.setattr(fetch_pictures.ipaddress, 'ip_address', Public)
+    with pytest.raises(ValueError, match='not public'):
+        fetch(f'{shop}/moved', QUICK._replace(private=False))
+    assert _Shop.asked == ['/moved']
+
+
+def test_several_addresses_in_a_cell():
+    one, other = 'https://a.example/1.jpg?w=1,2', 'http://b.example/2.jpg'
+    for cell in (f'{one}|{other}', f'{one}, {other}', f'{one},{other}', f'{one}\n{other}'):
+        assert addresses_in(cell) == [one, other]
+    assert addresses_in('') == []
+
+
+def test_a_table(shop, tmp_path):
+    path, out = tmp_path / 'export.csv', tmp_path / 'shop'
+    links = [f'{shop}/good1.png', f'{shop}/good2.png|{shop}/good1.png', f'{shop}/none', '']
+    titles = ['a', 'b', 'c', 'd']
+    pages = [f'{shop}/page'] * 4
+    pd.DataFrame(dict(Title=titles, Link=pages, image_link=links)).to_csv(path, index=False)
+    command = [sys.executable, 'tools/dataset_converters/fetch_pictures.py', path, out]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert 'not public; --private asks it' in refused.stdout and refused.returncode == 0
+    run = subprocess.run([*command, '--private'], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert f'{shop}/none: the server says 404' in run.stdout
+    assert '2 pictures there, 1 not; 2 of 4 rows have none' in run.stdout
+    table = pd.read_csv(out / 'products.csv', keep_default_na=False)
+    assert list(table['Title']) == titles
+    assert [len(list(filter(None, cell.split('|')))) for cell in table['image_link']] == [
+        1,
+        2,
+        0,
+        0,
+    ]
+    assert all((out / name).is_file() for name in table['image_link'][1].split('|'))
+    _Shop.asked.clear()
+    subprocess.run([*command, '--private'], check=True, capture_output=True)
+    assert _Shop.asked == ['/none']  # what is there is not asked for again
