@@ -4,8 +4,9 @@
 
 Writes MY_CATALOGUE/images/ and MY_CATALOGUE/products.csv, the table with files in the place of
 addresses, several of a cell as ``a.jpg|b.jpg``. What is there already is not fetched again, so the
-same command goes on after a stop. An address that gives no picture is a line of the output, and its
-cell is left empty. Only public addresses are asked, redirections too: a table may come from anybody.
+same command goes on after a stop. An address that gives no picture is a line of the output, and
+its cell is left empty. Only public addresses are asked, redirections too: a table may come from
+anybody.
 """
 
 import argparse
@@ -51,7 +52,10 @@ class Limits(NamedTuple):
     private: bool = False
 
 
-class _Passing(OSError):
+DEFAULT = Limits()
+
+
+class _PassingError(OSError):
     """A failure that another try may not meet."""
 
 
@@ -70,13 +74,14 @@ class _Connection(http.client.HTTPConnection):
                 raise ValueError(
                     f'{self.host} is {address[0]}, which is not public; --private asks it'
                 )
-        self.sock = socket.create_connection(found[0][4][:2], timeout=self.timeout)
+        host, port = str(found[0][4][0]), self.port
+        self.sock = socket.create_connection((host, port), timeout=self.timeout)
         if self.tls:
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
 
 
-def fetch(address: str, limits: Limits = Limits()) -> bytes:
+def fetch(address: str, limits: Limits = DEFAULT) -> bytes:
     """The bytes of a picture.
 
     Raises:
@@ -85,7 +90,7 @@ def fetch(address: str, limits: Limits = Limits()) -> bytes:
     for turn in range(limits.retries + 1):
         try:
             return _fetch_once(address, limits)
-        except (_Passing, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        except (_PassingError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
             last = 'no answer in time' if isinstance(error, TimeoutError) else str(error)
             last = last or type(error).__name__
         except socket.gaierror as error:
@@ -112,7 +117,7 @@ def _fetch_once(address: str, limits: Limits) -> bytes:
                 address = urljoin(address, str(answer.getheader('Location')))
                 continue
             if answer.status in _AGAIN:
-                raise _Passing(f'the server says {answer.status}')
+                raise _PassingError(f'the server says {answer.status}')
             if answer.status != 200:
                 raise ValueError(f'the server says {answer.status} {answer.reason}')
             return _body(answer, limits, until)
@@ -133,11 +138,11 @@ def _body(answer: http.client.HTTPResponse, limits: Limits, until: float) -> byt
         if time.monotonic() > until:
             raise TimeoutError
     if said.isdigit() and len(found) < int(said):
-        raise _Passing(f'broken off after {len(found)} of {said} bytes')
+        raise _PassingError(f'broken off after {len(found)} of {said} bytes')
     return bytes(found)
 
 
-def fetch_to(address: str, folder: Path, limits: Limits = Limits()) -> str:
+def fetch_to(address: str, folder: Path, limits: Limits = DEFAULT) -> str:
     """Write a picture into a folder under a name that follows from its address; that name.
 
     Raises:
