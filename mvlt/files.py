@@ -1,5 +1,7 @@
 """Files that are written whole or not at all, whatever stops the process."""
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -86,6 +88,37 @@ def file_sha256(path: str | Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+@contextmanager
+def sole_process(path: str | Path, doing: str) -> Iterator[None]:
+    """Only one process is in here with this lock file; it is free again once that has ended.
+
+    Args:
+        path: of the lock file, made with its folder if it is not there.
+        doing: what the other one then does, for the message.
+
+    Raises:
+        ValueError: another process is in here.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'a+') as lock:
+        try:
+            # not flock, which data workers would hold on to when their process has died
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                yield  # a file system without locks
+                return
+            lock.seek(0)
+            raise ValueError(
+                f'{Path(path).parent}: process {lock.read().strip() or "?"} {doing}; wait for it, '
+                'stop it, or take another folder'
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def remove_partial(folder: str | Path, older_than: float = 0) -> None:

@@ -8,7 +8,13 @@ import time
 import pytest
 from mmengine.fileio import get_file_backend
 
-from mvlt.files import WholeFileBackend, remove_partial, write_text, written_whole
+from mvlt.files import (
+    WholeFileBackend,
+    remove_partial,
+    sole_process,
+    write_text,
+    written_whole,
+)
 from mvlt.trained.checkpoint import use_safe_files
 
 
@@ -51,3 +57,22 @@ def test_a_killed_writer_leaves_the_old_file_and_its_rest_can_be_cleared(tmp_pat
     assert (tmp_path / 'file').read_text() == 'old' and len(os.listdir(tmp_path)) == 2
     remove_partial(tmp_path)
     assert os.listdir(tmp_path) == ['file']
+
+
+def test_one_process_holds_a_folder_until_it_has_ended(tmp_path):
+    code = (
+        'import time; from mvlt.files import sole_process\n'
+        f'with sole_process({str(tmp_path / "work/.lock")!r}, "trains into it"):\n'
+        '    print("held", flush=True); time.sleep(60)\n'
+    )
+    other = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
+    assert 'held' in other.stdout.readline()
+    with (
+        pytest.raises(ValueError, match=f'work: process {other.pid} trains into it; wait for it'),
+        sole_process(tmp_path / 'work/.lock', 'trains into it'),
+    ):
+        raise AssertionError
+    other.kill()
+    other.wait()
+    with sole_process(tmp_path / 'work/.lock', 'trains into it'):
+        assert (tmp_path / 'work/.lock').read_text() == str(os.getpid())

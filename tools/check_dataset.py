@@ -56,7 +56,7 @@ class _Log(logging.Handler):
     """Keeps what datasets say while they are opened, each line once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(logging.INFO)
         self.records: dict[str, int] = {}
 
     def emit(self, record: logging.LogRecord) -> None:

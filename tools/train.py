@@ -7,10 +7,12 @@ tools/train.py CONFIG --from MODEL      # start from a published model folder or
 
 import argparse
 import os
+from contextlib import nullcontext
 
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
 from mvlt.engine.launch import build_runner
+from mvlt.files import sole_process
 from mvlt.trained.folder import is_model_folder, use_checkpoint
 
 
@@ -49,7 +51,11 @@ def main() -> None:
         use_checkpoint(config, start, training=True)
     if checkpoint:  # else the run starts as the config says, from its own load_from
         config.resume, config.load_from = True, checkpoint
-    build_runner(config, args.launcher, args.amp).train()
+    ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+    first = int(next(filter(None, ranks), 0)) == 0
+    lock = sole_process(f'{config.work_dir}/.lock', 'trains into it')
+    with lock if first else nullcontext():
+        build_runner(config, args.launcher, args.amp).train()
 
 
 if __name__ == '__main__':

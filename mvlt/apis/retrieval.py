@@ -25,9 +25,10 @@ from mvlt.apis.base import DType, PairInferencer, whole_number
 from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
 from mvlt.files import written_whole
 from mvlt.registry import TASK_UTILS
+from mvlt.retrieval.cache import CACHE
 from mvlt.retrieval.encoder import CAPTIONS, Encoder, encoder_of, similarity, usual_rows
 from mvlt.retrieval.ranking import Order, rank, shortlisted
-from mvlt.retrieval.records import CACHE, Records, Source, read_pixels, read_texts
+from mvlt.retrieval.records import Records, Source, read_pixels, read_texts
 from mvlt.retrieval.scorer import PairScorer
 from mvlt.trained.description import ModelDescription
 from mvlt.trained.opening import OpenedModel

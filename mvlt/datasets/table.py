@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
@@ -163,7 +164,9 @@ def layout_of(path: Path, encoding: str | None = None) -> Layout:
     Raises:
         LookupError, ValueError: an unknown encoding, or bytes that are not of it.
     """
-    encoding = encoding or _encoding(path)
+    if encoding is None:
+        stat = path.stat()
+        encoding = _encoding(path, stat.st_mtime_ns, stat.st_size)
     with open(path, encoding=encoding, newline='') as file:
         try:
             first = file.readline()
@@ -184,7 +187,8 @@ def layout_of(path: Path, encoding: str | None = None) -> Layout:
     return Layout(encoding, best[2], 0)
 
 
-def _encoding(path: Path) -> str:
+@lru_cache(64)
+def _encoding(path: Path, changed: int, size: int) -> str:  # said once for each state of a file
     """UTF-8 and UTF-16 by their marks and rules, others by the library; said where not UTF-8."""
     with open(path, 'rb') as file:
         start = file.read(4)
@@ -253,8 +257,7 @@ def _read_text(
     path: Path, layout: Layout, columns: Sequence[str] | None, rows: int | None = None
 ) -> pd.DataFrame:
     names = column_names(path, layout.encoding)
-    if rows is None:
-        _count_cells(path, layout, len(names))
+    _count_cells(path, layout, len(names), rows)
     with warnings.catch_warnings():  # about separators at the end of rows, which are harmless
         warnings.simplefilter('ignore', pd.errors.ParserWarning)
         table = pd.read_csv(
@@ -275,12 +278,15 @@ def _read_text(
     return table if columns is None else table[list(columns)]
 
 
-def _count_cells(path: Path, layout: Layout, columns: int) -> None:
-    """Refuse a row with too many cells, which would move others; tell of rows with too few."""
+def _count_cells(path: Path, layout: Layout, columns: int, rows: int | None) -> None:
+    """Refuse a row with too many cells, which would move others; tell of rows with too few.
+
+    Of the first ``rows`` only the former is said: all are read afterwards.
+    """
     few: list[int] = []
     with _lines(path, layout) as lines:
         next(lines, None)
-        for row, cells in enumerate(lines, 2 + layout.skipped):
+        for row, cells in enumerate(islice(lines, rows), 2 + layout.skipped):
             if any(cells[columns:]):
                 raise ValueError(
                     f'row {row}: {len(cells)} cells for {columns} columns; put a text with '
@@ -288,7 +294,7 @@ def _count_cells(path: Path, layout: Layout, columns: int) -> None:
                 )
             if 0 < len(cells) < columns:
                 few.append(row)
-    if few:
+    if few and rows is None:
         print_log(
             f'{path}: {len(few)} rows have fewer cells than the {columns} columns, first row '
             f'{few[0]}; what is missing counts as unknown. Is a text with a line break without '

@@ -59,7 +59,7 @@ def rank_statistics(ranks: Sequence[int], topk: Sequence[int] = (1, 5, 10)) -> d
 
     Example:
         ranks [1, 3, 12], topk (1, 5) -> R@1 33.3, R@5 66.7, SumR 100, median_rank 3, mean_rank
-        5.33, MRR 0.472 (mean of 1, 1/3, 1/12).
+        5.33, MRR 47.2 (mean of 1, 1/3, 1/12).
     """
     recalls = {f'R@{k}': recall_at_k(ranks, k) for k in topk}
     return dict(
@@ -67,7 +67,7 @@ def rank_statistics(ranks: Sequence[int], topk: Sequence[int] = (1, 5, 10)) -> d
         SumR=sum(recalls.values()),
         median_rank=float(np.median(ranks)),
         mean_rank=float(np.mean(ranks)),
-        MRR=float(np.mean(1 / np.asarray(ranks, dtype=np.float64))),
+        MRR=100 * float(np.mean(1 / np.asarray(ranks, dtype=np.float64))),
     )
 
 

@@ -12,7 +12,7 @@ from mvlt.registry import METRICS
 
 @METRICS.register_module()
 class RetrievalMetric(BaseMetric):
-    """R@k and SumR in percent, median and mean rank, MRR: ``tir/R@1``, ..., ``itr/MRR``.
+    """R@k, SumR and MRR in percent, median and mean rank: ``tir/R@1``, ..., ``itr/MRR``.
 
     TIR: text query, ranked images. ITR: image query, ranked texts (paper Table 2). It scores what
     a loop of :mod:`mvlt.engine` hands it, one rank a query. Of several draws of candidates it gives
@@ -96,9 +96,9 @@ class PrecisionMetric(BaseMetric):
 
 @METRICS.register_module()
 class SharedTitleMetric(BaseMetric):
-    """Text to image as Marqo's KAGL counts it, where several products have one title.
+    """Text to image as Marqo's KAGL counts it, where several products have one title; percent.
 
-    ``tir/R@k`` in percent is the mean share of a title's pictures that are among the first k, so
+    ``tir/R@k`` is the mean share of a title's pictures that are among the first k, so
     R@1 is below 100 where titles repeat; ``tir/MRR`` is 0 for a title whose first picture is not
     among the first ten. What a loop with ``relevant`` hands it is counted.
 
@@ -134,6 +134,6 @@ class SharedTitleMetric(BaseMetric):
         reciprocal = [1 / rank if rank <= 10 else 0.0 for _, rank, _ in counted]
         return {
             **{f'tir/R@{k}': float(value) for k, value in zip(self.topk, recalls)},
-            'tir/MRR': float(np.mean(reciprocal)),
+            'tir/MRR': 100 * float(np.mean(reciprocal)),
             'tir/queries': float(len(counted)),
         }

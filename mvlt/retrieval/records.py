@@ -20,10 +20,10 @@ from mvlt.datasets import Catalogue, PairDataset
 from mvlt.datasets.inputs import SUFFIXES, Picture, list_pictures, list_texts, to_array
 from mvlt.datasets.table import SUFFIXES as TABLES
 from mvlt.files import file_sha256, remove_partial, write_text, written_whole
+from mvlt.retrieval.cache import trim, used
 
 Source = str | Path | Sequence | PairDataset
 _BLOCK = 256  # pictures in memory at once
-CACHE = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'mvlt' / 'galleries'
 
 
 class Records:
@@ -205,7 +205,10 @@ def read_pixels(
     seen = cache_dir / f'{_stamp(records, settings)}.key'
     key = seen.read_text() if seen.is_file() else _content_key(records, settings)
     array, sidecar = cache_dir / f'{key}.npy', cache_dir / f'{key}.json'
-    if not (array.is_file() and sidecar.is_file()):
+    if array.is_file() and sidecar.is_file():
+        used(array, sidecar)
+    else:
+        trim(cache_dir)
         unreadable = _decode(records, pipeline, array, track)
         write_text(sidecar, json.dumps({str(i): why for i, why in unreadable.items()}))
         if unreadable:

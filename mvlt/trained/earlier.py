@@ -24,8 +24,15 @@ def todays_state(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def todays_model(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a model, its heads by name."""
+    """Settings of a model, its heads by name; depths of its own went before ``arch``."""
     found = dict(model)
+    backbone = found.get('backbone')
+    if (
+        isinstance(backbone, Mapping)
+        and str(backbone.get('type')).rpartition('.')[2] == 'PVTVL'
+        and backbone.get('depths')
+    ):
+        found['backbone'] = {key: value for key, value in backbone.items() if key != 'arch'}
     heads = {name: found.pop(old) for old, name in _HEADS.items() if old in found}
     heads.update(found.pop('category_heads', None) or {})
     return {**found, 'heads': heads} if heads else found

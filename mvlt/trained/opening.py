@@ -157,11 +157,7 @@ def read_trained(
     elif weights is not None:
         config = source if isinstance(source, Config) else load_config(source, count=False)
     else:
-        config_path(str(source))  # a name that is nothing at all is said to be so
-        raise ValueError(
-            f'{source} is a config: name weights=CHECKPOINT too, or a model folder '
-            '(tools/model_converters/publish.py makes one) in its place'
-        )
+        raise _no_model(Path(str(source)))
     stored = read_checkpoint(weights)
     meta = stored.get('meta') or {}
     held = stored_config(meta['cfg'], weights) if 'cfg' in meta else None
@@ -182,6 +178,30 @@ def read_trained(
         stored.get('state_dict', stored),
         _vocabulary_of_training(sources, meta.get('vocabulary')),
         meta,
+    )
+
+
+def _no_model(path: Path) -> Exception:
+    """Why there is no trained model at a path, and what to name in its place."""
+    makes = 'tools/model_converters/publish.py makes a model folder of a checkpoint'
+    if path.is_dir():
+        newest = path / 'last_checkpoint'
+        if newest.is_file():
+            return ValueError(
+                f'{path} is the work dir of a training: name its checkpoint, '
+                f'{newest.read_text().strip()}, or publish it ({makes})'
+            )
+        return ValueError(f'{path}: a folder, but no model in it; {makes}')
+    if path.is_file() and path.suffix != '.py':
+        return ValueError(f'{path} is no model: a model folder or a .pth is needed; {makes}')
+    try:
+        config_path(str(path))
+    except FileNotFoundError as error:
+        if path.is_absolute() or len(path.parts) != 2:  # not the name of a packaged config
+            return FileNotFoundError(f'{path}: no such model folder, checkpoint or config; {makes}')
+        return error
+    return ValueError(
+        f'{path} is a config: name weights=CHECKPOINT too, or a model folder in its place ({makes})'
     )
 
 

@@ -11,8 +11,9 @@ from PIL import Image
 
 from mvlt.apis import ProductSearch
 from mvlt.datasets.transforms.loading import read_image
+from mvlt.retrieval.cache import CACHE, used
 from mvlt.retrieval.indexing import Columns
-from mvlt.retrieval.records import CACHE, Records, Source
+from mvlt.retrieval.records import Records, Source
 from mvlt.trained.opening import OpenedModel
 
 MAX_NAMES = 60  # a column with more different cells is no list to choose from
@@ -47,6 +48,8 @@ class Shop:
             )
             if index.is_dir() and not (index / 'index.json').is_file():
                 shutil.rmtree(index)  # left by a killed run
+            elif index.is_dir():
+                used(index)
         self.search = ProductSearch(model, index)
         self.search.build(gallery)
         self.names = _names(columns)

@@ -280,3 +280,19 @@ class TestCompletion:
         brush[:4] = True
         (found,) = ImageCompletionInferencer(model, device='cpu')(RED, mask=brush)
         assert (found['mask'] == brush).all()
+
+
+def test_what_is_no_model_is_said(tmp_path):
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_3.pth'))
+    (tmp_path / 'empty').mkdir()
+    Image.fromarray(RED).save(tmp_path / 'a.jpg')
+    for name, kind, message in (
+        ('nowhere', FileNotFoundError, 'no such model folder, checkpoint or config'),
+        ('a.jpg', ValueError, 'is no model: a model folder or a .pth is needed'),
+        ('empty', ValueError, 'a folder, but no model in it'),
+        ('.', ValueError, 'is the work dir of a training: name its checkpoint, .*iter_3.pth'),
+    ):
+        with pytest.raises(kind, match=message):
+            MatchingInferencer(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match='did you mean mvlt/pretrain_catalogue'):
+        MatchingInferencer('mvlt/pretrain_catalog')

@@ -66,7 +66,7 @@ def test_statistics_by_hand():
     assert found['R@1'] == pytest.approx(100 / 3) and found['R@5'] == pytest.approx(200 / 3)
     assert found['SumR'] == pytest.approx(100)
     assert (found['median_rank'], found['mean_rank']) == (3, pytest.approx(16 / 3))
-    assert found['MRR'] == pytest.approx((1 + 1 / 3 + 1 / 12) / 3)
+    assert found['MRR'] == pytest.approx(100 * (1 + 1 / 3 + 1 / 12) / 3)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=15))
@@ -80,7 +80,7 @@ def test_statistics_are_those_of_torchmetrics(ranks):
         reciprocal.append(float(retrieval_reciprocal_rank(scores, target)))
     found = rank_statistics(ranks)
     assert found['R@5'] == pytest.approx(100 * np.mean(hits))
-    assert found['MRR'] == pytest.approx(np.mean(reciprocal))
+    assert found['MRR'] == pytest.approx(100 * np.mean(reciprocal))
 
 
 def test_infinitely_bad_scores_rank_last():

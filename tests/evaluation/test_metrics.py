@@ -33,7 +33,7 @@ def test_retrieval():
     metrics = _evaluate(RetrievalMetric(), samples)
     assert metrics['retrieval/tir/R@1'] == 50
     assert metrics['retrieval/tir/R@5'] == 100
-    assert metrics['retrieval/tir/MRR'] == pytest.approx((1 + 1 / 4) / 2)
+    assert metrics['retrieval/tir/MRR'] == pytest.approx(100 * (1 + 1 / 4) / 2)
     assert metrics['retrieval/itr/R@1'] == pytest.approx(100 / 3)
     assert metrics['retrieval/itr/R@5'] == pytest.approx(200 / 3)
     assert metrics['retrieval/itr/SumR'] == pytest.approx(200)
@@ -76,7 +76,7 @@ def test_titles_that_several_products_share():
     ]
     metrics = _evaluate(SharedTitleMetric(topk=(1, 2), queries=2), samples)
     assert metrics['kagl/tir/R@1'] == 12.5 and metrics['kagl/tir/R@2'] == 25
-    assert metrics['kagl/tir/MRR'] == 0.5 and metrics['kagl/tir/queries'] == 2
+    assert metrics['kagl/tir/MRR'] == 50 and metrics['kagl/tir/queries'] == 2
     assert _evaluate(SharedTitleMetric(topk=(1,), queries=None), samples)['kagl/tir/queries'] == 3
 
 

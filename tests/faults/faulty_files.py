@@ -241,12 +241,10 @@ BAD = [
     Case('grey picture with transparency', _in_mode('LA', '.png')),
     Case('1-bit picture', _in_mode('1', '.png')),
     Case('picture rotated by EXIF', _rotated),
-    Case(
-        'table in latin-1', _catalogue('id,image,title\n1,a.png,Hélène'.encode('latin-1')), 'UTF-8'
-    ),
+    Case('table in latin-1', _catalogue('id,image,title\n1,a.png,Hélène'.encode('latin-1'))),
     Case('table of 0 bytes', _catalogue(b''), 'products.csv'),
     Case('table without rows', _catalogue(b'id,image,title\n'), 'products.csv'),
-    Case('comma in an unquoted text', _catalogue(b'id,image,title\n1,a.png,A, b\n'), 'line 2'),
+    Case('comma in an unquoted text', _catalogue(b'id,image,title\n1,a.png,A, b\n'), 'row 2'),
     Case('missing column', _catalogue([_row()], caption='{colour}'), 'colour'),
     Case('empty caption', _catalogue([_row(title=' ')]), 'row 2'),
     Case('product without an id', _catalogue([_row(id='')]), 'row 2'),

@@ -21,7 +21,7 @@ from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.files import file_sha256, read_json
 from mvlt.trained.checkpoint import run_of
-from mvlt.trained.description import ModelDescription
+from mvlt.trained.description import ModelDescription, stored_config
 from mvlt.trained.folder import fitting, weights_metadata, write_model_folder
 from mvlt.trained.opening import read_trained
 
@@ -42,7 +42,9 @@ def main() -> None:
     parser.add_argument('--licence', default='unknown', help='of the weights, an SPDX identifier')
     parser.add_argument('--data', default='', help='what it was trained on, a line for the card')
     parser.add_argument(
-        '--results', nargs='*', default=[], help='results.json of tools/test.py on this checkpoint'
+        '--results',
+        nargs='*',
+        help='results.json of tools/test.py on this checkpoint; default: those below its work dir',
     )
     args = parser.parse_args()
     config = None
@@ -56,7 +58,11 @@ def main() -> None:
     run = run_of(args.checkpoint)
     weights = save(fitting(trained.description, trained.state), weights_metadata(run))
     digests = {file_sha256(args.checkpoint), hashlib.sha256(weights).hexdigest()}
-    results = [_results(path, digests) for path in args.results]
+    if args.results is None:
+        below = sorted(Path(args.checkpoint).parent.rglob('results.json'))
+        results = [one for path in below if (one := _measured(str(path), digests))]
+    else:
+        results = [_results(path, digests) for path in args.results]
     card = model_card(
         args.name or args.out.name,
         trained.description,
@@ -72,12 +78,34 @@ def main() -> None:
         print(f'{path}  {path.stat().st_size:,} bytes')
 
 
-def _results(path: str, digests: set[str]) -> dict[str, Any]:
-    """Figures of these very weights, as a checkpoint or in a folder."""
+def _measured(path: str, digests: set[str]) -> dict[str, Any] | None:
+    """Figures of these very weights, as a checkpoint or in a folder; None of others."""
     found = read_json(path, 'tools/test.py writes it')
-    if found.get('checkpoint_sha256') not in digests:
-        raise ValueError(f'{path}: measured on another checkpoint ({found.get("checkpoint")})')
+    return found if found.get('checkpoint_sha256') in digests else None
+
+
+def _results(path: str, digests: set[str]) -> dict[str, Any]:
+    found = _measured(path, digests)
+    if found is None:
+        other = read_json(path, '').get('checkpoint')
+        raise ValueError(f'{path}: measured on another checkpoint ({other})')
     return found
+
+
+def _data(meta: Mapping[str, Any]) -> str:
+    """What the config in a checkpoint says of its training data; no path of a machine."""
+    try:
+        dataset = stored_config(meta['cfg'], 'the checkpoint').train_dataloader['dataset']
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return 'Not said.'
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    kind = str(dataset.get('type', '')).rpartition('.')[2]
+    table = Path(str(dataset.get('ann_file', ''))).name
+    parts = [f'{kind}, {table}', f'split {dataset.get("split", "of its own file")}']
+    if 'split_seed' in dataset:
+        parts.append(f'split_seed {dataset["split_seed"]}')
+    return f'{", ".join(parts)}.'
 
 
 def model_card(
@@ -102,6 +130,7 @@ def model_card(
     can = [
         words
         for able, words in (
+            ('itc' in description.heads, 'search by vectors, from words and from pictures'),
             ('itm' in description.heads, 'score a picture with a text; search, both ways'),
             (named, f'name its {named}'),
             (description.rebuilding, 'complete masked pictures'),
@@ -128,7 +157,7 @@ def model_card(
         "features = FeatureExtractor('THIS_FOLDER')('picture.jpg', 'its title')\n```",
         '\nSee `mvlt.apis` for the other inferencers.',
         '\n## Trained on\n',
-        data or 'Not said.',
+        data or _data(meta),
         f'\nSteps: {meta.get("iter", "unknown")}; seed: {meta.get("seed", "unknown")}; '
         f'mvlt {mvlt.__version__}.',
     ]

@@ -22,7 +22,6 @@ model = dict(
     ),
     backbone=dict(
         type=PVTVL,
-        arch='tiny',
         image_size=256,
         text_len=128,
         vocab_size=30522,

@@ -33,12 +33,12 @@ class PVTVL(PairBackbone):
     are PVT's.
 
     Args:
-        arch: 'tiny' (the paper's), 'small', 'medium' or 'large'; sets ``depths``.
+        arch: 'tiny' (the paper's and the default), 'small', 'medium' or 'large'; sets ``depths``.
         image_size: side of the square image in pixels; 32 must divide it.
         text_len: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
         vocab_size: rows of the word table.
         embed_dims: C_i, hidden size of each stage.
-        depths: layers of each stage; overrides ``arch``.
+        depths: layers of each stage, in the place of ``arch``.
         num_heads, mlp_ratios, reductions: per stage.
         word_dims: size of a word vector.
         word_dropout: dropout on word vectors, 0 to 1.
@@ -49,14 +49,15 @@ class PVTVL(PairBackbone):
             ImageNet weights.
 
     Raises:
-        ValueError: an unknown ``arch``, a side that 32 does not divide, lists of unequal length.
+        ValueError: an unknown ``arch``, or one beside ``depths``; a side that 32 does not divide,
+            lists of unequal length.
     """
 
     strides = (4, 8, 16, 32)
 
     def __init__(
         self,
-        arch: str = 'tiny',
+        arch: str | None = None,
         image_size: int = 256,
         text_len: int = 128,
         vocab_size: int = 30522,
@@ -74,6 +75,12 @@ class PVTVL(PairBackbone):
         super().__init__(
             image_size, text_len, vocab_size, word_dims, word_dropout, embed_dims, init_cfg
         )
+        if arch is not None and depths is not None:
+            raise ValueError(
+                f"backbone.arch='{arch}' sets depths, which are {tuple(depths)} already: leave out "
+                'one of them (backbone.depths=None)'
+            )
+        arch = arch or 'tiny'
         if arch not in DEPTHS:
             raise ValueError(f"backbone.arch='{arch}' is unknown; legal: {', '.join(DEPTHS)}")
         depths = tuple(depths or DEPTHS[arch])

@@ -129,7 +129,8 @@ def test_oblong_images():
     ('wrong', 'message'),
     [
         (dict(image_size=100), '32 must divide the side; near it are 96 and 128'),
-        (dict(arch='huge'), "'huge' is unknown; legal: tiny, small, medium, large"),
+        (dict(arch='huge', depths=None), "'huge' is unknown; legal: tiny, small, medium, large"),
+        (dict(arch='small'), r"arch='small' sets depths, which are \(1, 1, 1, 1\) already"),
         (dict(depths=(2, 2, 2)), 'one value for each of 4 stages'),
         (dict(num_heads=(3, 2, 3, 4)), '3 attention heads do not divide 8'),
     ],

@@ -14,7 +14,6 @@ with read_base():
 
 model.backbone = dict(
     type=PVTVL,
-    arch='tiny',
     image_size=image_size,
     text_len=64,
     vocab_size=vocab_size,

@@ -1,0 +1,29 @@
+"""Contract: what shops export is taken, and gives what the good table gives; the rest is a line."""
+
+import pytest
+
+from tests.faults.awkward_tables import CASES, COUNT, Case, try_case
+
+
+@pytest.fixture(scope='module')
+def good(tmp_path_factory):
+    return try_case(Case('good', lambda root, table: table), tmp_path_factory.mktemp('a') / 'good')
+
+
+@pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
+def test_case(case, good, tmp_path):
+    outcome = try_case(case, tmp_path / 'shop')
+    assert (outcome.captions is not None) == case.taken, outcome.lines
+    if not case.taken:
+        assert '\n' not in outcome.lines[-1] and 'products' in outcome.lines[-1]
+        return
+    assert outcome.rows == (case.rows or COUNT)
+    same = {name: words for name, words in outcome.captions.items() if good.captions[name] == words}
+    if not case.name.endswith(('titles are empty', 'pictures in a cell')):
+        assert same == outcome.captions
+    assert set(good.captions) - set(outcome.captions) <= {'p0'}
+
+
+def test_there_are_forty_and_most_are_taken(good):
+    assert len(CASES) >= 40 and sum(case.taken for case in CASES) >= 30
+    assert len(good.captions) == COUNT and all(good.captions.values())
