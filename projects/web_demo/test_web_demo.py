@@ -22,13 +22,13 @@ uploads = importlib.import_module('projects.web_demo.uploads')
 
 @pytest.fixture(scope='module')
 def shop(tmp_path_factory):
-    """20 products in two categories."""
+    """20 products in two categories; their titles say tags, which no page may take for such."""
     root = tmp_path_factory.mktemp('shop')
     (root / 'images').mkdir()
     lines = ['image,id,title,category']
     for i in range(20):
         Image.new('RGB', (40, 60), (12 * i, 0, 255 - 12 * i)).save(root / f'images/{i}.png')
-        lines.append(f'images/{i}.png,{i},Bag <b>{i}</b>,{"Shoes" if i % 2 else "Bags"}')
+        lines.append(f'images/{i}.png,{i},Bag &lt;b&gt;{i}&lt;/b&gt;,{"Shoes" if i % 2 else "Bags"}')
     (root / 'products.csv').write_text('\n'.join(lines))
     return root
 
