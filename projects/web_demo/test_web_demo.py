@@ -22,13 +22,13 @@ uploads = importlib.import_module('projects.web_demo.uploads')
 
 @pytest.fixture(scope='module')
 def shop(tmp_path_factory):
-    """20 products in two categories; their titles say tags, which no page may take for such."""
+    """20 products in two categories; no page may take their titles for tags."""
     root = tmp_path_factory.mktemp('shop')
     (root / 'images').mkdir()
     lines = ['image,id,title,category']
     for i in range(20):
         Image.new('RGB', (40, 60), (12 * i, 0, 255 - 12 * i)).save(root / f'images/{i}.png')
-        lines.append(f'images/{i}.png,{i},Bag &lt;b&gt;{i}&lt;/b&gt;,{"Shoes" if i % 2 else "Bags"}')
+        lines.append(f'images/{i}.png,{i},Bag <b {i},{"Shoes" if i % 2 else "Bags"}')
     (root / 'products.csv').write_text('\n'.join(lines))
     return root
 
@@ -121,7 +121,7 @@ def test_captions_are_ranked_and_are_text(context, address, shop):
     _upload(page, 'picture', shop / 'images/3.png')
     page.click('#rank')
     expect(page.locator('#ranked .caption')).to_have_count(10)
-    assert '<b>' in page.locator('#ranked .caption').first.inner_text()
+    assert '<b ' in page.locator('#ranked .caption').first.inner_text()
     page.close()
 
 
@@ -379,7 +379,7 @@ def test_search_by_words_picture_price_and_click(shop_address, shop, context):
     page.fill('#words textarea, #words input', '')
     _upload(page, 'looks', shop / 'images/7.png')
     page.click('#search')
-    expect(page.locator('#found')).to_contain_text('1.00 Bag <b>7</b>')
+    expect(page.locator('#found')).to_contain_text('1.00 Bag <b 7')
     page.locator('#found button.thumbnail-item').first.click()
-    expect(page.locator('#found')).not_to_contain_text('Bag <b>7</b>')
+    expect(page.locator('#found')).not_to_contain_text('Bag <b 7')
     page.close()
