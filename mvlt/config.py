@@ -83,7 +83,13 @@ def load_config(
     """
     path = config_path(path)
     # classes become their import paths: plain data, which dumps and reloads unchanged
-    config = RunConfig(Config.fromfile(path).to_dict(), filename=str(path))
+    try:
+        config = RunConfig(Config.fromfile(path).to_dict(), filename=str(path))
+    except AttributeError as error:
+        raise ValueError(
+            f'{path}: {error}: it changes an attribute of a part that its base does not have; give '
+            "the whole part, e.g. model.backbone.init_cfg = dict(type=..., checkpoint='...')"
+        ) from error
     init_default_scope(config.get('default_scope', 'mvlt'))
     if data_root is not None:
         _move(config, data_root)

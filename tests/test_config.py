@@ -86,3 +86,15 @@ def test_schedulers_end_with_the_training_and_those_that_never_act_are_left_out(
 def test_without_val_cfg_nothing_is_validated():
     config = load_config(CONFIG, {'val_cfg': None}, count=False)
     assert config.val_dataloader is None and config.val_evaluator is None
+
+
+def test_an_attribute_of_a_part_that_is_not_there(tmp_path):
+    """Else a traceback that ends within mmengine."""
+    (tmp_path / 'mine.py').write_text(
+        'from mmengine.config import read_base\n'
+        'with read_base():\n'
+        '    from mvlt.configs.mvlt.pretrain_catalogue import *\n'
+        "model.backbone.init_cfg.checkpoint = 'pvt.safetensors'\n"
+    )
+    with pytest.raises(ValueError, match=r'mine\.py: .*init_cfg.*: it changes an attribute'):
+        load_config(tmp_path / 'mine.py')
