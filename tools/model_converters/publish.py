@@ -59,8 +59,9 @@ def main() -> None:
     weights = save(fitting(trained.description, trained.state), weights_metadata(run))
     digests = {file_sha256(args.checkpoint), hashlib.sha256(weights).hexdigest()}
     if args.results is None:
-        below = sorted(Path(args.checkpoint).parent.rglob('results.json'))
-        results = [one for path in below if (one := _measured(str(path), digests))]
+        folder = Path(args.checkpoint).parent  # at most two deep: it may be anybody's folder
+        below = [one for deep in ('', '*/', '*/*/') for one in folder.glob(f'{deep}results.json')]
+        results = [one for path in sorted(below) if (one := _measured(str(path), digests))]
     else:
         results = [_results(path, digests) for path in args.results]
     card = model_card(
