@@ -313,6 +313,7 @@ class Catalogue(PairDataset):
         folder = PictureFolder(self._root)
         paths: dict[str, list[str]] = {}
         lacking: dict[str, str] = {}  # cell -> why nothing is left of it
+        partly: list[str] = []  # pictures of cells of which others are there
         for row, cell in table[column].drop_duplicates().items():
             names = [cell] if folder.has(cell) else looks_like_several(cell) or [cell]
             found = {name: folder.find(name) for name in names}
@@ -327,6 +328,15 @@ class Catalogue(PairDataset):
             elif not paths[cell]:
                 self._image_below_root(cell, self._where(row))  # a path that leaves is an error
                 lacking[cell] = f"no image '{gone[0]}' below {self._root}"
+            else:
+                partly += [f"row {row}: no image '{one}'" for one in gone]
+        if partly:
+            print_log(
+                f'{self.ann_file}, {partly[0]} below {self._root}; other pictures of its row are '
+                f'there and stay ({len(partly)} such pictures)',
+                'current',
+                level=30,
+            )
         bare = table[column].isin(lacking).to_numpy()
         if bare.any():
             why = f"column '{column}' (image) {lacking[table[column][bare].iloc[0]]}"

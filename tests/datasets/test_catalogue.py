@@ -389,7 +389,16 @@ def test_an_unknown_category_is_learnt_by_no_head(catalogue):
     assert dataset.table()['main_category'][4].as_py() is None
 
 
-def test_a_row_with_several_pictures_is_several_views(catalogue):
+@pytest.fixture
+def said(monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'mvlt.datasets.catalogue.print_log', lambda line, *args, **kwargs: lines.append(line)
+    )
+    return lines
+
+
+def test_a_row_with_several_pictures_is_several_views(catalogue, said):
     _edit(catalogue, 2, 'image', 'images/2.png|images\\3.PNG')
     dataset = _open(catalogue)
     assert _ids(dataset)[:5] == ['0', '1', '2', '2', '3']
@@ -399,6 +408,7 @@ def test_a_row_with_several_pictures_is_several_views(catalogue):
     assert len(dataset.table()['title']) == 21
     _edit(catalogue, 2, 'image', 'images/2.png|images/none.png')
     assert len(_open(catalogue, left_out=0.0)) == 20  # one of them is there
+    assert "row 4: no image 'images/none.png'" in said[-1] and '(1 such pictures)' in said[-1]
     with pytest.raises(FileNotFoundError, match=r"row 4, column 'image': no image 'images/none"):
         _open(catalogue)
 
@@ -407,15 +417,6 @@ def test_addresses_in_the_place_of_pictures(catalogue):
     _edit(catalogue, 2, 'image', 'https://shop.example/2.png')
     with pytest.raises(ValueError, match=r"'image' holds addresses .*fetch_pictures\.py"):
         _open(catalogue)
-
-
-@pytest.fixture
-def said(monkeypatch):
-    lines = []
-    monkeypatch.setattr(
-        'mvlt.datasets.catalogue.print_log', lambda line, *args, **kwargs: lines.append(line)
-    )
-    return lines
 
 
 def test_different_products_under_one_id_and_equal_rows_are_said(catalogue, said):
