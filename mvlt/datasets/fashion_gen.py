@@ -1,7 +1,7 @@
 """Fashion-Gen in its raw HDF5 layout (Rostamzadeh et al., 2018)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -35,6 +35,8 @@ class FashionGen(PairDataset):
         ann_file: the split's file, below ``data_root``.
         classes_from: the training split's file, whose order of first appearance numbers the
             categories; None = ``ann_file`` is the training split.
+        attributes: labels beside the categories, label -> column of the file, e.g.
+            dict(gender='input_gender', season='input_season'); an empty cell is -1.
         caption: template over ``name`` and ``description``.
         split: 'all' rows of the file; 'val', a share of its products that is held out to validate
             while training, by a hash of their ids; 'train', the others. Fashion-Gen itself has no
@@ -54,6 +56,7 @@ class FashionGen(PairDataset):
         caption: str = '{name}. {description}',
         split: str = 'all',
         val_share: float = 0.01,
+        attributes: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         fields = {field for _, field, _, _ in Formatter().parse(caption) if field is not None}
@@ -68,19 +71,25 @@ class FashionGen(PairDataset):
         self.val_share = val_share
         self.classes_from = classes_from
         self.caption = caption
+        self.attributes = dict(attributes or {})
         self._opened: tuple[int, h5py.Dataset] | None = None
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Read every column but the images."""
-        columns = _read_columns(self.ann_file, (*CATEGORIES, 'product_id', 'name', 'description'))
+        labels = {**{key: COLUMNS[key] for key in CATEGORIES}, **self.attributes}
+        columns = _read_columns(self.ann_file, {**COLUMNS, **self.attributes})
         training = columns
         if self.classes_from is not None:
             path = os.path.join(self.data_root or '', self.classes_from)
-            training = _read_columns(path, CATEGORIES)
+            training = _read_columns(path, labels)
         ids = self._number_categories(
-            {key: columns[key] for key in CATEGORIES}, training, self.ann_file
+            {key: columns[key] for key in labels},
+            training,
+            self.ann_file,
+            frozenset(('',)) if self.attributes else frozenset(),
         )
+        aside: dict[str, Any] = dict(attributes=tuple(self.attributes)) if self.attributes else {}
         for key in CATEGORIES:
             self._warn_of_rare(key, columns[key], columns['product_id'], self.ann_file)
         records = []
@@ -102,6 +111,7 @@ class FashionGen(PairDataset):
                     product_id=product_id,
                     caption=' '.join(caption.split()),
                     **{key: values[row] for key, values in ids.items()},
+                    **aside,
                 )
             )
         return records
@@ -127,8 +137,8 @@ class FashionGen(PairDataset):
         return dict(self.__dict__, _opened=None)
 
 
-def _read_columns(path: str, names: Sequence[str]) -> dict[str, list[str]]:
-    """Columns of the file as lists of str, after checking keys and shapes."""
+def _read_columns(path: str, wanted: Mapping[str, str]) -> dict[str, list[str]]:
+    """Columns of the file, key -> its name there, as lists of str; keys and shapes checked."""
     if not Path(path).is_file():
         raise FileNotFoundError(
             f'{path}: no such file; Fashion-Gen has fashiongen_256_256_train.h5 and '
@@ -139,7 +149,7 @@ def _read_columns(path: str, names: Sequence[str]) -> dict[str, list[str]]:
     except OSError as error:
         raise ValueError(f'{path}: not a readable HDF5 file ({error}); fetch it again') from error
     with file:
-        missing = [key for key in (IMAGES, *(COLUMNS[n] for n in names)) if key not in file]
+        missing = [key for key in (IMAGES, *wanted.values()) if key not in file]
         if missing:
             raise KeyError(
                 f'{path}: missing key(s) {missing}; it has {sorted(file)}. '
@@ -151,14 +161,14 @@ def _read_columns(path: str, names: Sequence[str]) -> dict[str, list[str]]:
                 f'{path}: {IMAGES} is {dtype} {shape}, expected uint8 (N, side, side, 3)'
             )
         columns = {}
-        for name in names:
-            column = file[COLUMNS[name]]
+        for key, name in wanted.items():
+            column = file[name]
             if column.shape != (shape[0], 1):
                 raise ValueError(
-                    f'{path}: {COLUMNS[name]} has shape {column.shape}, expected {(shape[0], 1)}: '
+                    f'{path}: {name} has shape {column.shape}, expected {(shape[0], 1)}: '
                     f'one value an image'
                 )
-            columns[name] = [_text(value) for value in column[:, 0]]
+            columns[key] = [_text(value) for value in column[:, 0]]
     return columns
 
 

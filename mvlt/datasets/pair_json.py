@@ -1,5 +1,6 @@
 """Pairs in one JSON file: what the dataset converters write."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mvlt.datasets.pair_dataset import PairDataset
@@ -15,12 +16,14 @@ _REMEDY = 'make it with tools/dataset_converters/; set data_root (--data-root) a
 class PairJSON(PairDataset):
     """One split: ``{"records": [{"image", "caption", "product_id", "main_category", ...}]}``.
 
-    ``image`` is a path below ``data_root``, all values are strings; the categories may be absent.
+    ``image`` is a path below ``data_root``, all values are strings; the categories may be absent,
+    and more keys are attributes for whom names them.
 
     Args:
         ann_file: the split's file, below ``data_root``.
         classes_from: the training split's file, whose order of first appearance numbers the
             categories; None = ``ann_file`` is the training split.
+        attributes: keys that are labels, too, as categories are; '' = unknown, -1.
         kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
 
     Raises:
@@ -28,17 +31,31 @@ class PairJSON(PairDataset):
             file, an empty caption; the message names the record.
     """
 
-    def __init__(self, ann_file: str, classes_from: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        classes_from: str | None = None,
+        attributes: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         self.classes_from = classes_from
+        self.attributes = tuple(attributes)
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Read and check every record."""
         records = _records(self.ann_file)
+        unknown = [key for key in self.attributes if key not in records[0]]
+        if unknown:
+            raise KeyError(
+                f"PairJSON.attributes: '{unknown[0]}'; the records of {self.ann_file} have "
+                f'{", ".join(records[0])}'
+            )
         training = records
         if self.classes_from is not None:
             training = _records(f'{self.data_root or "."}/{self.classes_from}')
-        present = [key for key in CATEGORIES if key in records[0]]
+        labels = [*CATEGORIES, *self.attributes]
+        present = [key for key in labels if key in records[0]]
         missing = [key for key in present if key not in training[0]]
         if missing:
             raise KeyError(
@@ -49,7 +66,9 @@ class PairJSON(PairDataset):
             {key: [record[key] for record in records] for key in present},
             {key: [record[key] for record in training] for key in present},
             self.ann_file,
+            frozenset(('',)) if self.attributes else frozenset(),
         )
+        aside: dict[str, Any] = dict(attributes=self.attributes) if self.attributes else {}
         found = []
         for number, record in enumerate(records):
             where = f'{self.ann_file}, records[{number}]'
@@ -61,6 +80,7 @@ class PairJSON(PairDataset):
                     caption=record['caption'],
                     product_id=record['product_id'],
                     **{key: values[number] for key, values in ids.items()},
+                    **aside,
                 )
             )
         return found
@@ -73,14 +93,10 @@ def _records(path: str) -> list[dict[str, str]]:
         raise ValueError(f"{path}: no list 'records' in it, or an empty one; {_REMEDY}")
     keys = set(records[0]) if isinstance(records[0], dict) else set()
     for number, record in enumerate(records):
-        if (
-            not isinstance(record, dict)
-            or set(record) != keys
-            or not {*KEYS[:3]} <= keys <= {*KEYS}
-        ):
+        if not isinstance(record, dict) or set(record) != keys or not {*KEYS[:3]} <= keys:
             raise KeyError(
                 f'{path}, records[{number}]: every record needs {", ".join(KEYS[:3])} and, if any '
-                f'has them, {" and ".join(CATEGORIES)}; nothing else'
+                f'has them, {" and ".join(CATEGORIES)} and the same attributes'
             )
         if not all(isinstance(value, str) for value in record.values()):
             raise ValueError(f'{path}, records[{number}]: every value must be a string')

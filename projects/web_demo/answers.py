@@ -27,7 +27,7 @@ from mvlt.registry import DATASETS
 from mvlt.retrieval.records import Source
 from mvlt.trained.opening import OpenedModel, open_model
 from projects.web_demo.shop import Shop
-from projects.web_demo.uploads import brushed, picture_of
+from projects.web_demo.uploads import brushed, picture_of, refusal
 
 MAX_WORDS = 200  # characters of a query or title
 SECONDS = 30  # that a request may take
@@ -106,7 +106,7 @@ class Page:
         words = _text(words)
         picture = picture_of(path) if path else None
         if not words and picture is None and like is None:
-            raise gr.Error('Type a word at least.' if self.shop is None else NOTHING)
+            raise refusal('Type a word at least.' if self.shop is None else NOTHING)
         where = {name: one for name, one in zip(self.filters, chosen) if one and one != ALL}
 
         def ask() -> tuple[list, int, list[str]]:
@@ -145,15 +145,15 @@ class Page:
     def complete(self, drawn: dict | None, title: str, style: str, ratio: float) -> list:
         """What the model saw, and the completed picture."""
         if not drawn or drawn.get('background') is None:
-            raise gr.Error('Upload a picture first.')
+            raise refusal('Upload a picture first.')
         picture = picture_of(drawn['background'])
         mask: Any = style
         if style == BRUSH:
             mask = brushed(drawn['layers'], picture.shape[:2])
             if not mask.any():
-                raise gr.Error('Paint over what is to be completed, or choose another style.')
+                raise refusal('Paint over what is to be completed, or choose another style.')
         elif style not in get_args(Style):
-            raise gr.Error('No such style.')
+            raise refusal('No such style.')
         (found,) = self._within_time(
             self.complete_with,
             [picture],
@@ -185,9 +185,9 @@ class Page:
             finally:
                 self.places.release()
         except (TooLate, TimeoutError) as error:
-            raise gr.Error(f'No answer within {self.seconds:g} seconds; try again.') from error
+            raise refusal(f'No answer within {self.seconds:g} seconds; try again.') from error
         except ValueError as error:  # of what was asked, in words
-            raise gr.Error(str(error)) from error
+            raise refusal(str(error)) from error
         except Exception as error:
             raise gr.Error('This cannot be answered; the log says why.') from error
 

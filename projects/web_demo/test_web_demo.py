@@ -1,4 +1,4 @@
-"""Contract: the page in a real browser: search, upload, completion, refusals, many visitors at once."""
+"""Contract: the page in a real browser: search, upload, completion, refusals, visitors at once."""
 
 import importlib
 import json
@@ -37,7 +37,9 @@ def shop(tmp_path_factory):
 def page_of(model_folder, shop, tmp_path_factory):
     def build(**kwargs):
         cache = tmp_path_factory.mktemp('cache')
-        return app.Page([model_folder], shop / 'products.csv', cache_dir=cache, **{'seconds': 120, **kwargs})
+        return app.Page(
+            [model_folder], shop / 'products.csv', cache_dir=cache, **{'seconds': 120, **kwargs}
+        )
 
     return build
 
@@ -57,8 +59,8 @@ def context(address, shop_address):
             executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu']
         )
         context = browser.new_context()
-        context.set_default_timeout(60_000)
-        expect.set_options(timeout=60_000)
+        context.set_default_timeout(180_000)
+        expect.set_options(timeout=180_000)
         outside = []
 
         def local_only(route):
@@ -109,10 +111,13 @@ def test_search_with_and_without_a_category(context, address):
 
 
 @in_a_browser
-def test_an_empty_search_is_refused_in_words(context, address):
+def test_an_empty_search_is_refused_in_words(context, address, capfd):
     page = _open(context, address)
+    capfd.readouterr()
     _search(page, '   ')
     expect(page.get_by_text('Type a word at least.')).to_be_visible()
+    printed = ''.join(capfd.readouterr())
+    assert 'refused: Type a word at least.\n' in printed and 'Traceback' not in printed
     page.close()
 
 
@@ -169,7 +174,7 @@ def test_a_bad_upload_is_refused_and_the_page_goes_on(context, address, shop, tm
     page.click('#rank')
     expect(page.get_by_text('no picture that can be read').first).to_be_visible()
     assert str(tmp_path) not in page.content() and '/gradio/' not in page.inner_text('body')
-    page.reload()
+    page.reload(wait_until='networkidle')
     page.get_by_role('tab', name='Captions').click()
     _upload(page, 'picture', shop / 'images/3.png')
     page.click('#rank')

@@ -18,6 +18,12 @@ UNREADABLE = f'This is no picture that can be read, or it has more than {MAX_PIX
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses twice as many before it decodes any
 
 
+def refusal(message: str) -> gr.Error:
+    """What a visitor did wrong: words on the page, a line in the log, no traceback."""
+    print('refused:', ' '.join(message.split()), flush=True)
+    return gr.Error(message, print_exception=False)
+
+
 def guarded(component: Any) -> Any:
     """A component that reads uploads only, and refuses without telling where a file lies.
 
@@ -29,16 +35,16 @@ def guarded(component: Any) -> Any:
     def preprocess(payload: Any) -> Any:
         for path in _paths(payload):
             if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
-                raise gr.Error(UNREADABLE)
+                raise refusal(UNREADABLE)
         try:
             return read(payload)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise gr.Error(UNREADABLE) from error
+            raise refusal(UNREADABLE) from error
 
     async def moved(path: Any) -> str | None:
         # Gradio would fetch an address that a request names, before it asks preprocess
         if '://' in str(path):
-            raise gr.Error(UNREADABLE)
+            raise refusal(UNREADABLE)
         return await move(path)
 
     move = component.async_move_resource_to_block_cache
@@ -63,11 +69,11 @@ def _paths(payload: Any) -> Iterator[str]:
 def picture_of(path: str | None) -> np.ndarray:
     """An upload as uint8 (H, W, 3), or a refusal that does not say where it lies."""
     if not path:
-        raise gr.Error('Upload a picture first.')
+        raise refusal('Upload a picture first.')
     try:
         return read_image(path, MAX_PIXELS)
     except OSError as error:
-        raise gr.Error(UNREADABLE) from error
+        raise refusal(UNREADABLE) from error
 
 
 def brushed(layers: Sequence[str | None], size: tuple[int, int]) -> np.ndarray:

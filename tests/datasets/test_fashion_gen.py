@@ -52,6 +52,18 @@ def test_validation_is_numbered_as_training_and_unseen_names_come_last(broken, d
     assert dataset.get_data_info(3)['sub_category'] == len(names) - 1
 
 
+def test_columns_are_attributes_for_whom_names_them(broken):
+    with h5py.File(broken, 'r+') as file:
+        values = [[b'Women'], [b'']] * (len(file['input_name']) // 2)
+        file['fabric'] = np.array(values, 'S8')
+    dataset = _open(broken, attributes=dict(gender='fabric'))
+    assert dataset.metainfo['gender'] == ('Women',)
+    assert [dataset.get_data_info(row)['gender'] for row in (0, 1)] == [0, -1]
+    assert dataset.get_data_info(0)['attributes'] == ('gender',)
+    with pytest.raises(KeyError, match='lining'):
+        _open(broken, attributes=dict(season='lining'))
+
+
 def test_data_workers_open_their_own_file(demo_data):
     from torch.utils.data import DataLoader
 

@@ -26,6 +26,20 @@ def test_records_and_classes(tmp_path):
     assert dataset.metainfo['main_category'] == ('HATS', 'NEW')
 
 
+def test_more_keys_are_attributes_for_whom_names_them(tmp_path):
+    _write(tmp_path, [dict(RECORD, colour=colour) for colour in ('red', '', 'blue')])
+    dataset = PairJSON(data_root=str(tmp_path), ann_file='train.json', attributes=['colour'])
+    assert dataset.metainfo['colour'] == ('red', 'blue')
+    assert [dataset.get_data_info(row)['colour'] for row in range(3)] == [0, -1, 1]
+    assert dataset.get_data_info(0)['attributes'] == ('colour',)
+    plain = PairJSON(data_root=str(tmp_path), ann_file='train.json')
+    assert 'colour' not in plain.get_data_info(0)
+    with pytest.raises(
+        KeyError, match="'season'; the records of .*train.json have image, .*colour"
+    ):
+        PairJSON(data_root=str(tmp_path), ann_file='train.json', attributes=['season'])
+
+
 def test_categories_may_be_absent(tmp_path):
     _write(tmp_path, [{key: RECORD[key] for key in ('image', 'caption', 'product_id')}])
     assert 'main_category' not in PairJSON(

@@ -40,7 +40,24 @@ def test_retrieval():
     assert metrics['retrieval/itr/median_rank'] == 2
     assert metrics['retrieval/itr/mean_rank'] == pytest.approx(10 / 3)
     assert metrics['retrieval/itr/queries'] == 3
-    assert not any(name.endswith('_sd') for name in metrics)
+    assert not any(name.endswith(('_sd', 'chance', 'candidates')) for name in metrics)
+
+
+def test_what_stands_beside_recall():
+    # by lot: one of 101 and two of 4 are first; the mean of 0.99 and 50 %
+    samples = [
+        dict(direction='tir', rank=1, relevant=relevant, num_candidates=count)
+        for relevant, count in ((1, 101), (2, 4))
+    ]
+    metrics = _evaluate(RetrievalMetric(), samples)
+    assert metrics['retrieval/tir/queries'] == 2
+    assert metrics['retrieval/tir/candidates'] == 52.5
+    assert metrics['retrieval/tir/chance'] == pytest.approx((100 / 101 + 50) / 2)
+    samples = [dict(one, positives=[True], query=0) for one in samples]
+    assert _evaluate(PrecisionMetric(), samples)['phrases/tir/chance'] == pytest.approx(
+        25.495, abs=1e-3
+    )
+    assert _evaluate(SharedTitleMetric(), samples)['kagl/tir/candidates'] == 52.5
 
 
 def test_retrieval_over_draws():

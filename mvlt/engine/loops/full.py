@@ -238,6 +238,7 @@ class FullRankingLoop(RankingLoop):
                     query=queries[query],
                     rank=found.rank_of(positives),
                     relevant=len(positives_of[query]),
+                    num_candidates=len(candidates),
                     candidates=[candidates[place] for place in shown],
                     scores=found.merits[shown].astype(np.float32),
                     positives=positives[shown],

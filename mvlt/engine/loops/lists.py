@@ -149,6 +149,8 @@ class RetrievalLoop(RankingLoop):
                     draw=query.draw,
                     query=query.lists.query,
                     rank=found.rank_of(positives),
+                    relevant=1,
+                    num_candidates=count,
                     candidates=[query.lists.candidates[place] for place in ranked],
                     scores=found.merits[ranked].astype(np.float32),
                     positives=positives[ranked],

@@ -143,6 +143,7 @@ class PhraseLoop(RankingLoop):
                     phrase=phrase.text,
                     rank=found.rank_of(phrase.relevant),
                     relevant=int(phrase.relevant.sum()),
+                    num_candidates=len(rows),
                     candidates=first.tolist(),
                     scores=found.merits[first].astype(np.float32),
                     positives=phrase.relevant[first],

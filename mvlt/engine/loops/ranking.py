@@ -21,7 +21,8 @@ class RankingLoop(BaseLoop):
     """A loop whose results are one dict a query; it serves as ``test_cfg`` and as ``val_cfg``.
 
     A result has ``direction`` ('tir', 'itr'), ``query`` (row) and its ``product_id``, ``rank``
-    (1 = first), ``draw``, and ``candidates`` (rows) with their ``scores`` and ``positives``; the
+    (1 = first), ``draw``, of how many candidates (``num_candidates``) how many are right
+    (``relevant``), and ``candidates`` (rows) with their ``scores`` and ``positives``; the
     full protocol keeps the first ones only.
 
     What search offers is measured by the same settings here: ``order`` and ``shortlist`` are those
