@@ -2,10 +2,12 @@
 
 import os
 import re
+from functools import cached_property
 from typing import NamedTuple
 
 from mvlt.datasets.columns import PICTURE
 
+_DEPTH = 4  # folders in folders in which a bare name is looked for
 _SCHEME = re.compile(r'^(?:file:/+|[a-zA-Z]:)')
 
 
@@ -52,9 +54,8 @@ class PictureFolder:
             if (found := self._walk(self.root, parts[start:])) is not None:
                 return found
         if len(parts) == 1:
-            below = [self._walk(folder, parts) for folder in self._folders()]
-            several = [one for one in below if one is not None]
-            return several[0] if len(several) == 1 else None
+            paths = next(filter(None, map(self._below.get, _keys(parts[0]))), ())
+            return next(iter(paths)) if len(paths) == 1 else None
         return None
 
     def _walk(self, place: str, parts: list[str]) -> str | None:
@@ -65,8 +66,7 @@ class PictureFolder:
                 return None
             place = os.path.join(place, name)
         known = self._names(place).files
-        keys = (parts[-1], _key(parts[-1]), _bare(parts[-1]))
-        name = next((known[key] for key in keys if key in known), None)
+        name = next((known[key] for key in _keys(parts[-1]) if key in known), None)
         return None if name is None else os.path.join(place, name)
 
     def _names(self, folder: str) -> _Names:
@@ -87,9 +87,27 @@ class PictureFolder:
             self._listed[folder] = found
         return self._listed[folder]
 
-    def _folders(self) -> list[str]:
-        names = sorted(set(self._names(self.root).folders.values()))
-        return [os.path.join(self.root, name) for name in names]
+    @cached_property
+    def _below(self) -> dict[str, set[str]]:
+        """Paths of the files in all folders below the root, by the keys of their names."""
+        found: dict[str, set[str]] = {}
+        folders = [self.root]
+        for _ in range(_DEPTH):
+            folders = [
+                os.path.join(folder, name)
+                for folder in folders
+                for name in sorted(set(self._names(folder).folders.values()))
+                if not name.startswith('.')
+            ]
+            for folder in folders:
+                for key, name in self._names(folder).files.items():
+                    found.setdefault(key, set()).add(os.path.join(folder, name))
+        return found
+
+
+def _keys(name: str) -> tuple[str, str, str]:
+    """What a file may be known by, the surest first."""
+    return name, _key(name), _bare(name)
 
 
 def _key(name: str) -> str:

@@ -23,6 +23,12 @@ from pyarrow import parquet
 TEXTS = ('.csv', '.tsv')
 SHEETS = ('.xlsx', '.xls', '.ods')
 SUFFIXES = (*TEXTS, '.parquet', '.jsonl', *SHEETS)
+# a JSON file beside a table says what its columns mean, so that none is a table itself
+_LIST = (
+    'A JSON list becomes a table by '
+    "python -c \"import pandas; pandas.read_json('{0}').to_json('products.jsonl', "
+    "orient='records', lines=True)\""
+)
 _SEPARATORS = ',;\t|'
 _SAMPLE = 200  # rows that separator and columns are told by
 _BLOCK = 1 << 20  # bytes
@@ -67,13 +73,21 @@ def find_table(path: str | Path) -> Path:
                     f'{path}: no such table, and several beside it ({names}): name one (ann_file)'
                 )
         if not near:
+            lists = [one for one in sorted(folder.glob('*.json')) if _starts_a_list(one)]
             raise FileNotFoundError(
                 f'{path}: no such table; set data_root (--data-root) and ann_file'
+                + (f'. Is it {lists[0].name}? {_LIST.format(lists[0].name)}' if lists else '')
             )
         path = near[0]
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f'{path}: a table is one of {", ".join(SUFFIXES)}')
+        remedy = f'. {_LIST.format(path.name)}' if path.suffix.lower() == '.json' else ''
+        raise ValueError(f'{path}: a table is one of {", ".join(SUFFIXES)}{remedy}')
     return path
+
+
+def _starts_a_list(path: Path) -> bool:
+    with path.open('rb') as file:
+        return file.read(64).lstrip().startswith(b'[')
 
 
 def column_names(path: Path, encoding: str | None = None) -> list[str]:

@@ -15,6 +15,7 @@ def folder(tmp_path):
         'images/2.png',
         'images/v1.2.png',
         'pics/a/7.jpg',
+        '.trash/8.jpg',
         '3.webp',
         *TWICE,
     ):
@@ -39,6 +40,8 @@ def folder(tmp_path):
         ('IMAGES/SHOE 1', 'images/Shoe 1.JPG'),
         ('images/2', 'images/2.png'),
         ('2.png', 'images/2.png'),  # without the folder that it lies in
+        ('7.jpg', 'pics/a/7.jpg'),
+        ('8.jpg', None),  # what is hidden is no picture of a shop
         ('v1.2', 'images/v1.2.png'),
         ('v1', None),
         ('other/2.png', None),  # a picture of the same name elsewhere may be another one

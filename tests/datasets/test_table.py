@@ -1,6 +1,8 @@
 """Contract: tables as shops export them give their cells; wrong ones name their row."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -214,3 +216,20 @@ def test_layout(tmp_path):
     assert layout_of(path).separator == ';'
     path.write_text('image\na.jpg\nb.jpg\n')
     assert layout_of(path).separator == ',' and column_names(path) == ['image']
+
+
+def test_a_json_list_is_told_from_the_file_of_meanings(tmp_path):
+    """It is no table; the command that makes one of it stands in the message, and works."""
+    (tmp_path / 'products.json').write_text('{"caption": "{title}"}')
+    with pytest.raises(FileNotFoundError, match='set data_root .* and ann_file$'):
+        find_table(tmp_path / 'products.csv')
+    pd.DataFrame(ROWS).to_json(tmp_path / 'goods.json', orient='records')
+    with pytest.raises(FileNotFoundError, match=r"Is it goods.json\? .*read_json\('goods.json'\)"):
+        find_table(tmp_path / 'products.csv')
+    with pytest.raises(ValueError, match=r"one of .csv.*read_json\('goods.json'\)") as caught:
+        find_table(tmp_path / 'goods.json')
+    code = str(caught.value).split('python -c ')[1].strip('"')
+    subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True)
+    assert [one['title'] for one in _cells(tmp_path / 'products.jsonl')] == [
+        row['title'] for row in ROWS
+    ]
