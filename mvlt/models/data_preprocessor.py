@@ -125,7 +125,12 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         inputs['mixed'] = (partner, share)
 
     def normalise(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Uint8 (B, 3, H, W) -> float (B, 3, H, W), hidden units filled with [ZERO]."""
+        """Uint8 (B, 3, H, W) -> float (B, 3, H, W), hidden units filled with [ZERO].
+
+        Features in the place of pictures, float, stay as they are.
+        """
+        if pixels.is_floating_point():
+            return pixels
         image = pixels.float().div_(255)
         if mask is not None:
             image.masked_fill_(mask_to_pixels(mask, image.shape[2:]), self.mask_fill)

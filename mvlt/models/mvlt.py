@@ -20,7 +20,8 @@ class MVLT(BaseModel):
     """Paper Fig. 3. A head that a config does not name is not built, not run and not trained.
 
     Args:
-        backbone: ``encode_pair``, ``encode_image``, ``encode_text``; ``embed_dims``, ``strides``.
+        backbone: ``encode_pair``, ``encode_image``, ``encode_text``; ``embed_dims``, ``strides``,
+            ``word_table``.
         neck: maps of all stages -> one map, ``features.decoded``.
         heads: name -> head or None; the objectives of Sec. 3.2 are ``itm``, ``mlm`` and ``mir``.
             A head has ``loss(features, batch) -> dict[str, Tensor]``, whose ``loss`` becomes
@@ -76,7 +77,7 @@ class MVLT(BaseModel):
     @property
     def word_table(self) -> torch.Tensor:
         """Word vectors (vocabulary, word_dims) of the backbone."""
-        return self.backbone.words.words.weight
+        return self.backbone.word_table
 
     def head(self, name: str) -> Any:
         """The head of that name.
@@ -156,7 +157,7 @@ class MVLT(BaseModel):
         """
         head = self.head('itm')
         inputs = dict(image=image, token_ids=token_ids, text_mask=text_mask)
-        return head.log_odds(cls=Features(self, inputs, cls_only=True).cls)
+        return head.match(Features(self, inputs, cls_only=True))
 
     @torch.no_grad()
     def image_vectors(self, image: torch.Tensor) -> torch.Tensor:

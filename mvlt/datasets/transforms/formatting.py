@@ -12,9 +12,12 @@ from mvlt.structures import PairDataSample
 class PackPairInputs(BaseTransform):
     """Pack what the transforms have left.
 
+    ``img`` is a picture (H, W, 3), or features (N, D) in its place, for models that read some that
+    were computed beforehand.
+
     Returns:
-        ``inputs``: ``image`` uint8 (3, H, W), ``token_ids`` int64 (T,); ``data_samples``: a
-        PairDataSample with those labels that are there, and those that ``attributes`` lists.
+        ``inputs``: ``image`` uint8 (3, H, W), or float (N, D) as it is, ``token_ids`` int64 (T,);
+        ``data_samples``: a PairDataSample with those labels that are there, and those that ``attributes`` lists.
     """
 
     LABELS = ('matched', 'main_category', 'sub_category')
@@ -23,7 +26,9 @@ class PackPairInputs(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Pack."""
-        image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
+        image = results['img']
+        if image.ndim == 3:
+            image = np.ascontiguousarray(image.transpose(2, 0, 1))
         sample = PairDataSample(metainfo={k: results[k] for k in self.META if k in results})
         for key in (*self.LABELS, *results.get('attributes', ())):
             if key in results:

@@ -140,6 +140,11 @@ class PairBackbone(BaseModule):
         self.vocab_size = vocab_size
         self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), word_dropout)
 
+    @property
+    def word_table(self) -> torch.Tensor:
+        """Word vectors (vocabulary, word_dims)."""
+        return self.words.words.weight
+
     def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
         """:meth:`encode_pair`, with what is hooked to a module's call."""
         return self.encode_pair(*args, **kwargs)

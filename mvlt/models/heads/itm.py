@@ -64,6 +64,10 @@ class ITMHead(BaseModule):
         mismatched, matched = self(cls=cls).float().unbind(-1)
         return matched - mismatched
 
+    def match(self, features: Features) -> torch.Tensor:
+        """:meth:`log_odds` of a batch's pairs: what a model is asked for; no other head is."""
+        return self.log_odds(cls=features.cls)
+
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """``match_score``, probability of a match, float (B,)."""
         return dict(match_score=self.log_odds(cls=features.cls).sigmoid().tolist())

@@ -1,0 +1,289 @@
+"""CLIP, SigLIP, ViLT and BLIP: transformers' own models behind this project's tools.
+
+Weights come from a local folder as transformers saves one, or are random and small, by a
+configuration's values. Nothing is fetched.
+
+Legend: B batch, N patches, T tokens, C channels, D size of a vector.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+from transformers import (
+    BlipConfig,
+    BlipForImageTextRetrieval,
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedModel,
+    SiglipConfig,
+    SiglipModel,
+    ViltConfig,
+    ViltForImageAndTextRetrieval,
+)
+
+from mvlt.models import Features, HardITMHead, ITCHead
+from mvlt.models.backbones import PairFeatures
+from mvlt.registry import MODELS
+from mvlt.structures import Batch
+
+
+class FromTransformers(BaseModule):
+    """A model of transformers, from a folder or at random.
+
+    Args:
+        folder: as ``save_pretrained`` writes one; None = at random.
+        settings: of the configuration's class, where there is no folder.
+        vocab_size: rows of the word table at random.
+    """
+
+    model_class: type[PreTrainedModel]
+    config_class: Any
+    strides = (16,)
+
+    def __init__(
+        self,
+        folder: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        vocab_size: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.folder = folder
+        self.model: Any = (
+            self.model_class(self.config(dict(settings or {}), vocab_size))
+            if folder is None
+            else self.model_class.from_pretrained(folder, local_files_only=True)
+        )
+
+    def init_weights(self) -> None:
+        """Nothing: transformers has done so."""
+
+    def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
+        """The configuration at random; most have the words' settings apart."""
+        text = dict(settings.pop('text_config', {}), vocab_size=vocab_size)
+        return self.config_class(text_config=text, **settings)
+
+    @property
+    def word_table(self) -> torch.Tensor:
+        """Word vectors (vocabulary, word_dims)."""
+        return self.model.get_input_embeddings().weight
+
+
+class Towers(FromTransformers):
+    """CLIP's and SigLIP's two towers; a picture is a map of one cell, a caption one token."""
+
+    @property
+    def embed_dims(self) -> tuple[int]:
+        """D."""
+        config = self.model.config
+        return (getattr(config, 'projection_dim', None) or config.vision_config.hidden_size,)
+
+    @property
+    def word_table(self) -> torch.Tensor:
+        """Word vectors (vocabulary, word_dims)."""
+        return self.model.text_model.embeddings.token_embedding.weight
+
+    @property
+    def log_scale(self) -> float:
+        """Of the similarities."""
+        return float(self.model.logit_scale.detach())
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        """One map (B, D, 1, 1)."""
+        return (self.model.get_image_features(pixel_values=image)[..., None, None],)
+
+    def encode_text(
+        self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor]:
+        """The caption's vector at every token, (B, T, D): their mean is what it is."""
+        mask = None if text_mask is None else self.seen(token_ids, text_mask).long()
+        found = self.model.get_text_features(input_ids=token_ids, attention_mask=mask)
+        return (found[:, None].expand(-1, token_ids.shape[1], -1),)
+
+    def seen(self, token_ids: torch.Tensor, text_mask: torch.Tensor) -> torch.Tensor:
+        """Which tokens are attended to: CLIP's tokenizer pads with the end token, which is one."""
+        end = self.model.config.text_config.eos_token_id
+        first = F.pad(text_mask, (1, 0), value=True)[:, :-1] & ~text_mask
+        return text_mask | (first & (token_ids == end))
+
+
+@MODELS.register_module()
+class CLIPTowers(Towers):
+    """CLIP (Radford et al., 2021)."""
+
+    model_class, config_class = CLIPModel, CLIPConfig
+
+
+@MODELS.register_module()
+class SiglipTowers(Towers):
+    """SigLIP (Zhai et al., 2023); its captions are padded to one length, and padding is read."""
+
+    model_class, config_class = SiglipModel, SiglipConfig
+
+
+@MODELS.register_module()
+class OwnITCHead(ITCHead):
+    """:class:`ITCHead` whose vectors are the backbone's own, and whose scale is that of its folder.
+
+    Args:
+        in_channels, backbone: handed in by the model.
+        kwargs: those of :class:`ITCHead`, but for ``dims`` and ``temperature``.
+    """
+
+    def __init__(self, in_channels: int, backbone: Any, **kwargs: Any) -> None:
+        super().__init__(in_channels, dims=1, backbone=backbone, **kwargs)
+        self.image = self.text = nn.Identity()
+        with torch.no_grad():
+            if backbone.folder is not None and hasattr(backbone, 'log_scale'):
+                self.log_scale.fill_(backbone.log_scale)
+                if self.bias is not None:
+                    self.bias.fill_(float(backbone.model.logit_bias.detach()))
+
+
+@MODELS.register_module()
+class ViltPairs(FromTransformers):
+    """ViLT (Kim et al., 2021): a transformer over words and patches; matching by its rank output.
+
+    Args:
+        empty_caption: token ids that stand for no caption, where a picture alone is read.
+        kwargs: those of :class:`FromTransformers`.
+    """
+
+    model_class, config_class = ViltForImageAndTextRetrieval, ViltConfig
+
+    def __init__(self, empty_caption: tuple[int, ...] = (2, 3), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.empty_caption = tuple(empty_caption)
+
+    def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
+        """Its words have no settings of their own."""
+        return self.config_class(vocab_size=vocab_size, **settings)
+
+    @property
+    def embed_dims(self) -> tuple[int]:
+        """C."""
+        return (self.model.config.hidden_size,)
+
+    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
+        """:meth:`encode_pair`."""
+        return self.encode_pair(*args, **kwargs)
+
+    def encode_pair(
+        self,
+        image: torch.Tensor,
+        token_ids: torch.Tensor,
+        text_mask: torch.Tensor | None = None,
+        cls_only: bool = False,
+    ) -> PairFeatures:
+        """One map (B, C, N, 1), patches in no order, and words; [CLS] is the pooled one."""
+        mask = torch.ones_like(token_ids) if text_mask is None else text_mask.long()
+        found = self.model.vilt(input_ids=token_ids, attention_mask=mask, pixel_values=image)
+        states = found.last_hidden_state
+        words, patches = states[:, 1 : mask.shape[1]], states[:, mask.shape[1] + 1 :]
+        text = torch.cat((found.pooler_output[:, None], words), 1)
+        return PairFeatures((patches.transpose(1, 2)[..., None],), (text,))
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        """One map of a picture with an empty caption."""
+        caption = torch.tensor(self.empty_caption, device=image.device)
+        return self.encode_pair(image, caption.expand(len(image), -1)).images
+
+
+@MODELS.register_module()
+class ViltRankHead(BaseModule):
+    """ViLT's rank output: one logit a pair. transformers has no loss for it; binary cross-entropy.
+
+    Args:
+        backbone: a :class:`ViltPairs`, which keeps the weights.
+    """
+
+    def __init__(self, backbone: ViltPairs, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.owner = (backbone,)  # a tuple: its weights are not this head's, too
+
+    def match(self, features: Features) -> torch.Tensor:
+        """Log-odds of each pair of the batch, float32 (B,)."""
+        return self.owner[0].model.rank_output(features.cls)[:, 0].float()
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Mean over the batch of the label ``matched``."""
+        matched = batch.labels('matched').float()
+        return dict(loss=F.binary_cross_entropy_with_logits(self.match(features), matched))
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """``match_score``, float (B,)."""
+        return dict(match_score=self.match(features).sigmoid().tolist())
+
+
+@MODELS.register_module()
+class BlipPairs(FromTransformers):
+    """BLIP (Li et al., 2022): two towers, and words that attend to patches for matching."""
+
+    model_class, config_class = BlipForImageTextRetrieval, BlipConfig
+
+    @property
+    def embed_dims(self) -> tuple[int]:
+        """C of both."""
+        return (self.model.config.text_config.hidden_size,)
+
+    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
+        """:meth:`encode_pair`."""
+        return self.encode_pair(*args, **kwargs)
+
+    def encode_pair(
+        self,
+        image: torch.Tensor,
+        token_ids: torch.Tensor,
+        text_mask: torch.Tensor | None = None,
+        cls_only: bool = False,
+    ) -> PairFeatures:
+        """One map (B, C, N + 1, 1) and words (B, T, C)."""
+        states = self.model.vision_model(pixel_values=image)[0]
+        mask = torch.ones_like(token_ids) if text_mask is None else text_mask.long()
+        words = self.model.text_encoder(
+            input_ids=token_ids,
+            attention_mask=mask,
+            encoder_hidden_states=states,
+            encoder_attention_mask=torch.ones(states.shape[:2], device=states.device),
+            return_dict=True,
+        )[0]
+        return PairFeatures((states.transpose(1, 2)[..., None],), (words,))
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        """The projected [CLS] of a picture, (B, D, 1, 1)."""
+        states = self.model.vision_model(pixel_values=image)[0]
+        return (self.model.vision_proj(states[:, 0])[..., None, None],)
+
+    def encode_text(
+        self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor]:
+        """The projected [CLS] of a caption at every token, (B, T, D)."""
+        mask = torch.ones_like(token_ids) if text_mask is None else text_mask.long()
+        states = self.model.text_encoder(
+            input_ids=token_ids, attention_mask=mask, return_dict=True
+        )[0]
+        found = self.model.text_proj(states[:, 0])
+        return (found[:, None].expand(-1, token_ids.shape[1], -1),)
+
+
+@MODELS.register_module()
+class BlipITMHead(HardITMHead):
+    """:class:`HardITMHead` with BLIP's own two logits.
+
+    Args:
+        in_channels, kwargs: those of :class:`HardITMHead`.
+        backbone: a :class:`BlipPairs`, which keeps the weights.
+    """
+
+    def __init__(self, in_channels: int, backbone: BlipPairs, **kwargs: Any) -> None:
+        super().__init__(in_channels, hidden_dims=1, **kwargs)
+        self.projection = self.classifier = nn.Identity()
+        self.owner = (backbone,)
+
+    def forward(self, *, cls: torch.Tensor) -> torch.Tensor:
+        """(B, C) -> logits (B, 2)."""
+        return self.owner[0].model.itm_head(cls)

@@ -1,0 +1,38 @@
+"""CLIP, small and at random; README.md says how weights from a folder are taken.
+
+Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from projects.baselines.from_transformers.adapters import CLIPTowers, OwnITCHead
+
+with read_base():
+    from ..towers_catalogue import *
+
+model.backbone = dict(
+    type=CLIPTowers,
+    vocab_size=vocab_size,
+    settings=dict(
+        projection_dim=128,
+        text_config=dict(
+            hidden_size=128,
+            intermediate_size=512,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=77,
+            pad_token_id=0,
+            bos_token_id=2,
+            eos_token_id=3,
+        ),
+        vision_config=dict(
+            hidden_size=128,
+            intermediate_size=512,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            image_size=64,
+            patch_size=8,
+        ),
+    ),
+)
+model.heads.itc = dict(type=OwnITCHead)

@@ -1,0 +1,39 @@
+"""SigLIP, small and at random: each pair on its own, by a sigmoid; captions padded to one length.
+
+Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from projects.baselines.from_transformers.adapters import OwnITCHead, SiglipTowers
+
+with read_base():
+    from ..towers_catalogue import *
+
+model.data_preprocessor.text_len = 32
+model.data_preprocessor.attend_pad = True
+test_dataloader.dataset.pipeline.tokenize.max_len = 32
+train_dataloader.dataset.pipeline.tokenize.max_len = 32
+model.backbone = dict(
+    type=SiglipTowers,
+    vocab_size=vocab_size,
+    settings=dict(
+        text_config=dict(
+            hidden_size=128,
+            intermediate_size=512,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=32,
+            projection_size=128,
+        ),
+        vision_config=dict(
+            hidden_size=128,
+            intermediate_size=512,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            image_size=64,
+            patch_size=8,
+        ),
+    ),
+)
+model.heads.itc = dict(type=OwnITCHead, form='sigmoid')

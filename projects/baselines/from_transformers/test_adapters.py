@@ -1,0 +1,95 @@
+"""Contract: what the adapters give is what transformers gives, from a folder and at random."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from transformers import BlipForImageTextRetrieval, CLIPModel, SiglipModel
+
+from mvlt.config import load_config
+from mvlt.models import Features
+from mvlt.registry import MODELS
+
+FOLDER = 'projects/baselines/from_transformers'
+IDS = torch.tensor([[2, 7, 9, 8, 3], [2, 6, 3, 0, 0]])
+
+
+def _build(row, options=None):
+    options = {'model.backbone.vocab_size': 200, **(options or {})}
+    config = load_config(f'{FOLDER}/{row}_catalogue.py', options, count=False)
+    config.model.heads.pop('categories')
+    torch.manual_seed(0)
+    return MODELS.build(config.model).eval()
+
+
+@pytest.mark.parametrize('row', ['clip', 'siglip', 'vilt', 'blip'])
+def test_two_steps_and_a_ranking(two_steps, row):
+    _, metrics = two_steps(f'{FOLDER}/{row}_catalogue.py')
+    assert metrics['retrieval/tir/candidates'] == 3
+
+
+@pytest.mark.parametrize('pad', [0, 3])
+def test_clip_from_a_folder(tmp_path, pad):
+    """The tokenizer of CLIP pads with the end token (pad 3), which itself is attended to."""
+    random = _build('clip').backbone.model
+    random.logit_scale.data.fill_(3.0)
+    random.save_pretrained(tmp_path)
+    options = {'model.backbone.folder': str(tmp_path), 'model.data_preprocessor.pad_id': pad}
+    model = _build('clip', options)
+    image = torch.randn(2, 3, 64, 64)
+    ids = torch.where(IDS == 0, pad, IDS)
+    mask = torch.tensor([[1] * 5, [1, 1, 1, 0, 0]])
+    wanted = CLIPModel.from_pretrained(tmp_path)(ids, image, attention_mask=mask)
+    images = model.image_vectors(image)
+    texts = model.text_vectors(ids, model.data_preprocessor.text_mask(ids))
+    torch.testing.assert_close(images, wanted.image_embeds, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(texts, wanted.text_embeds, rtol=1e-4, atol=1e-5)
+    logits = model.head('itc').logits(images, texts)
+    torch.testing.assert_close(logits, wanted.logits_per_image, rtol=1e-4, atol=1e-4)
+
+
+def test_siglip_from_a_folder(tmp_path):
+    _build('siglip').backbone.model.save_pretrained(tmp_path)
+    model = _build('siglip', {'model.backbone.folder': str(tmp_path)})
+    image, ids = torch.randn(2, 3, 64, 64), F.pad(IDS, (0, 27))
+    wanted = SiglipModel.from_pretrained(tmp_path)(ids, image)
+    found = model.head('itc').logits(
+        model.image_vectors(image), model.text_vectors(ids, model.data_preprocessor.text_mask(ids))
+    )
+    torch.testing.assert_close(found, wanted.logits_per_image, rtol=1e-4, atol=1e-4)
+
+
+def test_vilt_ranks_by_its_own_output():
+    model = _build('vilt')
+    image, mask = torch.randn(2, 3, 64, 64), IDS != 0
+    own = model.backbone.model
+    wanted = own(input_ids=IDS, attention_mask=mask.long(), pixel_values=image).logits[:, 0]
+    torch.testing.assert_close(model.match(image, IDS, mask), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_vilt_of_table_6():
+    options = {
+        'model.backbone.folder': None,
+        'model.backbone.settings': dict(
+            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+            image_size=64, patch_size=32,
+        ),
+    }  # fmt: skip
+    config = load_config(f'{FOLDER}/vilt_coco.py', options, count=False)
+    assert config.test_cfg.type.endswith('FullRankingLoop')
+    model = MODELS.build(config.model).eval()
+    assert model.match(torch.randn(2, 3, 64, 64), IDS, IDS != 0).shape == (2,)
+
+
+def test_blip_gives_both_of_its_scores():
+    model = _build('blip')
+    image, mask = torch.randn(2, 3, 64, 64), IDS != 0
+    own: BlipForImageTextRetrieval = model.backbone.model
+    given = dict(input_ids=IDS, attention_mask=mask.long(), pixel_values=image)
+    logits = own(**given, use_itm_head=True).itm_score
+    torch.testing.assert_close(
+        model.match(image, IDS, mask), logits[:, 1] - logits[:, 0], rtol=1e-4, atol=1e-5
+    )
+    cosines = own(**given, use_itm_head=False).itm_score
+    features = Features(model, dict(image=image, token_ids=IDS, text_mask=mask))
+    images, texts = features.vectors
+    torch.testing.assert_close(images @ texts.T, cosines, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,13 @@
+"""PFAN: as SCAN, text to image, with regions that know their place.
+
+Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from projects.baselines.late_interaction.stacked_attention import PositionFocusedCells
+
+with read_base():
+    from .scan_t2i_catalogue import *
+
+model.backbone.type = PositionFocusedCells

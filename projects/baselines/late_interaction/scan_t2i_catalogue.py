@@ -1,0 +1,15 @@
+"""SCAN, text to image: each word looks at the regions.
+
+Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from projects.baselines.late_interaction.stacked_attention import StackedAttentionHead
+
+with read_base():
+    from ..towers_catalogue import *
+
+model.backbone.both_ways = True
+model.heads.itm = dict(type=StackedAttentionHead)
+test_cfg.order = 'matching'

@@ -1,0 +1,180 @@
+"""SCAN (Lee et al., 2018) and PFAN (Wang et al., 2019): words look at regions, regions at words.
+
+Legend: P pairs, B batch, N regions, T tokens, C channels, D size of a vector, K x K blocks.
+"""
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models import Features
+from mvlt.registry import MODELS
+from mvlt.structures import Batch
+from projects.baselines.two_towers.two_towers import CellsAndGRU, hinge_loss, true_pairs
+
+_PAIRS = 2048  # at once: each takes N x T similarities
+
+
+def stacked_attention(
+    queries: torch.Tensor,
+    context: torch.Tensor,
+    query_mask: torch.Tensor | None,
+    context_mask: torch.Tensor | None,
+    sharpness: float,
+    pooling: Literal['mean', 'lse'],
+    lse: float,
+) -> torch.Tensor:
+    """Similarity of each pair, (P,): the mean cosine of queries and what they attend to.
+
+    SCAN, text to image: words are queries, regions the context; image to text the other way round.
+    Similarities are clipped at 0 and normalised over the queries (Eq. 1), their softmax over the
+    context, sharpened, weights it (Eq. 2, 3); cosines (Eq. 4) become a mean, or LogSumExp (Eq. 5).
+
+    Args:
+        queries: (P, Q, D) of length 1.
+        context: (P, S, D) of length 1.
+        query_mask, context_mask: bool (P, Q) and (P, S), True = is there; None = all are.
+        sharpness: lambda_1.
+        pooling: 'mean', or 'lse' with ``lse`` = lambda_2.
+    """
+    likeness = (queries @ context.transpose(1, 2)).clamp(min=0)
+    if query_mask is not None:
+        likeness = likeness * query_mask[..., None]
+    likeness = F.normalize(likeness, dim=1, eps=1e-6)
+    logits = sharpness * likeness
+    if context_mask is not None:
+        logits = logits.masked_fill(~context_mask[:, None], float('-inf'))
+    attended = logits.softmax(-1) @ context
+    cosines = F.cosine_similarity(queries, attended, dim=-1)
+    seen = torch.ones_like(cosines) if query_mask is None else query_mask.to(cosines.dtype)
+    if pooling == 'mean':
+        return (cosines * seen).sum(1) / seen.sum(1)
+    return (lse * cosines).masked_fill(seen == 0, float('-inf')).logsumexp(1) / lse
+
+
+@MODELS.register_module()
+class StackedAttentionHead(BaseModule):
+    """SCAN's similarity and hinge; it takes the place of ``itm``: pairs are scored one by one.
+
+    Args:
+        in_channels: C.
+        dims: D.
+        direction: 'text_to_image': words look at regions; or 'image_to_text'.
+        sharpness, pooling, lse: see :func:`stacked_attention`.
+        margin, hardest: see :func:`hinge_loss`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        dims: int = 128,
+        direction: Literal['text_to_image', 'image_to_text'] = 'text_to_image',
+        sharpness: float = 9.0,
+        pooling: Literal['mean', 'lse'] = 'mean',
+        lse: float = 6.0,
+        margin: float = 0.2,
+        hardest: bool = True,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if direction not in ('text_to_image', 'image_to_text'):
+            raise ValueError(f"direction='{direction}'; legal: text_to_image, image_to_text")
+        self.direction = direction
+        self.settings = (sharpness, pooling, lse)
+        self.margin = margin
+        self.hardest = hardest
+        self.region = nn.Linear(in_channels, dims)
+        self.word = nn.Linear(in_channels, dims)
+
+    def vectors(self, features: Features) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of regions (B, N, D) and words (B, T, D), of length 1, and which words there are."""
+        regions = features.image[-1].flatten(2).transpose(1, 2)
+        words, mask = features.text[-1], features.inputs['text_mask']
+        if mask is None:
+            mask = torch.ones(words.shape[:2], dtype=torch.bool, device=words.device)
+        regions, words = self.region(regions).float(), self.word(words).float()
+        return F.normalize(regions, dim=-1), F.normalize(words, dim=-1), mask
+
+    def scores(
+        self, regions: torch.Tensor, words: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Of pairs, (P,): regions (P, N, D), words (P, T, D), mask (P, T)."""
+        if self.direction == 'text_to_image':
+            return stacked_attention(words, regions, mask, None, *self.settings)
+        return stacked_attention(regions, words, None, mask, *self.settings)
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Hinge over all pairs of the batch."""
+        regions, words, mask = self.vectors(features)
+        count = len(regions)
+        every = torch.cartesian_prod(torch.arange(count), torch.arange(count)).to(regions.device)
+        found = [
+            self.scores(regions[rows], words[columns], mask[columns])
+            for rows, columns in (part.unbind(1) for part in every.split(_PAIRS))
+        ]
+        matrix = torch.cat(found).view(count, count)
+        return dict(loss=hinge_loss(matrix, true_pairs(batch), self.margin, self.hardest))
+
+    def match(self, features: Features) -> torch.Tensor:
+        """Similarity of each pair of the batch, (B,): what rankings go by."""
+        return self.scores(*self.vectors(features))
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """``similarity`` of picture and caption, float (B,)."""
+        return dict(similarity=self.match(features).tolist())
+
+
+@MODELS.register_module()
+class PositionFocusedCells(CellsAndGRU):
+    """PFAN's backbone: a region also knows which of K x K blocks of the picture it lies in.
+
+    A position vector is the sum of learnt vectors of the blocks that a region overlaps, weighted by
+    attention: overlap times exp(region . M . block), normalised (PFAN Sec. 3.2). Region and
+    position, side by side, become the region. The original keeps the 15 blocks of most overlap; all
+    that overlap are kept here.
+
+    Args:
+        blocks: K.
+        kwargs: those of :class:`CellsAndGRU`.
+    """
+
+    def __init__(self, vocab_size: int, dims: int = 192, blocks: int = 16, **kwargs: Any) -> None:
+        super().__init__(vocab_size, dims, **kwargs)
+        self.blocks = blocks
+        self.positions = nn.Parameter(torch.randn(blocks**2, dims) * 0.02)
+        self.attention = nn.Linear(dims, dims, bias=False)
+        self.joined = nn.Linear(2 * dims, dims)
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        """One map (B, C, h, w)."""
+        found, boxes, size = self.regions(image)
+        overlaps = block_overlaps(boxes.float(), self.blocks)
+        logits = self.attention(found) @ self.positions.T
+        weights = (logits.float() + overlaps.clamp(min=1e-9).log()).masked_fill(
+            overlaps <= 0, float('-inf')
+        )
+        position = weights.softmax(-1).to(found.dtype) @ self.positions
+        found = self.joined(torch.cat((found, position), -1))
+        return (found.transpose(1, 2).unflatten(2, size),)
+
+
+def block_overlaps(boxes: torch.Tensor, blocks: int) -> torch.Tensor:
+    """Share of each of K x K blocks that a region covers, (B, N, K K), 0 to 1.
+
+    Args:
+        boxes: (B, N, 4 or more), left, top, right, bottom in 0..1.
+        blocks: K.
+    """
+    edges = torch.arange(blocks + 1, device=boxes.device) / blocks
+
+    def covered(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+        inside = torch.minimum(high[..., None], edges[1:]) - torch.maximum(
+            low[..., None], edges[:-1]
+        )
+        return inside.clamp(min=0) * blocks
+
+    across, down = covered(boxes[..., 0], boxes[..., 2]), covered(boxes[..., 1], boxes[..., 3])
+    return (down[..., :, None] * across[..., None, :]).flatten(-2)

@@ -1,0 +1,18 @@
+"""Kaleido-BERT: patches at five scales, and a task for each.
+
+Alignment-guided masking needs a captioning model; words are hidden at random here.
+
+Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from projects.baselines.one_stream.objectives import KaleidoHead
+
+with read_base():
+    from .one_stream_catalogue import *
+
+model.backbone.cnn.merge(dict(strides=(1, 2, 1, 1), stem_channels=16, base_channels=16))
+model.backbone.cnn_dims = 128
+model.backbone.scales = (1, 2, 3, 4, 5)
+model.heads.kaleido = dict(type=KaleidoHead, interval=2)

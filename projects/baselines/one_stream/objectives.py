@@ -1,0 +1,328 @@
+"""What the one-stream baselines learn from beside matching and hidden words.
+
+Legend: B batch, N regions, T tokens, C channels, L losses.
+"""
+
+from collections.abc import Mapping
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmcv.transforms import BaseTransform
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models import MVLT, Features, MaskedFeatureHead
+from mvlt.registry import MODELS, TRANSFORMS
+from mvlt.structures import Batch, PairDataSample
+
+
+@MODELS.register_module()
+class LastMap(nn.Module):
+    """In the place of a neck, for heads that predict something of regions: the last map as it is.
+
+    Args:
+        in_channels, in_strides: of the backbone's maps.
+    """
+
+    def __init__(self, in_channels: tuple[int, ...], in_strides: tuple[int, ...]) -> None:
+        super().__init__()
+        self.out_channels = in_channels[-1]
+        self.stride = in_strides[-1]
+
+    def forward(self, maps: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """The last of the maps."""
+        return maps[-1]
+
+
+@MODELS.register_module()
+class MaskedPatchKLHead(MaskedFeatureHead):
+    """FashionBERT's masked patch modelling: features as distributions, KL divergence (Eq. 2).
+
+    Args: see :class:`mvlt.models.MaskedPatchHead`.
+    """
+
+    def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """KL(softmax of the feature || softmax of what is predicted), (B, H / s, W / s)."""
+        wanted = features.log_softmax(1)
+        return F.kl_div(predicted.log_softmax(1), wanted, reduction='none', log_target=True).sum(1)
+
+
+@MODELS.register_module()
+class AdaptiveMVLT(MVLT):
+    """FashionBERT's adaptive loss: a task weighs the more, the steeper its loss is.
+
+    w_i = (L - g_i)^-1 / sum_j (L - g_j)^-1 (Eq. 5, of a KKT condition), g_i the squared norm of the
+    gradient of loss i; here of its gradient by the pair's last words, divided by the sum over the
+    tasks, so that every g is between 0 and 1. Losses that do not read the pair keep their weight.
+    """
+
+    def loss(
+        self, inputs: dict[str, Any], data_samples: list[PairDataSample]
+    ) -> dict[str, torch.Tensor]:
+        """The losses, weighted."""
+        features, batch = Features(self, inputs), Batch(inputs, data_samples)
+        losses = {
+            f'loss_{name}': value
+            for name, head in self.heads.items()
+            for value in head.loss(features, batch).values()
+        }
+        weights = adaptive_weights(losses, features.pair.texts[-1])
+        return {name: value * weights.get(name, 1.0) for name, value in losses.items()}
+
+
+def adaptive_weights(
+    losses: Mapping[str, torch.Tensor], shared: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Weights, which add up to L, of the L losses that depend on ``shared``."""
+    steep = {}
+    for name, value in losses.items():
+        (gradient,) = torch.autograd.grad(value, shared, retain_graph=True, allow_unused=True)
+        if gradient is not None:
+            steep[name] = gradient.float().square().sum()
+    if len(steep) < 2:
+        return {}
+    total = torch.stack(list(steep.values())).sum().clamp(min=1e-30)
+    inverse = {name: 1 / (len(steep) - value / total) for name, value in steep.items()}
+    whole = torch.stack(list(inverse.values())).sum()
+    return {name: len(steep) * value / whole for name, value in inverse.items()}
+
+
+@MODELS.register_module()
+class WordRegionAlignmentHead(BaseModule):
+    """UNITER's word-region alignment: optimal transport between words and regions (Sec. 3.2).
+
+    The distance is made small for matched pairs and large for mismatched ones.
+
+    Args:
+        iterations: of IPOT (Xie et al., 2018).
+        step: beta of IPOT.
+        loss_weight: factor; the original has 0.1.
+    """
+
+    def __init__(
+        self,
+        iterations: int = 50,
+        step: float = 0.5,
+        loss_weight: float = 0.1,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.iterations = iterations
+        self.step = step
+        self.loss_weight = loss_weight
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """(sum of matched distances - sum of mismatched ones) / B."""
+        words = features.pair.texts[-1]
+        regions = features.pair.images[-1].flatten(2).transpose(1, 2)
+        mask = features.inputs['text_mask']
+        if mask is None:
+            mask = torch.ones(words.shape[:2], dtype=torch.bool, device=words.device)
+        with torch.autocast(words.device.type, enabled=False):
+            distance = transport_distance(
+                words.float(), regions.float(), mask, self.iterations, self.step
+            )
+        sign = 2 * batch.labels('matched').float() - 1
+        return dict(loss=self.loss_weight * (sign * distance).mean())
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """Nothing: it teaches the backbone."""
+        return {}
+
+
+def transport_distance(
+    words: torch.Tensor, regions: torch.Tensor, mask: torch.Tensor, iterations: int, step: float
+) -> torch.Tensor:
+    """Optimal transport by IPOT between words and regions at cosine distance, (B,).
+
+    Every word and every region weighs alike. The plan is not differentiated, as in UNITER.
+
+    Args:
+        words: (B, T, C).
+        regions: (B, N, C).
+        mask: bool (B, T), True = a word.
+        iterations, step: see :class:`WordRegionAlignmentHead`.
+    """
+    cost = 1 - F.normalize(words, dim=-1) @ F.normalize(regions, dim=-1).transpose(1, 2)
+    with torch.no_grad():
+        seen = mask[..., None].to(cost)
+        kernel = (-cost / step).exp() * seen
+        count_words, count_regions = seen.sum(1, keepdim=True), regions.shape[1]
+        plan = seen.expand_as(cost) / (count_words * count_regions)
+        by_region = cost.new_full((len(cost), count_regions), 1 / count_regions)
+        for _ in range(iterations):
+            q = kernel * plan
+            by_word = mask / (count_words[:, 0] * (q @ by_region[..., None])[..., 0] + 1e-30)
+            by_region = 1 / (count_regions * (q.transpose(1, 2) @ by_word[..., None])[..., 0])
+            plan = by_word[..., None] * q * by_region[:, None]
+    return (plan * cost).sum((1, 2))
+
+
+@TRANSFORMS.register_module()
+class MaskOneModality(BaseTransform):
+    """UNITER's conditional masking: of a record either words are hidden or regions, never both.
+
+    It stands behind the transforms that hide (``pipeline.words``).
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Undo one of the two."""
+        if np.random.random() < 0.5:
+            results['image_mask'] = np.zeros_like(results['image_mask'])
+        else:
+            labels = results['word_labels']
+            results['token_ids'] = np.where(labels >= 0, labels, results['token_ids'])
+            results['word_labels'] = np.full_like(labels, -1)
+        return results
+
+
+@MODELS.register_module()
+class TagHead(BaseModule):
+    """OSCAR's tags: the linear layer that reads them, and the contrast of polluted ones.
+
+    Half of the pictures get another picture's tags, and [CLS] is to tell which (OSCAR Eq. 2).
+
+    Args:
+        in_channels: C.
+        classes: the label whose classes are tags.
+        loss_weight: factor of both.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        classes: str = 'sub_category',
+        loss_weight: float = 0.5,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.classes = classes
+        self.loss_weight = loss_weight
+        self.polluted = nn.Linear(in_channels, 1)
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Mean over the batch."""
+        backbone: Any = features.model.backbone
+        inputs = features.inputs
+        logits = backbone.tag_logits(inputs['image'])
+        classes = batch.labels(self.classes)
+        named = F.cross_entropy(
+            logits.float(), classes.clamp(max=logits.shape[1] - 1), ignore_index=-1
+        )
+        tags = logits.detach().topk(backbone.tags_shown).indices
+        wrong = torch.rand(len(tags), device=tags.device) < 0.5
+        shown = torch.where(wrong[:, None], tags.roll(1, 0), tags)
+        pair = backbone(inputs['image'], inputs['token_ids'], inputs['text_mask'], tags=shown)
+        said = self.polluted(pair.texts[-1][:, 0])[:, 0].float()
+        contrast = F.binary_cross_entropy_with_logits(said, wrong.float())
+        return dict(loss=self.loss_weight * (named + contrast))
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """Nothing: it teaches the backbone."""
+        return {}
+
+
+JIGSAWS = tuple(permutations(range(4)))
+
+
+@MODELS.register_module()
+class KaleidoHead(BaseModule):
+    """Kaleido-BERT's five tasks, one a scale, all in one pass (Sec. 3.4).
+
+    Of each scale's picture, and of it alone: 1 x 1 turned by quarters (which?), 2 x 2 shuffled
+    (which of 24?), 3 x 3 with one part of another product (which?), 4 x 4 with grey parts and 5 x 5
+    with blank ones, whose mean colours are to be told. The original regresses their ResNet features
+    by KL divergence. Backbones need ``scales=(1, 2, 3, 4, 5)``.
+
+    Args:
+        in_channels: C.
+        share: of the grey and of the blank parts.
+        loss_weight: factor of the mean of the five.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        share: float = 0.2,
+        loss_weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.share = share
+        self.loss_weight = loss_weight
+        self.turned = nn.Linear(in_channels, 4)
+        self.shuffled = nn.Linear(in_channels, len(JIGSAWS))
+        self.foreign = nn.Linear(in_channels, 1)
+        self.coloured = nn.Linear(in_channels, 3)
+        self.filled = nn.Linear(in_channels, 3)
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Mean over the batch."""
+        inputs = features.inputs
+        image = inputs.get('whole_image', inputs['image'])
+        count = len(image)
+        turns = torch.randint(4, (count,), device=image.device)
+        orders = torch.randint(len(JIGSAWS), (count,), device=image.device)
+        places = torch.randint(9, (count,), device=image.device)
+        grey, blank = (
+            torch.rand(count, scale * scale, device=image.device) < self.share for scale in (4, 5)
+        )
+        pictures = (
+            turned(image, turns),
+            shuffled(image, orders),
+            replaced(image, image.roll(1, 0), F.one_hot(places, 9).bool(), 3),
+            replaced(image, image.mean(1, keepdim=True).expand_as(image), grey, 4),
+            replaced(image, torch.zeros_like(image), blank, 5),
+        )
+        pair = features.model.backbone(pictures, inputs['token_ids'], inputs['text_mask'])
+        parts = pair.images[-1].flatten(2).transpose(1, 2).float().split((1, 4, 9, 16, 25), 1)
+        losses = [
+            F.cross_entropy(self.turned(parts[0][:, 0]), turns),
+            F.cross_entropy(self.shuffled(parts[1].mean(1)), orders),
+            F.cross_entropy(self.foreign(parts[2])[..., 0], places),
+            _colour_error(self.coloured(parts[3]), image, grey, 4),
+            _colour_error(self.filled(parts[4]), image, blank, 5),
+        ]
+        return dict(loss=self.loss_weight * torch.stack(losses).mean())
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """Nothing: it teaches the backbone."""
+        return {}
+
+
+def turned(image: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+    """Each picture (B, 3, S, S) by so many quarters to the left, int64 (B,)."""
+    every = torch.stack([torch.rot90(image, k, (2, 3)) for k in range(4)])
+    return every[turns, torch.arange(len(image), device=image.device)]
+
+
+def shuffled(image: torch.Tensor, orders: torch.Tensor) -> torch.Tensor:
+    """Quarters of each picture (B, 3, H, W) in the order JIGSAWS[orders[b]]."""
+    height, width = image.shape[2] // 2, image.shape[3] // 2
+    quarters = image.unfold(2, height, height).unfold(3, width, width).flatten(2, 3)
+    table = torch.tensor(JIGSAWS, device=image.device)[orders]
+    index = table[:, None, :, None, None].expand_as(quarters)
+    top, bottom = quarters.gather(2, index).chunk(2, 2)
+    rows = [torch.cat(list(row.unbind(2)), -1) for row in (top, bottom)]
+    return torch.cat(rows, 2)
+
+
+def replaced(
+    image: torch.Tensor, other: torch.Tensor, chosen: torch.Tensor, scale: int
+) -> torch.Tensor:
+    """``other`` where parts are chosen, bool (B, scale scale), row by row; else ``image``."""
+    grid = chosen.view(-1, 1, scale, scale).float()
+    mask = F.interpolate(grid, size=image.shape[2:], mode='nearest') > 0
+    return torch.where(mask, other, image)
+
+
+def _colour_error(
+    said: torch.Tensor, image: torch.Tensor, chosen: torch.Tensor, scale: int
+) -> torch.Tensor:
+    """Squared error of the mean colours of chosen parts; 0 where none is."""
+    wanted = F.adaptive_avg_pool2d(image, scale).flatten(2).transpose(1, 2).float()
+    errors = (said - wanted).square().mean(-1)
+    return (errors * chosen).sum() / chosen.sum().clamp(min=1)

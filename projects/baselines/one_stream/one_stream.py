@@ -1,0 +1,180 @@
+"""One transformer over words and regions: six baselines by switches (see README.md).
+
+Legend: B batch, N regions, T tokens, G tags, C channels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.backbones import PairFeatures
+from mvlt.models.layers import WordEmbedding
+from mvlt.registry import MODELS
+from projects.baselines.regions import BOX, Regions, cell_boxes
+
+
+def layer(dims: int, num_heads: int) -> nn.TransformerEncoderLayer:
+    """A layer of BERT's, norms first: at random start that trains without long warm-up."""
+    return nn.TransformerEncoderLayer(
+        dims, num_heads, 4 * dims, 0.0, 'gelu', batch_first=True, norm_first=True
+    )
+
+
+def start_words(words: WordEmbedding) -> None:
+    """BERT's start: at 1, as torch has it, the tied decoder's logits are too large."""
+    for table in (words.words, words.positions):
+        nn.init.normal_(table.weight, std=0.02)
+
+
+@MODELS.register_module()
+class OneStream(BaseModule):
+    """Words, tags and regions as one sequence.
+
+    Args:
+        vocab_size: rows of the word table.
+        text_len: the longest caption in tokens.
+        dims: C.
+        depth: layers.
+        num_heads: of each.
+        word_dims: of a word vector.
+        scales: Kaleido-BERT: regions are k x k parts of the picture for each of these; None = the
+            cells of the CNN.
+        visual_words: VL-BERT: the whole picture's feature is added to each word.
+        tags: OSCAR: so many classes of a picture, whose most likely ones are words of a third
+            segment, read from the cells by a linear layer (the originals' detector names objects);
+            0 = none.
+        tags_shown: how many of them.
+        cnn, cnn_dims, region_dims: see :class:`Regions`.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        text_len: int = 64,
+        dims: int = 128,
+        depth: int = 4,
+        num_heads: int = 4,
+        word_dims: int = 128,
+        scales: Sequence[int] | None = None,
+        visual_words: bool = False,
+        tags: int = 0,
+        tags_shown: int = 2,
+        cnn: dict | None = None,
+        cnn_dims: int = 256,
+        region_dims: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.embed_dims = (dims,)
+        self.strides = (16,)
+        self.scales = tuple(scales or ())
+        self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), 0.0)
+        self.text = nn.Linear(word_dims, dims)
+        self.regions = Regions(dims, cnn, cnn_dims, region_dims)
+        self.box = nn.Linear(BOX, dims)
+        self.segments = nn.Parameter(torch.randn(3, dims) * 0.02)
+        self.visual_words = nn.Linear(dims, dims) if visual_words else None
+        self.tags_shown = tags_shown
+        self.tagger = nn.Linear(dims, tags) if tags else None
+        self.tag_words = nn.Embedding(tags, dims) if tags else None
+        start_words(self.words)
+        self.layers = nn.ModuleList(layer(dims, num_heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(dims)
+
+    @property
+    def word_table(self) -> torch.Tensor:
+        """Word vectors (vocabulary, word_dims)."""
+        return self.words.words.weight
+
+    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
+        """:meth:`encode_pair`."""
+        return self.encode_pair(*args, **kwargs)
+
+    def encode_pair(
+        self,
+        image: torch.Tensor | Sequence[torch.Tensor],
+        token_ids: torch.Tensor,
+        text_mask: torch.Tensor | None = None,
+        cls_only: bool = False,
+        tags: torch.Tensor | None = None,
+    ) -> PairFeatures:
+        """Encode picture and caption together.
+
+        Args:
+            image: (B, 3, H, W), or a file's regions (B, N, D + 5); with ``scales`` also one
+                picture a scale.
+            token_ids: int64 (B, T).
+            text_mask: bool (B, T), True = a real token; None = all are.
+            cls_only: not read: all tokens are worked for.
+            tags: int64 (B, G) in the place of the picture's own.
+        """
+        regions, size = self._regions(image)
+        text = self.text(self.words(token_ids)) + self.segments[0]
+        if self.visual_words is not None:
+            text = text + self.visual_words(regions.mean(1, keepdim=True))
+        return self._encode(text, regions, size, text_mask, tags)
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        """One map (B, C, h, w) of a picture that no caption goes with."""
+        regions, size = self._regions(image)
+        return self._encode(regions[:, :0], regions, size, None, None).images
+
+    def tag_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """How likely each tag is, (B, tags)."""
+        assert self.tagger is not None
+        return self.tagger(self._regions(image)[0].mean(1))
+
+    def _regions(
+        self, image: torch.Tensor | Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, tuple[int, int]]:
+        if not self.scales:
+            assert isinstance(image, torch.Tensor)
+            found, boxes, size = self.regions(image)
+        else:
+            found, boxes = self._kaleido(image)
+            size = (found.shape[1], 1)
+        return found + self.box(boxes.to(found.dtype)) + self.segments[1], size
+
+    def _kaleido(
+        self, image: torch.Tensor | Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """k x k parts for each scale, (B, N, C), and their boxes."""
+        several = not isinstance(image, torch.Tensor)
+        maps = self.regions.map(torch.cat(list(image)) if several else image)
+        each = maps.chunk(len(self.scales)) if several else [maps] * len(self.scales)
+        parts, boxes = [], []
+        for scale, cells in zip(self.scales, each):
+            pooled = F.adaptive_avg_pool2d(cells, scale).flatten(2).transpose(1, 2)
+            parts.append(self.regions.norm(self.regions.linear(pooled)))
+            boxes.append(cell_boxes((scale, scale)).to(pooled))
+        found = torch.cat(parts, 1)
+        return found, torch.cat(boxes).expand(len(found), -1, -1)
+
+    def _encode(
+        self,
+        text: torch.Tensor,
+        regions: torch.Tensor,
+        size: tuple[int, int],
+        text_mask: torch.Tensor | None,
+        tags: torch.Tensor | None,
+    ) -> PairFeatures:
+        parts = [text, regions]
+        if self.tagger is not None:
+            assert self.tag_words is not None
+            if tags is None:
+                tags = self.tagger(regions.mean(1)).topk(self.tags_shown).indices
+            parts.append(self.tag_words(tags) + self.segments[2])
+        x = torch.cat(parts, 1)
+        padding = None
+        if text_mask is not None and text.shape[1]:
+            padding = F.pad(~text_mask, (0, x.shape[1] - text.shape[1]), value=False)
+        for one in self.layers:
+            x = one(x, src_key_padding_mask=padding)
+        text, regions = self.norm(x)[:, : text.shape[1] + regions.shape[1]].split(
+            (text.shape[1], regions.shape[1]), 1
+        )
+        return PairFeatures((regions.transpose(1, 2).unflatten(2, size),), (text,))

@@ -1,0 +1,13 @@
+"""Words and cells in one transformer, which the one-stream baselines share.
+
+Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from projects.baselines.one_stream.one_stream import OneStream
+
+with read_base():
+    from ..pairs_catalogue import *
+
+model.backbone.type = OneStream

@@ -1,0 +1,164 @@
+"""Contract: six one-stream baselines train and rank; their objectives are the papers'."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mvlt.config import load_config
+from mvlt.registry import MODELS
+from projects.baselines.one_stream.objectives import (
+    JIGSAWS,
+    MaskedPatchKLHead,
+    MaskOneModality,
+    adaptive_weights,
+    replaced,
+    shuffled,
+    transport_distance,
+    turned,
+)
+from projects.baselines.one_stream.one_stream import OneStream
+
+FOLDER = 'projects/baselines/one_stream'
+ROWS = {
+    'image_bert': {'itm', 'mlm', 'region_classes', 'region_features'},
+    'unicoder_vl': {'itm', 'mlm', 'region_classes'},
+    'vl_bert': {'itm', 'mlm', 'region_classes'},
+    'uniter': {'itm', 'mlm', 'region_classes', 'region_features', 'alignment'},
+    'fashion_bert': {'itm', 'mlm', 'patches'},
+    'oscar': {'itm', 'mlm', 'tags'},
+    'kaleido_bert': {'itm', 'mlm', 'kaleido'},
+}
+CATEGORIES = {'sub_category'}  # the small catalogue's
+CNN = dict(type='mmpretrain.ResNet', depth=18, stem_channels=8, base_channels=8, out_indices=(3,))
+
+
+@pytest.mark.parametrize('row', ROWS)
+def test_two_steps_and_a_ranking(two_steps, row):
+    clusters = {'model.heads.region_classes.num_clusters': 4}
+    options = clusters if 'region_classes' in ROWS[row] else {}
+    model, metrics = two_steps(f'{FOLDER}/{row}_catalogue.py', options)
+    assert {*model.heads} == ROWS[row] | CATEGORIES
+    assert metrics['retrieval/tir/candidates'] == 3
+
+
+@pytest.mark.parametrize('row', ['unicoder_vl', 'uniter'])
+def test_rows_of_table_6_read_coco(row, tmp_path):
+    config = load_config(
+        f'{FOLDER}/{row}_coco.py',
+        {
+            'model.backbone.cnn': CNN,
+            'model.backbone.cnn_dims': 64,
+            'model.backbone.dims': 16,
+            'model.backbone.depth': 1,
+            'model.backbone.num_heads': 2,
+            'model.backbone.word_dims': 16,
+            'model.backbone.vocab_size': 60,
+        },
+        str(tmp_path),
+        count=False,
+    )
+    assert config.test_cfg.type.endswith('FullRankingLoop')
+    model = MODELS.build(config.model).eval()
+    scores = model.match(torch.zeros(2, 3, 64, 64), torch.tensor([[2, 7, 3]] * 2), None)
+    assert scores.shape == (2,) and scores[0] == scores[1]
+
+
+def _backbone(**kwargs):
+    torch.manual_seed(0)
+    return OneStream(40, dims=16, depth=2, num_heads=2, cnn=CNN, cnn_dims=64, **kwargs).eval()
+
+
+@pytest.mark.parametrize('kwargs', [{}, dict(visual_words=True), dict(tags=5), dict(scales=(1, 2))])
+def test_padding_changes_nothing(kwargs):
+    backbone = _backbone(**kwargs)
+    image, ids = torch.randn(2, 3, 64, 64), torch.tensor([[2, 7, 9, 3]] * 2)
+    alone = backbone(image, ids)
+    padded = torch.nn.functional.pad(ids, (0, 3))
+    found = backbone(image, padded, padded != 0)
+    torch.testing.assert_close(found.texts[0][:, :4], alone.texts[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.images[0], alone.images[0], rtol=1e-4, atol=1e-5)
+    assert alone.images[0].shape == ((2, 16, 5, 1) if 'scales' in kwargs else (2, 16, 2, 2))
+
+
+def test_tags_are_the_pictures_own_or_those_that_are_given():
+    backbone = _backbone(tags=5, tags_shown=2)
+    image, ids = torch.randn(1, 3, 64, 64), torch.tensor([[2, 7, 3]])
+    own = backbone.tag_logits(image).topk(2).indices
+    found, same = backbone(image, ids), backbone(image, ids, tags=own)
+    assert torch.equal(found.texts[0], same.texts[0])
+    assert not torch.equal(found.texts[0], backbone(image, ids, tags=(own + 1) % 5).texts[0])
+
+
+def _naive_transport(cost, iterations, step):
+    """IPOT of Xie et al. (2018), Algorithm 1, with uniform marginals."""
+    n, m = cost.shape
+    kernel, plan, b = np.exp(-cost / step), np.ones((n, m)), np.full(m, 1 / m)
+    for _ in range(iterations):
+        q = kernel * plan
+        a = 1 / (n * (q @ b))
+        b = 1 / (m * (q.T @ a))
+        plan = a[:, None] * q * b[None]
+    return plan
+
+
+def test_transport_is_ipots():
+    words, regions = torch.randn(1, 4, 6), torch.randn(1, 3, 6)
+    cosine = torch.nn.functional.cosine_similarity(words[0][:, None], regions[0][None], dim=-1)
+    cost = 1 - cosine.double().numpy()
+    plan = _naive_transport(cost, 50, 0.5)
+    np.testing.assert_allclose(plan.sum(0), 1 / 3, atol=1e-6)
+    padded = torch.cat((words, torch.randn(1, 2, 6)), 1)
+    mask = torch.tensor([[True] * 4 + [False] * 2])
+    found = transport_distance(padded, regions, mask, 50, 0.5)
+    assert found.item() == pytest.approx((plan * cost).sum(), rel=1e-4)
+
+
+def test_transport_of_what_is_equal_is_free():
+    words = torch.eye(3)[None]
+    found = transport_distance(words, words.flip(1), torch.ones(1, 3, dtype=torch.bool), 200, 0.5)
+    assert found.item() == pytest.approx(0, abs=1e-3)
+
+
+def test_adaptive_weights_by_hand():
+    # gradients 1 and 2: g = 1/5, 4/5; 1 / (2 - g) = 5/9, 5/6; weights 2 x 2/5, 2 x 3/5
+    shared = torch.ones(1, requires_grad=True)
+    free = torch.ones(1, requires_grad=True)
+    weights = adaptive_weights(dict(a=shared.sum(), b=2 * shared.sum(), c=free.sum()), shared)
+    assert {name: round(value.item(), 6) for name, value in weights.items()} == dict(a=0.8, b=1.2)
+
+
+def test_patches_as_distributions_by_hand():
+    # softmax of (0, ln 3) is (1/4, 3/4); predicted (1/2, 1/2): 1/4 ln 1/2 + 3/4 ln 3/2
+    head = MaskedPatchKLHead(4, 8, dict(type='HOGTargets', stride=8))
+    feature = torch.tensor([0.0, math.log(3)]).view(1, 2, 1, 1)
+    wanted = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
+    assert head.errors(torch.zeros(1, 2, 1, 1), feature).item() == pytest.approx(wanted)
+
+
+def test_words_or_regions_are_hidden_never_both():
+    for _ in range(20):
+        found = MaskOneModality().transform(
+            dict(
+                image_mask=np.array([[True, False]]),
+                token_ids=np.array([2, 4, 3]),
+                word_labels=np.array([-1, 9, -1]),
+            )
+        )
+        hidden = found['word_labels'][1] == 9
+        assert hidden != found['image_mask'].any()
+        assert found['token_ids'].tolist() == ([2, 4, 3] if hidden else [2, 9, 3])
+
+
+def test_what_kaleido_does_to_pictures():
+    image = torch.arange(16.0).view(1, 1, 4, 4).repeat(2, 3, 1, 1)
+    quarter = turned(image, torch.tensor([0, 1]))
+    assert torch.equal(quarter[0], image[0]) and quarter[1, 0, 0].tolist() == [3, 7, 11, 15]
+    order = JIGSAWS.index((1, 0, 2, 3))  # the two upper quarters change places
+    mixed = shuffled(image, torch.tensor([0, order]))
+    assert torch.equal(mixed[0], image[0])
+    assert mixed[1, 0].tolist() == [[2, 3, 0, 1], [6, 7, 4, 5], [8, 9, 10, 11], [12, 13, 14, 15]]
+    chosen = torch.tensor([[True, False, False, False], [False] * 4])
+    blank = replaced(image, torch.zeros_like(image), chosen, 2)
+    assert blank[0, 0].sum() == 120 - (0 + 1 + 4 + 5) and torch.equal(blank[1], image[1])

@@ -1,0 +1,16 @@
+"""UNITER: of a pair words or regions are hidden; word-region alignment by optimal transport.
+
+Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from projects.baselines.one_stream.objectives import MaskOneModality, WordRegionAlignmentHead
+
+with read_base():
+    from .image_bert_catalogue import *
+
+model.heads.alignment = dict(type=WordRegionAlignmentHead)
+train_dataloader.dataset.dataset.pipeline.pop('pack')
+train_dataloader.dataset.dataset.pipeline.one_modality = dict(type=MaskOneModality)
+train_dataloader.dataset.dataset.pipeline.pack = pipeline.pack

@@ -1,0 +1,120 @@
+"""What regions of a picture stand in these models: cells of a CNN, or features from a file.
+
+The originals read features of a detector (bottom-up attention). Without one, cells of a small CNN,
+trained with the model, take their place; who has the features reads them by :class:`LoadRegions`.
+
+Legend: B batch, N regions, C channels.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from torch import nn
+
+from mvlt.registry import MODELS, TRANSFORMS
+
+BOX = 5  # left, top, right, bottom in 0..1, and the area
+
+
+class Regions(nn.Module):
+    """Pictures, or regions from a file, -> features of regions and their boxes.
+
+    Args:
+        dims: C.
+        cnn: settings of mmpretrain's backbone, whose last map's cells are regions; it is given
+            float (B, 3, H, W).
+        cnn_dims: channels of that map.
+        region_dims: size of a region's feature in a file, box not counted; None = there is none.
+    """
+
+    def __init__(
+        self, dims: int, cnn: dict | None, cnn_dims: int, region_dims: int | None = None
+    ) -> None:
+        super().__init__()
+        self.cnn: Any = None if region_dims else MODELS.build(cnn)
+        self.linear = nn.Linear(region_dims or cnn_dims, dims)
+        self.norm = nn.LayerNorm(dims)
+
+    def map(self, image: torch.Tensor) -> torch.Tensor:
+        """Float (B, 3, H, W) -> the CNN's last map (B, cnn_dims, h, w)."""
+        return self.cnn(image)[-1]
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, tuple[int, int]]:
+        """Pictures (B, 3, H, W) or a file's regions (B, N, D + 5).
+
+        Returns:
+            Features (B, N, C), boxes (B, N, 5), and the grid (h, w); (N, 1) for those of a file.
+        """
+        if self.cnn is None:
+            found, boxes = image[..., :-BOX], image[..., -BOX:]
+            return self.norm(self.linear(found)), boxes, (image.shape[1], 1)
+        cells = self.map(image)
+        size = (cells.shape[2], cells.shape[3])
+        boxes = cell_boxes(size).to(cells).expand(len(cells), -1, -1)
+        return self.norm(self.linear(cells.flatten(2).transpose(1, 2))), boxes, size
+
+
+def cell_boxes(size: tuple[int, int]) -> torch.Tensor:
+    """Boxes of the cells of a grid, row by row, float32 (h w, 5)."""
+    height, width = size
+    top, left = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+    sides = [left / width, top / height, (left + 1) / width, (top + 1) / height]
+    boxes = torch.stack([side.flatten() for side in sides], -1)
+    return torch.cat((boxes, torch.full((len(boxes), 1), 1 / (height * width))), -1)
+
+
+@TRANSFORMS.register_module()
+class LoadRegions(BaseTransform):
+    """A record's regions from a file, in the place of its picture: ``img`` float32 (N, D + 5).
+
+    It stands for ``pipeline.load``; steps that change pixels are None then.
+
+    Args:
+        file: HDF5 or npz with ``ids`` (products; text), ``features`` float (products, N, D) and
+            ``boxes`` float (products, N, 4), left, top, right and bottom in 0..1
+            (``region_files.py`` makes one of bottom-up attention's).
+
+    Raises:
+        KeyError: a product has no regions in the file.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self._rows: dict[str, int] = {}
+        self._opened: Any = None
+
+    def transform(self, results: dict) -> dict:
+        """Add ``img``."""
+        if self._opened is None:
+            self._opened = _open(self.file)
+            self._rows = {_text(one): row for row, one in enumerate(self._opened['ids'][:])}
+        row = self._rows.get(results['product_id'])
+        if row is None:
+            raise KeyError(
+                f'{self.file}: no regions of product {results["product_id"]}; it has '
+                f'{len(self._rows)} products'
+            )
+        boxes = np.asarray(self._opened['boxes'][row], np.float32)
+        area = (boxes[:, 2:3] - boxes[:, 0:1]) * (boxes[:, 3:4] - boxes[:, 1:2])
+        features = np.asarray(self._opened['features'][row], np.float32)
+        results['img'] = np.concatenate((features, boxes, area), 1)
+        return results
+
+    def __getstate__(self) -> dict:
+        return dict(self.__dict__, _opened=None)  # a file's handle does not survive a fork
+
+
+def _open(path: str) -> Any:
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f'{path}: no such file of regions; see projects/baselines/README.md'
+        )
+    return np.load(path) if path.endswith('.npz') else h5py.File(path, 'r')
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,69 @@
+"""Contract: regions from files stand in the place of pictures, from the table to the ranking."""
+
+import base64
+
+import h5py
+import numpy as np
+import pytest
+
+from projects.baselines.region_files import write_regions
+from projects.baselines.regions import LoadRegions, cell_boxes
+
+
+def _tsv(path, ids, count=3, size=8):
+    rng = np.random.default_rng(0)
+    lines = []
+    for one in ids:
+        arrays = [
+            np.tile([10.0, 0.0, 40.0, 30.0], (count, 1)).astype(np.float32),
+            rng.normal(size=(count, size)).astype(np.float32),
+        ]
+        coded = [base64.b64encode(array.tobytes()).decode() for array in arrays]
+        lines.append('\t'.join([str(one), '40', '60', str(count), *coded]))
+    path.write_text('\n'.join(lines))
+    return path
+
+
+def test_bottom_up_attention_to_regions(tmp_path):
+    out = tmp_path / 'regions.h5'
+    assert write_regions([_tsv(tmp_path / 'a.tsv', [7, 8])], str(out)) == 2
+    found = LoadRegions(str(out)).transform(dict(product_id='8'))['img']
+    assert found.shape == (3, 8 + 5) and found.dtype == np.float32
+    np.testing.assert_allclose(found[0, -5:], [0.25, 0, 1, 0.5, 0.375])
+    with h5py.File(out) as file:
+        np.testing.assert_array_equal(file['features'][1], found[:, :8])
+    with pytest.raises(KeyError, match='no regions of product 9; it has 2'):
+        LoadRegions(str(out)).transform(dict(product_id='9'))
+    with pytest.raises(FileNotFoundError, match='no such file of regions'):
+        LoadRegions(str(tmp_path / 'none.npz')).transform(dict(product_id='9'))
+
+
+def test_a_file_that_is_none_leaves_nothing(tmp_path):
+    (tmp_path / 'a.tsv').write_text('7\t40\t60\tmany\tAAAA\tAAAA')
+    with pytest.raises(ValueError, match='a.tsv, row 1: invalid literal'):
+        write_regions([str(tmp_path / 'a.tsv')], str(tmp_path / 'out.h5'))
+    files = [_tsv(tmp_path / 'b.tsv', [1]), _tsv(tmp_path / 'c.tsv', [2], count=4)]
+    with pytest.raises(ValueError, match='extract as many boxes'):
+        write_regions(files, str(tmp_path / 'out.h5'))
+    assert not [*tmp_path.glob('out.h5*')]
+
+
+@pytest.mark.parametrize(
+    'row', ['one_stream/one_stream', 'late_interaction/pfan', 'two_towers/vse_pp']
+)
+def test_a_model_of_regions_trains_and_ranks(two_steps, tmp_path, row):
+    rng = np.random.default_rng(0)
+    boxes = np.tile(cell_boxes((1, 3)).numpy()[:, :4], (20, 1, 1))
+    ids = np.array([str(i) for i in range(20)])
+    file = tmp_path / 'regions.npz'
+    np.savez(file, ids=ids, features=rng.normal(size=(20, 3, 8)).astype(np.float32), boxes=boxes)
+    train = 'train_dataloader.dataset.pipeline'
+    if row.startswith('one_stream'):
+        train = 'train_dataloader.dataset.dataset.pipeline'
+    load = dict(type='LoadRegions', file=str(file), _delete_=True)
+    options = {'model.backbone.region_dims': 8}
+    for pipeline in (train, 'test_dataloader.dataset.pipeline'):
+        options |= {f'{pipeline}.load': load, f'{pipeline}.resize': None}
+    options |= {f'{train}.crop': None, f'{train}.flip': None}
+    _, metrics = two_steps(f'projects/baselines/{row}_catalogue.py', options)
+    assert metrics['retrieval/tir/candidates'] == 3

@@ -1,0 +1,128 @@
+"""ViLBERT (Lu et al., 2019): a stream of words, a stream of regions, and co-attention between them.
+
+Legend: B batch, N regions, T tokens, C channels.
+"""
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.backbones import PairFeatures
+from mvlt.models.layers import WordEmbedding
+from mvlt.registry import MODELS
+from projects.baselines.one_stream.one_stream import layer, start_words
+from projects.baselines.regions import BOX, Regions
+
+
+class CoAttention(nn.Module):
+    """Each stream attends to the other's keys and values (Sec. 2.2), then to itself.
+
+    Args:
+        dims: C.
+        num_heads: of each attention.
+    """
+
+    def __init__(self, dims: int, num_heads: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(dims) for _ in range(2))
+        self.across = nn.ModuleList(
+            nn.MultiheadAttention(dims, num_heads, batch_first=True) for _ in range(2)
+        )
+        self.within = nn.ModuleList(layer(dims, num_heads) for _ in range(2))
+
+    def forward(
+        self, text: torch.Tensor, regions: torch.Tensor, padding: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Text (B, T, C), regions (B, N, C); padding bool (B, T), True = no word."""
+        words, cells = self.norms[0](text), self.norms[1](regions)
+        text = text + self.across[0](words, cells, cells, need_weights=False)[0]
+        regions = (
+            regions
+            + self.across[1](cells, words, words, key_padding_mask=padding, need_weights=False)[0]
+        )
+        return self.within[0](text, src_key_padding_mask=padding), self.within[1](regions)
+
+
+@MODELS.register_module()
+class TwoStreams(BaseModule):
+    """Words go through layers of their own first, as in ViLBERT, then both streams together.
+
+    The picture's first token is the mean of its regions. [CLS] of the last text, which matching
+    reads, is the product of both streams' first tokens (Sec. 3.1).
+
+    Args:
+        vocab_size, text_len, dims, num_heads, word_dims, cnn, cnn_dims, region_dims: see
+            :class:`OneStream`.
+        text_depth: layers of the words alone.
+        depth: co-attention blocks.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        text_len: int = 64,
+        dims: int = 128,
+        text_depth: int = 2,
+        depth: int = 2,
+        num_heads: int = 4,
+        word_dims: int = 128,
+        cnn: dict | None = None,
+        cnn_dims: int = 256,
+        region_dims: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.embed_dims = (dims,)
+        self.strides = (16,)
+        self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), 0.0)
+        start_words(self.words)
+        self.text = nn.Linear(word_dims, dims)
+        self.regions = Regions(dims, cnn, cnn_dims, region_dims)
+        self.box = nn.Linear(BOX, dims)
+        self.text_layers = nn.ModuleList(layer(dims, num_heads) for _ in range(text_depth))
+        self.blocks = nn.ModuleList(CoAttention(dims, num_heads) for _ in range(depth))
+        self.norms = nn.ModuleList(nn.LayerNorm(dims) for _ in range(2))
+
+    @property
+    def word_table(self) -> torch.Tensor:
+        """Word vectors (vocabulary, word_dims)."""
+        return self.words.words.weight
+
+    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
+        """:meth:`encode_pair`."""
+        return self.encode_pair(*args, **kwargs)
+
+    def encode_pair(
+        self,
+        image: torch.Tensor,
+        token_ids: torch.Tensor,
+        text_mask: torch.Tensor | None = None,
+        cls_only: bool = False,
+    ) -> PairFeatures:
+        """Encode picture and caption; see :class:`OneStream`."""
+        regions, size = self._regions(image)
+        padding = None if text_mask is None else ~text_mask
+        text = self.text(self.words(token_ids))
+        for one in self.text_layers:
+            text = one(text, src_key_padding_mask=padding)
+        for block in self.blocks:
+            text, regions = block(text, regions, padding)
+        text, regions = self.norms[0](text), self.norms[1](regions)
+        both = text[:, :1] * regions[:, :1]
+        cells = regions[:, 1:].transpose(1, 2).unflatten(2, size)
+        return PairFeatures((cells,), (torch.cat((both, text[:, 1:]), 1),))
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        """One map (B, C, h, w) of a picture alone: its stream, without co-attention."""
+        regions, size = self._regions(image)
+        for block in self.blocks:
+            within: Any = block
+            regions = within.within[1](regions)
+        return (self.norms[1](regions)[:, 1:].transpose(1, 2).unflatten(2, size),)
+
+    def _regions(self, image: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
+        found, boxes, size = self.regions(image)
+        found = found + self.box(boxes.to(found.dtype))
+        return torch.cat((found.mean(1, keepdim=True), found), 1), size

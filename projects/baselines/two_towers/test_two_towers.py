@@ -1,0 +1,54 @@
+"""Contract: VSE and VSE++ train and rank by the tools; their hinge is the papers'."""
+
+import numpy as np
+import pytest
+import torch
+
+from projects.baselines.two_towers.two_towers import CellsAndGRU, hinge_loss
+
+FOLDER = 'projects/baselines/two_towers'
+CNN = dict(type='mmpretrain.ResNet', depth=18, stem_channels=8, base_channels=8, out_indices=(3,))
+
+
+@pytest.mark.parametrize('row', ['vse', 'vse_pp'])
+def test_two_steps_and_a_ranking(two_steps, row):
+    model, metrics = two_steps(f'{FOLDER}/{row}_catalogue.py')
+    assert model.head('itc').hardest == (row == 'vse_pp')
+    assert metrics['retrieval/tir/queries'] > 0 and 0 <= metrics['retrieval/tir/R@1'] <= 100
+    assert metrics['retrieval/tir/candidates'] == 3
+
+
+def test_hinge_by_hand():
+    # row 0: 0.2 + 0.5 - 0.6 = 0.1; row 1: 0.2 + 0.9 - 0.8 = 0.3
+    # column 0: 0.2 + 0.9 - 0.6 = 0.5; column 1: 0.2 + 0.5 - 0.8 < 0
+    scores = torch.tensor([[0.6, 0.5], [0.9, 0.8]])
+    true = torch.eye(2, dtype=torch.bool)
+    assert hinge_loss(scores, true, 0.2, hardest=False).item() == pytest.approx(0.9 / 2)
+    assert hinge_loss(scores, true, 0.2, hardest=True).item() == pytest.approx(0.4 / 2 + 0.5 / 2)
+    assert hinge_loss(scores, torch.ones(2, 2, dtype=torch.bool), 0.2, hardest=False) == 0
+
+
+@pytest.mark.parametrize('hardest', [False, True])
+def test_hinge_is_the_papers(hardest):
+    """VSE++ Eq. 5 and 6, a loop a pair; what belongs together is no wrong pair."""
+    rng = np.random.default_rng(0)
+    scores, true = rng.normal(size=(6, 6)), np.eye(6, dtype=bool)
+    true[1, 4] = true[4, 1] = True
+    total = 0.0
+    for i in range(6):
+        wrong = [k for k in range(6) if not true[i, k]]
+        by_image = [max(0, 0.2 + scores[i, k] - scores[i, i]) for k in wrong]
+        by_text = [max(0, 0.2 + scores[k, i] - scores[i, i]) for k in wrong]
+        pick = max if hardest else sum
+        total += pick(by_image) + pick(by_text)
+    found = hinge_loss(torch.tensor(scores), torch.tensor(true), 0.2, hardest)
+    assert found.item() == pytest.approx(total / 6)
+
+
+def test_padding_changes_no_caption():
+    backbone = CellsAndGRU(50, 8, 6, both_ways=True, cnn=CNN, cnn_dims=64).eval()
+    ids = torch.tensor([[2, 7, 9, 3]])
+    (alone,) = backbone.encode_text(ids)
+    padded = torch.nn.functional.pad(ids, (0, 3))
+    (found,) = backbone.encode_text(padded, padded != 0)
+    torch.testing.assert_close(found[:, :4], alone)

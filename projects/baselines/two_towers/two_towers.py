@@ -1,0 +1,153 @@
+"""VSE (Kiros et al., 2014) and VSE++ (Faghri et al., 2018): a CNN, a GRU and a hinge.
+
+Legend: B pairs, N cells, T tokens, C channels, D size of a vector.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from mvlt.models import Features
+from mvlt.registry import MODELS
+from mvlt.structures import Batch
+from projects.baselines.regions import Regions
+
+
+@MODELS.register_module()
+class CellsAndGRU(BaseModule):
+    """A backbone whose towers share nothing: regions of a picture, a GRU over the words.
+
+    Args:
+        vocab_size: rows of the word table.
+        dims: C, of regions and of the GRU's states.
+        word_dims: of a word vector.
+        both_ways: the mean of a forward and a backward GRU's states (SCAN); else forward alone.
+        cnn, cnn_dims, region_dims: see :class:`Regions`.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        dims: int = 192,
+        word_dims: int = 128,
+        both_ways: bool = False,
+        cnn: dict | None = None,
+        cnn_dims: int = 256,
+        region_dims: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.embed_dims = (dims,)
+        self.strides = (16,)
+        self.regions = Regions(dims, cnn, cnn_dims, region_dims)
+        self.words = nn.Embedding(vocab_size, word_dims)
+        self.gru = nn.GRU(word_dims, dims, batch_first=True, bidirectional=both_ways)
+
+    @property
+    def word_table(self) -> torch.Tensor:
+        """Word vectors (vocabulary, word_dims)."""
+        return self.words.weight
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        """One map (B, C, h, w)."""
+        found, _, size = self.regions(image)
+        return (found.transpose(1, 2).unflatten(2, size),)
+
+    def encode_text(
+        self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor]:
+        """One sequence (B, T, C)."""
+        if text_mask is None:
+            text_mask = torch.ones_like(token_ids, dtype=torch.bool)
+        packed = pack_padded_sequence(
+            self.words(token_ids).float(),
+            text_mask.sum(1).cpu(),
+            batch_first=True,
+            enforce_sorted=False,
+        )
+        with torch.autocast(token_ids.device.type, enabled=False):
+            states, _ = pad_packed_sequence(
+                self.gru(packed)[0], batch_first=True, total_length=token_ids.shape[1]
+            )
+        if self.gru.bidirectional:
+            states = states.unflatten(-1, (2, -1)).mean(2)
+        return (states,)
+
+
+def hinge_loss(
+    scores: torch.Tensor, true: torch.Tensor, margin: float, hardest: bool
+) -> torch.Tensor:
+    """Mean over the pairs of what wrong ones exceed them by, less a margin, both ways.
+
+    VSE sums over all wrong pairs (VSE++ Eq. 5), VSE++ takes the worst (Eq. 6).
+
+    Args:
+        scores: (B, B), pictures by captions; true pairs on the diagonal.
+        true: bool (B, B), what belongs together and is no wrong pair.
+        margin: alpha.
+        hardest: VSE++.
+    """
+    own = scores.diagonal()
+    by_image = (margin + scores - own[:, None]).clamp(min=0).masked_fill(true, 0)
+    by_text = (margin + scores - own[None]).clamp(min=0).masked_fill(true, 0)
+    if hardest:
+        return by_image.amax(1).mean() + by_text.amax(0).mean()
+    return (by_image.sum(1) + by_text.sum(0)).mean()
+
+
+def true_pairs(batch: Batch) -> torch.Tensor:
+    """Which pictures and captions of a batch belong together, bool (B, B)."""
+    keys = batch.keys
+    return (keys[:, None] == keys[None]).any(-1)
+
+
+@MODELS.register_module()
+class HingeHead(BaseModule):
+    """Vectors of length 1 of both towers, and the hinge between their products.
+
+    It takes the place of ``itc``: search, loops and export ask it for vectors. VSE takes the last
+    state of the GRU; the mean of all is taken here, as the towers of this project have it.
+
+    Args:
+        in_channels: C.
+        dims: D.
+        margin, hardest: see :func:`hinge_loss`.
+    """
+
+    scale = torch.tensor(1.0)  # of the similarities
+
+    def __init__(
+        self,
+        in_channels: int,
+        dims: int = 128,
+        margin: float = 0.2,
+        hardest: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.margin = margin
+        self.hardest = hardest
+        self.image = nn.Linear(in_channels, dims)
+        self.text = nn.Linear(in_channels, dims)
+
+    def image_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(B, C) -> float32 (B, D) of length 1."""
+        return F.normalize(self.image(pooled).float(), dim=-1)
+
+    def text_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+        """(B, C) -> float32 (B, D) of length 1."""
+        return F.normalize(self.text(pooled).float(), dim=-1)
+
+    def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
+        """Mean over the batch."""
+        images, texts = features.vectors
+        return dict(loss=hinge_loss(images @ texts.T, true_pairs(batch), self.margin, self.hardest))
+
+    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
+        """``similarity`` of picture and caption, -1 to 1, float (B,)."""
+        images, texts = features.vectors
+        return dict(similarity=(images * texts).sum(-1).tolist())

@@ -1,0 +1,13 @@
+"""VSE: the hinge over all wrong pairs of the batch.
+
+Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+"""
+
+from mmengine.config import read_base
+
+from projects.baselines.two_towers.two_towers import HingeHead
+
+with read_base():
+    from ..towers_catalogue import *
+
+model.heads.itc = dict(type=HingeHead)
