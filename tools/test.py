@@ -17,7 +17,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_options(parser)
-    parser.add_argument('checkpoint', help='.pth, .safetensors or a published model folder')
+    parser.add_argument(
+        'checkpoint',
+        help=".pth, .safetensors or a published model folder; 'none': the weights that the config's "
+        'model reads itself, e.g. of a folder of transformers',
+    )
     parser.add_argument(
         '--shortlist',
         '--rerank',
@@ -30,7 +34,10 @@ def main() -> None:
         args.cfg_options['test_cfg.shortlist'] = args.shortlist
     config = config_from(args)
     config.resume = False
-    use_checkpoint(config, args.checkpoint)
+    if args.checkpoint == 'none':
+        config.load_from = None
+    else:
+        use_checkpoint(config, args.checkpoint)
     build_runner(config, args.launcher).test()
 
 

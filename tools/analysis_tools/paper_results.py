@@ -21,6 +21,22 @@ _COLUMNS = {
     'finetune_coco_vilt': 'COCO, ViLT loss',
     'features_regression': 'Features',
     'features_clusters': 'Classes',
+    # projects/baselines/
+    'vse_catalogue': 'VSE',
+    'vse_pp_catalogue': 'VSE++',
+    'scan_t2i_catalogue': 'SCAN',
+    'pfan_catalogue': 'PFAN',
+    'vilbert_catalogue': 'ViLBERT',
+    'image_bert_catalogue': 'ImageBERT',
+    'fashion_bert_catalogue': 'FashionBERT',
+    'vl_bert_catalogue': 'VL-BERT',
+    'oscar_catalogue': 'OSCAR',
+    'kaleido_bert_catalogue': 'Kaleido-BERT',
+    'clip_catalogue': 'CLIP',
+    'unicoder_vl_coco': 'Unicoder-VL',
+    'uniter_coco': 'UNITER',
+    'vilt_coco': 'ViLT',
+    'mvlt_paper_catalogue': 'Final',
 }
 
 

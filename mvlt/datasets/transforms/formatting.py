@@ -17,7 +17,8 @@ class PackPairInputs(BaseTransform):
 
     Returns:
         ``inputs``: ``image`` uint8 (3, H, W), or float (N, D) as it is, ``token_ids`` int64 (T,);
-        ``data_samples``: a PairDataSample with those labels that are there, and those that ``attributes`` lists.
+        ``data_samples``: a PairDataSample with those labels that are there, and those that
+        ``attributes`` lists.
     """
 
     LABELS = ('matched', 'main_category', 'sub_category')
