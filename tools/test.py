@@ -19,7 +19,7 @@ def main() -> None:
     add_options(parser)
     parser.add_argument(
         'checkpoint',
-        help=".pth, .safetensors or a published model folder; 'none': the weights that the config's "
+        help=".pth, .safetensors or a published model folder; 'none': weights that the config's "
         'model reads itself, e.g. of a folder of transformers',
     )
     parser.add_argument(

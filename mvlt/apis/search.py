@@ -40,7 +40,8 @@ from mvlt.retrieval.scorer import PairScorer
 from mvlt.trained.description import ModelDescription
 from mvlt.trained.opening import OpenedModel, open_model
 
-PICTURES = 0.5  # weight of pictures beside words: docs/results/ has what others find
+# measured by tools/analysis_tools/query_weights.py: docs/benchmarks/2026-11-28-search.md
+PICTURES = 0.5  # weight of pictures beside words
 WITHOUT = 0.5  # of the words that are not wanted
 
 
@@ -134,7 +135,7 @@ class ProductSearch:
         if is_main_process():
             barrier()
         self.pictures = self.pictures or records.root
-        embedder = Embedder(self._pixels, self.encoder.images)
+        embedder = Embedder(self.pixels, self.encoder.images)
         with self.index.writing() if is_main_process() else nullcontext():
             return update_index(self.index, records, columns, embedder, self._track)
 
@@ -201,7 +202,7 @@ class ProductSearch:
         """The vector, float32 (D,) of length 1, that :meth:`__call__` asks the index for."""
         looks = []
         if images is not None:
-            pixels = [self._pixels(to_array(one)) for one in list_pictures(images)]
+            pixels = [self.pixels(to_array(one)) for one in list_pictures(images)]
             looks += list(self.embed_images(pixels))
         if products:
             looks += self._stored(products)
@@ -265,7 +266,7 @@ class ProductSearch:
             raise ValueError(f'no column {", ".join(sorted(unknown))}; legal: {", ".join(kinds)}')
         listed = list_pictures(images)
         arrays = [to_array(one, i) for i, one in enumerate(listed)]
-        vectors = self.embed_images([self._pixels(one) for one in arrays])
+        vectors = self.embed_images([self.pixels(one) for one in arrays])
         cells = {
             name: value_of(one, kind, name) if isinstance(one := values.get(name), str) else one
             for name, kind in kinds.items()
@@ -343,7 +344,7 @@ class ProductSearch:
         pixels = {}
         for i, row in enumerate(found):
             try:
-                pixels[i] = self._pixels(to_array(self.pictures / str(row['img_path'])))
+                pixels[i] = self.pixels(to_array(self.pictures / str(row['img_path'])))
             except OSError:
                 continue
         chosen = np.array(sorted(pixels), int)
@@ -371,7 +372,7 @@ class ProductSearch:
         own = [[p == product_id for p in there] for product_id in product_ids]
         return [_unit(vectors[mask].sum(0)) for mask in own]
 
-    def _pixels(self, image: np.ndarray) -> torch.Tensor:
+    def pixels(self, image: np.ndarray) -> torch.Tensor:
         """A picture as the model reads it, uint8 (3, S, S)."""
         return self.pipeline(dict(img=image, caption=''))['inputs']['image']
 
