@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo web serve test lint package bench format install clean
+.PHONY: demo web serve docs test lint package bench format install clean
 
 install: $(STAMP)
 
@@ -11,7 +11,7 @@ $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 12) else f'Python 3.10 to 3.12 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --upgrade --quiet pip
-	$(BIN)/pip install --editable '.[dev,web,export,index,milvus,serve,excel,heic]'
+	$(BIN)/pip install --editable '.[dev,docs,web,export,index,milvus,serve,excel,heic]'
 	touch $@
 
 demo: $(STAMP)
@@ -39,6 +39,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+# the site, in work_dirs/site; a broken link is an error
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 package: $(STAMP)
 	$(BIN)/python -m tests.try_package

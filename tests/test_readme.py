@@ -1,4 +1,4 @@
-"""Contract: the README's configs run and its tree is the real one."""
+"""Contract: what README and site say is there: configs, paths, commands, figures, the tree."""
 
 import json
 import re
@@ -14,13 +14,15 @@ from mvlt.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
-PYTHON = re.findall(r'```python\n(.*?)```', README, re.DOTALL)
+PAGES = {path.name: path.read_text(encoding='utf-8') for path in (ROOT / 'docs').glob('*.md')}
+ALL = '\n'.join([README, *PAGES.values()])
+PYTHON = re.findall(r'```python\n(.*?)```', ALL, re.DOTALL)
 CONFIGS = [text for text in PYTHON if 'read_base' in text]
 
 
 def _tree() -> list[str]:
     """Paths of the annotated tree."""
-    block = re.search(r'## The tree\n\n```\n(.*?)```', README, re.DOTALL).group(1)
+    block = re.search(r'```\n(.*?)```', PAGES['tree.md'], re.DOTALL).group(1)
     paths, folders = [], {}
     for line in block.splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
@@ -47,10 +49,36 @@ def test_every_folder_of_the_package_is_in_the_tree():
 
 def test_make_targets_and_files_that_the_commands_name_are_there():
     makefile = (ROOT / 'Makefile').read_text()
-    for target in re.findall(r'`?make (\w+)', README):
-        assert re.search(rf'^{target}:', makefile, re.MULTILINE) or target == 'are'
-    for path in re.findall(r'(?:tools|configs|docs|projects)/[\w./-]+\w', README):
-        assert (ROOT / path).exists(), path
+    for target in re.findall(r'(?:^    |`|; )make (\w+)', ALL, re.MULTILINE):
+        assert re.search(rf'^{target}:', makefile, re.MULTILINE), target
+    for path in re.findall(r'(?<![\w/])(?:tools|configs|docs|projects|tests)/[\w./-]+[^\W_]', ALL):
+        if not path.endswith('example'):  # projects/example_*
+            assert (ROOT / path).exists(), path
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 120
+
+
+def test_figures_of_the_readme_are_those_of_the_dated_files():
+    row = re.search(r'three seeds, whole pictures.*', _dated('2026-11-28-towers.md')).group()
+    assert re.findall(r'(\d+\.\d) / \d+\.\d / \d+\.\d', row)[:2] == ['40.0', '40.9']
+    assert '| **towers, 25 minutes** | 40.0 | 40.9 |' in README
+    assert 'about 23 min of two cores, one seed' in _dated('2026-11-25-towers.md')
+    assert '| 4.2 / 20.5 / 36.5 | 4.4 / 20.9 / 35.7 |' in _dated('2026-11-25-towers.md')
+    searched = (ROOT / 'docs/benchmarks/2026-11-28-search.md').read_text(encoding='utf-8')
+    assert 'p50 / p95 of a query, ms | 9.5 / 12.7 |' in searched and '13 ms (p95' in README
+
+
+def test_every_dated_file_is_in_the_index():
+    index = (ROOT / 'docs/results/index.md').read_text(encoding='utf-8')
+    for folder in ('results', 'benchmarks'):
+        for path in (ROOT / 'docs' / folder).glob('20*.md'):
+            assert path.name in index, path
+
+
+def _dated(name):
+    return (ROOT / 'docs/results' / name).read_text(encoding='utf-8')
 
 
 @pytest.mark.parametrize('text', CONFIGS)
@@ -65,7 +93,7 @@ def test_configs_of_the_readme_load_and_build(text, tmp_path):
 
 def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
     """Its products.json, a table with those columns, and the commands' configs."""
-    description = json.loads(re.search(r'```json\n(.*?)```', README, re.DOTALL).group(1))
+    description = json.loads(re.search(r'```json\n(.*?)```', PAGES['shops.md'], re.DOTALL).group(1))
     (tmp_path / 'images').mkdir()
     rows = [
         {
@@ -78,7 +106,7 @@ def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
     (tmp_path / 'products.json').write_text(json.dumps(description))
     for i in range(40):
         Image.new('RGB', (64, 64)).save(tmp_path / f'images/{i}.png')
-    names = set(re.findall(r'(configs/mvlt/\w+_catalogue\.py)', README))
+    names = set(re.findall(r'(configs/mvlt/\w+_catalogue\.py)', ALL))
     assert len(names) == 6
     for name in names:
         config = load_config(ROOT / name, data_root=str(tmp_path))

@@ -69,9 +69,10 @@ def prepare(folder: Path) -> None:
 
 
 def examples() -> list[str]:
-    """The README's Python that uses a model."""
-    readme = (ROOT / 'README.md').read_text('utf-8')
-    blocks = re.findall(r'```python\n(.*?)```', readme, re.DOTALL)
+    """The Python of README and site that uses a model."""
+    pages = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+    text = '\n'.join(page.read_text('utf-8') for page in pages)
+    blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
     return [block for block in blocks if 'mvlt.apis' in block]
 
 

@@ -39,11 +39,12 @@ _STYLES: dict[str, type[ImageMask]] = dict(
 class ImageCompletionInferencer(PairInferencer):
     """Pictures with hidden parts filled in; see :class:`PairInferencer`.
 
-    >>> found = ImageCompletionInferencer('MODEL')('shoe.jpg', 'a red shoe', mask='stroke')
-    >>> Image.fromarray(found[0]['image']).save('completed.png')
-
     A model that crops pictures before it reads them gives the cropped ones back, in its own size,
     and takes masks and boxes in that size.
+
+    Examples:
+        >>> found = ImageCompletionInferencer('MODEL')('shoe.jpg', 'a red shoe', mask='stroke')
+        >>> Image.fromarray(found[0]['image']).save('completed.png')
     """
 
     @classmethod

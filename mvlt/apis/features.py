@@ -16,8 +16,9 @@ class FeatureExtractor(PairInferencer):
     Of a model with a head ``itc`` also ``image_vector`` and ``text_vector``, of the picture alone
     and of the text alone, float32 (D,) of length 1, whose product is their similarity.
 
-    >>> FeatureExtractor('MODEL')('shoe.jpg')[0]['cls'].shape
-    torch.Size([512])
+    Examples:
+        >>> FeatureExtractor('MODEL')('shoe.jpg')[0]['cls'].shape
+        torch.Size([512])
     """
 
     forward_kwargs: set = {'stages'}

@@ -183,9 +183,10 @@ class TextToImageRetrievalInferencer(_RetrievalInferencer):
     pictures), a list of pictures, or a dataset. Pictures that cannot be read are named once and
     never found.
 
-    >>> search = TextToImageRetrievalInferencer('MODEL').read('MY_CATALOGUE/products.csv')
-    >>> search('a red shoe', topk=3)[0][0]
-    {'index': 17, 'score': 0.99, 'match_score': 0.98, 'img_path': '...', 'caption': '...', ...}
+    Examples:
+        >>> search = TextToImageRetrievalInferencer('MODEL').read('MY_CATALOGUE/products.csv')
+        >>> search('a red shoe', topk=3)[0][0]
+        {'index': 17, 'score': 0.99, 'match_score': 0.98, 'img_path': '...', 'caption': '...', ...}
     """
 
     forward_kwargs: set = {'topk', 'where', 'order'}
