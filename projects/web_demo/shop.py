@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ class Shop:
     ) -> None:
         self.records = Records(gallery, all_columns=True)
         columns = Columns(self.records)
+        self.rows: dict[str, list[int]] = defaultdict(
+            list
+        )  # of a product: one a view, in their order
+        for row, product_id in enumerate(columns.ids):
+            self.rows[product_id].append(row)
         if index is None:
             own = ProductSearch(model, 'memory').fingerprint
             name = f'{own}{self.records.root.resolve()}{len(self.records)}{columns.kinds}'
@@ -90,7 +96,8 @@ class Shop:
         path = found['img_path']
         try:
             if path is None:
-                image = Image.fromarray(self.records.read(int(found['product_id'])))
+                row = self.rows[found['product_id']][found.get('view', 0)]
+                image = Image.fromarray(self.records.read(row))
             else:
                 image = Image.fromarray(read_image(str(self.records.root / path)))
         except (OSError, ValueError):

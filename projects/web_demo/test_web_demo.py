@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mvlt.datasets import FashionGen
+
 gr = pytest.importorskip('gradio', reason="the page needs '.[web]'")
 playwright = pytest.importorskip('playwright.sync_api', reason="its tests need '.[dev]'")
 expect = playwright.expect
@@ -363,6 +365,19 @@ def shop_address(shop_page):
     blocks = app.build(shop_page)
     yield app.launch(blocks, '127.0.0.1', None, block=False)
     blocks.close()
+
+
+def test_pictures_that_are_no_files(tower_folder, demo_data, tmp_path):
+    """As the demo's: in one HDF5 file, under product ids that are no rows."""
+    views = FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_validation.h5'), test_mode=True)
+    page = app.Page([tower_folder], views, cache_dir=tmp_path)
+    cards, said, ids = page.search('a red bag')
+    assert len(cards) == 12 and said.startswith('12 of ')
+    records = [views.get_data_info(row) for row in range(len(views))]
+    for (image, _), product_id in zip(cards, ids):
+        rows = [row for row, one in enumerate(records) if one['product_id'] == product_id]
+        own = [views.load(dict(records[row]))['img'] for row in rows]
+        assert any(np.array_equal(np.asarray(image), picture) for picture in own)
 
 
 @in_a_browser
