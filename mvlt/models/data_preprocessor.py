@@ -130,6 +130,11 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         Features in the place of pictures, float, stay as they are.
         """
         if pixels.is_floating_point():
+            if mask is not None:
+                raise ValueError(
+                    'features in the place of pictures cannot be hidden: pipeline.mask=None, and '
+                    'heads that predict what is hidden are None'
+                )
             return pixels
         image = pixels.float().div_(255)
         if mask is not None:

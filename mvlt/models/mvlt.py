@@ -148,9 +148,10 @@ class MVLT(BaseModel):
     def match(
         self, image: torch.Tensor, token_ids: torch.Tensor, text_mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """Log-odds that image and caption belong together, float32 (B,); nothing else is run.
+        """What the head ``itm`` ranks pairs by, float32 (B,); nothing else is run.
 
-        Their sigmoid is ``match_score`` of :meth:`predict`.
+        Of :class:`mvlt.models.ITMHead` log-odds, whose sigmoid is ``match_score`` of
+        :meth:`predict`.
 
         Raises:
             ValueError: the model has no matching head.

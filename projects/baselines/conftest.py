@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from mmengine.runner import Runner
 from PIL import Image
 
@@ -23,20 +24,31 @@ SMALL = {
 }
 
 
+def draw_noise(files):
+    """Pictures of which no two patches are alike."""
+    for number, file in enumerate(files):
+        noise = np.random.default_rng(number).integers(0, 255, (40, 30, 3), np.uint8)
+        Image.fromarray(noise).save(file)
+
+
 @pytest.fixture
 def two_steps(catalogue, tmp_path):
     """Config of a row -> its model after two steps, and the metrics of a ranking."""
 
-    for file in (catalogue / 'images').iterdir():
-        noise = np.random.default_rng(len(file.name)).integers(0, 255, (40, 30, 3), np.uint8)
-        Image.fromarray(noise).save(file)
+    draw_noise((catalogue / 'images').iterdir())
 
-    def run(path, options=None):
-        config = load_config(path, {**SMALL, **(options or {})}, str(catalogue))
+    def run(path, options=None, root=None):
+        options = {**SMALL, **(options or {})} if root is None else options
+        config = load_config(path, options, str(root or catalogue))
         config.work_dir = str(tmp_path / 'work')
         config.experiment_name = f'baseline_{time.monotonic_ns()}'
         runner = Runner.from_cfg(config)
+        before = [weight.detach().clone() for weight in runner.model.parameters()]
         runner.train()
+        after = [weight.detach() for weight in runner.model.parameters()]
+        assert all(weight.isfinite().all() for weight in after)
+        moved = sum(not torch.equal(one, two) for one, two in zip(before, after))
+        assert moved > len(after) / 2
         metrics = runner.test()
         return runner.model, metrics
 

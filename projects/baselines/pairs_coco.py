@@ -36,6 +36,7 @@ model = dict(
         word_dims=768,
         cnn=cnn,
         cnn_dims=2048,
+        stride=32,
     ),
     neck=dict(type=LastMap),
     heads=dict(
@@ -67,4 +68,5 @@ train_dataloader = dict(
 )
 default_hooks.fit_clusters = dict(type=FitClustersHook)
 default_hooks.checkpoint.save_best = None
+find_unused_parameters = True
 test_cfg.merge_captions = False

@@ -6,6 +6,7 @@ trained with the model, take their place; who has the features reads them by :cl
 Legend: B batch, N regions, C channels.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,27 +86,28 @@ class LoadRegions(BaseTransform):
     def __init__(self, file: str) -> None:
         self.file = file
         self._rows: dict[str, int] = {}
-        self._opened: Any = None
+        self._opened: tuple[int, Any] | None = None
 
     def transform(self, results: dict) -> dict:
         """Add ``img``."""
-        if self._opened is None:
-            self._opened = _open(self.file)
-            self._rows = {_text(one): row for row, one in enumerate(self._opened['ids'][:])}
+        if self._opened is None or self._opened[0] != os.getpid():  # no handle survives a fork
+            self._opened = (os.getpid(), _open(self.file))
+            self._rows = {_text(one): row for row, one in enumerate(self._opened[1]['ids'][:])}
+        arrays = self._opened[1]
         row = self._rows.get(results['product_id'])
         if row is None:
             raise KeyError(
                 f'{self.file}: no regions of product {results["product_id"]}; it has '
                 f'{len(self._rows)} products'
             )
-        boxes = np.asarray(self._opened['boxes'][row], np.float32)
+        boxes = np.asarray(arrays['boxes'][row], np.float32)
         area = (boxes[:, 2:3] - boxes[:, 0:1]) * (boxes[:, 3:4] - boxes[:, 1:2])
-        features = np.asarray(self._opened['features'][row], np.float32)
+        features = np.asarray(arrays['features'][row], np.float32)
         results['img'] = np.concatenate((features, boxes, area), 1)
         return results
 
     def __getstate__(self) -> dict:
-        return dict(self.__dict__, _opened=None)  # a file's handle does not survive a fork
+        return dict(self.__dict__, _opened=None)
 
 
 def _open(path: str) -> Any:
@@ -113,7 +115,10 @@ def _open(path: str) -> Any:
         raise FileNotFoundError(
             f'{path}: no such file of regions; see projects/baselines/README.md'
         )
-    return np.load(path) if path.endswith('.npz') else h5py.File(path, 'r')
+    if path.endswith('.npz'):
+        with np.load(path) as file:
+            return dict(file)
+    return h5py.File(path, 'r')
 
 
 def _text(value: Any) -> str:

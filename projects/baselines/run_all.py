@@ -71,7 +71,8 @@ class Row(NamedTuple):
         """R@1 of both directions as the paper's tables have them."""
         names = [column_of(dict(experiment_name=f'{self.name}_{data}')) for data in DATA]
         for name, (data, source) in zip(names, DATA.values()):
-            told = [PAPER[f'retrieval/{way}/R@1'].get(name or '') for way in ('tir', 'itr')]
+            name = (name or '').removesuffix(', trained')
+            told = [PAPER[f'retrieval/{way}/R@1'].get(name) for way in ('tir', 'itr')]
             if None not in told:
                 table = 'Table 5, zero-shot' if name == 'CLIP' else source
                 return f'{told[0]:.2f}, {told[1]:.2f} ({data}, {table})'
@@ -130,6 +131,13 @@ def main() -> None:
 def run(rows: list[Row], args: argparse.Namespace) -> dict[str, Any]:
     """Everything that is not there yet; what was measured."""
     args.work_dir.mkdir(parents=True, exist_ok=True)
+    asked = dict(minutes=args.minutes, queries=args.queries, data_root=str(args.data_root))
+    kept = args.work_dir / 'asked.json'
+    if kept.is_file() and _read(kept) != asked:
+        raise ValueError(
+            f'{kept}: measured with {_read(kept)}, asked for {asked}: another --work-dir'
+        )
+    write_json(kept, asked)
     candidates = args.work_dir / 'candidates.json'
     if not candidates.is_file():
         _call(
@@ -250,10 +258,10 @@ def _size(row: Row, data_root: str) -> dict[str, float]:
     )
     torch.backends.mha.set_fastpath_enabled(False)  # one operation that is not counted
     with FlopCounterMode(display=False) as counter:
-        if config.test_cfg.order == 'vectors':
+        if config.test_cfg.order != 'matching':
             model.image_vectors(inputs['image'])
             model.text_vectors(inputs['token_ids'], None)
-        else:
+        if config.test_cfg.order != 'vectors':
             model.match(*inputs.values())
     count = sum(weight.numel() for weight in model.parameters())
     return dict(parameters=round(count / 1e6, 2), gflop=round(counter.get_total_flops() / 1e9, 4))

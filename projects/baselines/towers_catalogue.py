@@ -71,3 +71,4 @@ default_hooks.checkpoint.interval = 1000
 default_hooks.checkpoint.save_best = None
 log_processor.by_epoch = False
 test_cfg.order = 'vectors'
+find_unused_parameters = True

@@ -13,7 +13,7 @@ from mvlt.command_line import run_command
 from projects.web_demo import app
 
 MODEL = 'work_dirs/demo/models/shop'
-WORDS = 'light blue striped cotton tank top'
+WORDS = 'dark blue striped cotton tank tops. light green stripes.'
 
 
 def main() -> None:

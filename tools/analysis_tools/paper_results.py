@@ -32,7 +32,7 @@ _COLUMNS = {
     'vl_bert_catalogue': 'VL-BERT',
     'oscar_catalogue': 'OSCAR',
     'kaleido_bert_catalogue': 'Kaleido-BERT',
-    'clip_catalogue': 'CLIP',
+    'clip_catalogue': 'CLIP, trained',
     'unicoder_vl_coco': 'Unicoder-VL',
     'uniter_coco': 'UNITER',
     'vilt_coco': 'ViLT',
@@ -86,6 +86,8 @@ def _result(path: Path, content: Mapping[str, Any]) -> Result | None:
     start = run.get('started_from') or run
     metrics = content['metrics']
     column = column_of(run)
+    if content.get('checkpoint') is None and 'clip_' in content.get('config', ''):
+        column = 'CLIP'  # weights of a folder, as they are
     protocol = protocol_of(run, content.get('protocol') or {}, metrics)
     if column is None or protocol is None:
         return None

@@ -107,6 +107,8 @@ class Towers(FromTransformers):
     def seen(self, token_ids: torch.Tensor, text_mask: torch.Tensor) -> torch.Tensor:
         """Which tokens are attended to: CLIP's tokenizer pads with the end token, which is one."""
         end = self.model.config.text_config.eos_token_id
+        if end == 2:  # OpenAI's folders say so; the end token is the last of the vocabulary
+            end = token_ids.amax(1, keepdim=True)
         first = F.pad(text_mask, (1, 0), value=True)[:, :-1] & ~text_mask
         return text_mask | (first & (token_ids == end))
 
@@ -138,6 +140,10 @@ class OwnITCHead(ITCHead):
         super().__init__(in_channels, dims=1, backbone=backbone, **kwargs)
         self.image = self.text = nn.Identity()
         with torch.no_grad():
+            # they would never get a gradient
+            for name in ('logit_scale', 'logit_bias'):
+                if (kept := getattr(backbone.model, name, None)) is not None:
+                    kept.requires_grad_(False)
             if backbone.folder is not None and hasattr(backbone, 'log_scale'):
                 self.log_scale.fill_(backbone.log_scale)
                 if self.bias is not None:
@@ -207,7 +213,8 @@ class ViltRankHead(BaseModule):
 
     def match(self, features: Features) -> torch.Tensor:
         """Log-odds of each pair of the batch, float32 (B,)."""
-        return self.owner[0].model.rank_output(features.cls)[:, 0].float()
+        with torch.autocast(features.cls.device.type, enabled=False):  # in bfloat16 many tie
+            return self.owner[0].model.rank_output(features.cls.float())[:, 0]
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Mean over the batch of the label ``matched``."""
@@ -227,8 +234,8 @@ class BlipPairs(FromTransformers):
 
     @property
     def embed_dims(self) -> tuple[int]:
-        """C of both."""
-        return (self.model.config.text_config.hidden_size,)
+        """D of both vectors; the matching head reads the words' own."""
+        return (self.model.config.image_text_hidden_size,)
 
     def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
         """:meth:`encode_pair`."""

@@ -36,4 +36,4 @@ model.backbone = dict(
         ),
     ),
 )
-model.heads.itc = dict(type=OwnITCHead, form='sigmoid')
+model.heads.itc = dict(type=OwnITCHead, form='sigmoid', max_scale=1000.0)

@@ -66,20 +66,6 @@ def test_vilt_ranks_by_its_own_output():
     torch.testing.assert_close(model.match(image, IDS, mask), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_vilt_of_table_6():
-    options = {
-        'model.backbone.folder': None,
-        'model.backbone.settings': dict(
-            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-            image_size=64, patch_size=32,
-        ),
-    }  # fmt: skip
-    config = load_config(f'{FOLDER}/vilt_coco.py', options, count=False)
-    assert config.test_cfg.type.endswith('FullRankingLoop')
-    model = MODELS.build(config.model).eval()
-    assert model.match(torch.randn(2, 3, 64, 64), IDS, IDS != 0).shape == (2,)
-
-
 def test_blip_gives_both_of_its_scores():
     model = _build('blip')
     image, mask = torch.randn(2, 3, 64, 64), IDS != 0

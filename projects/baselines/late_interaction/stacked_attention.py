@@ -132,9 +132,10 @@ class PositionFocusedCells(CellsAndGRU):
     """PFAN's backbone: a region also knows which of K x K blocks of the picture it lies in.
 
     A position vector is the sum of learnt vectors of the blocks that a region overlaps, weighted by
-    attention: overlap times exp(region . M . block), normalised (PFAN Sec. 3.2). Region and
-    position, side by side, become the region. The original keeps the 15 blocks of most overlap; all
-    that overlap are kept here.
+    attention: softmax(overlap x softmax(tanh(region . M . block))) over them, as the authors' code
+    has it. Region and position, side by side, become the region. Theirs keeps the 15 blocks of most
+    overlap, all that overlap are kept here; it also adds half of the largest attention to the
+    score, which is left out.
 
     Args:
         blocks: K.
@@ -144,7 +145,7 @@ class PositionFocusedCells(CellsAndGRU):
     def __init__(self, vocab_size: int, dims: int = 192, blocks: int = 16, **kwargs: Any) -> None:
         super().__init__(vocab_size, dims, **kwargs)
         self.blocks = blocks
-        self.positions = nn.Parameter(torch.randn(blocks**2, dims) * 0.02)
+        self.positions = nn.Parameter(torch.randn(blocks**2, dims))
         self.attention = nn.Linear(dims, dims, bias=False)
         self.joined = nn.Linear(2 * dims, dims)
 
@@ -152,13 +153,17 @@ class PositionFocusedCells(CellsAndGRU):
         """One map (B, C, h, w)."""
         found, boxes, size = self.regions(image)
         overlaps = block_overlaps(boxes.float(), self.blocks)
-        logits = self.attention(found) @ self.positions.T
-        weights = (logits.float() + overlaps.clamp(min=1e-9).log()).masked_fill(
-            overlaps <= 0, float('-inf')
-        )
-        position = weights.softmax(-1).to(found.dtype) @ self.positions
+        weights = position_weights(self.attention(found) @ self.positions.T, overlaps)
+        position = weights.to(found.dtype) @ self.positions
         found = self.joined(torch.cat((found, position), -1))
         return (found.transpose(1, 2).unflatten(2, size),)
+
+
+def position_weights(logits: torch.Tensor, overlaps: torch.Tensor) -> torch.Tensor:
+    """Attention over blocks, float32 (B, N, K K), 0 where a region overlaps none of one."""
+    apart = overlaps <= 0
+    inner = logits.float().tanh().masked_fill(apart, float('-inf')).softmax(-1)
+    return (overlaps * inner).masked_fill(apart, float('-inf')).softmax(-1)
 
 
 def block_overlaps(boxes: torch.Tensor, blocks: int) -> torch.Tensor:

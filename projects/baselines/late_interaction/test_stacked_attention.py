@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from projects.baselines.late_interaction.stacked_attention import (
     block_overlaps,
+    position_weights,
     stacked_attention,
 )
 
@@ -48,6 +49,14 @@ def test_attention_is_the_papers(pooling):
     wanted = _naive(regions[0].numpy(), words[0].numpy(), 4.0, pooling, 6.0)
     found = stacked_attention(regions, padded, None, mask, 4.0, pooling, 6.0)
     assert found.item() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_attention_over_blocks_by_a_loop():
+    logits, overlaps = np.random.default_rng(0).normal(size=4), np.array([1.0, 0.25, 0.0, 0.5])
+    inner = np.exp(np.tanh(logits)) * (overlaps > 0)
+    outer = np.exp(overlaps * inner / inner.sum()) * (overlaps > 0)
+    found = position_weights(torch.tensor(logits)[None, None], torch.tensor(overlaps)[None, None])
+    np.testing.assert_allclose(found[0, 0].numpy(), outer / outer.sum(), rtol=1e-6)
 
 
 def test_blocks_that_a_region_overlaps():

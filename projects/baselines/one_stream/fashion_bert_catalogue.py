@@ -15,6 +15,7 @@ with read_base():
 model.type = AdaptiveMVLT
 model.backbone.cnn.merge(dict(strides=(1, 2, 1, 1), stem_channels=16, base_channels=16))
 model.backbone.cnn_dims = 128
+model.backbone.stride = 8
 model.neck = dict(type=LastMap)
 model.heads.categories.interval = 1
 model.heads.patches = dict(type=MaskedPatchKLHead, targets=dict(type=HOGTargets, stride=8))

@@ -14,5 +14,6 @@ with read_base():
 
 model.backbone.cnn.merge(dict(strides=(1, 2, 1, 1), stem_channels=16, base_channels=16))
 model.backbone.cnn_dims = 128
+model.backbone.stride = 8
 model.backbone.scales = (1, 2, 3, 4, 5)
 model.heads.kaleido = dict(type=KaleidoHead, interval=2)

@@ -3,7 +3,8 @@
 Legend: B batch, N regions, T tokens, C channels, L losses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import permutations
 from typing import Any
 
@@ -15,6 +16,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models import MVLT, Features, MaskedFeatureHead
+from mvlt.models.heads.parts import class_loss
 from mvlt.registry import MODELS, TRANSFORMS
 from mvlt.structures import Batch, PairDataSample
 
@@ -41,12 +43,26 @@ class LastMap(nn.Module):
 class MaskedPatchKLHead(MaskedFeatureHead):
     """FashionBERT's masked patch modelling: features as distributions, KL divergence (Eq. 2).
 
-    Args: see :class:`mvlt.models.MaskedPatchHead`.
+    Args:
+        temperature: of the feature's softmax: histograms of gradients, 0 to 1 each, would be nearly
+            even without.
+        kwargs: those of :class:`mvlt.models.MaskedPatchHead`.
     """
+
+    def __init__(
+        self,
+        decoded_channels: int,
+        stride: int,
+        targets: dict,
+        temperature: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(decoded_channels, stride, targets, **kwargs)
+        self.temperature = temperature
 
     def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """KL(softmax of the feature || softmax of what is predicted), (B, H / s, W / s)."""
-        wanted = features.log_softmax(1)
+        wanted = (features / self.temperature).log_softmax(1)
         return F.kl_div(predicted.log_softmax(1), wanted, reduction='none', log_target=True).sum(1)
 
 
@@ -55,8 +71,9 @@ class AdaptiveMVLT(MVLT):
     """FashionBERT's adaptive loss: a task weighs the more, the steeper its loss is.
 
     w_i = (L - g_i)^-1 / sum_j (L - g_j)^-1 (Eq. 5, of a KKT condition), g_i the squared norm of the
-    gradient of loss i; here of its gradient by the pair's last words, divided by the sum over the
-    tasks, so that every g is between 0 and 1. Losses that do not read the pair keep their weight.
+    gradient of loss i; here of that by the pair's last words and regions, divided by the sum
+    over the tasks, so that every g is between 0 and 1. Losses that do not read the pair keep their
+    weight.
     """
 
     def loss(
@@ -69,19 +86,21 @@ class AdaptiveMVLT(MVLT):
             for name, head in self.heads.items()
             for value in head.loss(features, batch).values()
         }
-        weights = adaptive_weights(losses, features.pair.texts[-1])
+        pair = features.pair
+        weights = adaptive_weights(losses, (pair.texts[-1], pair.images[-1]))
         return {name: value * weights.get(name, 1.0) for name, value in losses.items()}
 
 
 def adaptive_weights(
-    losses: Mapping[str, torch.Tensor], shared: torch.Tensor
+    losses: Mapping[str, torch.Tensor], shared: Sequence[torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """Weights, which add up to L, of the L losses that depend on ``shared``."""
     steep = {}
     for name, value in losses.items():
-        (gradient,) = torch.autograd.grad(value, shared, retain_graph=True, allow_unused=True)
-        if gradient is not None:
-            steep[name] = gradient.float().square().sum()
+        gradients = torch.autograd.grad(value, shared, retain_graph=True, allow_unused=True)
+        known = [one.float().square().sum() for one in gradients if one is not None]
+        if known:
+            steep[name] = torch.stack(known).sum()
     if len(steep) < 2:
         return {}
     total = torch.stack(list(steep.values())).sum().clamp(min=1e-30)
@@ -209,12 +228,16 @@ class TagHead(BaseModule):
         inputs = features.inputs
         logits = backbone.tag_logits(inputs['image'])
         classes = batch.labels(self.classes)
-        named = F.cross_entropy(
-            logits.float(), classes.clamp(max=logits.shape[1] - 1), ignore_index=-1
-        )
+        if int(classes.max()) >= logits.shape[1]:
+            raise ValueError(
+                f'{self.classes} has {int(classes.max()) + 1} classes or more, model.backbone.tags='
+                f'{logits.shape[1]}: raise it'
+            )
+        named = class_loss(logits, classes, 0.0)
         tags = logits.detach().topk(backbone.tags_shown).indices
-        wrong = torch.rand(len(tags), device=tags.device) < 0.5
-        shown = torch.where(wrong[:, None], tags.roll(1, 0), tags)
+        drawn = torch.rand(len(tags), device=tags.device) < 0.5
+        shown = torch.where(drawn[:, None], tags.roll(1, 0), tags)
+        wrong = (shown != tags).any(1)  # another picture's may be the same
         pair = backbone(inputs['image'], inputs['token_ids'], inputs['text_mask'], tags=shown)
         said = self.polluted(pair.texts[-1][:, 0])[:, 0].float()
         contrast = F.binary_cross_entropy_with_logits(said, wrong.float())
@@ -277,7 +300,9 @@ class KaleidoHead(BaseModule):
             replaced(image, image.mean(1, keepdim=True).expand_as(image), grey, 4),
             replaced(image, torch.zeros_like(image), blank, 5),
         )
-        pair = features.model.backbone(pictures, inputs['token_ids'], inputs['text_mask'])
+        backbone = features.model.backbone
+        with kept_statistics(backbone.regions):
+            pair = backbone(pictures, inputs['token_ids'], inputs['text_mask'])
         parts = pair.images[-1].flatten(2).transpose(1, 2).float().split((1, 4, 9, 16, 25), 1)
         losses = [
             F.cross_entropy(self.turned(parts[0][:, 0]), turns),
@@ -291,6 +316,18 @@ class KaleidoHead(BaseModule):
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """Nothing: it teaches the backbone."""
         return {}
+
+
+@contextmanager
+def kept_statistics(module: nn.Module) -> Iterator[None]:
+    """BatchNorm's running statistics, by which whole pictures are read later, stay as they are."""
+    norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
+    before = [one.momentum for one in norms]
+    for one in norms:
+        one.momentum = 0.0
+    yield
+    for one, momentum in zip(norms, before):
+        one.momentum = momentum
 
 
 def turned(image: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:

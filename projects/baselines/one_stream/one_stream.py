@@ -48,6 +48,7 @@ class OneStream(BaseModule):
             segment, read from the cells by a linear layer (the originals' detector names objects);
             0 = none.
         tags_shown: how many of them.
+        stride: pixels of a picture along a cell's side.
         cnn, cnn_dims, region_dims: see :class:`Regions`.
     """
 
@@ -63,6 +64,7 @@ class OneStream(BaseModule):
         visual_words: bool = False,
         tags: int = 0,
         tags_shown: int = 2,
+        stride: int = 16,
         cnn: dict | None = None,
         cnn_dims: int = 256,
         region_dims: int | None = None,
@@ -70,7 +72,7 @@ class OneStream(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.embed_dims = (dims,)
-        self.strides = (16,)
+        self.strides = (stride,)
         self.scales = tuple(scales or ())
         self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), 0.0)
         self.text = nn.Linear(word_dims, dims)

@@ -34,10 +34,13 @@ def test_co_attention_is_the_papers():
     block = CoAttention(8, 2).eval()
     text, regions = torch.randn(2, 5, 8), torch.randn(2, 3, 8)
     words, cells = block.norms[0](text), block.norms[1](regions)
-    wanted = (
-        block.within[0](text + _attend(block.across[0], words, cells)),
-        block.within[1](regions + _attend(block.across[1], cells, words)),
+    after = (
+        text + _attend(block.across[0], words, cells),
+        regions + _attend(block.across[1], cells, words),
     )
+    wanted = [
+        within(one + feed(one)) for one, feed, within in zip(after, block.feeds, block.within)
+    ]
     for found, one in zip(block(text, regions, None), wanted):
         torch.testing.assert_close(found, one, rtol=1e-4, atol=1e-5)
 

@@ -19,6 +19,8 @@ from projects.baselines.regions import BOX, Regions
 class CoAttention(nn.Module):
     """Each stream attends to the other's keys and values (Sec. 2.2), then to itself.
 
+    Both attentions have a feed-forward layer behind them.
+
     Args:
         dims: C.
         num_heads: of each attention.
@@ -29,6 +31,12 @@ class CoAttention(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(dims) for _ in range(2))
         self.across = nn.ModuleList(
             nn.MultiheadAttention(dims, num_heads, batch_first=True) for _ in range(2)
+        )
+        self.feeds = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(dims), nn.Linear(dims, 4 * dims), nn.GELU(), nn.Linear(4 * dims, dims)
+            )
+            for _ in range(2)
         )
         self.within = nn.ModuleList(layer(dims, num_heads) for _ in range(2))
 
@@ -42,6 +50,7 @@ class CoAttention(nn.Module):
             regions
             + self.across[1](cells, words, words, key_padding_mask=padding, need_weights=False)[0]
         )
+        text, regions = text + self.feeds[0](text), regions + self.feeds[1](regions)
         return self.within[0](text, src_key_padding_mask=padding), self.within[1](regions)
 
 
