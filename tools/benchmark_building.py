@@ -1,0 +1,74 @@
+"""How long building an index takes, against decoding alone and the model alone.
+
+    tools/benchmark_building.py MY_MODEL MY_CATALOGUE/products.csv --pictures 2000 --repeat 3
+
+Decoding and model run beside each other while an index is built, so that it can take no less than
+the larger of both; the best of the repeats of each counts.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mvlt.apis import ProductSearch
+from mvlt.command_line import run_command
+from mvlt.retrieval.records import Records
+from mvlt.trained import open_model
+
+
+def main() -> None:
+    """Parse, time, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('model')
+    parser.add_argument('catalogue')
+    parser.add_argument('--pictures', type=int, default=2000, help='the first ones')
+    parser.add_argument('--repeat', type=int, default=3)
+    parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32')
+    args = parser.parse_args()
+    model = open_model(args.model)
+    records = Records(args.catalogue)
+    rows = range(min(args.pictures, len(records)))
+    with tempfile.TemporaryDirectory() as folder:
+        made = iter(range(args.repeat))
+        some = [records.path(row) for row in rows]
+
+        def search() -> ProductSearch:
+            place = Path(folder, f'{next(made)}')
+            return ProductSearch(model, place, dtype=args.dtype, show_progress=False)
+
+        opened = ProductSearch(model, Path(folder, 'none'), dtype=args.dtype)
+
+        def decode() -> list:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                return list(pool.map(lambda row: opened.pixels(records.read(row)), rows))
+
+        pixels = decode()
+        seconds = dict(
+            decoding=best(decode, args.repeat),
+            model=best(lambda: opened.encoder.images(pixels), args.repeat),
+            building=best(lambda: search().build(some), args.repeat),
+        )
+    for name, one in seconds.items():
+        print(f'{name:9s} {one:7.2f} s  {len(rows) / one:7.0f} pictures/s')
+    larger = max(seconds['decoding'], seconds['model'])
+    print(f'building / the larger of both: {seconds["building"] / larger:.2f}')
+
+
+def best(job: Callable[[], object], repeat: int) -> float:
+    """Seconds of the fastest of some runs."""
+    found = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        job()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+if __name__ == '__main__':
+    run_command(main)
