@@ -234,7 +234,7 @@ def _schedule(steps: int) -> list[str]:
 def _step(row: Row, folder: Path, options: tuple) -> float:
     """Seconds of processor time a step: two short trainings, the start taken out."""
     spent = []
-    counts = (8, 40)
+    counts = (4, 24)
     for count in counts:
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         _call(
