@@ -1,0 +1,15 @@
+"""Towers once more, from where towers_catalogue.py has ended: a second, shorter round.
+
+Its learning rate starts high again; what the first round has found stays, and 5 points of R@1 are
+added (docs/results/2026-11-28-second-round.md). Any training's checkpoint serves: --from.
+Command: tools/train.py configs/mvlt/towers_second_round_catalogue.py --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time and metric: docs/results/.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .towers_catalogue import *
+
+load_from = 'work_dirs/towers_catalogue/iter_5600.pth'
+train_cfg.max_iters = 4200
