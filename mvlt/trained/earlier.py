@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # five heads had a place each in the model
-_TENSOR = re.compile(r'(module\.)?(itm|mlm|mir)_head\.|(module\.)?category_heads\.')
+_TENSOR = re.compile(r'^(module\.)?(itm|mlm|mir)_head\.|^(module\.)?category_heads\.')
 _HEADS = dict(mir_head='mir', itm_head='itm', mlm_head='mlm')
 
 

@@ -18,6 +18,7 @@ NAMES = {
     'module.mlm_head.bias': 'module.heads.mlm.bias',
     'category_heads.sub_category.classifier.bias': 'heads.sub_category.classifier.bias',
     'heads.itm.bias': 'heads.itm.bias',
+    'backbone.model.itm_head.bias': 'backbone.model.itm_head.bias',  # of a backbone of others
     'backbone.words.words.weight': 'backbone.words.words.weight',
 }
 
