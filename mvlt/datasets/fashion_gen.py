@@ -84,10 +84,7 @@ class FashionGen(PairDataset):
             path = os.path.join(self.data_root or '', self.classes_from)
             training = _read_columns(path, labels)
         ids = self._number_categories(
-            {key: columns[key] for key in labels},
-            training,
-            self.ann_file,
-            frozenset(('',)) if self.attributes else frozenset(),
+            {key: columns[key] for key in labels}, training, self.ann_file
         )
         aside: dict[str, Any] = dict(attributes=tuple(self.attributes)) if self.attributes else {}
         for key in CATEGORIES:

@@ -158,12 +158,14 @@ class PairDataset(BaseDataset):
         """Names to class ids, in order of first appearance in the training data.
 
         Names that training lacks are kept, numbered after the others, and reported: no head can
-        predict them, and a metric must count them as missed. What is ``missing`` is -1.
+        predict them, and a metric must count them as missed. What is ``missing`` is -1; so is an
+        attribute that is empty.
         """
         ids = {}
         for key, values in names.items():
-            known = [name for name in dict.fromkeys(training[key]) if name not in missing]
-            unseen = [name for name in dict.fromkeys(values) if name not in {*known, *missing}]
+            gone = missing if key in CATEGORIES else {*missing, ''}
+            known = [name for name in dict.fromkeys(training[key]) if name not in gone]
+            unseen = [name for name in dict.fromkeys(values) if name not in {*known, *gone}]
             if unseen and key in CATEGORIES:
                 rows = Counter(values)
                 print_log(

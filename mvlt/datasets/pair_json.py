@@ -54,8 +54,8 @@ class PairJSON(PairDataset):
         training = records
         if self.classes_from is not None:
             training = _records(f'{self.data_root or "."}/{self.classes_from}')
-        labels = [*CATEGORIES, *self.attributes]
-        present = [key for key in labels if key in records[0]]
+        categories = [key for key in CATEGORIES if key in records[0]]
+        present = [*categories, *self.attributes]
         missing = [key for key in present if key not in training[0]]
         if missing:
             raise KeyError(
@@ -66,7 +66,6 @@ class PairJSON(PairDataset):
             {key: [record[key] for record in records] for key in present},
             {key: [record[key] for record in training] for key in present},
             self.ann_file,
-            frozenset(('',)) if self.attributes else frozenset(),
         )
         aside: dict[str, Any] = dict(attributes=self.attributes) if self.attributes else {}
         found = []

@@ -86,7 +86,8 @@ def _result(path: Path, content: Mapping[str, Any]) -> Result | None:
     start = run.get('started_from') or run
     metrics = content['metrics']
     column = column_of(run)
-    if content.get('checkpoint') is None and 'clip_' in content.get('config', ''):
+    tested = Path(content.get('config') or '').stem
+    if content.get('checkpoint') is None and tested == 'clip_catalogue':
         column = 'CLIP'  # weights of a folder, as they are
     protocol = protocol_of(run, content.get('protocol') or {}, metrics)
     if column is None or protocol is None:

@@ -8,7 +8,7 @@ from mmengine.config import read_base
 from projects.baselines.from_transformers.adapters import BlipITMHead, BlipPairs, OwnITCHead
 
 with read_base():
-    from ..towers_catalogue import *
+    from .small_catalogue import *
 
 model.backbone = dict(
     type=BlipPairs,
@@ -16,24 +16,14 @@ model.backbone = dict(
     settings=dict(
         image_text_hidden_size=128,
         text_config=dict(
-            hidden_size=128,
+            small_text,
             encoder_hidden_size=128,
-            intermediate_size=512,
             num_hidden_layers=3,
-            num_attention_heads=4,
             max_position_embeddings=64,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         ),
-        vision_config=dict(
-            hidden_size=128,
-            intermediate_size=512,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            image_size=64,
-            patch_size=8,
-            initializer_range=0.02,  # 1e-10 by default, which does not train
-        ),
+        vision_config=dict(small_vision, initializer_range=0.02),  # 1e-10 by default does not train
     ),
 )
 model.heads.itc = dict(type=OwnITCHead)

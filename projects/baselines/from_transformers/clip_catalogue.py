@@ -8,7 +8,7 @@ from mmengine.config import read_base
 from projects.baselines.from_transformers.adapters import CLIPTowers, OwnITCHead
 
 with read_base():
-    from ..towers_catalogue import *
+    from .small_catalogue import *
 
 model.backbone = dict(
     type=CLIPTowers,
@@ -16,23 +16,13 @@ model.backbone = dict(
     settings=dict(
         projection_dim=128,
         text_config=dict(
-            hidden_size=128,
-            intermediate_size=512,
-            num_hidden_layers=2,
-            num_attention_heads=4,
+            small_text,
             max_position_embeddings=77,
             pad_token_id=0,
             bos_token_id=2,
             eos_token_id=3,
         ),
-        vision_config=dict(
-            hidden_size=128,
-            intermediate_size=512,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            image_size=64,
-            patch_size=8,
-        ),
+        vision_config=small_vision,
     ),
 )
 model.heads.itc = dict(type=OwnITCHead)

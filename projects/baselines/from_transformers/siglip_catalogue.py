@@ -8,7 +8,7 @@ from mmengine.config import read_base
 from projects.baselines.from_transformers.adapters import OwnITCHead, SiglipTowers
 
 with read_base():
-    from ..towers_catalogue import *
+    from .small_catalogue import *
 
 model.data_preprocessor.text_len = 32
 model.data_preprocessor.attend_pad = True
@@ -19,21 +19,11 @@ model.backbone = dict(
     vocab_size=vocab_size,
     settings=dict(
         text_config=dict(
-            hidden_size=128,
-            intermediate_size=512,
-            num_hidden_layers=2,
-            num_attention_heads=4,
+            small_text,
             max_position_embeddings=32,
             projection_size=128,
         ),
-        vision_config=dict(
-            hidden_size=128,
-            intermediate_size=512,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            image_size=64,
-            patch_size=8,
-        ),
+        vision_config=small_vision,
     ),
 )
 model.heads.itc = dict(type=OwnITCHead, form='sigmoid', max_scale=1000.0)

@@ -325,9 +325,11 @@ def kept_statistics(module: nn.Module) -> Iterator[None]:
     before = [one.momentum for one in norms]
     for one in norms:
         one.momentum = 0.0
-    yield
-    for one, momentum in zip(norms, before):
-        one.momentum = momentum
+    try:
+        yield
+    finally:
+        for one, momentum in zip(norms, before):
+            one.momentum = momentum
 
 
 def turned(image: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:

@@ -8,39 +8,21 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models.backbones import PairFeatures
-from mvlt.models.layers import WordEmbedding
 from mvlt.registry import MODELS
-from projects.baselines.regions import BOX, Regions, cell_boxes
-
-
-def layer(dims: int, num_heads: int) -> nn.TransformerEncoderLayer:
-    """A layer of BERT's, norms first: at random start that trains without long warm-up."""
-    return nn.TransformerEncoderLayer(
-        dims, num_heads, 4 * dims, 0.0, 'gelu', batch_first=True, norm_first=True
-    )
-
-
-def start_words(words: WordEmbedding) -> None:
-    """BERT's start: at 1, as torch has it, the tied decoder's logits are too large."""
-    for table in (words.words, words.positions):
-        nn.init.normal_(table.weight, std=0.02)
+from projects.baselines.regions import cell_boxes
+from projects.baselines.streams import WordsAndRegions, layer
 
 
 @MODELS.register_module()
-class OneStream(BaseModule):
+class OneStream(WordsAndRegions):
     """Words, tags and regions as one sequence.
 
     Args:
-        vocab_size: rows of the word table.
-        text_len: the longest caption in tokens.
-        dims: C.
         depth: layers.
         num_heads: of each.
-        word_dims: of a word vector.
         scales: Kaleido-BERT: regions are k x k parts of the picture for each of these; None = the
             cells of the CNN.
         visual_words: VL-BERT: the whole picture's feature is added to each word.
@@ -48,55 +30,32 @@ class OneStream(BaseModule):
             segment, read from the cells by a linear layer (the originals' detector names objects);
             0 = none.
         tags_shown: how many of them.
-        stride: pixels of a picture along a cell's side.
-        cnn, cnn_dims, region_dims: see :class:`Regions`.
+        kwargs: those of :class:`WordsAndRegions`.
     """
 
     def __init__(
         self,
-        vocab_size: int,
-        text_len: int = 64,
-        dims: int = 128,
+        *args: Any,
         depth: int = 4,
         num_heads: int = 4,
-        word_dims: int = 128,
         scales: Sequence[int] | None = None,
         visual_words: bool = False,
         tags: int = 0,
         tags_shown: int = 2,
-        stride: int = 16,
-        cnn: dict | None = None,
-        cnn_dims: int = 256,
-        region_dims: int | None = None,
-        init_cfg: dict | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(init_cfg)
-        self.embed_dims = (dims,)
-        self.strides = (stride,)
+        super().__init__(*args, **kwargs)
+        (dims,) = self.embed_dims
         self.scales = tuple(scales or ())
-        self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), 0.0)
-        self.text = nn.Linear(word_dims, dims)
-        self.regions = Regions(dims, cnn, cnn_dims, region_dims)
-        self.box = nn.Linear(BOX, dims)
         self.segments = nn.Parameter(torch.randn(3, dims) * 0.02)
         self.visual_words = nn.Linear(dims, dims) if visual_words else None
         self.tags_shown = tags_shown
         self.tagger = nn.Linear(dims, tags) if tags else None
         self.tag_words = nn.Embedding(tags, dims) if tags else None
-        start_words(self.words)
         self.layers = nn.ModuleList(layer(dims, num_heads) for _ in range(depth))
         self.norm = nn.LayerNorm(dims)
 
-    @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims)."""
-        return self.words.words.weight
-
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`."""
-        return self.encode_pair(*args, **kwargs)
-
-    def encode_pair(
+    def encode_pair(  # type: ignore[override]
         self,
         image: torch.Tensor | Sequence[torch.Tensor],
         token_ids: torch.Tensor,
@@ -139,7 +98,7 @@ class OneStream(BaseModule):
         else:
             found, boxes = self._kaleido(image)
             size = (found.shape[1], 1)
-        return found + self.box(boxes.to(found.dtype)) + self.segments[1], size
+        return self.located(found, boxes) + self.segments[1], size
 
     def _kaleido(
         self, image: torch.Tensor | Sequence[torch.Tensor]

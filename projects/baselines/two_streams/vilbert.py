@@ -6,14 +6,11 @@ Legend: B batch, N regions, T tokens, C channels.
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models.backbones import PairFeatures
-from mvlt.models.layers import WordEmbedding
 from mvlt.registry import MODELS
-from projects.baselines.one_stream.one_stream import layer, start_words
-from projects.baselines.regions import BOX, Regions
+from projects.baselines.streams import WordsAndRegions, layer
 
 
 class CoAttention(nn.Module):
@@ -55,53 +52,32 @@ class CoAttention(nn.Module):
 
 
 @MODELS.register_module()
-class TwoStreams(BaseModule):
+class TwoStreams(WordsAndRegions):
     """Words go through layers of their own first, as in ViLBERT, then both streams together.
 
     The picture's first token is the mean of its regions. [CLS] of the last text, which matching
     reads, is the product of both streams' first tokens (Sec. 3.1).
 
     Args:
-        vocab_size, text_len, dims, num_heads, word_dims, cnn, cnn_dims, region_dims: see
-            :class:`OneStream`.
         text_depth: layers of the words alone.
         depth: co-attention blocks.
+        num_heads: of each attention.
+        kwargs: those of :class:`WordsAndRegions`.
     """
 
     def __init__(
         self,
-        vocab_size: int,
-        text_len: int = 64,
-        dims: int = 128,
+        *args: Any,
         text_depth: int = 2,
         depth: int = 2,
         num_heads: int = 4,
-        word_dims: int = 128,
-        cnn: dict | None = None,
-        cnn_dims: int = 256,
-        region_dims: int | None = None,
-        init_cfg: dict | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(init_cfg)
-        self.embed_dims = (dims,)
-        self.strides = (16,)
-        self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), 0.0)
-        start_words(self.words)
-        self.text = nn.Linear(word_dims, dims)
-        self.regions = Regions(dims, cnn, cnn_dims, region_dims)
-        self.box = nn.Linear(BOX, dims)
+        super().__init__(*args, **kwargs)
+        (dims,) = self.embed_dims
         self.text_layers = nn.ModuleList(layer(dims, num_heads) for _ in range(text_depth))
         self.blocks = nn.ModuleList(CoAttention(dims, num_heads) for _ in range(depth))
         self.norms = nn.ModuleList(nn.LayerNorm(dims) for _ in range(2))
-
-    @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims)."""
-        return self.words.words.weight
-
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`."""
-        return self.encode_pair(*args, **kwargs)
 
     def encode_pair(
         self,
@@ -133,5 +109,5 @@ class TwoStreams(BaseModule):
 
     def _regions(self, image: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
         found, boxes, size = self.regions(image)
-        found = found + self.box(boxes.to(found.dtype))
+        found = self.located(found, boxes)
         return torch.cat((found.mean(1, keepdim=True), found), 1), size

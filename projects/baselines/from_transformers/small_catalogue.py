@@ -1,0 +1,18 @@
+"""Sizes of the small models at random, which CLIP, SigLIP and BLIP share; itself it is no model."""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..towers_catalogue import *
+
+small_text = dict(
+    hidden_size=128, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4
+)
+small_vision = dict(
+    hidden_size=128,
+    intermediate_size=512,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    image_size=64,
+    patch_size=8,
+)

@@ -1,0 +1,75 @@
+"""What backbones share that read words and regions together, in one stream or in two.
+
+Legend: B batch, N regions, T tokens, C channels.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.backbones import PairFeatures
+from mvlt.models.layers import WordEmbedding
+from projects.baselines.regions import BOX, Regions
+
+
+def layer(dims: int, num_heads: int) -> nn.TransformerEncoderLayer:
+    """A layer of BERT's, norms first: at random start that trains without long warm-up."""
+    return nn.TransformerEncoderLayer(
+        dims, num_heads, 4 * dims, 0.0, 'gelu', batch_first=True, norm_first=True
+    )
+
+
+class WordsAndRegions(BaseModule):
+    """Tables and projections of both; a subclass has the layers.
+
+    Args:
+        vocab_size: rows of the word table.
+        text_len: the longest caption in tokens.
+        dims: C.
+        word_dims: of a word vector.
+        stride: pixels of a picture along a cell's side.
+        cnn, cnn_dims, region_dims: see :class:`Regions`.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        text_len: int = 64,
+        dims: int = 128,
+        word_dims: int = 128,
+        stride: int = 16,
+        cnn: dict | None = None,
+        cnn_dims: int = 256,
+        region_dims: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.embed_dims = (dims,)
+        self.strides = (stride,)
+        self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), 0.0)
+        # BERT's start: at 1, as torch has it, the tied decoder's logits are too large
+        for table in (self.words.words, self.words.positions):
+            nn.init.normal_(table.weight, std=0.02)
+        self.text = nn.Linear(word_dims, dims)
+        self.regions = Regions(dims, cnn, cnn_dims, region_dims)
+        self.box = nn.Linear(BOX, dims)
+
+    @property
+    def word_table(self) -> torch.Tensor:
+        """Word vectors (vocabulary, word_dims)."""
+        return self.words.words.weight
+
+    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
+        """:meth:`encode_pair`."""
+        return self.encode_pair(*args, **kwargs)
+
+    @abstractmethod
+    def encode_pair(self, *args: Any, **kwargs: Any) -> PairFeatures:
+        """Encode picture and caption together."""
+
+    def located(self, found: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+        """Regions (B, N, C) that know their place."""
+        return found + self.box(boxes.to(found.dtype))
