@@ -58,8 +58,8 @@ class Batch:
         """Whether the samples have this label."""
         return bool(self.samples) and key in self.samples[0]
 
-    def labels(self, key: str) -> torch.Tensor:
-        """One integer label of every sample, int64 (B,).
+    def values(self, key: str) -> list[int]:
+        """One integer label of every sample, on the host.
 
         Raises:
             KeyError: a sample lacks the label, which means that the dataset or ``PackPairInputs``
@@ -71,7 +71,15 @@ class Batch:
                 f"a head needs the label '{key}', which no transform or dataset has set: wrap the "
                 "dataset in MatchingPairs for 'matched', or take the head out of the config"
             )
-        return torch.tensor(values, device=self.inputs['token_ids'].device).long()
+        return [int(value) for value in values]
+
+    def labels(self, key: str) -> torch.Tensor:
+        """:meth:`values`, int64 (B,), on the device; errors of it."""
+        return self.on_device(torch.tensor(self.values(key), dtype=torch.int64))
+
+    def on_device(self, host: torch.Tensor) -> torch.Tensor:
+        """Copied there, without waiting for what the device is doing."""
+        return host.to(self.inputs['token_ids'].device, non_blocking=True)
 
     @property
     def pixels(self) -> torch.Tensor:
@@ -83,16 +91,26 @@ class Batch:
         """Bool (B, H / u, W / u), True = hidden; None where nothing is."""
         return self.inputs['image_mask']
 
-    @property
-    def word_labels(self) -> torch.Tensor:
-        """Hidden token ids, int64 (B, T), -1 where nothing is hidden.
+    def hidden_words(self, matched_only: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where words are hidden, and which: int64 (M,) each, M of the whole batch.
+
+        Places are counted through (B, T), a caption behind the other: the host knows M, so that
+        nothing is read back from the device.
+
+        Args:
+            matched_only: those of pairs that are labelled ``matched``, where that label is there.
 
         Raises:
             KeyError: the samples have none.
         """
         if not all('word_labels' in sample for sample in self.samples):
             raise KeyError("the MLM head needs 'word_labels': add MaskWords to the pipeline")
-        return word_labels(self.samples, self.inputs['token_ids'])
+        width = self.inputs['token_ids'].shape[1]
+        labels = word_labels(self.samples, torch.empty(len(self.samples), width, dtype=torch.int64))
+        if matched_only and self.has('matched'):
+            labels[torch.tensor(self.values('matched')) == 0] = -1
+        places = (labels.flatten() >= 0).nonzero()[:, 0]
+        return self.on_device(places), self.on_device(labels.flatten()[places])
 
     @property
     def mixed(self) -> tuple[torch.Tensor, float] | None:
@@ -114,7 +132,7 @@ class Batch:
             caption = sample.get('caption', '')
             known = (sample.get('product_id', ''), sample.get('title', caption), caption)
             found.append([_number(f'{i} {one}') for i, one in enumerate(known)])
-        return torch.tensor(found, device=self.inputs['token_ids'].device)
+        return self.on_device(torch.tensor(found))
 
 
 def word_labels(samples: Sequence[Any], token_ids: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from mvlt.config import load_config
 from mvlt.engine.hooks.prompts import hand_names
 from mvlt.registry import DATASETS, FUNCTIONS, MODELS
 from tests.datasets.test_coco import write_coco
+from tests.waiting import NothingWaits
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / 'configs').glob('[!_]*/**/*.py'))
@@ -146,11 +147,31 @@ def test_loads_dumps_reloads_builds_and_trains(name, fashion_data, products, tmp
             optimizer.zero_grad()
             sum(losses.values()).backward()
             optimizer.step()
+        twin = copy.deepcopy(model).to('meta')
+        with NothingWaits():
+            losses = twin(**twin.data_preprocessor(data, True), mode='loss')
+            twin.parse_losses(losses)[0].backward()
+            torch.nn.utils.clip_grad_norm_(twin.parameters(), 1.0)
+            torch.optim.AdamW(twin.parameters(), lr=1e-3).step()
     if config.get('test_dataloader'):
         dataset = DATASETS.build(config.test_dataloader.dataset)
         model.eval()
         data = pseudo_collate([dataset[row] for row in range(2)])
         assert len(model(**model.data_preprocessor(data), mode='predict')) == 2
+        model.to('meta')
+        with NothingWaits():
+            _score(model, data)
+
+
+def _score(model, data):
+    """What ranking runs of a model."""
+    inputs = model.data_preprocessor(data)['inputs']
+    words = model.data_preprocessor.captions(data['inputs']['token_ids'])
+    if 'itm' in model.heads:
+        model.match(inputs['image'], *words)
+    if 'itc' in model.heads:
+        model.image_vectors(inputs['image'])
+        model.text_vectors(*words)
 
 
 @pytest.mark.parametrize('path', [*FILES, *BASES], ids=lambda path: str(path.relative_to(ROOT)))

@@ -13,7 +13,7 @@ from .hooks import (
     WholeCheckpointHook,
 )
 from .loops import EpochTrainLoop, FullRankingLoop, IterTrainLoop, PhraseLoop, RetrievalLoop
-from .optim import BFloat16OptimWrapper, ShardedStrategy
+from .optim import BFloat16OptimWrapper, LateOptimWrapper, ShardedStrategy
 from .runner import QuietRunner
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     'FitClustersHook',
     'FullRankingLoop',
     'IterTrainLoop',
+    'LateOptimWrapper',
     'LoadReportHook',
     'MaskStepsHook',
     'MomentumHook',

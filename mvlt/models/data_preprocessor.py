@@ -47,6 +47,9 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             each other (mixup): what a picture belongs to is then mixed, too (``Batch.mixed``).
             Pairs are read unmixed. Not in the paper.
         mix_alpha: of the beta distribution that the share of the other picture is drawn from.
+        pad_multiple: captions are padded on to a multiple of so many tokens: few lengths, for which
+            a compiled model has one graph each.
+        non_blocking: nobody waits for what is copied to the device.
     """
 
     def __init__(
@@ -59,7 +62,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         mask_fill: float = 1e-6,
         mix: float = 0.0,
         mix_alpha: float = 0.4,
-        non_blocking: bool = False,
+        pad_multiple: int = 1,
+        non_blocking: bool = True,
     ) -> None:
         super().__init__(non_blocking)
         if (mean is None) != (std is None):
@@ -67,6 +71,7 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         self.pad_id = pad_id
         self.text_len = text_len
         self.attend_pad = attend_pad
+        self.pad_multiple = pad_multiple
         self.mask_fill = mask_fill
         if not 0 <= mix <= 1:
             raise ValueError(f'data_preprocessor.mix={mix}: a share from 0 to 1 is needed')
@@ -90,37 +95,41 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to);
             ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is;
             ``mixed``, (partner int64 (B,), share), where ``whole_image`` is mixed.
-            ``data_samples`` as they came.
+            ``data_samples`` as they came, on the host.
 
         Raises:
             ValueError: images of unequal size; a caption longer than ``text_len``.
         """
-        data = self.cast_data(data)
-        samples = data['data_samples']
-        pixels = self._stack_images(data['inputs']['image'])
+        samples, listed = data['data_samples'], data['inputs']
+        pixels = self._stack_images(self.cast_data(listed['image']))
+        # on the host, so that nothing is read back from the device
         image_mask = self._stack_masks(samples)
-        token_ids = self.pad(data['inputs']['token_ids'])
-        inputs: dict[str, Any] = dict(
-            image=self.normalise(pixels, image_mask),
-            pixels=pixels,
-            image_mask=image_mask,
-            token_ids=token_ids,
-            text_mask=self.text_mask(token_ids),
-        )
+        token_ids = self.pad(listed['token_ids'])
+        text_mask = self.text_mask(token_ids)
+        host = dict(image_mask=image_mask, token_ids=token_ids, text_mask=text_mask)
+        if samples and all('word_labels' in sample for sample in samples):
+            labels = word_labels(samples, token_ids)
+            host['whole_token_ids'] = torch.where(labels >= 0, labels, token_ids)
+        inputs = dict(self.cast_data(host), pixels=pixels)
+        inputs['image'] = self.normalise(pixels, inputs['image_mask'])
         if image_mask is not None:
             inputs['whole_image'] = self.normalise(pixels)
         if training and np.random.random() < self.mix:
             self._mix(inputs)
-        if samples and all('word_labels' in sample for sample in samples):
-            labels = word_labels(samples, token_ids)
-            inputs['whole_token_ids'] = torch.where(labels >= 0, labels, token_ids)
         return dict(inputs=inputs, data_samples=samples)
+
+    def captions(
+        self, token_ids: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Int64 (T_i,) each, on the host -> :meth:`pad` and :meth:`text_mask`, on the device."""
+        ids = self.pad(token_ids)
+        return self.cast_data((ids, self.text_mask(ids)))
 
     def _mix(self, inputs: dict[str, Any]) -> None:
         share = np.random.beta(self.mix_alpha, self.mix_alpha)
         share = float(max(share, 1 - share))
         image = inputs.get('whole_image', inputs['image'])
-        partner = torch.from_numpy(np.random.permutation(len(image))).to(image.device)
+        partner = self.cast_data(torch.from_numpy(np.random.permutation(len(image))))
         inputs['whole_image'] = torch.lerp(image[partner], image, share)
         inputs['mixed'] = (partner, share)
 
@@ -142,7 +151,10 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         return image.sub_(self.mean).div_(self.std)
 
     def text_mask(self, token_ids: torch.Tensor) -> torch.Tensor | None:
-        """Bool (B, T), True = a real token; None where [PAD] is attended to or absent."""
+        """Bool (B, T), True = a real token; None where [PAD] is attended to or absent.
+
+        Asked for ids on a device, it waits for them.
+        """
         if self.attend_pad:
             return None
         real = token_ids != self.pad_id
@@ -166,7 +178,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         """Captions int64 (T_i,) -> int64 (B, T), filled with [PAD]."""
         padded = pad_sequence(list(token_ids), batch_first=True, padding_value=self.pad_id)
         if self.text_len is None:
-            return padded
+            missing = -padded.shape[1] % self.pad_multiple
+            return torch.nn.functional.pad(padded, (0, missing), value=self.pad_id)
         if padded.shape[1] > self.text_len:
             raise ValueError(
                 f'a caption of {padded.shape[1]} tokens, but data_preprocessor.text_len='

@@ -72,7 +72,7 @@ class TowerEncoder:
         while batch := list(islice(pictures, scorer.batch_size)):
             check()
             preprocessor = model.data_preprocessor
-            image = preprocessor.normalise(torch.stack(batch).to(preprocessor.device))
+            image = preprocessor.normalise(preprocessor.cast_data(torch.stack(batch)))
             with scorer.autocast():
                 vectors = model.image_vectors(image)
                 if self.mirrored:
@@ -93,9 +93,8 @@ class TowerEncoder:
             check()
             rows = order[start : start + self.scorer.batch_size]
             listed = [torch.as_tensor(np.asarray(token_ids[row])) for row in rows]
-            ids = preprocessor.pad(listed).to(preprocessor.device)
             with self.scorer.autocast():
-                vectors = model.text_vectors(ids, preprocessor.text_mask(ids)).cpu().numpy()
+                vectors = model.text_vectors(*preprocessor.captions(listed)).cpu().numpy()
             has_word = [not np.isin(ids, special).all() for ids in listed]
             if found is None:
                 found = np.zeros((len(order), vectors.shape[1]), np.float32)
@@ -157,7 +156,7 @@ class WordEncoder:
         found = [np.empty((0, table.shape[1] + 1), np.float32)]
         pictures = iter(pictures)
         while batch := list(islice(pictures, scorer.batch_size)):
-            image = preprocessor.normalise(torch.stack(batch).to(preprocessor.device))
+            image = preprocessor.normalise(preprocessor.cast_data(torch.stack(batch)))
             ids = torch.tensor([tokens] * len(batch), device=image.device)
             with scorer.autocast():
                 text = model.backbone(image, ids, None).texts[-1][:, 1:-1]

@@ -118,12 +118,9 @@ class PairScorer:
     def match(self, pixels: torch.Tensor, token_ids: list[torch.Tensor]) -> np.ndarray:
         """One batch: uint8 (B, 3, H, W) and B captions int64 (T,) -> float32 (B,)."""
         preprocessor = self.model.data_preprocessor
-        device = preprocessor.device
-        tokens = preprocessor.pad(token_ids).to(device)
+        image = preprocessor.normalise(preprocessor.cast_data(pixels))
         with self.autocast():
-            scores = self.model.match(
-                preprocessor.normalise(pixels.to(device)), tokens, preprocessor.text_mask(tokens)
-            )
+            scores = self.model.match(image, *preprocessor.captions(token_ids))
         return scores.float().cpu().numpy()
 
 

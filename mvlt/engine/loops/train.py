@@ -6,6 +6,8 @@ was stopped anywhere and resumed with as many processes equals the one that was 
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +15,7 @@ import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
+from mvlt.engine.late_numbers import LateNumbers
 from mvlt.files import write_text
 from mvlt.randomness import seed_all
 from mvlt.registry import LOOPS
@@ -21,7 +24,7 @@ OnNonFinite = Literal['stop', 'skip']
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss is infinite or no number, on this process or another; no gradient has been taken.
+    """A loss is infinite or no number, on this process or another; the weights are as before it.
 
     losses: name -> value on this process.
     """
@@ -29,6 +32,17 @@ class NonFiniteLossError(FloatingPointError):
     def __init__(self, message: str, losses: dict[str, float]) -> None:
         super().__init__(message)
         self.losses = losses
+
+
+class _SkipStepError(Exception):
+    """The loss of this step is not finite; it is left out before the weights change."""
+
+
+@dataclass
+class _Step:
+    number: int
+    batch: dict
+    names: Sequence[str] = ()  # of its losses
 
 
 class _Steps:
@@ -42,6 +56,7 @@ class _Steps:
         *args: Any,
         on_nonfinite: OnNonFinite = 'stop',
         max_nonfinite: int = 10,
+        read_later: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -49,33 +64,91 @@ class _Steps:
             raise ValueError(f"train_cfg.on_nonfinite='{on_nonfinite}'; legal: 'stop', 'skip'")
         self.on_nonfinite = on_nonfinite
         self.max_nonfinite = max_nonfinite
+        self.read_later = read_later
         self._nonfinite = 0
         self._watched = False
+        self._late = LateNumbers()
+        self._step = self._before = _Step(0, {})
+        self._logged: dict[str, Any] = {}  # of the last step whose loss was finite
+
+    def run(self) -> Any:
+        """Train; what is read a step later is read of the last one, too."""
+        found = super().run()  # type: ignore[misc]
+        numbers = self._late.settle()
+        if numbers is not None:
+            self._check(numbers, self._step)
+        return found
 
     def run_iter(self, *args: Any) -> None:
         """One step; its last argument is the batch, the one before it, if there is, its place."""
         if not self._watched:
-            _watch(getattr(self.runner.model, 'module', self.runner.model))
+            self._watch()
             self._watched = True
         seed_all((self.runner.seed, get_rank(), self._iter))
+        self._before, self._step = self._step, _Step(self._iter, args[-1])
         try:
             super().run_iter(*args)  # type: ignore[misc]
-        except NonFiniteLossError as error:
-            self._keep(error, args[-1])
+        except _SkipStepError:
             place = args[0] if len(args) == 2 else self._iter
             self.runner.call_hook(
                 'after_train_iter', batch_idx=place, data_batch=args[-1], outputs={}
             )
             self._iter += 1
 
-    def _keep(self, error: NonFiniteLossError, batch: dict) -> None:
+    def _watch(self) -> None:
+        """Let a sum of losses be refused by all processes where one has no finite one."""
+        model: Any = getattr(self.runner.model, 'module', self.runner.model)
+        parse, wrapper = model.parse_losses, self.runner.optim_wrapper
+        optimizer: Any = getattr(wrapper, 'optimizer', None)
+        fused = all(group.get('fused') for group in getattr(optimizer, 'param_groups', [{}]))
+        alone = getattr(wrapper, '_accumulative_counts', 1) == 1
+        later = self.read_later
+        if later is None:
+            later = fused and alone and next(model.parameters()).is_cuda
+        if later and not (fused and alone):
+            raise ValueError(
+                'train_cfg.read_later needs an optimizer that leaves a step out by itself '
+                '(optim_wrapper.optimizer.fused=True) and no accumulation of gradients '
+                '(optim_wrapper.accumulative_counts=1)'
+            )
+
+        def parse_losses(losses: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
+            total, logged = parse(losses)
+            finite = torch.isfinite(total.detach()).float()
+            all_reduce(finite, 'min')
+            values = [value.detach().float().sum() for value in logged.values()]
+            numbers = torch.stack((finite, *values))
+            self._step.names = list(logged)
+            if not later:
+                if not self._check(numbers, self._step):
+                    raise _SkipStepError
+                return total, logged
+            optimizer.found_inf = 1 - finite
+            arrived = self._late.swap(numbers)
+            if arrived is not None:
+                self._check(arrived, self._before)
+            return total, self._logged or logged
+
+        model.parse_losses = parse_losses
+
+    def _check(self, numbers: torch.Tensor, step: _Step) -> bool:
+        """Whether a step's loss is finite; where not, it is written down and may end the run."""
+        finite, *values = numbers.tolist()
+        losses = dict(zip(step.names, values))
+        if finite:
+            self._logged = losses
+        else:
+            self._keep(NonFiniteLossError(f'the loss is not finite: {losses}', losses), step)
+        return bool(finite)
+
+    def _keep(self, error: NonFiniteLossError, step: _Step) -> None:
         """Write down which samples it was; stop, unless it may still be skipped."""
-        name = f'step_{self._iter}_rank_{get_rank()}.json'
+        name = f'step_{step.number}_rank_{get_rank()}.json'
         path = Path(self.runner.work_dir, 'nonfinite', name)
-        samples = [sample.metainfo for sample in batch['data_samples']]
+        samples = [sample.metainfo for sample in step.batch['data_samples']]
         write_text(path, json.dumps(dict(losses=error.losses, samples=samples), indent=1))
         self._nonfinite += 1
-        line = f'step {self._iter}: {error}; its samples are in {path}'
+        line = f'step {step.number}: {error}; its samples are in {path}'
         if self.on_nonfinite == 'stop' or self._nonfinite > self.max_nonfinite:
             bound = f' ({self._nonfinite} steps, train_cfg.max_nonfinite={self.max_nonfinite})'
             raise NonFiniteLossError(
@@ -86,22 +159,6 @@ class _Steps:
         self.runner.logger.warning(f'{line}; skipped, the weights stay as they were')
 
 
-def _watch(model: Any) -> None:
-    """Let a model's sum of losses be refused by all processes where one has no finite one."""
-    parse = model.parse_losses
-
-    def parse_losses(losses: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        total, logged = parse(losses)
-        finite = torch.isfinite(total.detach()).float()
-        all_reduce(finite, 'min')
-        if not finite:
-            values = {name: float(value.detach().sum()) for name, value in logged.items()}
-            raise NonFiniteLossError(f'the loss is not finite: {values}', values)
-        return total, logged
-
-    model.parse_losses = parse_losses
-
-
 @LOOPS.register_module()
 class IterTrainLoop(_Steps, IterBasedTrainLoop):
     """A training counted in steps.
@@ -110,6 +167,10 @@ class IterTrainLoop(_Steps, IterBasedTrainLoop):
         on_nonfinite: a loss that is infinite or no number, on any process: 'stop' ends the run
             before the weights change, 'skip' leaves the step out.
         max_nonfinite: with 'skip', how many such steps a run may have from its start or resumption.
+        read_later: losses are read, and logged, a step later, so that nobody waits for the GPU; it
+            leaves a step out by itself where the loss is not finite, a moving average of the
+            weights counts them twice. None = on a GPU with ``optimizer.fused`` and without
+            accumulation of gradients.
         args, kwargs: IterBasedTrainLoop's.
     """
 
@@ -119,7 +180,7 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
     """A training counted in epochs; a checkpoint within an epoch is taken up there.
 
     Args:
-        on_nonfinite, max_nonfinite: see :class:`IterTrainLoop`.
+        on_nonfinite, max_nonfinite, read_later: see :class:`IterTrainLoop`.
         args, kwargs: EpochBasedTrainLoop's.
     """
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from mmengine.optim import OptimWrapper
 from torch import nn
 
+from mvlt.engine.optim.wrapper import LateOptimWrapper
 from mvlt.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
-class BFloat16OptimWrapper(OptimWrapper):
+class BFloat16OptimWrapper(LateOptimWrapper):
     """Forward passes under bfloat16 autocast; weights and their updates stay float32.
 
     bfloat16 has float32's range, so gradients need no scaling. mmengine's AmpOptimWrapper refuses

@@ -73,13 +73,13 @@ class CategoryHead(BaseModule):
         Raises:
             ValueError: a label is out of range.
         """
-        category = batch.labels(self.label)
-        if category.numel() and int(category.max()) >= self.num_classes:
+        highest = max(batch.values(self.label), default=-1)
+        if highest >= self.num_classes:
             raise ValueError(
-                f'a category has index {int(category.max())}, but the head knows '
-                f"{self.num_classes} classes: set num_classes='data', or train on the data that "
-                'the head was made for'
+                f'a category has index {highest}, but the head knows {self.num_classes} classes: '
+                "set num_classes='data', or train on the data that the head was made for"
             )
+        category = batch.labels(self.label)
         logits = self(cls=self.read(features))
         mixed = batch.mixed if self.reads == 'image' else None
         loss = class_loss(logits, category, self.label_smoothing, mixed)

@@ -69,35 +69,34 @@ class HardITMHead(ITMHead):
             logits = features.model.head('itc').logits(images, texts)
         true = (keys[:, None] == keys[None]).any(-1)
         image_rows, text_rows = self.wrong_pairs(logits, true)
-        own = self(cls=features.cls).float()
-        labels = torch.ones(len(own), dtype=torch.int64, device=own.device)
-        if len(image_rows):
-            wrong = features.pairs(image_rows, text_rows, cls_only=True)
-            own = torch.cat((own, self(cls=wrong.texts[-1][:, 0]).float()))
-            labels = torch.cat((labels, torch.zeros_like(image_rows)))
-        return dict(loss=self.loss_weight * F.cross_entropy(own, labels))
+        drawn = (image_rows >= 0) & (text_rows >= 0)
+        wrong = features.pairs(image_rows.clamp(min=0), text_rows.clamp(min=0), cls_only=True)
+        scores = self(cls=torch.cat((features.cls, wrong.texts[-1][:, 0]))).float()
+        right = torch.ones(len(keys), dtype=torch.bool, device=drawn.device)
+        labels = torch.cat((right, torch.zeros_like(drawn))).long()
+        counted = torch.cat((right, drawn))
+        # how many there are is not read back from the device: what was not drawn has no weight
+        errors = F.cross_entropy(scores, labels, reduction='none') * counted
+        return dict(loss=self.loss_weight * errors.sum() / counted.sum())
 
     def wrong_pairs(
         self, logits: torch.Tensor, true: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of pictures and of captions, int64 (N,) each.
+        """Rows of pictures and of captions, int64 (N,) each, -1 where none can be drawn.
 
         Args:
             logits: of pictures and captions, (B, B).
             true: bool (B, B), which belong together.
         """
         rows = torch.arange(len(true), device=true.device)
-        by_image, by_text = (
-            draw(logits, true, self.hardness, self.semi_hard),
-            draw(logits.T, true.T, self.hardness, self.semi_hard),
-        )
+        by_image = draw(logits, true, self.hardness, self.semi_hard)
+        by_text = draw(logits.T, true.T, self.hardness, self.semi_hard)
+        first, second = slice(None), slice(None)
         if self.negatives == 1:
-            by_image = torch.where(rows % 2 == 0, by_image, -1)
-            by_text = torch.where(rows % 2 == 1, by_text, -1)
-        with_caption, with_picture = by_image >= 0, by_text >= 0
+            first, second = slice(0, None, 2), slice(1, None, 2)
         return (
-            torch.cat((rows[with_caption], by_text[with_picture])),
-            torch.cat((by_image[with_caption], rows[with_picture])),
+            torch.cat((rows[first], by_text[second])),
+            torch.cat((by_image[first], rows[second])),
         )
 
 

@@ -87,6 +87,7 @@ class ITCHead(BaseModule):
             self.register_buffer('queued_keys', torch.zeros(queue, 3, dtype=torch.int64))
             self.register_buffer('queued', torch.tensor(0))  # how many there have been
             self._pending: tuple[torch.Tensor, ...] | None = None
+            self._count: int | None = 0  # ``queued`` on the host; None = another was loaded
 
     @property
     def scale(self) -> torch.Tensor:
@@ -117,7 +118,7 @@ class ITCHead(BaseModule):
         all_keys = torch.cat(gather_values(keys))
         if self.followers is not None:
             self._pending = (*self._followed(features), all_keys)
-            count = min(int(self.queued), len(self.queued_keys))
+            count = min(self._queued_on_host(), len(self.queued_keys))
             all_images = torch.cat((all_images, self.queued_images[:count]))
             all_texts = torch.cat((all_texts, self.queued_texts[:count]))
             all_keys = torch.cat((all_keys, self.queued_keys[:count]))
@@ -165,6 +166,7 @@ class ITCHead(BaseModule):
         for copied, source in _weights(self, backbone):
             copied.copy_(source)
         self.queued.zero_()
+        self._count = 0
 
     @torch.no_grad()
     def follow(self, backbone: nn.Module) -> None:
@@ -180,8 +182,19 @@ class ITCHead(BaseModule):
             (self.queued_images, self.queued_texts, self.queued_keys), self._pending
         ):
             queue[places[-size:]] = new[-size:]
+        self._count = self._queued_on_host() + count
         self.queued += count
         self._pending = None
+
+    def _queued_on_host(self) -> int:
+        """Of the device it is asked once, after loading."""
+        if self._count is None:
+            self._count = int(self.queued)
+        return self._count
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._count = None
+        super()._load_from_state_dict(*args, **kwargs)
 
 
 def _copies(head: ITCHead, backbone: nn.Module | None) -> nn.ModuleDict:

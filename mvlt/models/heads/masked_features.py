@@ -145,6 +145,7 @@ class MaskedClusterHead(MaskedPatchHead):
         self.num_clusters = num_clusters
         super().__init__(decoded_channels, stride, targets, loss_weight, init_cfg)
         self.register_buffer('centroids', torch.zeros(num_clusters, self.targets.channels))
+        self._fitted = False
 
     @property
     def out_channels(self) -> int:
@@ -153,8 +154,9 @@ class MaskedClusterHead(MaskedPatchHead):
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the clusters are there."""
-        return bool(self.centroids.any())
+        """Whether the clusters are there; the device is asked until they are."""
+        self._fitted = self._fitted or bool(self.centroids.any())
+        return self._fitted
 
     def clusters(self, features: torch.Tensor) -> torch.Tensor:
         """Nearest cluster of each patch: (B, D, H / s, W / s) -> int64 (B, H / s, W / s)."""

@@ -63,23 +63,21 @@ class MLMHead(BaseModule):
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over the M masked words of all processes, 0 where there are none."""
-        text, labels = features.pair.texts[-1], batch.word_labels
-        hidden = labels >= 0
-        if self.on == 'matched' and batch.has('matched'):
-            hidden = hidden & batch.labels('matched').bool()[:, None]
-        logits = self(text=text[hidden], word_table=features.word_table).float()
-        total = F.cross_entropy(logits, labels[hidden], reduction='sum')
-        return dict(loss=self.loss_weight * total / mean_count(hidden))
+        places, words = batch.hidden_words(matched_only=self.on == 'matched')
+        text = features.pair.texts[-1].flatten(0, 1)[places]
+        logits = self(text=text, word_table=features.word_table).float()
+        total = F.cross_entropy(logits, words, reduction='sum')
+        return dict(loss=self.loss_weight * total / mean_count(words >= 0))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """``word_predictions`` and ``word_log_probs`` of hidden words; {} where none are."""
         if not batch.has('word_labels'):
             return {}
-        labels = batch.word_labels
-        hidden = labels >= 0
-        logits = self(text=features.pair.texts[-1][hidden], word_table=features.word_table)
-        log_probs = logits.float().log_softmax(-1).gather(-1, labels[hidden][:, None])[:, 0]
-        counts = hidden.sum(1).tolist()
+        places, words = batch.hidden_words()
+        text = features.pair.texts[-1].flatten(0, 1)[places]
+        logits = self(text=text, word_table=features.word_table)
+        log_probs = logits.float().log_softmax(-1).gather(-1, words[:, None])[:, 0]
+        counts = [int((sample.word_labels >= 0).sum()) for sample in batch.samples]
         return dict(
             word_predictions=logits.argmax(-1).split(counts),
             word_log_probs=log_probs.split(counts),

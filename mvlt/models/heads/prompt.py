@@ -102,7 +102,8 @@ class PromptHead(BaseModule):
     def _vectors(self, features: Features) -> torch.Tensor:
         """Of this step's phrases, float32 (P, D)."""
         step = MessageHub.get_current_instance().get_info('iter', 0)
-        phrases = self._phrases[step % len(self._phrases)].to(features.inputs['token_ids'].device)
+        phrases = self._phrases[step % len(self._phrases)]
+        phrases = phrases.to(features.inputs['token_ids'].device, non_blocking=True)
         mask = phrases >= 0
         text = features.model.backbone.encode_text(phrases.clamp(min=0), mask)[-1]
         return features.model.head('itc').text_vectors(mean_of_tokens(text, mask))

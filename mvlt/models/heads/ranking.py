@@ -5,6 +5,7 @@ Legend: B pairs, G groups, K pairs a group, C channels of the last stage.
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -36,13 +37,15 @@ class RankingHead(ITMHead):
         Raises:
             ValueError: the batch does not consist of groups with one matched pair each.
         """
-        matched = batch.labels('matched')
-        if len(matched) % self.group_size or (matched.view(-1, self.group_size).sum(1) != 1).any():
+        matched = np.array(batch.values('matched'))
+        groups = matched[: len(matched) // self.group_size * self.group_size]
+        groups = groups.reshape(-1, self.group_size)
+        if groups.size < len(matched) or (groups.sum(1) != 1).any():
             raise ValueError(
                 f'RankingHead: a batch of {len(matched)} pairs does not consist of groups of '
                 f'{self.group_size} with one matched pair each; train on RankingGroups with '
                 f"num_negatives={self.group_size - 1} and collate_fn=dict(type='collate_groups')"
             )
         scores = self.log_odds(cls=features.cls).view(-1, self.group_size)
-        right = matched.view(-1, self.group_size).argmax(1)
+        right = batch.on_device(torch.from_numpy(groups.argmax(1)))
         return dict(loss=self.loss_weight * F.cross_entropy(scores, right))

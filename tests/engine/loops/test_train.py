@@ -56,6 +56,46 @@ def test_skip_leaves_the_step_out(small_config, tmp_path, broken_steps):
     assert torch.equal(before, after) and not torch.equal(after, later)
 
 
+def test_read_later_the_weights_are_kept_all_the_same(small_config, tmp_path, broken_steps):
+    """As on a GPU: the optimizer leaves the step out, the run hears of it a step later."""
+    broken_steps.add(1)
+    config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': -1})
+    config.train_cfg.update(read_later=True, on_nonfinite='skip')
+    config.optim_wrapper.optimizer.fused = True
+    Runner.from_cfg(config).train()
+    before, after, later = (
+        read_checkpoint(str(tmp_path / f'iter_{step}.pth'))['state_dict']['heads.mlm.bias']
+        for step in (1, 2, 3)
+    )
+    assert torch.equal(before, after) and not torch.equal(after, later)
+    assert (tmp_path / 'nonfinite/step_1_rank_0.json').exists()
+
+
+def test_read_later_stops_a_step_later_and_of_the_last_step_too(
+    small_config, tmp_path, broken_steps
+):
+    config = small_config(tmp_path)
+    config.train_cfg.read_later, config.optim_wrapper.optimizer.fused = True, False
+    with pytest.raises(ValueError, match='read_later needs .*fused=True'):
+        Runner.from_cfg(config).train()
+    config.optim_wrapper.optimizer.fused = True
+    broken_steps.add(config.train_cfg.max_iters - 1)
+    with pytest.raises(NonFiniteLossError, match=f'step {config.train_cfg.max_iters - 1}: '):
+        Runner.from_cfg(config).train()
+
+
+def test_read_later_trains_the_same(small_config, tmp_path):
+    found = []
+    for later in (False, True):
+        config = small_config(tmp_path / str(later))
+        config.optim_wrapper.optimizer.fused = True
+        config.train_cfg.read_later = later
+        runner = Runner.from_cfg(config)
+        runner.train()
+        found.append(runner.model.state_dict())
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
 def test_skip_is_bounded(small_config, tmp_path, broken_steps):
     broken_steps.update((0, 1, 2))
     config = small_config(tmp_path)

@@ -2,6 +2,10 @@
 
 from types import SimpleNamespace
 
+import torch
+
+from mvlt.structures import Batch, PairDataSample
+
 
 def loss_of(head, **given):
     """The ``loss`` of a head; names as of :func:`_split`."""
@@ -21,13 +25,24 @@ def _split(
     features = SimpleNamespace(
         cls=cls, pair=SimpleNamespace(texts=(text,)), decoded=decoded, word_table=word_table
     )
-    batch = SimpleNamespace(
-        has=lambda key: labels.get(key) is not None,
-        labels=labels.__getitem__,
-        mixed=labels.get('mixed'),
-        pixels=target,
-        image_mask=mask,
-        word_labels=words,
-        inputs=dict(pixels=target),
-    )
-    return features, batch
+    labels = {name: values for name, values in labels.items() if values is not None}
+    count = max(map(len, [*labels.values(), *([] if words is None else [words])]), default=0)
+    samples = [PairDataSample() for _ in range(count)]
+    for i, sample in enumerate(samples):
+        for name, values in labels.items():
+            sample.set_field(int(values[i]), name)
+        if words is not None:
+            sample.word_labels = words[i]
+    shape = (count, 1) if words is None else words.shape
+    return features, _Batch(target, mask, shape, samples)
+
+
+class _Batch(Batch):
+    """Pictures as they are given, 0 to 1, in no eight bits."""
+
+    pixels = None
+
+    def __init__(self, target, mask, shape, samples):
+        ids = torch.zeros(shape, dtype=torch.int64)
+        super().__init__(dict(pixels=target, image_mask=mask, token_ids=ids), samples)
+        self.pixels = target

@@ -36,7 +36,9 @@ def test_mixed_pictures_have_two_classes():
     torch.manual_seed(0)
     pooled, classes = torch.randn(3, 4), torch.tensor([2, -1, 0])
     partner = torch.tensor([1, 2, 0])
-    batch = SimpleNamespace(labels=lambda key: classes, mixed=(partner, 0.7))
+    batch = SimpleNamespace(
+        values=lambda key: classes.tolist(), labels=lambda key: classes, mixed=(partner, 0.7)
+    )
     logs = head(cls=pooled).log_softmax(-1)
     own = -(logs[0, 2] + logs[2, 0]) / 2
     theirs = -(logs[1, 0] + logs[2, 2]) / 2

@@ -1,0 +1,30 @@
+"""mmengine's OptimWrapper, which does not wait for the device."""
+
+import torch
+from mmengine.optim import OptimWrapper
+
+from mvlt.engine.late_numbers import LateNumbers
+from mvlt.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class LateOptimWrapper(OptimWrapper):
+    """The norm of clipped gradients is logged a step later where a GPU has made it."""
+
+    def _clip_grad(self) -> None:
+        weights = [
+            weight
+            for group in self.optimizer.param_groups
+            for weight in group['params']
+            if weight.requires_grad and weight.grad is not None
+        ]
+        norm = self.clip_func(weights, **self.clip_grad_kwargs) if weights else None
+        if isinstance(norm, torch.Tensor) and norm.device.type != 'cpu':
+            norm = self._late.swap(norm)
+        if norm is not None:
+            self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
+
+    @property
+    def _late(self) -> LateNumbers:
+        # not in the constructor, whose many arguments are mmengine's
+        return self.__dict__.setdefault('_numbers', LateNumbers())

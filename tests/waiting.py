@@ -1,0 +1,61 @@
+"""What a step may not do on a device: wait for it."""
+
+import contextlib
+from typing import Any
+from unittest import mock
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+aten = torch.ops.aten
+# numbers of the host, and sizes that depend on values: either is read back from the device
+READING = {
+    *(aten._local_scalar_dense, aten.nonzero, aten.nonzero_numpy, aten.masked_select, aten.equal),
+    *(aten.is_nonzero, aten._unique2, aten.unique_dim, aten.repeat_interleave.Tensor),
+}
+
+
+class NothingWaits(TorchDispatchMode):
+    """On the device ``meta``, which has no values to give: reading any of them is an error there.
+
+    Refused beside: sizes that depend on values, and copies to the device that wait for it. Not
+    seen: what is done before the batch arrives, on the host.
+    """
+
+    def __enter__(self) -> 'NothingWaits':
+        # autocast knows no such device, and casts are of no interest here
+        self._patches = [
+            mock.patch('torch.autocast', lambda *args, **kwargs: contextlib.nullcontext()),
+            mock.patch('torch.is_autocast_enabled', lambda *args: False),
+        ]
+        for patch in self._patches:
+            patch.start()
+        return super().__enter__()
+
+    def __exit__(self, *args: Any) -> None:
+        for patch in self._patches:
+            patch.stop()
+        super().__exit__(*args)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+        on_device = any(one.is_meta for one in tensors)
+        if on_device and (func in READING or func.overloadpacket in READING):
+            raise AssertionError(f'{func} reads values back from the device')
+        chosen = func.overloadpacket in (aten.index, aten.index_put, aten.index_put_)
+        if (
+            on_device
+            and chosen
+            and any(one is not None and one.dtype is torch.bool for one in args[1])
+        ):
+            raise AssertionError(f'{func} by a mask: how many there are is read back')
+        found = func(*args, **kwargs)
+        if func is aten._to_copy.default:
+            arrived = found.is_meta and not args[0].is_meta
+            if arrived and args[0].ndim and not kwargs.get('non_blocking'):
+                raise AssertionError('a copy to the device waits for it: non_blocking=True')
+        return found
