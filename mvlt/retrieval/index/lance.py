@@ -10,9 +10,16 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault('LANCEDB_LOG', 'error')  # it warns of what we mean to do
+_LOG = 'LANCEDB_LOG'
+_quiet = _LOG not in os.environ
+if _quiet:  # it warns of what we mean to do; asked once, when it is imported
+    os.environ[_LOG] = 'error'
 
 import lancedb
+
+if _quiet:
+    del os.environ[_LOG]
+
 import numpy as np
 import pyarrow as pa
 
