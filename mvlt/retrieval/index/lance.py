@@ -9,16 +9,7 @@ from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
-
-_LOG = 'LANCEDB_LOG'
-_quiet = _LOG not in os.environ
-if _quiet:  # it warns of what we mean to do; asked once, when it is imported
-    os.environ[_LOG] = 'error'
-
-import lancedb
-
-if _quiet:
-    del os.environ[_LOG]
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +17,10 @@ import pyarrow as pa
 from mvlt.files import write_text
 from mvlt.retrieval.index.base import Index, IndexDescription
 from mvlt.retrieval.index.filters import Dialect, Group, to_text
+
+# it warns of what we mean to do; it looks here once, when it is imported
+with patch.dict(os.environ, {'LANCEDB_LOG': os.environ.get('LANCEDB_LOG', 'error')}):
+    import lancedb
 
 TABLE = 'products'
 DESCRIPTION = 'index.json'
