@@ -27,6 +27,7 @@ load_from = 'work_dirs/pretrain_coco/epoch_10.pth'
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,
+    pin_memory=True,
     persistent_workers=True,
     sampler=dict(type=EpochSampler, shuffle=True),
     collate_fn=dict(type=collate_groups),

@@ -29,6 +29,7 @@ model.backbone.init_cfg = dict(
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,
+    pin_memory=True,
     persistent_workers=True,
     sampler=dict(type=EpochSampler, shuffle=True),
     dataset=dict(
@@ -51,4 +52,5 @@ test_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.15, **vocabulary),
     )
 )
+sync_bn = 'torch'  # of the neck, over all GPUs
 val_dataloader = val_loader

@@ -30,6 +30,7 @@ model.backbone.init_cfg = dict(
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,
+    pin_memory=True,
     persistent_workers=True,
     sampler=dict(type=EpochSampler, shuffle=True),
     dataset=dict(
@@ -51,5 +52,6 @@ test_dataloader.dataset.pipeline.merge(
         words=dict(type=MaskWords, ratio=0.15, **vocabulary),
     )
 )
+sync_bn = 'torch'  # of the neck, over all GPUs
 default_hooks.pictures = dict(type=PicturesHook, interval=5000)
 val_dataloader = val_loader

@@ -33,6 +33,7 @@ default_hooks.pictures = dict(type=PicturesHook, interval=5000)
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,
+    pin_memory=True,
     persistent_workers=True,
     sampler=dict(type=RepeatedSampler, num_repeats=3),
     dataset=dict(

@@ -36,6 +36,7 @@ train_cfg.max_epochs = 30
 train_dataloader = dict(
     batch_size=150,
     num_workers=8,
+    pin_memory=True,
     persistent_workers=True,
     sampler=dict(type=EpochSampler, shuffle=True),
     dataset=dict(

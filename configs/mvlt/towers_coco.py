@@ -40,6 +40,7 @@ model.heads.merge(
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=8,
+    pin_memory=True,
     persistent_workers=True,
     sampler=dict(type=EndlessSampler, shuffle=True),
     dataset=dict(

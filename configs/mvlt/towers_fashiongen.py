@@ -41,6 +41,7 @@ model.heads.merge(
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=8,
+    pin_memory=True,
     persistent_workers=True,
     sampler=dict(type=LookAlikeSampler, batch_size=batch_size, group=16, share=0.5),
     dataset=dict(

@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import torch
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
@@ -19,6 +20,25 @@ class QuietRunner(Runner):
 
     So does what each weight's decay is. The config lies in the work dir, too.
     """
+
+    def _maybe_compile(self, target: str) -> None:
+        """``compile``, true or arguments of torch.compile: of a model that names its parts, those.
+
+        As a whole, a step is not one graph: labels and errors are Python's.
+        """
+        settings = self.cfg.get('compile')
+        model: Any = getattr(self.model, 'module', self.model)
+        if not settings or not hasattr(model, 'compile_parts'):
+            super()._maybe_compile(target)
+            return
+        model.compile_parts(**(settings if isinstance(settings, dict) else {}))
+        self.logger.info('the model is compiled: its first steps are slow')
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: Any) -> Any:
+        """mmengine's; ``sync_bn`` counts on GPUs only, PyTorch has it for no CPU."""
+        if not torch.cuda.is_available() and self.cfg.get('sync_bn'):
+            self.cfg.sync_bn = None
+        return super().wrap_model(model_wrapper_cfg, model)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """mmengine's, whose terminal is quiet."""

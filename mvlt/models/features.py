@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from mvlt.models.backbones import PairFeatures
 
@@ -55,12 +56,37 @@ class Features:
     @cached_property
     def pooled_image(self) -> torch.Tensor:
         """Mean of the last map of ``image``, (B, C)."""
-        return self.image[-1].mean((2, 3))
+        if self._chunk is None:
+            return self.image[-1].mean((2, 3))
+        encode = self.model.backbone.encode_image
+        return self._again(lambda image: encode(image)[-1].mean((2, 3)), self._whole('image'))
 
     @cached_property
     def pooled_text(self) -> torch.Tensor:
         """Mean of the last sequence of ``text`` over the caption's own tokens, (B, C)."""
-        return mean_of_tokens(self.text[-1], self.inputs['text_mask'])
+        mask = self.inputs['text_mask']
+        if self._chunk is None:
+            return mean_of_tokens(self.text[-1], mask)
+        encode = self.model.backbone.encode_text
+        return self._again(
+            lambda ids, mask=None: mean_of_tokens(encode(ids, mask)[-1], mask),
+            self._whole('token_ids'),
+            *([] if mask is None else [mask]),
+        )
+
+    @property
+    def _chunk(self) -> int | None:
+        """Of the model's ``chunk``, where it saves anything."""
+        return getattr(self.model, 'chunk', None) if torch.is_grad_enabled() else None
+
+    def _again(self, encode: Any, *tensors: torch.Tensor) -> torch.Tensor:
+        """``encode``, chunk by chunk; the backward pass encodes each again.
+
+        Of a batch only what is contrasted is kept, (B, C), as GradCache has it (Gao et al., 2021);
+        the gradients are those of the whole.
+        """
+        parts = zip(*(one.split(self._chunk) for one in tensors))
+        return torch.cat([checkpoint(encode, *part, use_reentrant=False) for part in parts])
 
     @cached_property
     def vectors(self) -> tuple[torch.Tensor, torch.Tensor]:

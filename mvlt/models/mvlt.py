@@ -35,6 +35,9 @@ class MVLT(BaseModel):
             pairs cost several times what towers do. With several processes that needs
             ``find_unused_parameters=True``.
         data_preprocessor: stacks, normalises, masks, pads.
+        chunk: pictures, and captions, that the towers encode at a time in training; each is encoded
+            again for its gradients, so that the batch to be contrasted may be as large as is
+            wanted. None = all at once.
 
     Raises:
         ValueError: a head that reads the neck's map without ``neck``, or ``neck`` without one, or
@@ -47,9 +50,11 @@ class MVLT(BaseModel):
         neck: dict | None = None,
         heads: Mapping[str, dict | None] | None = None,
         data_preprocessor: dict | None = None,
+        chunk: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        self.chunk = chunk
         wanted = {name: head for name, head in (heads or {}).items() if head is not None}
         wanted = {name: dict(head) for name, head in wanted.items()}
         self.intervals = {name: head.pop('interval', 1) for name, head in wanted.items()}
@@ -96,6 +101,23 @@ class MVLT(BaseModel):
     def rebuilds(self) -> bool:
         """Whether a head gives pictures: one may predict features of patches instead."""
         return any(getattr(head, 'rebuilds', False) for head in self.heads.values())
+
+    def compile_parts(self, **settings: Any) -> None:
+        """Let backbone, neck and heads run as one graph each: ``compile`` of a config.
+
+        For a training: a copy of the model that is made later would run the first one's graphs.
+
+        Args:
+            settings: torch.compile's.
+        """
+        settings = dict(fullgraph=True, **settings)
+        for name in ('encode_pair', 'encode_image', 'encode_text'):
+            if hasattr(self.backbone, name):
+                compiled = torch.compile(getattr(self.backbone, name), **settings)
+                setattr(self.backbone, name, compiled)
+        for part in (self.neck, *self.heads.values()):
+            if part is not None:
+                part.compile(**settings)
 
     def forward(
         self,

@@ -163,3 +163,46 @@ def test_layers_computed_twice_give_the_same_gradients():
         sum(model(**inputs, mode='loss').values()).backward()
         gradients.append([weight.grad for weight in model.parameters()])
     assert all(torch.equal(one, two) for one, two in zip(*gradients))
+
+
+TOWERS = dict(itc=dict(type='mvlt.ITCHead', dims=12))
+
+
+def _gradients(model, inputs, samples):
+    model.zero_grad()
+    losses = model.loss(inputs, samples)
+    sum(losses.values()).backward()
+    return losses, {
+        name: w.grad.clone() for name, w in model.named_parameters() if w.grad is not None
+    }
+
+
+@pytest.mark.parametrize('chunk', [1, 3, 4, 9])
+def test_towers_in_chunks_have_the_gradients_of_the_whole(chunk):
+    model = _model(**TOWERS).train(chunk > 4)  # one chunk: what is dropped is the whole's
+    data = _prepare(model)
+    inputs, samples = data['inputs'], data['data_samples']
+    inputs['text_mask'] = torch.arange(5) < torch.tensor([5, 4, 3, 2])[:, None]
+    torch.manual_seed(3)
+    whole = _gradients(model, inputs, samples)
+    model.chunk = chunk
+    torch.manual_seed(3)
+    again = _gradients(model, inputs, samples)
+    torch.testing.assert_close(again, whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('backbone', ['mvlt.PVTVL', 'mvlt.PVTV2VL'])
+def test_compiled_parts_are_one_graph_each_and_compute_the_same(backbone):
+    torch._dynamo.reset()
+    model = MVLT(
+        backbone=dict(BACKBONE, type=backbone),
+        neck=dict(type='mvlt.UNet'),
+        heads={**ITM, **MLM, **MIR, **CATEGORIES, **TOWERS},
+        data_preprocessor=dict(type='mvlt.PairDataPreprocessor', pad_multiple=8),
+    ).eval()  # nothing dropped
+    data = _prepare(model)
+    assert data['inputs']['token_ids'].shape[1] == 8
+    eager = _gradients(model, data['inputs'], data['data_samples'])
+    model.compile_parts(backend='aot_eager')  # fullgraph: a break is an error
+    again = _gradients(model, data['inputs'], data['data_samples'])
+    torch.testing.assert_close(again, eager, rtol=1e-4, atol=1e-5)

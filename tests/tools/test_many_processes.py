@@ -138,18 +138,25 @@ def test_one_process_that_cannot_read_ends_all(demo_data, tmp_path):
 
 
 def test_sharded_over_two_processes_goes_on_exactly(small_config, tmp_path):
-    """FSDP: weights and optimizer states in pieces, one whole checkpoint."""
+    """FSDP: weights and optimizer states in pieces, one whole checkpoint; trains as whole ones."""
     config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': -1})
+    config.dump(tmp_path / 'plain.py')
     config.runner_type, config.strategy = 'FlexibleRunner', dict(type='ShardedStrategy')
     config.dump(tmp_path / 'sharded.py')
     ends = []
-    for name, more in (('whole', []), ('resumed', ['--resume', tmp_path / 'whole/iter_2.pth'])):
-        run = _launch(2, tmp_path / 'sharded.py', '--work-dir', tmp_path / name, *more)
+    resume = ['--resume', tmp_path / 'whole/iter_2.pth']
+    for name, file, more in (
+        ('whole', 'sharded.py', []),
+        ('resumed', 'sharded.py', resume),
+        ('plain', 'plain.py', []),
+    ):
+        run = _launch(2, tmp_path / file, '--work-dir', tmp_path / name, *more)
         output, _ = run.communicate(timeout=250)
         assert run.returncode == 0, output[-3000:]
         ends.append(read_checkpoint(str(tmp_path / name / 'iter_4.pth')))
     assert ends[0]['state_dict'].keys() == ends[1]['state_dict'].keys()
     for key, weight in ends[0]['state_dict'].items():
         assert torch.equal(weight, ends[1]['state_dict'][key]), key
+        torch.testing.assert_close(weight, ends[2]['state_dict'][key], atol=2e-4, rtol=1e-3)
     one = next(iter(ends[0]['optimizer']['state'].values()))
     assert not torch.equal(one['exp_avg'], one['exp_avg_sq'])

@@ -41,12 +41,14 @@ pipeline = dict(
 test_dataloader = dict(
     batch_size=64,
     num_workers=8,
+    pin_memory=True,
     sampler=dict(type=DefaultSampler, shuffle=False),
     dataset=dict(test_set, pipeline=pipeline),
 )
 val_loader = dict(
     batch_size=64,
     num_workers=8,
+    pin_memory=True,
     sampler=dict(type=DefaultSampler, shuffle=False),
     dataset=dict(val_set, pipeline=pipeline),
 )

@@ -101,15 +101,16 @@ class _Steps:
         parse, wrapper = model.parse_losses, self.runner.optim_wrapper
         optimizer: Any = getattr(wrapper, 'optimizer', None)
         fused = all(group.get('fused') for group in getattr(optimizer, 'param_groups', [{}]))
-        alone = getattr(wrapper, '_accumulative_counts', 1) == 1
+        whole = not any(hasattr(weight, 'full_tensor') for weight in model.parameters())
+        alone = whole and getattr(wrapper, '_accumulative_counts', 1) == 1
         later = self.read_later
         if later is None:
             later = fused and alone and next(model.parameters()).is_cuda
         if later and not (fused and alone):
             raise ValueError(
                 'train_cfg.read_later needs an optimizer that leaves a step out by itself '
-                '(optim_wrapper.optimizer.fused=True) and no accumulation of gradients '
-                '(optim_wrapper.accumulative_counts=1)'
+                '(optim_wrapper.optimizer.fused=True), no accumulation of gradients '
+                '(optim_wrapper.accumulative_counts=1) and no weights in pieces'
             )
 
         def parse_losses(losses: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:

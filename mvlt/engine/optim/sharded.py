@@ -1,37 +1,84 @@
 """Training with weights, gradients and optimizer states spread over the processes."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
-import torch
-from mmengine._strategy import FSDPStrategy
-from torch.distributed.fsdp import FullOptimStateDictConfig, FullyShardedDataParallel
+from mmengine._strategy import DDPStrategy
+from mmengine.device import get_device
+from mmengine.dist import get_world_size
+from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from mvlt.registry import STRATEGIES
 
 
 @STRATEGIES.register_module()
-class ShardedStrategy(FSDPStrategy):
-    """mmengine's FSDPStrategy, on CPUs too, with one whole checkpoint and able to resume from it.
+class ShardedStrategy(DDPStrategy):
+    """PyTorch's ``fully_shard`` (FSDP2), on CPUs too; a checkpoint is one whole file.
 
-    mmengine hands the optimizer's state over in an order that PyTorch has changed since.
+    Weights in it have the names that they have without; it is written by the first process.
 
     Args:
-        model_wrapper: arguments of MMFullyShardedDataParallel.
-        kwargs: FSDPStrategy's, but for ``state_dict_cfg``: its checkpoints of pieces hold classes,
-            which are not loaded from a file.
+        parts: names of classes of modules whose weights are gathered, used and let go together;
+            what is in none of them is there for the whole step.
+        kwargs: DDPStrategy's.
     """
 
-    def __init__(self, *, model_wrapper: dict | None = None, **kwargs: Any) -> None:
-        wrapper = dict(type='MMFullyShardedDataParallel', **(model_wrapper or {}))
-        gpu = torch.cuda.is_available()
-        if not gpu:
-            wrapper['device_id'] = 'cpu'
-        super().__init__(state_dict_cfg='full', model_wrapper=wrapper, **kwargs)
-        # "offloading" on a CPU copies nothing: both moments would be one buffer
-        self.optim_state_dict_config = FullOptimStateDictConfig(rank0_only=True, offload_to_cpu=gpu)
+    def __init__(self, *, parts: Sequence[str] = ('EncoderStage',), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.parts = tuple(parts)
+        self._gathered: tuple[dict, dict] = ({}, {})
+
+    def _wrap_model(self, model: nn.Module) -> Any:
+        device = get_device()
+        model = self.convert_model(model.to(device))
+        mesh = init_device_mesh(device.split(':')[0], (get_world_size(),))
+        for part in model.modules():
+            if type(part).__name__ in self.parts:
+                fully_shard(part, mesh=mesh)
+                register_fsdp_forward_method(part, 'cls')
+        return fully_shard(model, mesh=mesh)
+
+    def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
+        """All processes gather, the first one writes; args of DDPStrategy."""
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        self._gathered = get_state_dict(self.model, self.optim_wrapper.optimizer, options=options)
+        super().save_checkpoint(filename, **kwargs)
+        self._gathered = ({}, {})
+
+    def model_state_dict(self) -> dict:
+        """Of the whole model, on the first process."""
+        return self._gathered[0]
+
+    def optim_state_dict(self) -> dict:
+        """Of all weights, by their names, on the first process."""
+        return self._gathered[1]
+
+    def load_model_state_dict(
+        self,
+        state_dict: dict,
+        *,
+        strict: bool = False,
+        revise_keys: Sequence[tuple[str, str]] = ((r'^module\.', ''),),
+    ) -> None:
+        """Give each process its pieces of a whole model's weights."""
+        for pattern, replacement in revise_keys:
+            state_dict = {
+                re.sub(pattern, replacement, name): weight for name, weight in state_dict.items()
+            }
+        options = StateDictOptions(full_state_dict=True, strict=strict)
+        set_model_state_dict(self.model, state_dict, options=options)
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
-        """Give each process its piece of the optimizer's state."""
+        """Give each process its pieces of the optimizer's state."""
+        options = StateDictOptions(full_state_dict=True)
         optimizer = self.optim_wrapper.optimizer
-        piece = FullyShardedDataParallel.optim_state_dict_to_load(self.model, optimizer, state_dict)
-        self.optim_wrapper.load_state_dict(piece)
+        set_optimizer_state_dict(self.model, optimizer, state_dict, options=options)

@@ -1,5 +1,7 @@
 """mmengine's OptimWrapper, which does not wait for the device."""
 
+from typing import Any
+
 import torch
 from mmengine.optim import OptimWrapper
 
@@ -18,7 +20,9 @@ class LateOptimWrapper(OptimWrapper):
             for weight in group['params']
             if weight.requires_grad and weight.grad is not None
         ]
-        norm = self.clip_func(weights, **self.clip_grad_kwargs) if weights else None
+        norm: Any = self.clip_func(weights, **self.clip_grad_kwargs) if weights else None
+        if hasattr(norm, 'full_tensor'):  # of gradients in pieces
+            norm = norm.full_tensor()
         if isinstance(norm, torch.Tensor) and norm.device.type != 'cpu':
             norm = self._late.swap(norm)
         if norm is not None:

@@ -8,29 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-
-def attention_weights(
-    queries: torch.Tensor, keys: torch.Tensor, key_mask: torch.Tensor | None
-) -> torch.Tensor:
-    """(B, heads, S, D), (B, heads, K, D), bool (B, 1, 1, K) -> (B, heads, S, K), rows sum to 1."""
-    logits = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(2, 3)
-    if key_mask is not None:
-        logits = logits.masked_fill(~key_mask, float('-inf'))
-    return logits.softmax(-1)
-
-
-def attend(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, key_mask: torch.Tensor | None
-) -> torch.Tensor:
-    """Softmax attention by PyTorch's fused kernel, but for bfloat16 on a CPU.
-
-    There that kernel leaves the matrix units idle: with the few keys that are left after reduction
-    two plain products take half of its time, and a quarter with gradients. Logits and weights are
-    rounded to bfloat16: an error of about 0.5 % where the kernel has 0.2 %.
-    """
-    if queries.device.type == 'cpu' and queries.dtype is torch.bfloat16:
-        return attention_weights(queries, keys, key_mask) @ values
-    return F.scaled_dot_product_attention(queries, keys, values, key_mask)
+from mvlt.models.layers.kernels import attend, attention_weights
 
 
 class SpatialReductionAttention(nn.Module):
