@@ -9,7 +9,7 @@ from .pair_dataset import PairDataset
 from .pair_json import PairJSON
 from .pipeline import Pipeline
 from .ranking import RankingGroups, collate_groups
-from .samplers import EndlessSampler, EpochSampler, LookAlikeSampler
+from .samplers import EndlessSampler, EpochSampler, LengthSampler, LookAlikeSampler
 from .transforms import (
     CentreMask,
     CropMiddle,
@@ -44,6 +44,7 @@ __all__ = [
     'FashionGen',
     'GridMask',
     'ImageMask',
+    'LengthSampler',
     'LoadImage',
     'LookAlikeSampler',
     'MaskWords',

@@ -1,5 +1,6 @@
 """Orders of training samples that can be taken up at any place."""
 
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -55,8 +56,55 @@ class EndlessSampler(InfiniteSampler):
             yield Draw(row, (self.seed, 0, place * self.world_size + self.rank))
 
 
+class BatchOrder(EndlessSampler):
+    """Whole batches of all processes, in an order that every process works out alike.
+
+    Args:
+        dataset: what is sampled.
+        batch_size: of one process; that of the data loader.
+        seed: None = the run's.
+
+    Raises:
+        ValueError: fewer rows than a batch of all processes.
+    """
+
+    def __init__(self, dataset: Any, batch_size: int, seed: int | None = None) -> None:
+        super().__init__(dataset, shuffle=True, seed=seed)
+        self.batch_size = batch_size
+        if len(dataset) < batch_size * self.world_size:
+            raise ValueError(
+                f'{type(self).__name__}: {len(dataset)} rows do not fill one batch of {batch_size} '
+                f'a process on {self.world_size}; lower train_dataloader.batch_size'
+            )
+
+    @abstractmethod
+    def batches(self, epoch: int) -> list[list[int]]:
+        """Rows of each batch of all processes, each process's own behind the other's."""
+
+    def __iter__(self) -> Iterator[Draw]:
+        start = self._place // self.batch_size  # batches of a process that are done
+        within = self._place % self.batch_size
+        for epoch in count():
+            batches = self.batches(epoch)
+            if start >= len(batches):
+                start -= len(batches)
+                continue
+            for batch in batches[start:]:
+                own = batch[self.rank * self.batch_size :][: self.batch_size]
+                for row in own[within:]:
+                    place, self._place = self._place, self._place + 1
+                    key = (self.seed, 0, place * self.world_size + self.rank)
+                    yield Draw(row, key)
+                within = 0
+            start = 0
+
+    def skip(self, num_samples: int) -> None:
+        """Start behind so many samples of this rank, counted from the start of the training."""
+        self._place = num_samples
+
+
 @DATA_SAMPLERS.register_module()
-class LookAlikeSampler(EndlessSampler):
+class LookAlikeSampler(BatchOrder):
     """Batches in which products of one category stand together, so that details must be learnt.
 
     Part of each batch of all processes are groups of one category, the rest is drawn evenly. Every
@@ -84,22 +132,16 @@ class LookAlikeSampler(EndlessSampler):
         category: str = 'sub_category',
         seed: int | None = None,
     ) -> None:
-        super().__init__(dataset, shuffle=True, seed=seed)
+        super().__init__(dataset, batch_size, seed)
         if not 0 <= share <= 1 or not 2 <= group <= batch_size:
             raise ValueError(
                 f'LookAlikeSampler: group={group}, share={share}; legal: 2 to batch_size='
                 f'{batch_size} rows, a share from 0 to 1'
             )
-        self.batch_size = batch_size
         self.group = group
         self.share = share
         self.category = category
         self._labels: tuple[np.ndarray, np.ndarray] | None = None
-        if len(dataset) < batch_size * self.world_size:
-            raise ValueError(
-                f'LookAlikeSampler: {len(dataset)} rows do not fill one batch of {batch_size} a '
-                f'process on {self.world_size}; lower train_dataloader.batch_size'
-            )
 
     @property
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
@@ -158,26 +200,47 @@ class LookAlikeSampler(EndlessSampler):
             )
         return found
 
-    def __iter__(self) -> Iterator[Draw]:
-        start = self._place // self.batch_size  # batches of a process that are done
-        within = self._place % self.batch_size
-        for epoch in count():
-            batches = self.batches(epoch)
-            if start >= len(batches):
-                start -= len(batches)
-                continue
-            for batch in batches[start:]:
-                own = batch[self.rank * self.batch_size :][: self.batch_size]
-                for row in own[within:]:
-                    place, self._place = self._place, self._place + 1
-                    key = (self.seed, 0, place * self.world_size + self.rank)
-                    yield Draw(row, key)
-                within = 0
-            start = 0
 
-    def skip(self, num_samples: int) -> None:
-        """Start behind so many samples of this rank, counted from the start of the training."""
-        self._place = num_samples
+@DATA_SAMPLERS.register_module()
+class LengthSampler(BatchOrder):
+    """Batches of captions that are about as long: less padding.
+
+    Rows are drawn evenly, sorted by length within so many batches, and these batches shuffled.
+    A caption's wrong partners in its batch are then as long as it, which contrast cannot go by.
+
+    Args:
+        dataset: its records have ``caption``.
+        batch_size, seed: see :class:`BatchOrder`.
+        pool: batches within which rows are sorted; 1 = no sorting.
+    """
+
+    def __init__(
+        self, dataset: Any, batch_size: int, pool: int = 16, seed: int | None = None
+    ) -> None:
+        super().__init__(dataset, batch_size, seed)
+        self.pool = pool
+        self._lengths: np.ndarray | None = None
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Words of each caption, int64."""
+        if self._lengths is None:
+            records = map(self.dataset.get_data_info, range(len(self.dataset)))
+            self._lengths = np.array([len(one['caption'].split()) for one in records])
+        return self._lengths
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """As of :class:`BatchOrder`; the rows that fill no whole batch are left out."""
+        rng = np.random.default_rng((self.seed, epoch))
+        size = self.batch_size * self.world_size
+        order = rng.permutation(len(self.lengths))
+        order = order[: len(order) // size * size]
+        found: list[list[int]] = []
+        for start in range(0, len(order), size * self.pool):
+            rows = order[start : start + size * self.pool]
+            rows = rows[np.argsort(self.lengths[rows], kind='stable')]
+            found.extend(rows.reshape(-1, size).tolist())
+        return [found[i] for i in rng.permutation(len(found))]
 
 
 def _of_different_products(

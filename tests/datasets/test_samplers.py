@@ -1,5 +1,6 @@
 """Contract: orders as mmengine's, taken up at any place; each draw knows its place."""
 
+import itertools
 import pickle
 
 import pytest
@@ -12,7 +13,13 @@ from mmengine.dataset import (
 )
 from mmpretrain.datasets import RepeatAugSampler
 
-from mvlt.datasets import EndlessSampler, EpochSampler, LookAlikeSampler, RepeatedSampler
+from mvlt.datasets import (
+    EndlessSampler,
+    EpochSampler,
+    LengthSampler,
+    LookAlikeSampler,
+    RepeatedSampler,
+)
 from mvlt.datasets.drawing import Draw
 
 ROWS = range(10)
@@ -90,7 +97,8 @@ class _Products:
 
     def get_data_info(self, row):
         category = 0 if row < 24 else 1 if row < 36 else 2
-        return dict(sub_category=category, product_id=str(row % 30))
+        caption = ' '.join('w' * (1 + 7 * row % 13))
+        return dict(sub_category=category, product_id=str(row % 30), caption=caption)
 
 
 def test_look_alikes_stand_together_and_no_product_twice():
@@ -109,19 +117,37 @@ def test_look_alikes_stand_together_and_no_product_twice():
     assert sampler.batches(0) != sampler.batches(1)
 
 
-def test_look_alikes_can_be_taken_up_anywhere_and_are_shared(monkeypatch):
-    whole = _take(LookAlikeSampler(_Products(), 5, group=2, seed=3), 60)
+def test_captions_of_a_batch_are_about_as_long():
+    """Four batches of ten: sorted within all four, within each alone."""
+    sampler = LengthSampler(_Products(), batch_size=10, pool=4, seed=1)
+    batches = sampler.batches(0)
+    assert sorted(row for batch in batches for row in batch) == list(range(40))
+    spans = sorted((min(found), max(found)) for found in (sampler.lengths[one] for one in batches))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+    assert sampler.batches(0) == batches != sampler.batches(1)
+    alone = LengthSampler(_Products(), batch_size=10, pool=1, seed=1).batches(0)
+    assert all(len(set(sampler.lengths[one])) > 4 for one in alone)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'settings'), [(LookAlikeSampler, dict(group=2)), (LengthSampler, dict(pool=2))]
+)
+def test_whole_batches_can_be_taken_up_anywhere_and_are_shared(monkeypatch, kind, settings):
+    def make():
+        return kind(_Products(), 5, seed=3, **settings)
+
+    whole = _take(make(), 60)
     assert [draw.key for draw in whole] == [(3, 0, place) for place in range(60)]
     for done in (0, 5, 15, 35, 40, 55):
-        sampler = LookAlikeSampler(_Products(), 5, group=2, seed=3)
+        sampler = make()
         sampler.skip(done)
         rest = _take(sampler, 60 - done)
         assert rest == whole[done:] and [draw.key for draw in rest] == [d.key for d in whole[done:]]
     parts = []
     for rank in range(2):
         monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 2))
-        parts.append(_take(LookAlikeSampler(_Products(), 5, group=2, seed=3), 30))
-    batches = LookAlikeSampler(_Products(), 5, group=2, seed=3).batches(0)
+        parts.append(_take(make(), 30))
+    batches = make().batches(0)
     for i, batch in enumerate(batches):
         shares = [part[5 * i : 5 * i + 5] for part in parts]
         assert shares[0] + shares[1] == batch
