@@ -81,20 +81,25 @@ def main() -> None:
 def train(args: argparse.Namespace) -> dict[str, Any]:
     """Steps of the config's own recipe: preprocess, forward, losses, backward, update."""
     config = _config(args)
+    if args.dtype == 'bf16':
+        config.optim_wrapper.type = 'BFloat16OptimWrapper'
+    return _result(args, timed(training_step(config, args), args), args.batch)
+
+
+def training_step(config: Any, args: argparse.Namespace) -> Callable[[], Any]:
+    """A step of a config's recipe on random pairs."""
     model = _model(config, args).train()
-    if args.checkpointing:
+    if getattr(args, 'checkpointing', False):
         layers = [
             f'backbone.stages.{i}.layers.{j}'
             for i, stage in enumerate(model.backbone.stages)
             for j in range(len(stage.layers))
         ]
         turn_on_activation_checkpointing(model, layers)
-    if args.dtype == 'bf16':
-        config.optim_wrapper.type = 'BFloat16OptimWrapper'
     with DefaultScope.overwrite_default_scope('mvlt'):
         wrapper = build_optim_wrapper(model, config.optim_wrapper)
     batch = random_pairs(args, model, mask=True)
-    return _result(args, timed(lambda: model.train_step(batch, wrapper), args), args.batch)
+    return lambda: model.train_step(batch, wrapper)
 
 
 def score(args: argparse.Namespace) -> dict[str, Any]:
@@ -318,8 +323,9 @@ def random_pairs(args: argparse.Namespace, model: Any, mask: bool) -> dict[str, 
     texts = [torch.randint(1000, _vocabulary(model), (args.words,)) for _ in range(args.batch)]
     samples = []
     for place, text in enumerate(texts):
-        sample = PairDataSample()
+        sample = PairDataSample(metainfo=dict(product_id=str(place), caption=str(place)))
         sample.matched = place % 2
+        sample.main_category = sample.sub_category = place % 2
         if mask:
             sample.image_mask = torch.rand(args.size // 16, args.size // 16) < 0.5
             hidden = torch.rand(args.words) < 0.15

@@ -2,10 +2,13 @@
 
     tools/benchmark_suite.py compare --against YARDSTICK.py --images FOLDER   # make bench
     tools/benchmark_suite.py growth
+    tools/benchmark_suite.py plan
 
 compare: ours and a yardstick in turn, on the same machine, in the same run: ratios. growth: time
-and memory of ours against batch, image side, caption length and backbone size, with a plot. Both
-write docs/benchmarks/<date>-<mode>.md; a second run of a day replaces the first.
+and memory of ours against batch, image side, caption length and backbone size, with a plot. plan:
+what a step takes on GPUs that are not at hand, from its operations, checked on this CPU
+(tools/planning.py). All write docs/benchmarks/<date>-<mode>.md; a second run of a day replaces the
+first.
 """
 
 import argparse
@@ -23,6 +26,8 @@ import torch
 
 from mvlt.command_line import run_command
 from mvlt.files import write_text
+from mvlt.tools.benchmark import WORDS, timed, training_step
+from mvlt.tools.planning import plan
 
 BENCHMARK = Path(__file__).with_name('benchmark.py')
 RELEASED = 'configs/mvlt/pretrain_fashiongen_released.py'
@@ -55,6 +60,14 @@ COMPARED = (
         '12',
     ),
 )
+# config -> pairs a GPU, image side, tokens
+PLANNED = {
+    'configs/mvlt/pretrain_fashiongen.py': (150, 256, WORDS),
+    'configs/mvlt/towers_fashiongen.py': (64, 256, WORDS),
+    'configs/mvlt/finetune_fashiongen.py': (150, 256, WORDS),
+    'configs/mvlt/recognition_fashiongen.py': (150, 256, WORDS),
+    'configs/mvlt/pretrain_catalogue.py': (128, 64, 16),
+}
 GROWTH = dict(
     batch=('--batch', (1, 2, 4, 8, 16)),
     side=('--size', (128, 192, 256, 384, 512)),
@@ -68,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('mode', choices=('compare', 'growth'))
+    parser.add_argument('mode', choices=('compare', 'growth', 'plan'))
     parser.add_argument('--against', type=Path, help='compare: the other script')
     parser.add_argument('--images', type=Path, help='compare: a folder of JPEG files')
     parser.add_argument('--out', type=Path, default=Path('docs/benchmarks'))
@@ -78,8 +91,11 @@ def main() -> None:
             print(f'skipped: no yardstick ({args.against}); name one with --against')
             return
         lines = compare(args.against, args.images)
-    else:
+    elif args.mode == 'growth':
         lines = growth(args.out)
+    else:
+        settings = argparse.Namespace(device='cpu', steps=3, warmup=1, dtype='fp32', arch=None)
+        lines = plan(PLANNED, settings, step_seconds)
     path = args.out / f'{datetime.date.today()}-{args.mode}.md'
     write_text(path, '\n'.join([*_machine(args.mode), '', *lines]) + '\n')
     print(path)
@@ -147,6 +163,11 @@ def growth(out: Path) -> list[str]:
         '`--shortlist 50` it takes a day from '
         f'{speed * 86400 / 100:.0f} products on.',
     ]
+
+
+def step_seconds(config: Any, args: argparse.Namespace) -> float:
+    """Of a training step of a config on this CPU, the fastest of three."""
+    return min(timed(training_step(config, args), args))
 
 
 def run(options: list[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from .pair_json import PairJSON
 from .pipeline import Pipeline
 from .ranking import RankingGroups, collate_groups
 from .samplers import EndlessSampler, EpochSampler, LengthSampler, LookAlikeSampler
+from .tar_pairs import TarPairs
 from .transforms import (
     CentreMask,
     CropMiddle,
@@ -59,6 +60,7 @@ __all__ = [
     'RepeatedSampler',
     'RewordCaption',
     'StrokeMask',
+    'TarPairs',
     'Tokenize',
     'UnitMask',
     'UnitStrokeMask',

@@ -44,7 +44,7 @@ class PairJSON(PairDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read and check every record."""
-        records = _records(self.ann_file)
+        records = self._records(self.ann_file)
         unknown = [key for key in self.attributes if key not in records[0]]
         if unknown:
             raise KeyError(
@@ -53,7 +53,7 @@ class PairJSON(PairDataset):
             )
         training = records
         if self.classes_from is not None:
-            training = _records(f'{self.data_root or "."}/{self.classes_from}')
+            training = self._records(f'{self.data_root or "."}/{self.classes_from}')
         categories = [key for key in CATEGORIES if key in records[0]]
         present = [*categories, *self.attributes]
         missing = [key for key in present if key not in training[0]]
@@ -71,11 +71,9 @@ class PairJSON(PairDataset):
         found = []
         for number, record in enumerate(records):
             where = f'{self.ann_file}, records[{number}]'
-            path = self._image_below_root(record['image'], where)
-            self._check_is_there(path, record['image'], where)
             found.append(
                 dict(
-                    img_path=path,
+                    self._picture(record['image'], where),
                     caption=record['caption'],
                     product_id=record['product_id'],
                     **{key: values[number] for key, values in ids.items()},
@@ -84,12 +82,31 @@ class PairJSON(PairDataset):
             )
         return found
 
+    def _records(self, path: str) -> list[dict[str, str]]:
+        content = read_json(path, _REMEDY)
+        records = content.get('records') if isinstance(content, dict) else None
+        if not isinstance(records, list) or not records:
+            raise ValueError(f"{path}: no list 'records' in it, or an empty one; {_REMEDY}")
+        check_records(records, path)
+        return records
 
-def _records(path: str) -> list[dict[str, str]]:
-    content = read_json(path, _REMEDY)
-    records = content.get('records') if isinstance(content, dict) else None
-    if not isinstance(records, list) or not records:
-        raise ValueError(f"{path}: no list 'records' in it, or an empty one; {_REMEDY}")
+    def _picture(self, name: str, where: str) -> dict[str, Any]:
+        """Where a record's picture is."""
+        path = self._image_below_root(name, where)
+        self._check_is_there(path, name, where)
+        return dict(img_path=path)
+
+
+def check_records(records: Sequence[Any], path: str) -> None:
+    """Refuse records that lack a key, have other keys than the first or an empty caption.
+
+    Args:
+        records: at least one.
+        path: where they are from, for the message.
+
+    Raises:
+        KeyError, ValueError: such a record.
+    """
     keys = set(records[0]) if isinstance(records[0], dict) else set()
     for number, record in enumerate(records):
         if not isinstance(record, dict) or set(record) != keys or not {*KEYS[:3]} <= keys:
@@ -103,4 +120,3 @@ def _records(path: str) -> list[dict[str, str]]:
             raise ValueError(
                 f'{path}, records[{number}], product {record["product_id"]}: the caption is empty'
             )
-    return records

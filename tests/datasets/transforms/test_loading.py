@@ -80,6 +80,24 @@ def test_a_side_holds_for_files_and_for_arrays(tmp_path):
         LoadImage(side=0)
 
 
+def test_a_draft_has_the_side_and_nearly_the_pixels(tmp_path):
+    """800 x 400 to a side of 100: decoded at a quarter, 200 x 100."""
+    smooth = Image.effect_noise((80, 40), 60).convert('RGB').resize((800, 400))
+    smooth.save(tmp_path / 'a.jpg', quality=95)
+    assert read_image(str(tmp_path / 'a.jpg'), at_least=100).shape == (100, 200, 3)
+    assert read_image(str(tmp_path / 'a.jpg'), at_least=101).shape == (200, 400, 3)
+    found, whole = (
+        LoadImage(side=100, draft=draft)(dict(img_path=str(tmp_path / 'a.jpg')))['img']
+        for draft in (True, False)
+    )
+    assert found.shape == whole.shape == (100, 200, 3)
+    assert np.abs(found.astype(int) - whole).mean() < 8
+    smooth.save(tmp_path / 'a.png')
+    assert read_image(str(tmp_path / 'a.png'), at_least=100).shape == (400, 800, 3)
+    with pytest.raises(ValueError, match='draft needs side'):
+        LoadImage(draft=True)
+
+
 def test_kept_pictures_are_read_once_and_stay_as_they_are(tmp_path):
     paths = [tmp_path / f'{i}.png' for i in range(2)]
     for path in paths:

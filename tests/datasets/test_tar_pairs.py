@@ -1,0 +1,101 @@
+"""Contract: shards that WebDataset's own library writes, any row at any time, errors with names."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mvlt.datasets import PairJSON, TarPairs
+from mvlt.tools.dataset_converters.to_shards import write
+
+
+def _png(colour):
+    content = io.BytesIO()
+    Image.new('RGB', (4, 4), colour).save(content, 'PNG')
+    return content.getvalue()
+
+
+def _shard(path, members):
+    with tarfile.open(path, 'w') as file:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+
+
+def _sample(key, colour, **more):
+    table = dict(caption=f'A {colour} hat.', product_id=key, sub_category=colour.upper(), **more)
+    return {f'{key}.png': _png(colour), f'{key}.json': json.dumps(table).encode()}
+
+
+@pytest.fixture
+def root(tmp_path):
+    _shard(tmp_path / 'train-000000.tar', {**_sample('1', 'red'), **_sample('2', 'blue')})
+    _shard(tmp_path / 'train-000001.tar', _sample('3', 'lime'))
+    _shard(tmp_path / 'valid-000000.tar', _sample('4', 'blue'))
+    return tmp_path
+
+
+def test_any_row_of_all_shards(root):
+    dataset = TarPairs(data_root=str(root), ann_file='train-*.tar')
+    assert [dataset.get_data_info(row)['product_id'] for row in range(3)] == ['1', '2', '3']
+    for row, colour in ((2, (0, 255, 0)), (0, (255, 0, 0)), (1, (0, 0, 255))):
+        assert (dataset.load(dataset.get_data_info(row))['img'] == colour).all()
+    valid = TarPairs(data_root=str(root), ann_file='valid-*.tar', classes_from='train-*.tar')
+    assert valid.get_data_info(0)['sub_category'] == 1
+    assert valid.metainfo['sub_category'] == ('RED', 'BLUE', 'LIME')
+
+
+def test_written_by_webdataset_and_read_as_before(tmp_path):
+    """Three pairs of which two are JPEG files, two a shard."""
+    records = []
+    for row, ending in enumerate(('jpg', 'png', 'jpg')):
+        Image.effect_noise((8, 6), 50).convert('RGB').save(tmp_path / f'{row}.{ending}')
+        records.append(
+            dict(image=f'{row}.{ending}', caption=f'Hat {row}.', product_id=str(row), colour='red')
+        )
+    (tmp_path / 'all.json').write_text(json.dumps(dict(records=records)))
+    before = PairJSON(data_root=str(tmp_path), ann_file='all.json', attributes=['colour'])
+    out = tmp_path / 'shards'
+    assert write(before, out, 'train', 2) == 3
+    assert sorted(path.name for path in out.iterdir()) == ['train-000000.tar', 'train-000001.tar']
+    after = TarPairs(data_root=str(out), ann_file='train-*.tar', attributes=['colour'])
+    for row in range(3):
+        one, other = after.load(after.get_data_info(row)), before.get_data_info(row)
+        assert {key: one[key] for key in ('caption', 'product_id', 'colour')} == {
+            key: other[key] for key in ('caption', 'product_id', 'colour')
+        }
+        with Image.open(other['img_path']) as opened:
+            assert np.array_equal(one['img'], np.asarray(opened))
+    with pytest.raises(FileExistsError, match='train-'):
+        write(before, out, 'train', 2)
+
+
+@pytest.mark.parametrize(
+    ('members', 'error', 'message'),
+    [
+        ({'1.png': _png('red')}, ValueError, 'sample 1: it has png; a picture .* and json'),
+        ({'1.json': b'{}'}, ValueError, 'sample 1: it has json'),
+        ({**_sample('1', 'red'), '1.json': b'{'}, ValueError, 'unreadable'),
+        ({**_sample('1', 'red'), **_sample('2', 'red', size='x')}, KeyError, r'records\[1\]'),
+    ],
+)
+def test_shards_that_cannot_be(tmp_path, members, error, message):
+    _shard(tmp_path / 'train-0.tar', members)
+    with pytest.raises(error, match=message):
+        TarPairs(data_root=str(tmp_path), ann_file='train-*.tar')
+
+
+def test_no_shard_no_tar_no_picture(root):
+    with pytest.raises(FileNotFoundError, match=r'x-\*.tar: no shard'):
+        TarPairs(data_root=str(root), ann_file='x-*.tar')
+    (root / 'bad-0.tar').write_bytes(b'no tar file' * 100)
+    with pytest.raises(ValueError, match='bad-0.tar: unreadable'):
+        TarPairs(data_root=str(root), ann_file='bad-*.tar')
+    _shard(root / 'cut-0.tar', {**_sample('1', 'red'), '1.png': b'no picture'})
+    dataset = TarPairs(data_root=str(root), ann_file='cut-*.tar')
+    with pytest.raises(OSError, match='cut-0.tar/1.png: .*unreadable'):
+        dataset.load(dataset.get_data_info(0))

@@ -1,0 +1,280 @@
+"""How long a training step takes and how much it holds, from its operations: the mode ``plan``.
+
+A step of a config's own recipe is run twice on this machine's CPU, with two small batches; every
+operation is counted (floating-point operations, bytes read and written), and what the backward pass
+keeps. Both grow linearly with the batch. An operation takes the longer of its arithmetic and its
+reading, at rates that are measured here for the CPU, and shares of the data sheet's for a GPU.
+
+Not in it: the loader, and operations that wait for each other. A GPU is taken to reach 60 % of its
+operations, 80 % of its bandwidth, and to need 5 us an operation; none of it is measured.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
+
+from mvlt.config import load_config
+from mvlt.registry import MODELS
+from mvlt.tools.benchmark import random_pairs
+
+aten = torch.ops.aten
+CONVOLUTION = {aten.convolution, aten.convolution_backward}
+POINTWISE = {aten.gelu, aten.gelu_backward}  # what a CPU takes time for is not its bytes
+PICTURES = 2, 4  # batches that are counted
+# not in PyTorch's registry: what it calls scaled_dot_product_attention on a CPU
+ATTENTION: dict[Any, Callable[..., int]] = {
+    aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *rest, **more: (
+        sdpa_flop_count(q.shape, k.shape, v.shape)
+    ),
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda g, q, k, v, *rest, **more: (
+        sdpa_backward_flop_count(g.shape, q.shape, k.shape, v.shape)
+    ),
+}
+
+
+REACHED = 0.6  # of a GPU's operations a second
+
+
+class Device(NamedTuple):
+    """Rates that are reached, not those of a data sheet.
+
+    Args:
+        flops: of matrix products, dtype -> operations a second.
+        bandwidth: bytes a second.
+        start: seconds that an operation takes at least.
+        conv_flops: of convolutions; None = as of products.
+        pointwise: bytes a second through GELU; None = bandwidth.
+        memory: bytes; None = not asked.
+        links: bytes a second between 8 devices of a node, and between nodes; None = one device.
+    """
+
+    flops: dict[str, float]
+    bandwidth: float
+    start: float = 0.0
+    conv_flops: dict[str, float] | None = None
+    pointwise: float | None = None
+    memory: float | None = None
+    links: tuple[float, float] | None = None
+
+
+def of_data_sheet(
+    bf16: float, fp32: float, bandwidth: float, memory: float, node: float, between: float
+) -> Device:
+    """Tera-operations, GB/s, GB, GB/s -> 60 % of the operations, 80 % of the rest."""
+    flops = {'bf16': REACHED * 1e12 * bf16, 'fp32': REACHED * 1e12 * fp32}
+    links = (0.8e9 * node, 0.8e9 * between)
+    return Device(flops, 0.8e9 * bandwidth, start=5e-6, memory=1e9 * memory, links=links)
+
+
+# dense operations, NVIDIA's data sheets; links one way; between nodes 400 Gbit/s a GPU (A100: 200)
+GPUS = {
+    'A100': of_data_sheet(312, 19.5, 2039, 80, 300, 25),
+    'H100': of_data_sheet(989, 67, 3350, 80, 450, 50),
+    'H200': of_data_sheet(989, 67, 4800, 141, 450, 50),
+    'L4': of_data_sheet(121, 30.3, 300, 24, 32, 12.5),
+}
+
+
+class Count(NamedTuple):
+    """Of one step: operation and dtype -> [floating-point operations, bytes, calls]; bytes kept."""
+
+    operations: dict[tuple[str, str], tuple[float, float, float]]
+    kept: float
+    weights: int
+
+
+class _Counter(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        found = func(*args, **kwargs)
+        read = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+        written = [one for one in tree_leaves(found) if isinstance(one, torch.Tensor)]
+        packet = func.overloadpacket
+        if func.is_view or packet in (aten.detach, aten.empty, aten._unsafe_view):
+            return found
+        floating = [one.dtype for one in read if one.is_floating_point()]
+        dtype = 'bf16' if torch.bfloat16 in floating else 'fp32'
+        one = self.found[packet.__name__, dtype]
+        if packet in ATTENTION:
+            one[0] += ATTENTION[packet](*args, **kwargs)
+        elif packet in flop_registry:
+            one[0] += flop_registry[packet](*args, **kwargs, out_val=found)
+        one[1] += sum(tensor.numel() * tensor.element_size() for tensor in (*read, *written))
+        one[2] += 1
+        return found
+
+
+def count(config: Any, args: Any) -> Count:
+    """Of one step of the config's recipe with ``args.batch`` pairs."""
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mvlt'):
+        model = MODELS.build(config.model).train()
+        wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    batch = random_pairs(args, model, mask=True)
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        place = tensor.untyped_storage().data_ptr()
+        if place not in weights:
+            kept[place] = max(kept.get(place, 0), tensor.untyped_storage().nbytes())
+        return tensor
+
+    model.train_step(batch, wrapper)  # the optimizer's states are there
+    with _Counter() as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+        model.train_step(batch, wrapper)
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    found = {key: (one[0], one[1], one[2]) for key, one in counter.found.items()}
+    return Count(found, sum(kept.values()), trained)
+
+
+def at_batch(counts: Sequence[Count], sizes: Sequence[int], batch: int) -> Count:
+    """Along the line through two counts."""
+    few, more = counts
+    share = (batch - sizes[0]) / (sizes[1] - sizes[0])
+
+    def along(before: float, after: float) -> float:
+        return max(0.0, before + share * (after - before))
+
+    names = few.operations.keys() | more.operations.keys()
+    nothing = (0.0, 0.0, 0.0)
+    found = {
+        name: tuple(
+            map(along, few.operations.get(name, nothing), more.operations.get(name, nothing))
+        )
+        for name in names
+    }
+    return Count(found, along(few.kept, more.kept), few.weights)  # type: ignore[arg-type]
+
+
+def seconds(step: Count, device: Device) -> float:
+    """Of one step on one device: each operation the longer of arithmetic and reading."""
+    total = 0.0
+    convolutions = {packet.__name__ for packet in CONVOLUTION}
+    computed = {packet.__name__ for packet in POINTWISE}
+    for (name, dtype), (flops, moved, calls) in step.operations.items():
+        rates = (device.conv_flops or device.flops) if name in convolutions else device.flops
+        rate = device.pointwise if name in computed and device.pointwise else device.bandwidth
+        total += max(flops / rates[dtype], moved / rate, calls * device.start)
+    return total
+
+
+def held(step: Count) -> float:
+    """Bytes: weights, gradients and AdamW's two moments in float32, and what backward keeps."""
+    return 16.0 * step.weights + step.kept
+
+
+def sent(step: Count, device: Device, devices: int) -> float:
+    """Seconds of an all-reduce of the gradients over so many devices, 8 a node; not overlapped."""
+    if devices == 1 or device.links is None:
+        return 0.0
+    link = device.links[0] if devices <= 8 else device.links[1]
+    return 2 * (devices - 1) / devices * 4 * step.weights / link
+
+
+def this_cpu() -> Device:
+    """Measured: products and convolutions of usual shapes, a sum, GELU, and almost nothing."""
+    flops, convolutions = {}, {}
+    for name, dtype in (('fp32', torch.float32), ('bf16', torch.bfloat16)):
+        left, right = torch.randn(8192, 320, dtype=dtype), torch.randn(320, 1280, dtype=dtype)
+        flops[name] = 2 * len(left) * right.numel() / _fastest(partial(torch.mm, left, right))
+        picture = torch.randn(4, 64, 64, 64, dtype=dtype)
+        weight = torch.randn(64, 64, 3, 3, dtype=dtype)
+        run = partial(functional.conv2d, picture, weight, padding=1)
+        convolutions[name] = 2 * picture.numel() * weight.numel() / len(weight) / _fastest(run)
+    many, few = torch.randn(8 * 2**20), torch.randn(8)
+    nbytes = many.numel() * many.element_size()
+    return Device(
+        flops,
+        bandwidth=3 * nbytes / _fastest(partial(torch.add, many, many)),
+        start=_fastest(partial(torch.add, few, few), times=1000),
+        conv_flops=convolutions,
+        pointwise=2 * nbytes / _fastest(partial(functional.gelu, many)),
+    )
+
+
+def _fastest(run: Callable[[], Any], times: int = 7) -> float:
+    run()
+    found = math.inf
+    for _ in range(times):
+        started = time.perf_counter()
+        run()
+        found = min(found, time.perf_counter() - started)
+    return found
+
+
+def plan(recipes: dict[str, tuple[int, int, int]], args: Any, measure: Callable) -> list[str]:
+    """Tables: this CPU, float32, predicted and measured; each kind of GPU, bf16, predicted.
+
+    Args:
+        recipes: config -> pairs a GPU, image side, tokens.
+        args: of tools/benchmark.py, whose batch, size and words are set here.
+        measure: (config, args) -> seconds of a step on this CPU.
+    """
+    checked = ['| recipe | batch | predicted, s | measured, s | ratio |', '|---|---|---|---|---|']
+    planned = [
+        '| recipe | GPU | pairs a GPU | step, ms, 1 GPU | 8 GPUs | 64 GPUs | holds, GB | '
+        'share of peak |',
+        '|---|---|---|---|---|---|---|---|',
+    ]
+    for path, (batch, args.size, args.words) in recipes.items():
+        name = path.removeprefix('configs/').removesuffix('.py')
+        config = load_config(path, count=False)
+        config.model.backbone.merge(dict(init_cfg=None, image_size=args.size))
+        for head in config.model.heads.values():
+            if head and head.get('num_classes') == 'data':
+                head.num_classes = 40
+        step, args.batch = _counted(config, args, 8 if args.size > 128 else batch)
+        cpu = this_cpu()  # before each: other programs come and go
+        expected, found = seconds(step, cpu), measure(config, args)
+        checked.append(
+            f'| {name} | {args.batch} | {expected:.2f} | {found:.2f} | {expected / found:.2f} |'
+        )
+        print(checked[-1], flush=True)
+        config.optim_wrapper.type = 'BFloat16OptimWrapper'
+        step, _ = _counted(config, args, batch)
+        work = sum(flops for flops, _, _ in step.operations.values())
+        for kind, gpu in GPUS.items():
+            alone = seconds(step, gpu)
+            times = [1e3 * (alone + sent(step, gpu, many)) for many in (1, 8, 64)]
+            fits = '' if held(step) < (gpu.memory or math.inf) else ' (too much)'
+            share = 100 * REACHED * work / gpu.flops['bf16'] / alone
+            planned.append(
+                f'| {name} | {kind} | {batch} | '
+                + ' | '.join(f'{one:.0f}' for one in times)
+                + f' | {held(step) / 1e9:.1f}{fits} | {share:.0f} % |'
+            )
+    products, convolutions = (
+        ' and '.join(f'{one[dtype] / 1e9:.0f}' for dtype in ('fp32', 'bf16'))
+        for one in (cpu.flops, cpu.conv_flops or cpu.flops)
+    )
+    rates = [
+        f'This CPU, measured last, GFLOP/s in float32 and bf16: products {products}, convolutions '
+        f'{convolutions}; GB/s: sums {cpu.bandwidth / 1e9:.1f}, GELU '
+        f'{(cpu.pointwise or 0) / 1e9:.1f}; an operation takes {cpu.start * 1e6:.1f} us at least.'
+    ]
+    return [*rates, '', 'This CPU, float32:', '', *checked, '', 'GPUs, bf16:', '', *planned]
+
+
+def _counted(config: Any, args: Any, batch: int) -> tuple[Count, int]:
+    counts = []
+    for args.batch in PICTURES:
+        counts.append(count(config, args))
+    return at_batch(counts, PICTURES, batch), batch
