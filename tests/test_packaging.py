@@ -91,10 +91,12 @@ def test_there_are_examples():
 
 def test_the_index_names_configs_that_are_there():
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    collections = {one['Name'] for one in index['Collections']}
-    for model in index['Models']:
-        assert model['Name'] in mvlt.list_models() and model['In Collection'] in collections
-        assert (ROOT / model['Config']).is_file()
+    for path in index['Import']:
+        metafile = yaml.safe_load((ROOT / path).read_text())
+        collections = {one['Name'] for one in metafile['Collections']}
+        for model in metafile['Models']:
+            assert model['In Collection'] in collections and (ROOT / model['Config']).is_file()
+            assert (ROOT / model['Metadata']['Training Log']).is_file() and model['Results']
 
 
 def test_versions_agree():

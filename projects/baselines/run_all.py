@@ -20,19 +20,17 @@ from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.files import read_json, write_json
-from mvlt.registry import MODELS
 from mvlt.tools.analysis_tools.paper_results import column_of
 from mvlt.tools.analysis_tools.paper_tables import PAPER
+from mvlt.tools.zoo import size
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / 'results.json'
-TOKENS = 16  # of the pair whose operations are counted
 # data of a config -> data and table of the paper
 DATA = {'catalogue': ('Fashion-Gen', 'Table 2'), 'coco': ('COCO 5k', 'Table 6')}
 MARKS = ('<!-- measured: begin -->', '<!-- measured: end -->')
@@ -180,7 +178,7 @@ def _measure(
     options = ('--data-root', args.data_root)
     kept = folder / 'model.json'
     if not kept.is_file():
-        write_json(kept, dict(_size(row, args.data_root), step=_step(row, folder, options)))
+        write_json(kept, dict(size(row.config, args.data_root), step=_step(row, folder, options)))
     step = _read(kept)['step']
     steps = max(30, int(args.minutes * 60 / step))
     work = folder / f'seed_{seed}'
@@ -244,32 +242,6 @@ def _step(row: Row, folder: Path, options: tuple) -> float:
         )
         spent.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
     return round((spent[1] - spent[0]) / (counts[1] - counts[0]), 4)
-
-
-def _size(row: Row, data_root: str) -> dict[str, float]:
-    """Parameters in millions, heads included, and GFLOP of one pair that is scored."""
-    config = load_config(ROOT / row.config, {}, data_root=data_root)
-    model = MODELS.build(config.model).eval().requires_grad_(False)
-    side = config.image_size
-    inputs = dict(
-        image=torch.zeros(1, 3, side, side),
-        token_ids=torch.full((1, model_tokens(config)), 5),
-        text_mask=None,
-    )
-    torch.backends.mha.set_fastpath_enabled(False)  # one operation that is not counted
-    with FlopCounterMode(display=False) as counter:
-        if config.test_cfg.order != 'matching':
-            model.image_vectors(inputs['image'])
-            model.text_vectors(inputs['token_ids'], None)
-        if config.test_cfg.order != 'vectors':
-            model.match(*inputs.values())
-    count = sum(weight.numel() for weight in model.parameters())
-    return dict(parameters=round(count / 1e6, 2), gflop=round(counter.get_total_flops() / 1e9, 4))
-
-
-def model_tokens(config: Any) -> int:
-    """Tokens of a usual caption; all, where captions are padded to one length."""
-    return config.model.data_preprocessor.get('text_len') or TOKENS
 
 
 def _call(*arguments: Any, log: Path) -> None:

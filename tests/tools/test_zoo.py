@@ -1,0 +1,69 @@
+"""Contract: the zoo's files are what is written of the dated results, seeds are put together."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mvlt.tools import zoo
+
+ROOT = Path(__file__).parents[2]
+
+
+def _results(path, tir, sha='a', seed=0):
+    metrics = {f'retrieval/{way}/R@{k}': tir for way in ('tir', 'itr') for k in (1, 5, 10)}
+    path.write_text(
+        json.dumps(
+            dict(
+                config='configs/mvlt/retrieval_catalogue.py',
+                checkpoint_sha256=sha,
+                metrics={**metrics, 'other': 1.0},
+                protocol=dict(num_candidates=101),
+                run=dict(seed=seed, iter=4200, started_from=dict(iter=5600)),
+                versions={},
+            )
+        )
+    )
+    return path
+
+
+def test_what_is_there_is_what_is_written():
+    """Run tools/zoo.py write after a change."""
+    for path, text in zoo.files(ROOT).items():
+        assert (ROOT / path).read_text(encoding='utf-8') == text, path
+
+
+def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, 'size', lambda *args: dict(parameters=2.5, gflop=0.1))
+    note = 'docs/results/index.md'
+    for folder in (zoo.KEPT, zoo.METHOD, zoo.BASELINES):
+        (tmp_path / folder).mkdir(parents=True)
+    for seed, tir in ((0, 40.0), (1, 43.0)):
+        result = _results(tmp_path / f'{seed}.json', tir, seed=seed)
+        one = zoo.kept('configs/mvlt/towers_catalogue.py', [result], None, 'products', note)
+        assert one['steps'] == 9800 and one['seed'] == seed
+        (tmp_path / zoo.KEPT / f'{seed}.json').write_text(json.dumps(one))
+    (tmp_path / zoo.METHOD / 'README.md').write_text(f'before\n{" ".join(zoo.MARKS)}\nafter')
+    baselines = tmp_path / zoo.BASELINES / 'results.json'
+    baselines.write_text(json.dumps(dict(minutes=1, rows={})))
+    found = zoo.files(tmp_path)
+    assert '41.5 ± 2.1 / 41.5' in found['configs/mvlt/README.md']
+    assert (
+        found['configs/mvlt/README.md'].startswith('before')
+        and '0, 1' in found['configs/mvlt/README.md']
+    )
+    (model,) = yaml.safe_load(found['configs/mvlt/metafile.yml'])['Models']
+    assert model['Results'][0] == dict(
+        Task='Text-To-Image Retrieval',
+        Dataset='products, 101 candidates',
+        Metrics={'Recall@1': 41.5, 'Recall@5': 41.5, 'Recall@10': 41.5},
+    )
+
+
+def test_results_of_two_checkpoints_are_no_training(tmp_path):
+    both = [_results(tmp_path / f'{sha}.json', 1.0, sha) for sha in 'ab']
+    with pytest.raises(ValueError, match='of 2 checkpoints'):
+        zoo.kept('configs/mvlt/towers_catalogue.py', both, None, '', 'docs/results/index.md')
+    with pytest.raises(ValueError, match='--note x.md: no such file'):
+        zoo.kept('configs/mvlt/towers_catalogue.py', both, None, '', 'x.md')

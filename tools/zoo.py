@@ -1,0 +1,283 @@
+"""Keep what was measured of a recipe, and write the zoo's files from what is kept.
+
+    tools/zoo.py keep configs/mvlt/towers_catalogue.py W/results.json FULL/results.json \
+        --data-root MY_CATALOGUE --note docs/results/2026-11-28-towers.md
+    tools/zoo.py write
+
+keep: one JSON file a training in docs/results/zoo/, of the results.json that tools/test.py wrote of
+its checkpoint. write: configs/mvlt/README.md's table, metafile.yml of each method, model-index.yml.
+Seeds of a recipe become mean and standard deviation. No figure is written by hand.
+"""
+
+import argparse
+import datetime
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+import yaml
+from torch.utils.flop_counter import FlopCounterMode
+
+from mvlt.command_line import run_command
+from mvlt.config import load_config
+from mvlt.files import read_json, write_json, write_text
+from mvlt.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = 'docs/results/zoo'
+METHOD = 'configs/mvlt'
+BASELINES = 'projects/baselines'
+MARKS = ('<!-- zoo: begin -->', '<!-- zoo: end -->')
+TOKENS = 16  # of the pair whose operations are counted
+# key of results.json -> task and metric by their usual names
+METRICS = {
+    **{f'retrieval/tir/R@{k}': ('Text-To-Image Retrieval', f'Recall@{k}') for k in (1, 5, 10)},
+    **{f'retrieval/itr/R@{k}': ('Image-To-Text Retrieval', f'Recall@{k}') for k in (1, 5, 10)},
+    'sub_category/accuracy': ('Image Classification', 'Top 1 Accuracy'),
+}
+# names of projects/baselines/results.json
+SHORT = {
+    **{f'TIR R@{k}': f'retrieval/tir/R@{k}' for k in (1, 5, 10)},
+    **{f'ITR R@{k}': f'retrieval/itr/R@{k}' for k in (1, 5, 10)},
+    'S-CR': 'sub_category/accuracy',
+}
+PAPER = dict(
+    Title='Masked Vision-Language Transformer in Fashion', URL='https://arxiv.org/abs/2210.15110'
+)
+
+
+def main() -> None:
+    """Parse, keep or write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('mode', choices=('keep', 'write'))
+    parser.add_argument('recipe', nargs='?', help='keep: the config that was trained')
+    parser.add_argument('results', nargs='*', type=Path, help='keep: of tools/test.py')
+    parser.add_argument('--data-root', help='keep: the data, which tell the numbers of classes')
+    parser.add_argument('--data', default='8,005 products', help='keep: what they are')
+    parser.add_argument('--note', help='keep: the dated file that tells of it')
+    args = parser.parse_args()
+    if args.mode == 'write':
+        for path, text in files(ROOT).items():
+            write_text(ROOT / path, text)
+            print(path)
+        return
+    if not args.recipe or not args.results or not args.note:
+        raise ValueError('keep needs a config, its results.json files and --note')
+    entry = kept(args.recipe, args.results, args.data_root, args.data, args.note)
+    name = f'{entry["date"]}-{Path(args.recipe).stem}-seed_{entry["seed"]}.json'
+    write_json(ROOT / KEPT / name, entry)
+    print(f'{KEPT}/{name}')
+
+
+def kept(recipe: str, results: list[Path], data_root: str | None, data: str, note: str) -> dict:
+    """What is kept of one training.
+
+    Raises:
+        ValueError: the results are not of one checkpoint, or the note is not there.
+    """
+    if not (ROOT / note).is_file():
+        raise ValueError(f'--note {note}: no such file below {ROOT}')
+    read = [read_json(str(path), 'tools/test.py writes it') for path in results]
+    hashes = {one['checkpoint_sha256'] for one in read}
+    if len(hashes) != 1:
+        raise ValueError(f'{", ".join(map(str, results))}: of {len(hashes)} checkpoints, not one')
+    run = read[0]['run']
+    return dict(
+        date=str(datetime.date.today()),
+        recipe=recipe,
+        data=data,
+        note=note,
+        seed=run['seed'],
+        steps=run['iter'] + (run.get('started_from') or {}).get('iter', 0),
+        checkpoint_sha256=hashes.pop(),
+        versions=read[0]['versions'],
+        **size(recipe, data_root),
+        results={one['config']: _chosen(one) for one in read},
+    )
+
+
+def _chosen(result: dict) -> dict[str, Any]:
+    candidates = (result.get('protocol') or {}).get('num_candidates')
+    if isinstance(candidates, dict):  # the full protocol
+        candidates = f'{candidates["tir"]} pictures, {candidates["itr"]} captions'
+    metrics = {key: round(result['metrics'][key], 4) for key in METRICS if key in result['metrics']}
+    return dict(candidates=candidates, metrics=metrics)
+
+
+def size(recipe: str, data_root: str | None) -> dict[str, float]:
+    """Parameters in millions, heads included, and GFLOP of one pair that is scored."""
+    config = load_config(str(ROOT / recipe), {}, data_root=data_root)
+    config.model.backbone.init_cfg = None
+    model = MODELS.build(config.model).eval().requires_grad_(False)
+    side = config.image_size
+    tokens = config.model.data_preprocessor.get('text_len') or TOKENS
+    image, words = torch.zeros(1, 3, side, side), torch.full((1, tokens), 5)
+    torch.backends.mha.set_fastpath_enabled(False)  # one operation that is not counted
+    with FlopCounterMode(display=False) as counter:
+        if config.test_cfg.order != 'matching':
+            model.image_vectors(image)
+            model.text_vectors(words, None)
+        if config.test_cfg.order != 'vectors':
+            model.match(image, words, None)
+    count = sum(weight.numel() for weight in model.parameters())
+    return dict(parameters=round(count / 1e6, 2), gflop=round(counter.get_total_flops() / 1e9, 4))
+
+
+def files(root: Path) -> dict[str, str]:
+    """Path below the repository -> content of everything that is generated."""
+    ours, theirs = _ours(root), _baselines(root)
+    page = (root / METHOD / 'README.md').read_text(encoding='utf-8')
+    begin, end = MARKS
+    marked = re.compile(f'{re.escape(begin)}.*{re.escape(end)}', re.DOTALL)
+    return {
+        f'{METHOD}/README.md': marked.sub(lambda _: f'{begin}\n{_table(ours)}{end}', page),
+        f'{METHOD}/metafile.yml': _metafile('MVLT', METHOD, ours),
+        f'{BASELINES}/metafile.yml': _metafile('Baselines', BASELINES, theirs),
+        'model-index.yml': _dump(
+            dict(Import=[f'{METHOD}/metafile.yml', f'{BASELINES}/metafile.yml'])
+        ),
+    }
+
+
+def _ours(root: Path) -> list[dict]:
+    """One entry a recipe and set of data, with the runs of its newest day."""
+    found: dict[tuple, list[dict]] = defaultdict(list)
+    for path in sorted((root / KEPT).glob('*.json')):
+        one = read_json(str(path), 'tools/zoo.py keep writes it')
+        found[one['recipe'], one['data']].append(one)
+    entries = []
+    for runs in found.values():
+        newest = [one for one in runs if one['date'] == runs[-1]['date']]
+        protocols = {config: one for run in newest for config, one in run['results'].items()}
+        entries.append(
+            dict(
+                newest[-1],
+                seeds=[run['seed'] for run in newest],
+                protocols=[
+                    dict(
+                        config=config,
+                        candidates=one['candidates'],
+                        metrics=_together(
+                            run['results'][config]['metrics']
+                            for run in newest
+                            if config in run['results']
+                        ),
+                    )
+                    for config, one in protocols.items()
+                ],
+            )
+        )
+    return entries
+
+
+def _baselines(root: Path) -> list[dict]:
+    path = root / BASELINES / 'results.json'
+    measured = read_json(str(path), 'projects.baselines.run_all writes it')
+    entries = []
+    for name, row in measured['rows'].items():
+        paths = sorted((root / BASELINES).glob(f'**/{name}_catalogue.py'))
+        runs = [
+            {SHORT[key]: value for key, value in run['metrics'].items() if key in SHORT}
+            for run in row['runs'].values()
+        ]
+        entries.append(
+            dict(
+                row,
+                recipe=str(paths[0].relative_to(root)),
+                data=f'8,005 products, {measured["minutes"]:g} minutes of a thread',
+                note=f'{BASELINES}/README.md',
+                protocols=[dict(candidates=101, metrics=_together(runs))],
+            )
+        )
+    return entries
+
+
+def _together(runs: Iterable[dict[str, float]]) -> dict[str, list[float]]:
+    """Metric -> mean and, of several runs, standard deviation."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for run in runs:
+        for key, value in run.items():
+            values[key].append(value)
+    return {
+        key: [mean(one), *([stdev(one)] if len(one) > 1 else [])] for key, one in values.items()
+    }
+
+
+def _table(entries: list[dict]) -> str:
+    head = ['recipe', 'M param.', 'GFLOP a pair', 'steps', 'seeds', 'candidates']
+    head += ['TIR Recall@1 / 5 / 10', 'ITR Recall@1 / 5 / 10', 'log']
+    lines = [head, ['---'] * len(head)]
+    for one in entries:
+        for protocol in one['protocols']:
+            metrics = protocol['metrics']
+            if 'retrieval/tir/R@1' not in metrics:
+                continue
+            cells = [
+                ' / '.join(_cell(metrics[f'retrieval/{way}/R@{k}']) for k in (1, 5, 10))
+                for way in ('tir', 'itr')
+            ]
+            name = Path(one['recipe']).stem
+            lines.append(
+                [
+                    f'[{name}]({Path(one["recipe"]).name})',
+                    f'{one["parameters"]:.1f}',
+                    f'{one["gflop"]:.3f}',
+                    str(one['steps']),
+                    ', '.join(map(str, one['seeds'])),
+                    str(protocol['candidates'] or 'all'),
+                    *cells,
+                    f'[{one["date"]}](../../{one["note"]})',
+                ]
+            )
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
+
+
+def _cell(values: list[float]) -> str:
+    return f'{values[0]:.1f}' + (f' ± {values[1]:.1f}' if len(values) > 1 else '')
+
+
+def _metafile(collection: str, folder: str, entries: list[dict]) -> str:
+    models = []
+    for one in entries:
+        results = []
+        for protocol in one['protocols']:
+            tasks: dict[str, dict[str, float]] = defaultdict(dict)
+            for key, values in protocol['metrics'].items():
+                task, metric = METRICS[key]
+                tasks[task][metric] = round(values[0], 2)
+            where = f', {protocol["candidates"] or "all"} candidates'
+            results += [
+                dict(Task=task, Dataset=one['data'] + where, Metrics=metrics)
+                for task, metrics in tasks.items()
+            ]
+        models.append(
+            {
+                'Name': one['recipe'].removeprefix('configs/').removesuffix('.py'),
+                'In Collection': collection,
+                'Config': one['recipe'],
+                'Metadata': {
+                    'Parameters': round(1e6 * one['parameters']),
+                    'FLOPs': round(1e9 * one['gflop']),
+                    'Training Log': one['note'],
+                },
+                'Results': results,
+                'Weights': '',
+            }
+        )
+    about = dict(Name=collection, Paper=PAPER, README=f'{folder}/README.md')
+    return _dump(dict(Collections=[about], Models=models))
+
+
+def _dump(content: dict) -> str:
+    note = '# written by tools/zoo.py from dated results; no weights are published yet\n'
+    return note + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+if __name__ == '__main__':
+    run_command(main)
