@@ -9,7 +9,7 @@ take the folder; it holds no code and can be put on a model hub as it is.
 
 import argparse
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ def main() -> None:
     parser.add_argument('--licence', default='unknown', help='of the weights, an SPDX identifier')
     parser.add_argument('--data', default='', help='what it was trained on, a line for the card')
     parser.add_argument(
+        '--limits', nargs='*', default=[], help='what it cannot do, a sentence each, for the card'
+    )
+    parser.add_argument(
         '--results',
         nargs='*',
         help='results.json of tools/test.py on this checkpoint; default: those below its work dir',
@@ -71,6 +74,7 @@ def main() -> None:
         args.licence,
         args.data,
         trained.meta,
+        args.limits,
     )
     out = write_model_folder(
         args.out, trained.description, trained.state, trained.vocabulary, card, run
@@ -116,6 +120,7 @@ def model_card(
     licence: str,
     data: str,
     meta: Mapping[str, Any],
+    limits: Sequence[str] = (),
 ) -> str:
     """Markdown with the front matter that model hubs read.
 
@@ -126,6 +131,7 @@ def model_card(
         licence: SPDX identifier, or 'unknown'.
         data: a line; '' = not said.
         meta: of the checkpoint; tells seed and steps.
+        limits: what it cannot do, a sentence each.
     """
     named = ', '.join(name.replace('_', ' ') for name in description.categories)
     can = [
@@ -153,6 +159,7 @@ def model_card(
         f'# {name}\n',
         'A Masked Vision-Language Transformer (MVLT) for fashion. It can:\n',
         *(f'- {words}' for words in can),
+        *(['\nIt cannot:\n', *(f'- {one}' for one in limits)] if limits else []),
         '\n## Use\n',
         '```python\nfrom mvlt.apis import FeatureExtractor\n\n'
         "features = FeatureExtractor('THIS_FOLDER')('picture.jpg', 'its title')\n```",
