@@ -10,7 +10,7 @@ Hardware: two CPU cores. Time and metric: docs/results/.
 
 from mmengine.config import read_base
 
-from mvlt.datasets import LookAlikeSampler, MaskWords, RandomGridMask
+from mvlt.datasets import LookAlikeSampler, MaskWords, RandomGridMask, RewordCaption
 from mvlt.engine import PicturesHook
 from mvlt.models import CategoryHead, HardITMHead, MIRHead, MLMHead, UNet
 
@@ -50,8 +50,10 @@ train_dataloader = dict(
     sampler=dict(type=LookAlikeSampler, batch_size=64, group=16, share=0.5),
     dataset=dict(
         train_set,
+        wordings=('{name}',),  # people ask in few words
         pipeline=dict(
             pipeline,
+            reword=dict(type=RewordCaption, other=0.25),
             mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.5),
             words=dict(type=MaskWords, ratio=0.3, **vocabulary),
         ),

@@ -1,7 +1,7 @@
 """Fashion-Gen in its raw HDF5 layout (Rostamzadeh et al., 2018)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -38,6 +38,8 @@ class FashionGen(PairDataset):
         attributes: labels beside the categories, label -> column of the file, e.g.
             dict(gender='input_gender', season='input_season'); an empty cell is -1.
         caption: template over ``name`` and ``description``.
+        wordings: templates as ``caption``, other ways to say the same, for
+            :class:`mvlt.datasets.RewordCaption`.
         split: 'all' rows of the file; 'val', a share of its products that is held out to validate
             while training, by a hash of their ids; 'train', the others. Fashion-Gen itself has no
             such split: its "validation" is what is tested on.
@@ -57,11 +59,13 @@ class FashionGen(PairDataset):
         split: str = 'all',
         val_share: float = 0.01,
         attributes: Mapping[str, str] | None = None,
+        wordings: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
-        fields = {field for _, field, _, _ in Formatter().parse(caption) if field is not None}
-        if not fields <= {'name', 'description'}:
-            raise KeyError(f"FashionGen.caption='{caption}'; legal fields: name, description")
+        for template in (caption, *wordings):
+            fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
+            if not fields <= {'name', 'description'}:
+                raise KeyError(f"FashionGen.caption='{template}'; legal fields: name, description")
         if split not in ('all', 'train', 'val') or not 0 <= val_share <= 1:
             raise ValueError(
                 f"FashionGen.split='{split}', val_share={val_share}; legal: all, train, val; a "
@@ -71,6 +75,7 @@ class FashionGen(PairDataset):
         self.val_share = val_share
         self.classes_from = classes_from
         self.caption = caption
+        self.wordings = tuple(wordings)
         self.attributes = dict(attributes or {})
         self._opened: tuple[int, h5py.Dataset] | None = None
         super().__init__(ann_file=ann_file, **kwargs)
@@ -96,7 +101,12 @@ class FashionGen(PairDataset):
             held_out = product_share(product_id, 0) < self.val_share
             if self.split != 'all' and held_out != (self.split == 'val'):
                 continue
-            caption = self.caption.format(name=name, description=description).replace('<br>', ' ')
+            caption, *others = (
+                ' '.join(
+                    one.format(name=name, description=description).replace('<br>', ' ').split()
+                )
+                for one in (self.caption, *self.wordings)
+            )
             if not any(character.isalnum() for character in caption):
                 raise ValueError(
                     f'{self.ann_file}, row {row}, product {product_id}: the caption is empty; '
@@ -106,9 +116,10 @@ class FashionGen(PairDataset):
                 dict(
                     h5_row=row,
                     product_id=product_id,
-                    caption=' '.join(caption.split()),
+                    caption=caption,
                     **{key: values[row] for key, values in ids.items()},
                     **aside,
+                    **(dict(wordings=tuple(filter(None, others))) if others else {}),
                 )
             )
         return records
