@@ -50,6 +50,26 @@ PAPER = dict(
 )
 
 
+_SITE = """# Zoo
+
+Trained and tested on real products, at random start, on two CPU cores; mean ± SD where there are
+several seeds; ties count against the model. No weights are published yet: `make release` writes a
+trained model as one archive with its card. Written by `tools/zoo.py` from the JSON files in
+`docs/results/zoo/`; how to train and test: `configs/mvlt/README.md`.
+
+## This project's recipes
+
+{ours}
+101 candidates: the match and 100 others of its sub-category; chance is 1, 5 and 10.
+
+## Other systems, on the same data
+
+{budget} of one thread a training: what this says, what differs from the originals, and published
+figures: `projects/baselines/README.md`.
+
+{theirs}"""
+
+
 def main() -> None:
     """Parse, keep or write."""
     parser = argparse.ArgumentParser(
@@ -137,6 +157,11 @@ def files(root: Path) -> dict[str, str]:
     marked = re.compile(f'{re.escape(begin)}.*{re.escape(end)}', re.DOTALL)
     return {
         f'{METHOD}/README.md': marked.sub(lambda _: f'{begin}\n{_table(ours)}{end}', page),
+        'docs/zoo.md': _SITE.format(
+            ours=_table(ours, site=True),
+            theirs=_table(theirs, site=True),
+            budget=theirs[0]['budget'] if theirs else 'No minute',
+        ),
         f'{METHOD}/metafile.yml': _metafile('MVLT', METHOD, ours),
         f'{BASELINES}/metafile.yml': _metafile('Baselines', BASELINES, theirs),
         'model-index.yml': _dump(
@@ -191,6 +216,12 @@ def _baselines(root: Path) -> list[dict]:
                 row,
                 recipe=str(paths[0].relative_to(root)),
                 data=f'8,005 products, {measured["minutes"]:g} minutes of a thread',
+                budget=f'{measured["minutes"]:g} minutes',
+                date=measured['date'],
+                seeds=sorted(map(int, row['runs'])),
+                steps=', '.join(
+                    str(n) for n in sorted({one['steps'] for one in row['runs'].values()})
+                ),
                 note=f'{BASELINES}/README.md',
                 protocols=[dict(candidates=101, metrics=_together(runs))],
             )
@@ -209,7 +240,7 @@ def _together(runs: Iterable[dict[str, float]]) -> dict[str, list[float]]:
     }
 
 
-def _table(entries: list[dict]) -> str:
+def _table(entries: list[dict], site: bool = False) -> str:
     head = ['recipe', 'M param.', 'GFLOP a pair', 'steps', 'seeds', 'candidates']
     head += ['TIR Recall@1 / 5 / 10', 'ITR Recall@1 / 5 / 10', 'log']
     lines = [head, ['---'] * len(head)]
@@ -222,17 +253,22 @@ def _table(entries: list[dict]) -> str:
                 ' / '.join(_cell(metrics[f'retrieval/{way}/R@{k}']) for k in (1, 5, 10))
                 for way in ('tir', 'itr')
             ]
-            name = Path(one['recipe']).stem
+            name, note = Path(one['recipe']).stem, one['note']
+            link, log = f'[{name}]({name}.py)', f'[{one["date"]}](../../{note})'
+            if site:
+                link = f'`{name}`'
+                inside = note.startswith('docs/')
+                log = f'[{one["date"]}]({note.removeprefix("docs/")})' if inside else f'`{note}`'
             lines.append(
                 [
-                    f'[{name}]({Path(one["recipe"]).name})',
+                    link,
                     f'{one["parameters"]:.1f}',
                     f'{one["gflop"]:.3f}',
                     str(one['steps']),
                     ', '.join(map(str, one['seeds'])),
                     str(protocol['candidates'] or 'all'),
                     *cells,
-                    f'[{one["date"]}](../../{one["note"]})',
+                    log,
                 ]
             )
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
