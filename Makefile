@@ -52,12 +52,14 @@ RELEASE ?= mvlt-shop
 RELEASES = work_dirs/release
 release: $(STAMP)
 	@test -f '$(CHECKPOINT)' || { echo "make release CHECKPOINT=W/iter_5600.pth RESULTS='A/results.json ...'"; exit 2; }
+	@case '$(RELEASE)' in ''|.*|*/*) echo 'RELEASE: the name of a folder'; exit 2;; esac
 	rm -rf '$(RELEASES)/$(RELEASE)'
 	$(BIN)/python tools/model_converters/publish.py '$(CHECKPOINT)' '$(RELEASES)/$(RELEASE)' \
 	  $(if $(RESULTS),--results $(RESULTS)) $(if $(LICENCE),--licence $(LICENCE)) $(if $(DATA),--data '$(DATA)') --limits \
 	  'read other languages than that of its captions, or words that its vocabulary had no example of.' \
 	  'promise as much on another catalogue: brands, cuts and photographs differ; measure with tools/test.py.'
-	tar --sort=name --mtime='2000-01-01 UTC' --owner=0 --group=0 --numeric-owner -C '$(RELEASES)' -cf - '$(RELEASE)' | gzip -n > '$(RELEASES)/$(RELEASE).tar.gz'
+	tar --sort=name --mtime='2000-01-01 UTC' --owner=0 --group=0 --numeric-owner -C '$(RELEASES)' -cf '$(RELEASES)/$(RELEASE).tar' '$(RELEASE)'
+	gzip -nf '$(RELEASES)/$(RELEASE).tar'
 	cd '$(RELEASES)' && sha256sum '$(RELEASE).tar.gz' | tee '$(RELEASE).tar.gz.sha256'
 
 # a script to compare with, and a folder of JPEG files; without them there is nothing to compare

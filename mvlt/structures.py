@@ -78,7 +78,7 @@ class Batch:
         return self.on_device(torch.tensor(self.values(key), dtype=torch.int64))
 
     def on_device(self, host: torch.Tensor) -> torch.Tensor:
-        """Copied there, without waiting for what the device is doing."""
+        """Copied there; the host does not wait for the device to have done it."""
         return host.to(self.inputs['token_ids'].device, non_blocking=True)
 
     @property

@@ -52,10 +52,10 @@ PAPER = dict(
 
 _SITE = """# Zoo
 
-Trained and tested on real products, at random start, on two CPU cores; mean ± SD where there are
-several seeds; ties count against the model. No weights are published yet: `make release` writes a
-trained model as one archive with its card. Written by `tools/zoo.py` from the JSON files in
-`docs/results/zoo/`; how to train and test: `configs/mvlt/README.md`.
+Trained and tested on real products, from random weights, on two CPU cores; mean ± SD where there
+are several seeds; ties count against the model. No weights are published yet: `make release`
+writes a trained model as one archive with its card. Written by `tools/zoo.py` from the JSON files
+in `docs/results/zoo/`; how to train and test: `configs/mvlt/README.md`.
 
 ## This project's recipes
 
@@ -90,7 +90,7 @@ def main() -> None:
     if not args.recipe or not args.results or not args.note:
         raise ValueError('keep needs a config, its results.json files and --note')
     entry = kept(args.recipe, args.results, args.data_root, args.data, args.note)
-    name = f'{entry["date"]}-{Path(args.recipe).stem}-seed_{entry["seed"]}.json'
+    name = f'{Path(args.recipe).stem}-{entry["checkpoint_sha256"][:8]}.json'
     write_json(ROOT / KEPT / name, entry)
     print(f'{KEPT}/{name}')
 
@@ -109,7 +109,7 @@ def kept(recipe: str, results: list[Path], data_root: str | None, data: str, not
         raise ValueError(f'{", ".join(map(str, results))}: of {len(hashes)} checkpoints, not one')
     run = read[0]['run']
     return dict(
-        date=str(datetime.date.today()),
+        date=str(datetime.date.fromtimestamp(results[0].stat().st_mtime)),
         recipe=recipe,
         data=data,
         note=note,
@@ -171,18 +171,19 @@ def files(root: Path) -> dict[str, str]:
 
 
 def _ours(root: Path) -> list[dict]:
-    """One entry a recipe and set of data, with the runs of its newest day."""
+    """One entry a recipe, set of data and number of steps; of a seed its newest run."""
     found: dict[tuple, list[dict]] = defaultdict(list)
     for path in sorted((root / KEPT).glob('*.json')):
         one = read_json(str(path), 'tools/zoo.py keep writes it')
-        found[one['recipe'], one['data']].append(one)
+        found[one['recipe'], one['data'], one['steps']].append(one)
     entries = []
     for runs in found.values():
-        newest = [one for one in runs if one['date'] == runs[-1]['date']]
+        of_seed = {one['seed']: one for one in sorted(runs, key=lambda one: one['date'])}
+        newest = [of_seed[seed] for seed in sorted(of_seed)]
         protocols = {config: one for run in newest for config, one in run['results'].items()}
         entries.append(
             dict(
-                newest[-1],
+                max(newest, key=lambda one: one['date']),
                 seeds=[run['seed'] for run in newest],
                 protocols=[
                     dict(
@@ -216,7 +217,7 @@ def _baselines(root: Path) -> list[dict]:
                 row,
                 recipe=str(paths[0].relative_to(root)),
                 data=f'8,005 products, {measured["minutes"]:g} minutes of a thread',
-                budget=f'{measured["minutes"]:g} minutes',
+                budget=f'{measured["minutes"]:g} minute(s)',
                 date=measured['date'],
                 seeds=sorted(map(int, row['runs'])),
                 steps=', '.join(
@@ -306,7 +307,9 @@ def _metafile(collection: str, folder: str, entries: list[dict]) -> str:
                 'Weights': '',
             }
         )
-    about = dict(Name=collection, Paper=PAPER, README=f'{folder}/README.md')
+    about: dict[str, Any] = dict(Name=collection, README=f'{folder}/README.md')
+    if collection == 'MVLT':
+        about['Paper'] = PAPER
     return _dump(dict(Collections=[about], Models=models))
 
 

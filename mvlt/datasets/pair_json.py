@@ -17,7 +17,8 @@ class PairJSON(PairDataset):
     """One split: ``{"records": [{"image", "caption", "product_id", "main_category", ...}]}``.
 
     ``image`` is a path below ``data_root``, all values are strings; the categories may be absent,
-    and more keys are attributes for whom names them.
+    ``wordings`` has a line for each other wording of the caption, and more keys are attributes for
+    whom names them.
 
     Args:
         ann_file: the split's file, below ``data_root``.
@@ -30,6 +31,8 @@ class PairJSON(PairDataset):
         FileNotFoundError, KeyError, ValueError: no such file, another layout, an image without its
             file, an empty caption; the message names the record.
     """
+
+    unknown: frozenset[str] = frozenset()  # categories that are none
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class PairJSON(PairDataset):
             {key: [record[key] for record in records] for key in present},
             {key: [record[key] for record in training] for key in present},
             self.ann_file,
+            self.unknown,
         )
         aside: dict[str, Any] = dict(attributes=self.attributes) if self.attributes else {}
         found = []
@@ -76,6 +80,7 @@ class PairJSON(PairDataset):
                     self._picture(record['image'], where),
                     caption=record['caption'],
                     product_id=record['product_id'],
+                    **self._wordings(record),
                     **{key: values[number] for key, values in ids.items()},
                     **aside,
                 )
@@ -89,6 +94,10 @@ class PairJSON(PairDataset):
             raise ValueError(f"{path}: no list 'records' in it, or an empty one; {_REMEDY}")
         check_records(records, path)
         return records
+
+    def _wordings(self, record: dict[str, str]) -> dict[str, Any]:
+        lines = record.get('wordings', '').splitlines()
+        return dict(wordings=tuple(lines)) if lines else {}
 
     def _picture(self, name: str, where: str) -> dict[str, Any]:
         """Where a record's picture is."""

@@ -228,10 +228,15 @@ class LengthSampler(BatchOrder):
         """Tokens of each caption, int64; words, where the dataset has no pipeline."""
         if self._lengths is None:
             inner = self.dataset
-            while not hasattr(inner, 'pipeline') and hasattr(inner, 'dataset'):
+            while hasattr(inner, 'dataset'):  # MatchingPairs would draw another caption
                 inner = inner.dataset
+            if len(inner) != len(self.dataset):
+                raise ValueError(
+                    f'LengthSampler: {type(self.dataset).__name__} has {len(self.dataset)} rows, '
+                    f'its records are {len(inner)}: it cannot tell how long a row is'
+                )
             read = inner.pipeline.tokenize().transform if hasattr(inner, 'pipeline') else _words
-            records = map(self.dataset.get_data_info, range(len(self.dataset)))
+            records = map(inner.get_data_info, range(len(inner)))
             captions = ({'caption': one['caption']} for one in records)
             self._lengths = np.array([len(read(one)['token_ids']) for one in captions])
         return self._lengths

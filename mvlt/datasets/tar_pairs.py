@@ -1,7 +1,8 @@
 """Pairs in tar files, WebDataset's layout: few large files in the place of millions of small ones.
 
-A sample is the members that share a name up to its first dot: ``000123.jpg`` (or .png, .webp) and
-``000123.json``, whose keys are those of :class:`mvlt.datasets.PairJSON` without ``image``.
+A sample is the members of one folder that share a name up to its first dot: ``000123.jpg`` (or
+.png, .webp) and ``000123.json``, whose keys are those of :class:`mvlt.datasets.PairJSON` without
+``image``.
 """
 
 import io
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mvlt.datasets.pair_json import PairJSON, check_records
-from mvlt.datasets.transforms.loading import read_image
+from mvlt.datasets.transforms.loading import LoadImage, read_image
 from mvlt.registry import DATASETS
 
 _PICTURES = ('jpg', 'jpeg', 'png', 'webp')
@@ -25,7 +26,8 @@ class TarPairs(PairJSON):
 
     Unlike WebDataset's own reader, which streams shard by shard, any row can be asked for at any
     time: samplers shuffle all of them, and a run can be taken up anywhere. The shards' tables of
-    contents are read on opening.
+    contents are read on opening. A picture is decoded as the pipeline's LoadImage says; it does not
+    ``keep`` any. An empty category is unknown, -1.
 
     Args:
         ann_file: pattern of the split's shards below ``data_root``, e.g. ``train-*.tar``.
@@ -34,8 +36,11 @@ class TarPairs(PairJSON):
 
     Raises:
         FileNotFoundError, KeyError, OSError, ValueError: no such shard, a sample without picture or
-            JSON, what is no tar file, keys as of :class:`PairJSON`; the message names the member.
+            JSON, or with two, what is no tar file, keys as of :class:`PairJSON`; the message names
+            the member.
     """
+
+    unknown = frozenset({''})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._members: dict[str, tuple[str, int, int]] = {}  # picture -> file, place, bytes
@@ -43,13 +48,13 @@ class TarPairs(PairJSON):
 
     def load(self, record: dict) -> dict:
         """Read the picture's bytes and decode them."""
-        path, place, size = record['member']
-        with open(path, 'rb') as file:
-            content = os.pread(file.fileno(), size, place)
+        with open(record['file'], 'rb') as file:
+            content = os.pread(file.fileno(), record['bytes'], record['place'])
+        loading = self.pipeline.find(LoadImage) or LoadImage()
         try:
-            record['img'] = read_image(io.BytesIO(content))
+            record['img'] = read_image(io.BytesIO(content), loading.max_pixels, loading.at_least)
         except OSError as error:
-            raise OSError(f'{record["img_path"]}: {error}') from error
+            raise OSError(f'{record["member"]}: {error}') from error
         return record
 
     def _records(self, path: str) -> list[dict[str, str]]:
@@ -67,26 +72,34 @@ class TarPairs(PairJSON):
         samples: dict[str, dict[str, tarfile.TarInfo]] = {}
         try:
             with tarfile.open(shard, 'r:') as opened:
-                for member in opened:
-                    key, _, ending = member.name.partition('.')
-                    samples.setdefault(key, {})[ending.lower()] = member
-            found = []
+                for member in filter(tarfile.TarInfo.isfile, opened):
+                    folder, name = os.path.split(os.path.normpath(member.name))
+                    stem, _, ending = name.partition('.')
+                    parts = samples.setdefault(os.path.join(folder, stem), {})
+                    if parts.setdefault(ending.lower(), member) is not member:
+                        raise ValueError(f'{shard}: {member.name} is there twice')
             with open(shard, 'rb') as file:
-                for key, members in samples.items():
-                    picture = next((one for one in _PICTURES if one in members), None)
-                    if picture is None or 'json' not in members:
-                        raise ValueError(
-                            f'{shard}, sample {key}: it has {", ".join(members)}; a picture '
-                            f'({", ".join(_PICTURES)}) and json are needed'
-                        )
-                    table = members['json']
-                    text = os.pread(file.fileno(), table.size, table.offset_data)
-                    name, member = f'{shard}/{key}.{picture}', members[picture]
-                    self._members[name] = (str(shard), member.offset_data, member.size)
-                    found.append(dict(json.loads(text), image=name))
+                return [self._sample(file.fileno(), shard, *one) for one in samples.items()]
         except (tarfile.TarError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f'{shard}: unreadable ({error}); {_REMEDY}') from error
-        return found
+
+    def _sample(
+        self, file: int, shard: Path, key: str, members: dict[str, tarfile.TarInfo]
+    ) -> dict[str, str]:
+        endings = [one for one in members if one in _PICTURES]
+        if len(endings) != 1 or 'json' not in members:
+            raise ValueError(
+                f'{shard}, sample {key}: it has {", ".join(members)}; one picture '
+                f'({", ".join(_PICTURES)}) and json are needed'
+            )
+        table, picture = members['json'], members[endings[0]]
+        record = json.loads(os.pread(file, table.size, table.offset_data))
+        if not isinstance(record, dict):
+            raise ValueError(f'{shard}, sample {key}: its json is a {type(record).__name__}')
+        name = f'{shard}/{key}.{endings[0]}'
+        self._members[name] = (str(shard), picture.offset_data, picture.size)
+        return dict(record, image=name)
 
     def _picture(self, name: str, where: str) -> dict[str, Any]:
-        return dict(img_path=name, member=self._members[name])
+        file, place, size = self._members[name]
+        return dict(member=name, file=file, place=place, bytes=size)

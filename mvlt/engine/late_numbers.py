@@ -20,7 +20,7 @@ class LateNumbers:
             values: of any shape, of its own: nobody changes them later.
         """
         before = self.settle()
-        host, event = values.detach().to('cpu', non_blocking=True), None
+        host, event = values.detach().to('cpu', non_blocking=values.is_cuda), None
         if values.is_cuda:
             event = torch.cuda.Event()
             event.record()

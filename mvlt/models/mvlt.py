@@ -37,7 +37,7 @@ class MVLT(BaseModel):
         data_preprocessor: stacks, normalises, masks, pads.
         chunk: pictures, and captions, that the towers encode at a time in training; each is encoded
             again for its gradients, so that the batch to be contrasted may be as large as is
-            wanted. None = all at once.
+            wanted. Heads that read pairs keep all of the batch. None = all at once.
 
     Raises:
         ValueError: a head that reads the neck's map without ``neck``, or ``neck`` without one, or
@@ -110,13 +110,16 @@ class MVLT(BaseModel):
         Args:
             settings: torch.compile's.
         """
-        settings = dict(fullgraph=True, **settings)
+        settings = {'fullgraph': True, **settings}
+        # with and without mask, [CLS] alone, training or not, some lengths: a graph each
+        dynamo = torch._dynamo.config
+        dynamo.recompile_limit = max(64, dynamo.recompile_limit)
         for name in ('encode_pair', 'encode_image', 'encode_text'):
             if hasattr(self.backbone, name):
                 compiled = torch.compile(getattr(self.backbone, name), **settings)
                 setattr(self.backbone, name, compiled)
         for part in (self.neck, *self.heads.values()):
-            if part is not None:
+            if part is not None and not _synchronises(part):
                 part.compile(**settings)
 
     def forward(
@@ -192,6 +195,11 @@ class MVLT(BaseModel):
         """Of captions alone, float32 (B, D) of length 1."""
         inputs = dict(token_ids=token_ids, text_mask=text_mask)
         return self.head('itc').text_vectors(Features(self, inputs).pooled_text)
+
+
+def _synchronises(part: nn.Module) -> bool:
+    """SyncBatchNorm counts on the host, which no graph can."""
+    return any(isinstance(one, nn.SyncBatchNorm) for one in part.modules())
 
 
 def _arguments(head: Mapping[str, Any]) -> set[str]:

@@ -129,6 +129,24 @@ def test_captions_of_a_batch_are_about_as_long():
     assert all(len(set(sampler.lengths[one])) > 4 for one in alone)
 
 
+def test_lengths_are_those_of_the_records_not_of_drawn_captions():
+    class Wrapped:
+        dataset = _Products()
+
+        def __len__(self):
+            return 40
+
+        def get_data_info(self, row):
+            raise AssertionError('MatchingPairs draws here')
+
+    assert LengthSampler(Wrapped(), 10, seed=1).batches(0) == LengthSampler(
+        _Products(), 10, seed=1
+    ).batches(0)
+    Wrapped.__len__ = lambda self: 20
+    with pytest.raises(ValueError, match='Wrapped has 20 rows, its records are 40'):
+        LengthSampler(Wrapped(), 10, seed=1).batches(0)
+
+
 @pytest.mark.parametrize(
     ('kind', 'settings'), [(LookAlikeSampler, dict(group=2)), (LengthSampler, dict(pool=2))]
 )

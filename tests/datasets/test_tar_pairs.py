@@ -77,8 +77,11 @@ def test_written_by_webdataset_and_read_as_before(tmp_path):
 @pytest.mark.parametrize(
     ('members', 'error', 'message'),
     [
-        ({'1.png': _png('red')}, ValueError, 'sample 1: it has png; a picture .* and json'),
+        ({'1.png': _png('red')}, ValueError, 'sample 1: it has png; one picture .* and json'),
         ({'1.json': b'{}'}, ValueError, 'sample 1: it has json'),
+        ({**_sample('1', 'red'), '1.jpg': b''}, ValueError, 'it has png, json, jpg; one picture'),
+        ({**_sample('1', 'red'), './1.png': _png('red')}, ValueError, './1.png is there twice'),
+        ({**_sample('1', 'red'), '1.json': b'null'}, ValueError, 'its json is a NoneType'),
         ({**_sample('1', 'red'), '1.json': b'{'}, ValueError, 'unreadable'),
         ({**_sample('1', 'red'), **_sample('2', 'red', size='x')}, KeyError, r'records\[1\]'),
     ],
@@ -87,6 +90,44 @@ def test_shards_that_cannot_be(tmp_path, members, error, message):
     _shard(tmp_path / 'train-0.tar', members)
     with pytest.raises(error, match=message):
         TarPairs(data_root=str(tmp_path), ann_file='train-*.tar')
+
+
+def test_folders_dots_and_unknown_categories(tmp_path):
+    """As tar -C FOLDER -cf x.tar . writes them."""
+    (tmp_path / 'v1.0').mkdir()
+    unknown = json.dumps(dict(caption='A hat.', product_id='2', sub_category='')).encode()
+    files = {**_sample('1', 'red'), '2.png': _png('red'), '2.json': unknown}
+    for name, content in files.items():
+        (tmp_path / 'v1.0' / name).write_bytes(content)
+    with tarfile.open(tmp_path / 'train-0.tar', 'w') as file:
+        file.add(tmp_path / 'v1.0', './v1.0')
+    dataset = TarPairs(data_root=str(tmp_path), ann_file='train-*.tar')
+    found = {one['product_id']: one['sub_category'] for one in map(dataset.get_data_info, range(2))}
+    assert found == {'1': 0, '2': -1} and dataset.metainfo['sub_category'] == ('RED',)
+
+
+def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
+    content = io.BytesIO()
+    Image.new('RGB', (800, 400)).save(content, 'JPEG')
+    table = json.dumps(dict(caption='A hat.', product_id='1', wordings='hat\nred hat')).encode()
+    _shard(tmp_path / 'train-0.tar', {'1.jpg': content.getvalue(), '1.json': table})
+    for load, shape in (
+        (dict(type='LoadImage', side=100, draft=True), (100, 200, 3)),
+        (dict(type='LoadImage'), (400, 800, 3)),
+    ):
+        dataset = TarPairs(
+            data_root=str(tmp_path), ann_file='train-*.tar', pipeline=dict(load=load)
+        )
+        record = dataset.get_data_info(0)
+        assert dataset.load(record)['img'].shape == shape
+        assert record['wordings'] == ('hat', 'red hat')
+    dataset = TarPairs(
+        data_root=str(tmp_path),
+        ann_file='train-*.tar',
+        pipeline=dict(load=dict(type='LoadImage', max_pixels=1000)),
+    )
+    with pytest.raises(OSError, match='more than the limit of 1000'):
+        dataset.load(dataset.get_data_info(0))
 
 
 def test_no_shard_no_tar_no_picture(root):

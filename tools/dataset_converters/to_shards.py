@@ -74,6 +74,8 @@ def write(dataset: Any, out: Path, split: str, samples: int) -> int:
                 for key, classes in names.items()
             }
             table = dict(caption=record['caption'], product_id=record['product_id'], **labels)
+            if 'wordings' in record:
+                table['wordings'] = '\n'.join(record['wordings'])
             writer.write({'__key__': f'{row:09d}', 'json': table, **_picture(record)})
     return len(dataset)
 

@@ -4,16 +4,16 @@ The paper is silent on epochs and warm-up; 150 epochs are the released code's, 5
 are its and PVT's.
 """
 
-from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
+from mmengine.optim import CosineAnnealingLR, LinearLR
 from torch.optim import AdamW
 
-from mvlt.engine import EpochTrainLoop
+from mvlt.engine import EpochTrainLoop, LateOptimWrapper
 
 epochs = 150
 warmup_epochs = 5
 train_cfg = dict(type=EpochTrainLoop, max_epochs=epochs)
 optim_wrapper = dict(
-    type=OptimWrapper,
+    type=LateOptimWrapper,
     optimizer=dict(type=AdamW, lr=2.5e-3, betas=(0.9, 0.999), weight_decay=1e-4, fused=True),
 )
 # without an end: until the training ends

@@ -4,17 +4,17 @@ Warm-up of 5 epochs from 1e-6 (at batch 1200), cosine down to 1e-5; no decay on 
 (timm's rule).
 """
 
-from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
+from mmengine.optim import CosineAnnealingLR, LinearLR
 from torch.optim import AdamW
 
-from mvlt.engine import EpochTrainLoop
+from mvlt.engine import EpochTrainLoop, LateOptimWrapper
 
 epochs = 150
 warmup_epochs = 5
 rate = 2.5e-4
 train_cfg = dict(type=EpochTrainLoop, max_epochs=epochs)
 optim_wrapper = dict(
-    type=OptimWrapper,
+    type=LateOptimWrapper,
     optimizer=dict(type=AdamW, lr=rate, betas=(0.9, 0.999), weight_decay=0.01, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )

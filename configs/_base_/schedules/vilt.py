@@ -3,14 +3,14 @@
 Betas 0.9 and 0.98, weight decay 0.01, none on biases and norms (fidelity point 33).
 """
 
-from mmengine.optim import LinearLR, OptimWrapper
+from mmengine.optim import LinearLR
 from torch.optim import AdamW
 
-from mvlt.engine import EpochTrainLoop
+from mvlt.engine import EpochTrainLoop, LateOptimWrapper
 
 train_cfg = dict(type=EpochTrainLoop, max_epochs=10)
 optim_wrapper = dict(
-    type=OptimWrapper,
+    type=LateOptimWrapper,
     optimizer=dict(type=AdamW, lr=1e-4, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )

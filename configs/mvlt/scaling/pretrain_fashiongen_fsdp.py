@@ -14,7 +14,7 @@ with read_base():
     from ..pretrain_fashiongen import *
 
 runner_type = FlexibleRunner
-strategy = dict(type=ShardedStrategy)
+strategy = dict(type=ShardedStrategy, sync_bn='torch')
 # ranking and drawing ask parts of the model, which sharded weights do not allow: no validation
 val_cfg = None
 val_dataloader = None

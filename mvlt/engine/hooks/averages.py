@@ -14,7 +14,8 @@ from mvlt.registry import HOOKS
 class WeightAverageHook(EMAHook):
     """mmengine's moving average of the weights, which is what is validated, tested and published.
 
-    A step that was skipped for a loss that is no number leaves the average as it was. The first
+    A step that was skipped for a loss that is no number leaves the average as it was (with
+    ``train_cfg.read_later`` it counts the weights before it twice). The first
     steps count little: the average is over the last tenth of the steps until ``momentum`` is
     reached.
 
@@ -49,7 +50,8 @@ class MomentumHook(Hook):
     """Moves queue and momentum copy of :class:`mvlt.models.ITCHead`.
 
     The copy begins as the weights that a training begins with; a resumed one keeps the
-    checkpoint's. A skipped step leaves both as they were.
+    checkpoint's. A skipped step leaves both as they were; with ``train_cfg.read_later`` the copy
+    follows unchanged weights, and vectors that are no numbers are not queued.
     """
 
     priority = 'VERY_HIGH'  # before a checkpoint of this step is written
@@ -77,9 +79,11 @@ class MomentumHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Follow, where the weights have been trained."""
-        if outputs:
-            for head in _with_queue(runner):
+        for head in _with_queue(runner):
+            if outputs:
                 head.follow(_model(runner).backbone)
+            else:
+                head.forget()
 
 
 def _model(runner: Runner) -> Any:

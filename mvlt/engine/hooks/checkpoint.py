@@ -14,7 +14,6 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mvlt.datasets.samplers import EndlessSampler, EpochOrder
 from mvlt.engine.loops.train import EpochTrainLoop
@@ -260,7 +259,7 @@ def _state(runner: Runner) -> dict[str, Any]:
         return {}
     if wrapper.should_update():
         return dict(steps=wrapper._inner_count, gradients={})
-    if isinstance(runner.model, FullyShardedDataParallel):
+    if any(hasattr(weight, 'full_tensor') for weight in runner.model.parameters()):
         raise ValueError(
             f'with FSDP a checkpoint is saved between two steps of the optimizer: set '
             f'checkpoint.interval to a multiple of {wrapper._accumulative_counts}'

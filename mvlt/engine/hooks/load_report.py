@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.distributed.fsdp import FullyShardedDataParallel
 
-from mvlt.registry import HOOKS, MODELS
+from mvlt.registry import HOOKS
 from mvlt.trained.checkpoint import RUN_FACTS, use_safe_files
 from mvlt.trained.fit import compare, part, some
 
@@ -84,9 +83,6 @@ class LoadReportHook(Hook):
 
 def _state_dict(runner: Runner) -> dict[str, torch.Tensor]:
     """Names and shapes of the whole model."""
-    if isinstance(runner.model, FullyShardedDataParallel):  # holds pieces of its tensors
-        with torch.device('meta'):
-            return MODELS.build(runner.cfg.model).state_dict()
     return getattr(runner.model, 'module', runner.model).state_dict()
 
 

@@ -198,8 +198,8 @@ class FullRankingLoop(RankingLoop):
         for setting in settings:
             digest.update(f'{setting}\x1e'.encode())
         for row in self.gallery.images:
-            path = self.records[row].get('img_path', dataset.ann_file)
-            found = os.stat(path)
+            record = self.records[row]
+            found = os.stat(record.get('img_path') or record.get('file', dataset.ann_file))
             digest.update(f'{row} {found.st_size} {found.st_mtime_ns}\x1e'.encode())
         for text in texts:
             digest.update(f'{text.tolist()}\x1e'.encode())

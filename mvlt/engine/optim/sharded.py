@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmengine._strategy import DDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import get_world_size
@@ -46,6 +47,10 @@ class ShardedStrategy(DDPStrategy):
                 fully_shard(part, mesh=mesh)
                 register_fsdp_forward_method(part, 'cls')
         return fully_shard(model, mesh=mesh)
+
+    def convert_model(self, model: nn.Module) -> nn.Module:
+        """DDPStrategy's; ``sync_bn`` counts on GPUs only, PyTorch has it for no CPU."""
+        return super().convert_model(model) if torch.cuda.is_available() else model
 
     def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
         """All processes gather, the first one writes; args of DDPStrategy."""

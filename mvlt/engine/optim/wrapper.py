@@ -23,7 +23,7 @@ class LateOptimWrapper(OptimWrapper):
         norm: Any = self.clip_func(weights, **self.clip_grad_kwargs) if weights else None
         if hasattr(norm, 'full_tensor'):  # of gradients in pieces
             norm = norm.full_tensor()
-        if isinstance(norm, torch.Tensor) and norm.device.type != 'cpu':
+        if isinstance(norm, torch.Tensor) and norm.is_cuda:
             norm = self._late.swap(norm)
         if norm is not None:
             self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))

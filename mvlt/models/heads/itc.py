@@ -175,15 +175,22 @@ class ITCHead(BaseModule):
             copied.lerp_(source.to(copied.dtype), 1 - self.momentum)
         if self._pending is None:
             return
+        images, texts, _ = self._pending
+        # a step that the optimizer has left out, of which nobody here has heard yet
+        fine = (images.isfinite() & texts.isfinite()).all()
         size = len(self.queued_keys)
         count = len(self._pending[0])
         places = (torch.arange(count, device=self.queued.device) + self.queued) % size
         for queue, new in zip(
             (self.queued_images, self.queued_texts, self.queued_keys), self._pending
         ):
-            queue[places[-size:]] = new[-size:]
+            queue[places[-size:]] = torch.where(fine, new[-size:], queue[places[-size:]])
         self._count = self._queued_on_host() + count
         self.queued += count
+        self._pending = None
+
+    def forget(self) -> None:
+        """The step was skipped: its vectors do not join the queue."""
         self._pending = None
 
     def _queued_on_host(self) -> int:

@@ -40,3 +40,28 @@ def test_a_hook_without_a_queue(small_config, tmp_path):
     config.model.heads.itc.queue = 0
     with pytest.raises(ValueError, match=r'set model\.heads\.itc\.queue, or'):
         build_runner(config).train()
+
+
+def test_read_later_no_vector_that_is_no_number_is_queued(small_config, tmp_path, monkeypatch):
+    """As on a GPU: the step is over before anybody hears that a picture was no number."""
+    config = _runner(small_config, tmp_path)
+    config.train_cfg.update(on_nonfinite='skip', read_later=True)
+    config.optim_wrapper.optimizer.fused = True
+    runner = build_runner(config)
+    itc, calls = runner.model.heads.itc, []
+    real, its_loss = type(itc)._followed, type(itc).loss
+
+    def followed(self, features):
+        images, texts = real(self, features)
+        calls.append(None)
+        return images * (float('nan') if len(calls) == 2 else 1), texts
+
+    def loss(self, features, batch):
+        losses = its_loss(self, features, batch)
+        return dict(loss=losses['loss'] * (float('nan') if len(calls) == 2 else 1))
+
+    monkeypatch.setattr(type(itc), '_followed', followed)
+    monkeypatch.setattr(type(itc), 'loss', loss)
+    runner.train()
+    assert itc.queued_images.isfinite().all() and int(itc.queued) == 24
+    assert len(list((tmp_path / 'nonfinite').iterdir())) == 1
