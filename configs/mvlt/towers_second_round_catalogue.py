@@ -1,6 +1,6 @@
 """Towers once more, from where towers_catalogue.py has ended: a second, shorter round.
 
-Its learning rate starts high again; on one seed R@1 rose from 40.4 to 43.3 and from 41.1 to 47.6
+Its learning rate starts high again; R@1 rose from 40.4 to 44.4 and from 41.1 to 46.4, two seeds
 (docs/results/2026-11-28-second-round.md). Any training's checkpoint serves: --from.
 Command: tools/train.py configs/mvlt/towers_second_round_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: docs/results/.
