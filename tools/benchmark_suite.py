@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -166,8 +167,8 @@ def growth(out: Path) -> list[str]:
 
 
 def step_seconds(config: Any, args: argparse.Namespace) -> float:
-    """Of a training step of a config on this CPU, the fastest of three."""
-    return min(timed(training_step(config, args), args))
+    """Of a training step of a config on this CPU, the median of three."""
+    return statistics.median(timed(training_step(config, args), args))
 
 
 def run(options: list[str]) -> dict[str, Any]:

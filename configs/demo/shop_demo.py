@@ -53,7 +53,7 @@ train_dataloader = dict(
         wordings=('{name}',),  # people ask in few words
         pipeline=dict(
             pipeline,
-            reword=dict(type=RewordCaption, other=0.25),
+            reword=dict(type=RewordCaption, other=0.1),
             mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.5),
             words=dict(type=MaskWords, ratio=0.3, **vocabulary),
         ),
