@@ -6,8 +6,9 @@ keeps. Both grow linearly with the batch. An operation takes the longer of its a
 reading, at rates that are measured here for the CPU, and shares of the data sheet's for a GPU.
 
 Not in it: the loader, and operations that wait for each other; what a step takes beyond its
-operations on this CPU is measured with one recipe and predicted for the others. A GPU is taken to reach 60 % of its
-operations, 80 % of its bandwidth, and to need 5 us an operation; none of it is measured.
+operations on this CPU is measured with one recipe and predicted for the others. A GPU is taken to
+reach 60 % of its operations, 80 % of its bandwidth, and to need 5 us an operation; none of it is
+measured.
 """
 
 import math
@@ -316,9 +317,9 @@ def plan(recipes: dict[str, tuple[int, int, int]], args: Any, measure: Callable)
         f'{(cpu.pointwise or 0) / 1e9:.1f}; an operation takes {cpu.start * 1e6:.1f} us at least.'
     ]
     told = (
-        'This CPU, float32. Beyond its operations a step allocates and waits for threads: what that '
-        f'is, a factor of {beyond or 1:.2f}, is measured with the first recipe, whose ratio is 1 by '
-        'construction, and predicted for the others.'
+        'This CPU, float32. Beyond its operations a step allocates and waits for threads: a factor '
+        f'of {beyond or 1:.2f}, measured with the first recipe, whose ratio is 1 by construction, '
+        'and predicted for the others.'
     )
     gpus = (
         'GPUs, bf16, not measured: 60 % of the operations and 80 % of the bandwidth of the data '
