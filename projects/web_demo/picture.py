@@ -3,7 +3,7 @@
     python -m projects.web_demo.picture docs
 
 Writes web_demo.png, what the README shows, and a walk: web_picture.png (search by a picture),
-web_captions.png, web_categories.png, web_completion.png.
+web_captions.png, web_categories.png.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from mvlt.command_line import run_command
 from projects.web_demo import app
 
 MODEL = 'work_dirs/demo/models/shop'
-WORDS = 'dark blue striped tank top'
+WORDS = 'dark blue striped cotton tank tops. light green stripes.'
 
 
 def main() -> None:
@@ -92,12 +92,6 @@ def walk(page: Any, out: Path, words: str, picture: Path) -> None:
     page.click('#name')
     expect(page.locator('#bars_main_category')).to_contain_text('%')
     draw('categories')
-    page.get_by_role('tab', name='Completion').click()
-    upload('drawn')
-    page.get_by_role('radio', name='grid').check()
-    page.click('#complete')
-    expect(page.locator('#completed img')).to_have_count(2)
-    draw('completion')
 
 
 if __name__ == '__main__':
