@@ -1,8 +1,8 @@
 """What make demo trains on drawn products: one model for search, categories and completion.
 
-mvlt/shop_catalogue.py in small: towers, by which search goes, learn at every step; matching, hidden
-words, masked pictures and categories, which read picture and caption together and cost several
-times as much, at every second. pretrain_demo.py is the paper's recipe on the same products.
+mvlt/shop_catalogue.py in small: towers, by which search goes, and categories, read from the picture
+alone, learn at every step; matching, hidden words and masked pictures, which read picture and
+caption together and cost several times as much, at every second. pretrain_demo.py is the paper's recipe on the same products.
 
 Command: make demo (or tools/train.py configs/demo/shop_demo.py once its data are there)
 Hardware: two CPU cores. Time and metric: docs/results/.
@@ -36,10 +36,10 @@ model.heads.merge(
         categories=dict(
             type=CategoryHead,
             for_each='category',
-            interval=interval,
             num_classes='data',
+            reads='image',  # on the page a picture often comes without a title
             hidden_dims=128,
-            loss_weight=0.5,
+            loss_weight=0.2,
         ),
     )
 )
