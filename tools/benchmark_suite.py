@@ -7,8 +7,8 @@
 compare: ours and a yardstick in turn, on the same machine, in the same run: ratios. growth: time
 and memory of ours against batch, image side, caption length and backbone size, with a plot. plan:
 what a step takes on GPUs that are not at hand, from its operations, checked on this CPU
-(tools/planning.py). All write docs/benchmarks/<date>-<mode>.md; a second run of a day replaces the
-first.
+(tools/benchmark_plan.py). All write docs/benchmarks/<date>-<mode>.md; a second run of a day
+replaces the first.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import torch
 from mvlt.command_line import run_command
 from mvlt.files import write_text
 from mvlt.tools.benchmark import WORDS, timed, training_step
-from mvlt.tools.planning import plan
+from mvlt.tools.benchmark_plan import plan
 
 BENCHMARK = Path(__file__).with_name('benchmark.py')
 RELEASED = 'configs/mvlt/pretrain_fashiongen_released.py'

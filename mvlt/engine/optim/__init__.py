@@ -1,5 +1,5 @@
 from .bfloat16 import BFloat16OptimWrapper
+from .late import LateOptimWrapper
 from .sharded import ShardedStrategy
-from .wrapper import LateOptimWrapper
 
 __all__ = ['BFloat16OptimWrapper', 'LateOptimWrapper', 'ShardedStrategy']

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from mvlt.engine.optim.wrapper import LateOptimWrapper
+from mvlt.engine.optim.late import LateOptimWrapper
 from mvlt.registry import OPTIM_WRAPPERS
 
 

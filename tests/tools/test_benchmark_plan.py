@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mvlt.config import load_config
-from mvlt.tools.planning import Count, Device, _Counter, at_batch, count, held, seconds, sent
+from mvlt.tools.benchmark_plan import Count, Device, _Counter, at_batch, count, held, seconds, sent
 
 
 def test_a_product_by_hand():

@@ -35,7 +35,7 @@ aten = torch.ops.aten
 CONVOLUTION = {aten.convolution, aten.convolution_backward}
 POINTWISE = {aten.gelu, aten.gelu_backward}  # what a CPU takes time for is not its bytes
 COPY = {aten.clone, aten.copy_, aten._to_copy, aten.cat}
-PICTURES = 2, 4  # batches that are counted
+BATCHES = 2, 4  # that are counted
 # not in PyTorch's registry: what it calls scaled_dot_product_attention on a CPU
 ATTENTION: dict[Any, Callable[..., int]] = {
     aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *rest, **more: (
@@ -330,6 +330,6 @@ def plan(recipes: dict[str, tuple[int, int, int]], args: Any, measure: Callable)
 
 def _counted(config: Any, args: Any, batch: int) -> tuple[Count, int]:
     counts = []
-    for args.batch in PICTURES:
+    for args.batch in BATCHES:
         counts.append(count(config, args))
-    return at_batch(counts, PICTURES, batch), batch
+    return at_batch(counts, BATCHES, batch), batch
