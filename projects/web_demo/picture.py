@@ -16,6 +16,8 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from mvlt.command_line import run_command
+from mvlt.config import load_config
+from mvlt.registry import DATASETS
 from projects.web_demo import app
 
 MODEL = 'work_dirs/demo/models/shop'
@@ -52,9 +54,6 @@ def main() -> None:
 
 def product(path: Path, row: int) -> Path:
     """A test product of the demo as a file."""
-    from mvlt.config import load_config
-    from mvlt.registry import DATASETS
-
     config = load_config('configs/demo/retrieval_demo.py')
     dataset = DATASETS.build(config.test_dataloader.dataset)
     Image.fromarray(dataset.load(dataset.get_data_info(row))['img']).save(path)
