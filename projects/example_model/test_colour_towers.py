@@ -1,22 +1,16 @@
 """Contract: another model trains, is validated, ranks and is counted by the same tools."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+from tests.commands import run_here
+
 CONFIG = 'projects/example_model/towers_catalogue.py'
 COLOURS = dict(red=(220, 20, 20), blue=(20, 20, 220), green=(20, 200, 20), black=(10, 10, 10))
 
 
 def _run(*arguments):
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
-        timeout=280, check=False,
-    )  # fmt: skip
+    done = run_here(*arguments)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
 

@@ -3,7 +3,7 @@
     python -m projects.web_demo.picture docs
 
 Writes web_demo.png, what the README shows, and a walk: web_picture.png (search by a picture),
-web_captions.png, web_categories.png.
+web_captions.png, web_categories.png, web_completion.png.
 """
 
 import argparse
@@ -91,6 +91,14 @@ def walk(page: Any, out: Path, words: str, picture: Path) -> None:
     page.click('#name')
     expect(page.locator('#bars_main_category')).to_contain_text('%')
     draw('categories')
+    page.get_by_role('tab', name='Completion').click()
+    page.wait_for_selector('#drawn canvas')
+    page.set_input_files('#drawn input[type=file]', picture)
+    page.wait_for_timeout(2000)  # the canvas tells nobody that the picture is on it
+    page.get_by_role('radio', name='grid').check()
+    page.click('#complete')
+    expect(page.locator('#completed img')).to_have_count(2)
+    draw('completion')
 
 
 if __name__ == '__main__':

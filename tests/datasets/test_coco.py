@@ -1,13 +1,12 @@
 """Contract: Karpathy's split, five captions an image, and images that are not there are named."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
 
 from mvlt.datasets import COCOCaptions, MatchingPairs
+from tests.commands import run_here
 
 
 def write_coco(root, images=6):
@@ -98,10 +97,10 @@ def test_bad_files(coco):
 
 
 def test_the_tool_checks(coco):
-    command = [sys.executable, 'tools/dataset_converters/check_coco.py', str(coco)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    command = ('tools/dataset_converters/check_coco.py', coco)
+    found = run_here(*command)
     assert found.returncode == 0, found.stderr
     assert 'train: 3 pictures, 15 captions' in found.stdout
     (coco / 'val2014/1.jpg').write_bytes(b'no picture')
-    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    found = run_here(*command)
     assert found.returncode == 2 and 'val2014/1.jpg: unreadable image' in found.stderr

@@ -1,8 +1,6 @@
 """Contract: the released folders become records; a pickle that asks for anything is refused."""
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from PIL import Image
 from mvlt.datasets import PairJSON
 from mvlt.datasets.candidate_files import read_candidates
 from mvlt.datasets.released import read_plain_pickle, read_released, read_released_lists
+from tests.commands import run_here
 
 INFO = dict(
     product_id=7,
@@ -42,10 +41,7 @@ def folder(tmp_path):
 
 
 def _convert(folder, *options):
-    command = ['tools/dataset_converters/released_to_json.py', str(folder), *options]
-    return subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, check=False, timeout=120
-    )
+    return run_here('tools/dataset_converters/released_to_json.py', folder, *options)
 
 
 def test_records(folder):

@@ -1,30 +1,18 @@
 """Contract: one JSON line a job; a ratio is ours over theirs. No speed is tested."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.commands import run_here
 from tools.benchmark import _spread
 
-ROOT = Path(__file__).parents[2]
 SMALL = ('--size', 64, '--batch', 2, '--steps', 1, '--warmup', 0, '--device', 'cpu', '--words', 6)
 
 
 def _run(*options):
-    done = subprocess.run(
-        [sys.executable, 'tools/benchmark.py', *map(str, options)],
-        cwd=ROOT,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    done = run_here('tools/benchmark.py', *options)
     return done, (json.loads(done.stdout.strip().splitlines()[-1]) if not done.returncode else None)
 
 

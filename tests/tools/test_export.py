@@ -1,13 +1,13 @@
 """Contract: exported models answer as PyTorch does, for any batch and any length of text."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from tests.commands import run_here
 
 onnxruntime = pytest.importorskip('onnxruntime', reason="exporting needs '.[export]'")
 pytest.importorskip('onnxscript', reason="exporting needs '.[export]'")
@@ -26,21 +26,9 @@ def exported(tower_folder, tmp_path_factory):
         lines.append(f'{i}.png,{i},{"wool " * i}bag number {i}')
     (shop / 'products.csv').write_text('\n'.join(lines))
     out = tmp_path_factory.mktemp('exported')
-    found = subprocess.run(
-        [
-            sys.executable,
-            str(ROOT / 'tools/export.py'),
-            str(tower_folder),
-            str(out),
-            '--pairs',
-            str(shop / 'products.csv'),
-            '--queries',
-            '4',
-            '--seconds',
-            '0.01',
-        ],
-        capture_output=True,
-        text=True,
+    found = run_here(
+        *('tools/export.py', tower_folder, out, '--pairs', shop / 'products.csv'),
+        *('--queries', 4, '--seconds', 0.01),
     )
     assert found.returncode == 0, found.stderr[-3000:]
     return out, found.stdout

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +12,9 @@ import torch
 from mvlt.config import load_config
 from mvlt.registry import MODELS
 from mvlt.trained.checkpoint import read_checkpoint
+from tests.commands import ROOT, run_here
 from tests.faults.runs import free_port, kill_rank
 
-ROOT = Path(__file__).parents[2]
 STEPS = 12
 SMALL = {
     'model.backbone.embed_dims': (8, 16, 24, 32),
@@ -35,9 +34,11 @@ OPTIONS = [
 ]
 
 
-def _launch(processes, config, *options, tool='tools/dist_train.sh', **environment):
+def _launch(config, *options, tool='tools/dist_train.sh', **environment):
+    """Two processes; dist_test.sh wants the checkpoint, the first option, before their number."""
+    first, others = (options[:1], options[1:]) if tool.endswith('test.sh') else ((), options)
     return subprocess.Popen(
-        [tool, *map(str, _arguments(tool, config, processes, options))],
+        [str(word) for word in (tool, config, *first, 2, *others)],
         cwd=ROOT,
         env={
             **os.environ,
@@ -52,17 +53,15 @@ def _launch(processes, config, *options, tool='tools/dist_train.sh', **environme
     )
 
 
-def _arguments(tool, config, processes, options):
-    """dist_test.sh wants the checkpoint, the first option, before the number of processes."""
-    if tool.endswith('test.sh'):
-        return (config, options[0], processes, *options[1:])
-    return (config, processes, *options)
-
-
-def _start(processes, batch, data, work_dir, **environment):
+def _training(batch, data, work_dir):
     options = ['--data-root', data, '--work-dir', work_dir, '--cfg-options', *OPTIONS]
     options += [f'train_dataloader.batch_size={batch}']
-    return _launch(processes, 'configs/demo/pretrain_demo.py', *options, **environment)
+    return 'configs/demo/pretrain_demo.py', *options
+
+
+def _start(data, work_dir, **environment):
+    config, *options = _training(8, data, work_dir)
+    return _launch(config, *options, **environment)
 
 
 def _weights(work_dir):
@@ -73,23 +72,22 @@ def _weights(work_dir):
 def two(demo_data, tmp_path_factory):
     """A run of two processes, 2 x 8 samples a step."""
     work_dir = tmp_path_factory.mktemp('two')
-    run = _start(2, 8, demo_data, work_dir)
+    run = _start(demo_data, work_dir)
     output, _ = run.communicate(timeout=250)
     assert run.returncode == 0, output[-3000:]
     return work_dir
 
 
 def test_one_process_with_the_same_batch_learns_the_same(demo_data, two, tmp_path):
-    run = _start(1, 16, demo_data, tmp_path)
-    output, _ = run.communicate(timeout=250)
-    assert run.returncode == 0, output[-3000:]
+    run = run_here('tools/train.py', *_training(16, demo_data, tmp_path))
+    assert run.returncode == 0, run.stderr[-3000:]
     ours = _weights(tmp_path)
     for name, weight in _weights(two).items():
         torch.testing.assert_close(ours[name], weight, rtol=1e-3, atol=2e-5)
 
 
 def test_a_killed_process_ends_all_and_they_go_on_exactly(demo_data, two, tmp_path):
-    run = _start(2, 8, demo_data, tmp_path, MAX_RESTARTS='1')
+    run = _start(demo_data, tmp_path, MAX_RESTARTS='1')
     deadline = time.monotonic() + 200
     while not (tmp_path / 'iter_2.pth').exists():
         assert run.poll() is None and time.monotonic() < deadline
@@ -111,27 +109,20 @@ def test_metrics_of_a_set_that_does_not_divide(demo_data, tmp_path):
     model = MODELS.build(config.model)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'weights.pth')
     config.dump(tmp_path / 'recognition.py')
-    found = []
-    for processes in (1, 2):
-        work_dir = tmp_path / str(processes)
-        run = _launch(
-            processes,
-            tmp_path / 'recognition.py',
-            tmp_path / 'weights.pth',
-            '--work-dir',
-            work_dir,
-            tool='tools/dist_test.sh',
-        )
-        output, _ = run.communicate(timeout=250)
-        assert run.returncode == 0, output[-3000:]
-        found.append(json.loads((work_dir / 'results.json').read_text()))
+    what = (tmp_path / 'recognition.py', tmp_path / 'weights.pth', '--work-dir')
+    one = run_here('tools/test.py', *what, tmp_path / '1')
+    assert one.returncode == 0, one.stderr[-3000:]
+    two = _launch(*what, tmp_path / '2', tool='tools/dist_test.sh')
+    output, _ = two.communicate(timeout=250)
+    assert two.returncode == 0, output[-3000:]
+    found = [json.loads((tmp_path / name / 'results.json').read_text()) for name in '12']
     assert found[0]['metrics'] == found[1]['metrics']
     assert found[0]['protocol']['rows'] == 7
 
 
 def test_one_process_that_cannot_read_ends_all(demo_data, tmp_path):
     start = time.monotonic()
-    run = _start(2, 8, tmp_path / 'nothing', tmp_path)
+    run = _start(tmp_path / 'nothing', tmp_path)
     output, _ = run.communicate(timeout=250)
     assert run.returncode != 0 and time.monotonic() - start < 120
     assert 'no such file' in output
@@ -150,7 +141,7 @@ def test_sharded_over_two_processes_goes_on_exactly(small_config, tmp_path):
         ('resumed', 'sharded.py', resume),
         ('plain', 'plain.py', []),
     ):
-        run = _launch(2, tmp_path / file, '--work-dir', tmp_path / name, *more)
+        run = _launch(tmp_path / file, '--work-dir', tmp_path / name, *more)
         output, _ = run.communicate(timeout=250)
         assert run.returncode == 0, output[-3000:]
         ends.append(read_checkpoint(str(tmp_path / name / 'iter_4.pth')))

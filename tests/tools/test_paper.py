@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 
 from mvlt.config import load_config
 from mvlt.files import file_sha256
+from tests.commands import run_apart
 from tools.paper import _eta, _rows, config_of, plan, shorten
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +164,7 @@ def test_a_real_row(catalogue, tmp_path):
     description = dict(columns=columns, caption='{title}. {colour}')
     (catalogue / 'products.json').write_text(json.dumps(description))
     command = [
-        *(sys.executable, 'tools/paper.py', 'table2', '--data-root', catalogue),
+        *('tools/paper.py', 'table2', '--data-root', catalogue),
         *('--work-dir', tmp_path / 'paper', '--length', 2, '--tune-length', 2),
         *('--format', 'markdown', '--protocols', 'full'),
         *('--cfg-options', 'train_dataloader.batch_size=4', 'model.backbone.depths=(1,1,1,1)'),
@@ -173,10 +172,7 @@ def test_a_real_row(catalogue, tmp_path):
     ]
     outputs = []
     for _ in range(2):
-        done = subprocess.run(
-            list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False,
-            timeout=280, env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        )  # fmt: skip
+        done = run_apart(sys.executable, *command)
         assert done.returncode == 0, done.stderr[-2000:]
         outputs.append(done.stdout)
     assert outputs[1].count(': there') == 4

@@ -1,11 +1,8 @@
 """Contract: the tools that draw and check run as the README says, on real files."""
 
 import json
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import pandas as pd
@@ -16,22 +13,10 @@ from PIL import Image
 from mvlt.config import load_config
 from mvlt.registry import DATASETS, MODELS
 from mvlt.visualization.architecture import stages_of
+from tests.commands import run_here
 from tools import visualize
 
-ROOT = Path(__file__).parents[2]
 SMALL = ['model.backbone.embed_dims=(8,16,24,32)', 'model.backbone.num_heads=(1,1,1,1)']
-
-
-def _run(*command):
-    return subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=ROOT,
-        env={**os.environ, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
 
 
 @pytest.fixture(scope='module')
@@ -62,7 +47,7 @@ def test_visualize(kind, task, pictures, checkpoint, demo_data, tmp_path):
     options = [*SMALL, *(['model.neck.channels=None'] if task == 'generation' else [])]
     if kind == 'retrieval':
         options.append('test_cfg.num_candidates=9')
-    run = _run(
+    run = run_here(
         *('tools/visualize.py', kind, f'configs/demo/{task}_demo.py', checkpoint),
         *('--data-root', demo_data, '--out', tmp_path / 'out', '--work-dir', tmp_path / 'work'),
         *('--count', 2, '--pool', 6, '--cfg-options', *options),
@@ -145,7 +130,7 @@ def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
 
 
 def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
-    run = _run(
+    run = run_here(
         *('tools/visualize.py', 'masks', 'configs/demo/retrieval_demo.py', checkpoint),
         *('--data-root', demo_data, '--cfg-options', *SMALL),
     )
@@ -158,19 +143,19 @@ def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
         ),
         ('retrieval', 'configs/demo/generation_demo.py', 'its test_cfg ranks nothing'),
     ):
-        run = _run('tools/visualize.py', kind, config, checkpoint)
+        run = run_here('tools/visualize.py', kind, config, checkpoint)
         assert run.returncode == 2 and line in run.stderr and 'Traceback' not in run.stderr
 
 
 def test_browse(demo_data, tmp_path):
-    run = _run(
+    run = run_here(
         *('tools/browse_dataset.py', 'configs/demo/pretrain_demo.py', '--data-root', demo_data),
         *('--out', tmp_path, '--count', 2),
     )
     assert run.returncode == 0, run.stderr[-2000:]
     page = (tmp_path / 'index.html').read_text()
     assert 'MaskWords: [CLS]' in page and 'RandomGridMask, 64 x 64' in page
-    run = _run('tools/browse_dataset.py', 'configs/demo/retrieval_demo.py')
+    run = run_here('tools/browse_dataset.py', 'configs/demo/retrieval_demo.py')
     assert run.returncode == 2 and 'has no train_dataloader' in run.stderr
 
 
@@ -181,12 +166,12 @@ def test_analyze_logs(tmp_path):
         lines = [json.dumps(dict(step=step, loss=1 / step, lr=0.1)) for step in (1, 2, 3)]
         (folder / 'scalars.json').write_text('\n'.join([*lines, '{"step": 4, "lo']))
     tool, out = 'tools/analysis_tools/analyze_logs.py', tmp_path / 'losses.png'
-    assert _run(tool, tmp_path / 'a', tmp_path / 'b', '--out', out).returncode == 0
+    assert run_here(tool, tmp_path / 'a', tmp_path / 'b', '--out', out).returncode == 0
     assert Image.open(out).width > 200
-    run = _run(tool, tmp_path / 'a', '--keys', 'loss_x', '--out', out)
+    run = run_here(tool, tmp_path / 'a', '--keys', 'loss_x', '--out', out)
     assert run.returncode == 2 and "nothing was logged as 'loss_x'" in run.stderr
-    assert _run(tool, tmp_path, '--out', out).returncode == 2
-    assert 'legal endings' in _run(tool, tmp_path / 'a', '--out', tmp_path / 'x.txt').stderr
+    assert run_here(tool, tmp_path, '--out', out).returncode == 2
+    assert 'legal endings' in run_here(tool, tmp_path / 'a', '--out', tmp_path / 'x.txt').stderr
 
 
 @pytest.fixture
@@ -200,7 +185,7 @@ def shop(catalogue):
 
 
 def _check(shop, *options):
-    return _run(
+    return run_here(
         *('tools/check_dataset.py', 'configs/mvlt/pretrain_catalogue.py', '--data-root', shop),
         *options,
     )
@@ -266,7 +251,7 @@ def test_captions_that_are_all_the_same_fail(shop):
 def test_categories_that_the_data_do_not_say_fail(shop):
     (shop / 'products.json').write_text('{"columns": {"image": "image"}, "caption": "{title}"}')
     config = 'configs/mvlt/recognition_catalogue.py'
-    run = _run('tools/check_dataset.py', config, '--data-root', shop)
+    run = run_here('tools/check_dataset.py', config, '--data-root', shop)
     assert run.returncode == 1
     assert "model.heads.main_category learns 'main_category', which" in run.stdout
 

@@ -1,9 +1,6 @@
 """Contract: a checkpoint becomes a folder that every tool takes, with its own figures."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,21 +12,11 @@ from mvlt.apis import CategoryInferencer, MatchingInferencer
 from mvlt.engine.launch import build_runner
 from mvlt.files import file_sha256
 from mvlt.trained.checkpoint import run_of
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-def _run(tool, *args, cwd=ROOT):
-    return subprocess.run(
-        [sys.executable, str(ROOT / 'tools' / tool), *map(str, args)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-    )
+from tests.commands import run_here
 
 
 def _publish(*args):
-    return _run('model_converters/publish.py', *args)
+    return run_here('tools/model_converters/publish.py', *args)
 
 
 @pytest.fixture(scope='module')
@@ -114,8 +101,8 @@ def test_a_config_and_a_checkpoint_answer_the_same(published, trained, demo_data
 
 def test_it_is_tested_and_trained_on(published, demo_data, tmp_path):
     options = ['--data-root', demo_data, '--cfg-options']
-    found = _run(
-        'test.py',
+    found = run_here(
+        'tools/test.py',
         'demo/retrieval_demo',
         published,
         '--work-dir',
@@ -127,8 +114,8 @@ def test_it_is_tested_and_trained_on(published, demo_data, tmp_path):
     assert found.returncode == 0, found.stderr[-2000:]
     results = json.loads((tmp_path / 'test/results.json').read_text())
     assert results['checkpoint_sha256'] == file_sha256(published / 'model.safetensors')
-    found = _run(
-        'train.py',
+    found = run_here(
+        'tools/train.py',
         'demo/pretrain_demo',
         '--from',
         published,

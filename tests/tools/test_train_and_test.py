@@ -3,14 +3,15 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[2]
+from tests.commands import ROOT, run_apart, run_here
+from tests.faults.runs import free_port
+
 SMALL = [
     'train_dataloader.batch_size=8',
     'default_hooks.logger.interval=1',
@@ -22,24 +23,16 @@ SMALL = [
 ]
 
 
-def _run(*command, **environment):
-    return subprocess.run(
-        [str(word) for word in command],
-        cwd=ROOT,
-        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable, **environment},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-
-
-def _train(demo_data, work_dir, *options, more=()):
-    return _run(
-        *(sys.executable, 'tools/train.py', 'configs/demo/pretrain_demo.py'),
+def _train(demo_data, work_dir, *options, more=(), run=run_here):
+    return run(
+        *('tools/train.py', 'configs/demo/pretrain_demo.py'),
         *('--data-root', demo_data, '--work-dir', work_dir, *more),
         *('--cfg-options', *SMALL, *options),
     )
+
+
+def _train_apart(*arguments, **more):
+    return _train(*arguments, **more, run=lambda *words: run_apart(sys.executable, *words))
 
 
 def _losses(work_dir) -> list[float]:
@@ -55,7 +48,7 @@ def _losses(work_dir) -> list[float]:
 def trained(demo_data, tmp_path_factory):
     """Four steps of the demo's pre-training."""
     work_dir = tmp_path_factory.mktemp('trained')
-    done = _train(demo_data, work_dir)
+    done = _train_apart(demo_data, work_dir)
     assert done.returncode == 0, done.stderr[-3000:]
     return work_dir
 
@@ -66,7 +59,7 @@ def test_training_writes_checkpoints(trained):
 
 
 def test_same_seed_same_losses_bit_for_bit(demo_data, trained, tmp_path):
-    assert _train(demo_data, tmp_path).returncode == 0
+    assert _train_apart(demo_data, tmp_path).returncode == 0
     assert _losses(tmp_path) == _losses(trained)
     first, second = (
         torch.load(folder / 'iter_4.pth', weights_only=False)['state_dict']
@@ -91,7 +84,7 @@ def test_resume_does_without_what_the_run_started_from(demo_data, trained, tmp_p
 
 def test_resume_goes_on_from_the_last_checkpoint(demo_data, tmp_path):
     assert _train(demo_data, tmp_path, 'train_cfg.max_iters=2').returncode == 0
-    done = _train(demo_data, tmp_path, more=['--resume'])
+    done = _train_apart(demo_data, tmp_path, more=['--resume'])
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'resumed epoch: 0, iter: 2' in done.stdout + done.stderr
     assert len(_losses(tmp_path)) == 4
@@ -105,8 +98,8 @@ def test_retrieval_and_generation_of_the_checkpoint(demo_data, trained, tmp_path
         small = [one for one in SMALL if one.startswith('model.backbone')]
         if task == 'retrieval':
             small += ['test_cfg.num_queries=4', 'test_cfg.num_candidates=9']
-        done = _run(
-            *(sys.executable, 'tools/test.py', f'configs/demo/{task}_demo.py'),
+        done = run_here(
+            *('tools/test.py', f'configs/demo/{task}_demo.py'),
             *(trained / 'iter_4.pth', '--data-root', demo_data, '--work-dir', tmp_path / task),
             *('--cfg-options', *small, *(['model.neck.channels=None'] * (task != 'retrieval'))),
         )
@@ -116,24 +109,29 @@ def test_retrieval_and_generation_of_the_checkpoint(demo_data, trained, tmp_path
         assert len(results['checkpoint_sha256']) == 64 and results['protocol']['rows'] == 216
 
 
+def _rank(processes, config, checkpoint, *options):
+    if processes == 1:
+        return run_here('tools/test.py', config, checkpoint, *options)
+    command = ('tools/dist_test.sh', config, checkpoint, processes, *options)
+    return run_apart(*command, PORT=str(free_port()))
+
+
 def test_two_processes_train_and_rank_as_one(demo_data, trained, tmp_path):
-    port = 20000 + os.getpid() % 20000
-    done = _run(
+    done = run_apart(
         *('tools/dist_train.sh', 'configs/demo/pretrain_demo.py', 2),
         *('--data-root', demo_data, '--work-dir', tmp_path, '--cfg-options', *SMALL),
-        PORT=str(port),
+        PORT=str(free_port()),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(_losses(tmp_path)) == 4 and (tmp_path / 'iter_4.pth').exists()
     found = []
     for processes in (1, 2):
         work_dir = tmp_path / f'test{processes}'
-        done = _run(
-            *('tools/dist_test.sh', 'configs/demo/retrieval_demo.py', trained / 'iter_4.pth'),
-            *(processes, '--data-root', demo_data, '--work-dir', work_dir, '--cfg-options'),
+        done = _rank(
+            *(processes, 'configs/demo/retrieval_demo.py', trained / 'iter_4.pth'),
+            *('--data-root', demo_data, '--work-dir', work_dir, '--cfg-options'),
             *[one for one in SMALL if one.startswith('model.backbone')],
             *('test_cfg.num_queries=5', 'test_cfg.num_candidates=9'),
-            PORT=str(port + processes),
         )
         assert done.returncode == 0, done.stderr[-3000:]
         found.append(
@@ -152,13 +150,11 @@ def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
     """The same results.json from one process, from two, and from one that was killed between."""
 
     def rank(processes, work_dir, *options):
-        return _run(
-            *('tools/dist_test.sh', 'configs/demo/retrieval_full_demo.py', trained / 'iter_4.pth'),
-            *(processes, '--data-root', demo_data, '--work-dir', work_dir, *options),
-            '--cfg-options',
+        return _rank(
+            *(processes, 'configs/demo/retrieval_full_demo.py', trained / 'iter_4.pth'),
+            *('--data-root', demo_data, '--work-dir', work_dir, *options, '--cfg-options'),
             *[one for one in SMALL if one.startswith('model.backbone')],
             *('test_cfg.shard_pairs=200', 'test_dataloader.dataset.indices=30'),
-            PORT=str(24000 + os.getpid() % 9000 + processes),
         )
 
     for processes in (1, 2):
@@ -213,8 +209,8 @@ def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_p
     from mvlt.datasets import train_vocabulary
 
     train_vocabulary(['other words'] * 3, tmp_path / 'other', 100)
-    done = _run(
-        *(sys.executable, 'tools/test.py', 'configs/demo/retrieval_demo.py'),
+    done = run_here(
+        *('tools/test.py', 'configs/demo/retrieval_demo.py'),
         *(trained / 'iter_4.pth', '--data-root', demo_data, '--work-dir', tmp_path),
         *(
             '--cfg-options',
@@ -230,8 +226,8 @@ def test_resume_into_an_empty_folder_starts_from_the_configs_checkpoint(
     demo_data, trained, tmp_path
 ):
     def start(checkpoint):
-        return _run(
-            *(sys.executable, 'tools/train.py', 'configs/demo/recognition_demo.py', '--resume'),
+        return run_here(
+            *('tools/train.py', 'configs/demo/recognition_demo.py', '--resume'),
             *('--data-root', demo_data, '--work-dir', tmp_path, '--cfg-options'),
             *(f'load_from={checkpoint}', 'train_cfg.max_iters=1', 'train_dataloader.batch_size=4'),
             *[one for one in SMALL if one.startswith('model.backbone')],
@@ -260,8 +256,8 @@ def test_an_unreadable_picture_in_a_data_worker_is_one_line(catalogue, demo_data
     (catalogue / 'products.json').write_text(
         '{"columns": {"image": "image", "product_id": "id"}, "caption": "{title}"}'
     )
-    done = _run(
-        *(sys.executable, 'tools/train.py', 'configs/mvlt/pretrain_catalogue.py'),
+    done = run_here(
+        *('tools/train.py', 'configs/mvlt/pretrain_catalogue.py'),
         *('--data-root', catalogue, '--work-dir', tmp_path / 'out', '--cfg-options'),
         *('train_dataloader.num_workers=1', 'train_dataloader.batch_size=8'),
         'train_dataloader.dataset.dataset.split=all',

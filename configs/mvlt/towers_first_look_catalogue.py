@@ -1,0 +1,15 @@
+"""Towers in a few minutes: a first look at what search makes of a catalogue of one's own.
+
+A tenth of the steps of towers_catalogue.py, without its moving average, which needs more of them.
+Command: tools/train.py configs/mvlt/towers_first_look_catalogue.py --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time and metric: docs/results/.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .towers_catalogue import *
+
+train_cfg.max_iters = 560
+train_cfg.val_interval = 560
+default_hooks.average = None
