@@ -128,7 +128,7 @@ class ProductSearch:
             columns = Columns(records, self.index.description.columns)
         except FileNotFoundError:
             columns = Columns(records)
-            dims = len(self.encoder.texts([torch.tensor([self.vocabulary.cls_id])])[0])
+            dims = len(self.encoder.texts([torch.tensor([self.vocabulary.sep_id])])[0])
             description = IndexDescription(self.fingerprint, dims, columns.kinds)
             assert not isinstance(self.place, Index)
             self._index = open_index(self.place, description)

@@ -42,20 +42,23 @@ class Vocabulary:
 
     Raises:
         FileNotFoundError: no such folder, and not in the local hub cache.
-        ValueError: files that are no tokenizer, or one without padding, begin or end.
+        ValueError: files that are no tokenizer, or one without padding or end.
     """
 
     def __init__(self, source: str, download: bool = False) -> None:
         self.source = source
         self.tokenizer = _read(source, download)
         self._backend = getattr(self.tokenizer, 'backend_tokenizer', None)  # several times as fast
-        missing = [role for role in ('pad', 'cls', 'sep') if self._role(role) is None]
+        missing = [role for role in ('pad', 'sep') if self._role(role) is None]
         if missing:
             raise ValueError(
                 f"vocabulary '{source}' lacks a token for {', '.join(missing)}: MVLT reads "
                 '[CLS] words [SEP] [PAD]; begin and end of sentence serve as the first two'
             )
         self.pad_id, self.cls_id, self.sep_id = map(self._role, ('pad', 'cls', 'sep'))
+        added = [self.tokenizer.init_kwargs.get(f'add_{one}_token') for one in ('bos', 'eos')]
+        if added == [False, True]:  # SigLIP 2's has a token for the beginning and leaves it out
+            self.cls_id = None
 
     def _role(self, role: str) -> Any:
         """Id of the special token with a role; None = there is none."""
@@ -82,12 +85,16 @@ class Vocabulary:
         return len(self.tokenizer)
 
     def encode(self, caption: str, max_len: int) -> list[int]:
-        """[CLS], the caption's ids, [SEP]; a long caption is cut so that both remain."""
+        """[CLS], the caption's ids, [SEP]; a long caption is cut so that both remain.
+
+        Where the tokenizer begins with no token (SigLIP's), there is no [CLS].
+        """
         if self._backend is not None:
             ids = self._backend.encode(caption, add_special_tokens=False).ids
         else:
             ids = self.tokenizer.encode(caption, add_special_tokens=False, verbose=False)
-        return [self.cls_id, *ids[: max_len - 2], self.sep_id]
+        begin = [] if self.cls_id is None else [self.cls_id]
+        return [*begin, *ids[: max_len - 1 - len(begin)], self.sep_id]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Readable text of ``ids`` without special tokens."""

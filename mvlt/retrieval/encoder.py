@@ -151,7 +151,8 @@ class WordEncoder:
     def images(self, pictures: Iterable[torch.Tensor]) -> np.ndarray:
         """Uint8 (3, H, W) each -> float32 (n, D + 1)."""
         model, scorer, vocabulary = self.scorer.model, self.scorer, self.vocabulary
-        tokens = [vocabulary.cls_id, *[vocabulary.mask_id] * self.hidden, vocabulary.sep_id]
+        begin = [] if vocabulary.cls_id is None else [vocabulary.cls_id]
+        tokens = [*begin, *[vocabulary.mask_id] * self.hidden, vocabulary.sep_id]
         preprocessor, table = model.data_preprocessor, model.word_table
         found = [np.empty((0, table.shape[1] + 1), np.float32)]
         pictures = iter(pictures)

@@ -56,7 +56,8 @@ def _other(kind, folder, **special):
         pre_tokenizers.ByteLevel() if byte_pairs else pre_tokenizers.Metaspace()
     )
     tokenizer.decoder = decoders.ByteLevel() if byte_pairs else decoders.Metaspace()
-    settings = dict(vocab_size=80, special_tokens=list(special.values()), show_progress=False)
+    tokens = [one for one in special.values() if isinstance(one, str)]
+    settings = dict(vocab_size=80, special_tokens=tokens, show_progress=False)
     if kind == 'unigram':
         settings['unk_token'] = '<unk>'
     tokenizer.train_from_iterator(CAPTIONS, trainer(**settings))
@@ -89,6 +90,20 @@ def test_a_tokenizer_without_mask_or_without_padding(tmp_path):
     vocabulary = _other('bpe', tmp_path / 'clip', **ends, pad_token='<pad>')
     with pytest.raises(ValueError, match='has no mask token: words cannot be hidden'):
         _ = vocabulary.mask_id
+
+
+def test_a_tokenizer_that_begins_with_no_token(tmp_path):
+    """SigLIP's has none; SigLIP 2's has one and leaves it out."""
+    ends = dict(pad_token='</s>', eos_token='</s>', unk_token='<unk>')
+    vocabulary = _other('unigram', tmp_path / 'one', **ends)
+    ids = vocabulary.encode('red cotton hat', 32)
+    assert vocabulary.cls_id is None and ids[-1] == vocabulary.sep_id == vocabulary.pad_id
+    assert vocabulary.decode(ids).split() == ['red', 'cotton', 'hat']
+    assert vocabulary.encode('red cotton hat', 3) == [*ids[:2], vocabulary.sep_id]
+    left_out = dict(bos_token='<s>', add_bos_token=False, add_eos_token=True)
+    second = _other('unigram', tmp_path / 'two', **ends, **left_out)
+    assert second.cls_id is None
+    assert second.decode(second.encode('red cotton hat', 32)).split() == ['red', 'cotton', 'hat']
 
 
 def test_a_file_alone_has_the_special_tokens_of_bert(tmp_path):

@@ -3,9 +3,20 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import BlipForImageTextRetrieval, CLIPModel, SiglipModel
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from tokenizers.pre_tokenizers import Metaspace
+from tokenizers.processors import TemplateProcessing
+from tokenizers.trainers import UnigramTrainer
+from transformers import (
+    BlipForImageTextRetrieval,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    SiglipModel,
+)
 
 from mvlt.config import load_config
+from mvlt.datasets import load_vocabulary
 from mvlt.models import Features
 from mvlt.registry import MODELS
 
@@ -56,6 +67,36 @@ def test_siglip_from_a_folder(tmp_path):
         model.image_vectors(image), model.text_vectors(ids, model.data_preprocessor.text_mask(ids))
     )
     torch.testing.assert_close(found, wanted.logits_per_image, rtol=1e-4, atol=1e-4)
+
+
+def test_siglip_from_a_folder_with_its_own_tokenizer(tmp_path):
+    """Captions begin with no token and are padded with the end token, which is read."""
+    own = Tokenizer(Unigram())
+    own.pre_tokenizer = Metaspace()
+    own.train_from_iterator(
+        ['red cotton hat', 'blue wool scarf'] * 9,
+        UnigramTrainer(vocab_size=60, special_tokens=['<unk>', '</s>'], unk_token='<unk>'),
+    )
+    own.post_processor = TemplateProcessing('$A </s>', special_tokens=[('</s>', 1)])
+    special = dict(pad_token='</s>', eos_token='</s>', unk_token='<unk>')
+    theirs = PreTrainedTokenizerFast(tokenizer_object=own, **special)
+    theirs.save_pretrained(tmp_path)
+    _build('siglip').backbone.model.save_pretrained(tmp_path)
+    options = {
+        'model.backbone.folder': str(tmp_path),
+        'model.data_preprocessor.pad_id': 1,
+        'test_dataloader.dataset.pipeline.tokenize.vocabulary': str(tmp_path),
+    }
+    model = _build('siglip', options)
+    words = ['red hat', 'blue cotton scarf']
+    ids = [torch.tensor(load_vocabulary(str(tmp_path)).encode(text, 32)) for text in words]
+    padded = model.data_preprocessor.pad(ids)
+    wanted = theirs(words, padding='max_length', max_length=32, return_tensors='pt').input_ids
+    assert torch.equal(padded, wanted)
+    found = model.text_vectors(padded, model.data_preprocessor.text_mask(padded))
+    image = torch.randn(2, 3, 64, 64)
+    whole = SiglipModel.from_pretrained(tmp_path)(wanted, image)
+    torch.testing.assert_close(found, whole.text_embeds, rtol=1e-4, atol=1e-5)
 
 
 def test_vilt_ranks_by_its_own_output():
