@@ -7,6 +7,7 @@ marked WARN.
 """
 
 import argparse
+import copy
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ from mmengine.logging import MMLogger
 from rich.progress import track
 
 from mvlt.command_line import add_options, config_from, run_command
-from mvlt.config import heads_of, labels_of
+from mvlt.config import heads_of, labels_of, spread_heads
 from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
 from mvlt.datasets.pipeline import named
 from mvlt.engine import SkippedRecordsHook, VocabularyHook
@@ -307,7 +308,9 @@ def _judge_matching(config: Config, report: dict) -> None:
             f'train: {needed} products with different captions are needed, there are '
             f'{found["products"]} products and {found["captions"]} captions'
         )
-    for name, head in heads_of(config.model).items():
+    model = copy.deepcopy(config.model)
+    spread_heads(model, found['labels'])
+    for name, head in heads_of(model).items():
         if 'num_classes' in head and head.get('label', name) not in found:
             report['fail'].append(
                 f"train: model.heads.{name} learns '{head.get('label', name)}', which the data do "

@@ -256,6 +256,12 @@ def test_categories_that_the_data_do_not_say_fail(shop):
     assert "model.heads.main_category learns 'main_category', which" in run.stdout
 
 
+def test_heads_for_each_label_are_checked_by_label(shop):
+    """The shop's heads name no label themselves; they become one for each that the data have."""
+    run = run_here('tools/check_dataset.py', 'configs/mvlt/shop_catalogue.py', '--data-root', shop)
+    assert run.returncode == 0 and 'training can start' in run.stdout, run.stdout
+
+
 def test_products_in_two_splits_are_named(shop):
     table = pd.read_csv(shop / 'products.csv', dtype=str)
     table['split'] = ['train'] * 14 + ['val'] * 3 + ['test'] * 3

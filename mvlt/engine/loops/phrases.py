@@ -37,7 +37,8 @@ class PhraseLoop(RankingLoop):
         dataloader: its dataset gives the rows; its records have the labels that phrases name.
         evaluator: gets one result a phrase (:class:`mvlt.evaluation.PrecisionMetric`).
         phrases: kind -> template over labels: dict(colour_kind='{colour} {sub_category}'); None
-            leaves one out, here and in ``prompts``.
+            leaves one out, here and in ``prompts``. One over labels that the data do not know is
+            left out, too, and said in the log.
         prompts: label -> templates over ``{}``; the mean of their vectors stands for a class, as in
             CLIP: dict(colour=('{}', 'a photo of {} clothes')).
         fewest: a phrase with fewer relevant pictures is not asked.
@@ -47,7 +48,7 @@ class PhraseLoop(RankingLoop):
         kwargs: encoder, scorer, batch_size, amp_dtype: see :class:`RankingLoop`.
 
     Raises:
-        ValueError: a template names what is no label of the data.
+        ValueError: no template names labels of the data alone.
     """
 
     def __init__(
@@ -63,8 +64,20 @@ class PhraseLoop(RankingLoop):
         **kwargs: Any,
     ) -> None:
         super().__init__(runner, dataloader, evaluator, order='vectors', **kwargs)
-        self.phrases = {kind: one for kind, one in phrases.items() if one}
-        self.prompts = {label: one for label, one in (prompts or {}).items() if one}
+        known = [key for key in self.dataset.metainfo if key in self.dataset.get_data_info(0)]
+        asked = {kind: (one, _labels(one)) for kind, one in phrases.items() if one}
+        prompted = {label: one for label, one in (prompts or {}).items() if one}
+        self.phrases = {k: one for k, (one, labels) in asked.items() if {*labels} <= {*known}}
+        self.prompts = {label: one for label, one in prompted.items() if label in known}
+        named = {*prompted, *(label for _, labels in asked.values() for label in labels)}
+        if unknown := sorted(named - {*known}):
+            said = (
+                f'test_cfg.phrases and prompts name {", ".join(map(repr, unknown))}, which the '
+                f'data do not know; legal: {", ".join(known)}'
+            )
+            if not self.phrases and not self.prompts:
+                raise ValueError(said)
+            runner.logger.warning('%s. They are left out', said)
         self.fewest = fewest
         self.shown = shown
         self.text_weight = text_weight
@@ -90,8 +103,8 @@ class PhraseLoop(RankingLoop):
 
     def _of(self, kind: str, template: str) -> Iterator[Phrase]:
         """Of one kind; products that lack a label are relevant to none."""
-        labels = [name for _, name, _, _ in Formatter().parse(template) if name]
-        values = np.array([[self._value(one, label) for label in labels] for one in self.records])
+        labels = _labels(template)
+        values = np.array([[one[label] for label in labels] for one in self.records])
         known = values[(values >= 0).all(1)]
         classes, counts = np.unique(known, axis=0, return_counts=True)
         for place in np.argsort(-counts, kind='stable'):
@@ -103,14 +116,6 @@ class PhraseLoop(RankingLoop):
             }
             relevant = (values == classes[place]).all(1)
             yield Phrase(kind, template.format_map(names), relevant)
-
-    def _value(self, record: Mapping[str, Any], label: str) -> int:
-        if label not in record or label not in self.dataset.metainfo:
-            raise ValueError(
-                f"test_cfg.phrases names '{label}', which the data do not know; legal: "
-                f'{", ".join(key for key in self.dataset.metainfo if key in record)}'
-            )
-        return record[label]
 
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Ask this rank's phrases; name the class of every picture."""
@@ -156,17 +161,20 @@ class PhraseLoop(RankingLoop):
             start += count
             means = texts.reshape(len(classes[label]), len(templates), -1).mean(1)
             said = ((vectors.images - vectors.usual) @ means.T).argmax(1)
-            truth = np.array([self._value(one, label) for one in self.records])
+            truth = np.array([one[label] for one in self.records])
             right = said[truth >= 0] == truth[truth >= 0]
             accuracy[f'zero_shot/{label}/accuracy'] = 100 * float(right.mean())
         return results, len(asked), accuracy
 
     def _classes(self, label: str) -> list[str]:
         meta = self.dataset.metainfo
-        if label not in meta:
-            self._value({}, label)
         return list(meta[label])[: meta.get(f'{label}_trained')]
 
     def _tokens(self, text: str) -> torch.Tensor:
         tokenize = self.dataset.pipeline.tokenize()
         return torch.from_numpy(tokenize.transform(dict(caption=text))['token_ids'])
+
+
+def _labels(template: str) -> list[str]:
+    """What a template names between braces."""
+    return [name for _, name, _, _ in Formatter().parse(template) if name]

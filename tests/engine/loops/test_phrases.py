@@ -11,6 +11,7 @@ from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
 from mvlt.trained.folder import use_checkpoint
 
+PROMPTED = ('sub_category', 'colour', 'gender')
 COLOURS, KINDS = ('red', 'blue', 'NA'), ('tote', 'boots')
 
 
@@ -114,12 +115,12 @@ def test_candidates_with_their_titles(shop, tower_folder, tmp_path):
     assert one['relevant'] == 9
 
 
-def test_an_unknown_label_is_named(shop, tower_folder, tmp_path):
-    with pytest.raises(ValueError, match=r"phrases names 'cut', which .*legal: .*colour"):
-        _run(
-            shop,
-            tower_folder,
-            tmp_path,
-            'wrong',
-            **{'test_cfg.phrases': dict(a='{cut}', gender_kind=None)},
-        )
+def test_what_the_data_do_not_know_is_left_out_and_said(shop, tower_folder, tmp_path):
+    asked = dict(kind=None, colour_kind=None, gender_kind='{gender} {sub_category}', a='{cut}')
+    _, loop = _run(shop, tower_folder, tmp_path, 'some', **{'test_cfg.phrases': asked})
+    assert not loop.phrases and list(loop.prompts) == ['colour']
+    said = next((tmp_path / 'some').rglob('*.log')).read_text()
+    assert "name 'cut', 'gender', which the data do not know; legal: sub_category, colour" in said
+    options = {'test_cfg.phrases': asked, 'test_cfg.prompts': dict.fromkeys(PROMPTED)}
+    with pytest.raises(ValueError, match=r"'cut', 'gender', which .*legal: .*colour"):
+        _run(shop, tower_folder, tmp_path, 'none', **options)
