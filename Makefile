@@ -11,7 +11,8 @@ $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 12) else f'Python 3.10 to 3.12 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --upgrade --quiet pip
-	$(BIN)/pip install --editable '.[dev,docs,web,export,index,milvus,serve,excel,heic]'
+	# compat: a script beside a clone named mvlt would import the clone's folder otherwise
+	$(BIN)/pip install --config-settings editable_mode=compat --editable '.[dev,docs,web,export,index,milvus,serve,excel,heic]'
 	touch $@
 
 demo: $(STAMP)

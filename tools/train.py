@@ -7,11 +7,12 @@ tools/train.py CONFIG --from MODEL      # start from a published model folder or
 
 import argparse
 import os
+import sys
 from contextlib import nullcontext
 
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
-from mvlt.engine.launch import build_runner
+from mvlt.engine.launch import build_runner, busy_cores
 from mvlt.files import sole_process
 from mvlt.trained.folder import is_model_folder, use_checkpoint
 
@@ -53,6 +54,8 @@ def main() -> None:
         config.resume, config.load_from = True, checkpoint
     ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
     first = int(next(filter(None, ranks), 0)) == 0
+    if first and (said := busy_cores()):
+        print(f'warning: {said}', file=sys.stderr)
     lock = sole_process(f'{config.work_dir}/.lock', 'trains into it')
     with lock if first else nullcontext():
         build_runner(config, args.launcher, args.amp).train()

@@ -242,7 +242,7 @@ def _together(runs: Iterable[dict[str, float]]) -> dict[str, list[float]]:
 
 
 def _table(entries: list[dict], site: bool = False) -> str:
-    head = ['recipe', 'M param.', 'GFLOP a pair', 'steps', 'seeds', 'candidates']
+    head = ['recipe', 'M param.', 'GFLOP a pair', 'steps', 'seed numbers', 'candidates']
     head += ['TIR Recall@1 / 5 / 10', 'ITR Recall@1 / 5 / 10', 'log']
     lines = [head, ['---'] * len(head)]
     for one in entries:

@@ -148,8 +148,8 @@ def decide(
         caption = guess('caption') if guessed_one else own.caption
     attributes = said.get('attributes')
     if attributes is None:
-        attributes = {label: name for label, name in own.attributes.items() if name in names}
-        attributes = attributes or (guess('attributes') if others else None) or {}
+        named = {label: name for label, name in own.attributes.items() if name in names}
+        attributes = {**((guess('attributes') if others else None) or {}), **named}
     wordings = said.get('wordings')
     if wordings is None:
         wordings = [one for one in own.wordings if fits(one, names)]
@@ -238,6 +238,8 @@ def _keep(found: Meaning, path: Path) -> None:
     content: dict[str, Any] = dict(columns=found.columns, caption=found.caption)
     if found.attributes:
         content['attributes'] = found.attributes
+    if found.wordings:
+        content['wordings'] = found.wordings
     line = json.dumps(content, ensure_ascii=False)
     try:
         write_json(path, {**content, OURS: True})

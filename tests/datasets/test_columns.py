@@ -139,6 +139,18 @@ def test_a_table_that_lacks_the_configs_columns_is_guessed_and_said(tmp_path):
     assert decide(path, list(frame), lambda: frame, given) == found
 
 
+def test_what_is_guessed_of_attributes_joins_what_the_config_names(tmp_path):
+    """The config's gender is there, its colour has another name here; both are written down."""
+    frame = pd.DataFrame(
+        dict(image=['a.jpg'], title=['A red hat'], type=['Hats'], colour=['Red'], gender=['All'])
+    )
+    given = Meaning(dict(image='picture'), '{name}', dict(colour='baseColour', gender='gender'), ())
+    found = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given)
+    assert found.attributes == dict(colour='colour', gender='gender')
+    kept = json.loads((tmp_path / 'a.json').read_text())
+    assert kept['attributes'] == found.attributes and '{gender} {colour} {type}' in kept['wordings']
+
+
 def test_a_config_that_fits_goes_before_what_was_decided_not_before_what_a_person_wrote(tmp_path):
     path, names = tmp_path / 'a.csv', ['image', 'title', 'colour']
 

@@ -1,0 +1,20 @@
+"""Contract: who trains on cores that others keep busy is told so, nobody else."""
+
+import pytest
+import torch
+
+from mvlt.engine import launch
+
+
+@pytest.mark.parametrize(
+    ('load', 'threads', 'warned'), [(3.9, 2, True), (0.3, 2, False), (3.9, 1, False)]
+)
+def test_busy_cores(monkeypatch, load, threads, warned):
+    monkeypatch.setattr(launch.os, 'getloadavg', lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(launch.os, 'cpu_count', lambda: 2)
+    monkeypatch.setattr(launch.torch, 'get_num_threads', lambda: threads)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    said = launch.busy_cores()
+    assert bool(said) == warned
+    if warned:
+        assert said.startswith('other programs keep 3.9 of 2 cores busy') and '=1' in said
