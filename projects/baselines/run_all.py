@@ -288,12 +288,13 @@ def table(measured: dict[str, Any]) -> str:
                 row.published,
             ]
         )
-    seeds = {len(content['runs']) for content in measured['rows'].values()}
+    counts = sorted({len(content['runs']) for content in measured['rows'].values()})
+    seeds = ' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     text = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
     return (
         f'{measured["date"]}, {measured["minutes"]:g} minutes of one thread a training, '
         f'{measured["queries"]} queries a direction at most, 101 candidates, '
-        f'{min(seeds)} seed(s): mean ± SD.\n\n{text}\n'
+        f'{seeds} seed(s) a row: mean ± SD.\n\n{text}\n'
     )
 
 
