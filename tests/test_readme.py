@@ -66,6 +66,15 @@ def test_figures_of_the_readme_are_those_of_the_dated_files():
     assert '| **towers, 25 minutes** | 40.0 | 40.9 |' in README
     assert 'about 23 min of two cores, one seed' in _dated('2026-11-25-towers.md')
     assert '| 4.2 / 20.5 / 36.5 | 4.4 / 20.9 / 35.7 |' in _dated('2026-11-25-towers.md')
+    measured = json.loads((ROOT / 'projects/baselines/results.json').read_text())
+    first = [
+        measured['rows'][name]['runs']['0']['metrics'] for name in ('clip', 'vse', 'mvlt_towers')
+    ]
+    cells = (
+        '; '.join(str(one['TIR R@1']) for one in first),
+        '; '.join(str(one['ITR R@1']) for one in first),
+    )
+    assert measured['minutes'] == 4 and f'our towers | {cells[0]} | {cells[1]} |' in README
     searched = (ROOT / 'docs/benchmarks/2026-11-28-search.md').read_text(encoding='utf-8')
     assert 'p50 / p95 of a query, ms | 9.5 / 12.7 |' in searched and '13 ms (p95' in README
 

@@ -23,8 +23,9 @@ def busy_cores() -> str | None:
     if torch.cuda.is_available() or threads == 1 or busy < cores / 2:
         return None
     return (
-        f'other programs keep {busy:.1f} of {cores} cores busy: {threads} threads that wait for '
-        'each other are then many times slower than one; OMP_NUM_THREADS=1 takes one'
+        f'other programs ask for {busy:.1f} cores of {cores}: {threads} threads that wait for each '
+        'other are then many times slower than one; better stop, and start with OMP_NUM_THREADS=1 '
+        'in front of the command'
     )
 
 
