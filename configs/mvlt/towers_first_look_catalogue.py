@@ -1,6 +1,7 @@
 """Towers in a few minutes: a first look at what search makes of a catalogue of one's own.
 
-A tenth of the steps of towers_catalogue.py, without its moving average, which needs more of them.
+A tenth of the steps of towers_catalogue.py, without its moving average and its mixed pictures,
+which need more of them.
 Command: tools/train.py configs/mvlt/towers_first_look_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: docs/results/.
 """
@@ -13,3 +14,4 @@ with read_base():
 train_cfg.max_iters = 560
 train_cfg.val_interval = 560
 default_hooks.average = None
+model.data_preprocessor.mix = 0.0
