@@ -2,8 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from mvlt.datasets.columns import (
 )
 from mvlt.datasets.pair_dataset import PairDataset, product_share
 from mvlt.datasets.picture_paths import PictureFolder
+from mvlt.datasets.rows import Rows
 from mvlt.datasets.table import (
     clean_markup,
     column_names,
@@ -133,7 +133,7 @@ class Catalogue(PairDataset):
         kwargs.setdefault('serialize_data', False)  # Rows are small and shared as they are
         super().__init__(ann_file=ann_file, **kwargs)
 
-    def load_data_list(self) -> 'Rows':  # type: ignore[override]
+    def load_data_list(self) -> Rows:  # type: ignore[override]
         """Read the table's columns that are needed, check every row, keep those of the split."""
         path = find_table(self.ann_file)
         self.ann_file = str(path)
@@ -396,45 +396,3 @@ class Catalogue(PairDataset):
             return 'train' if place < train else 'val' if place < train + val else 'test'
 
         return product.map(draw)
-
-
-class Rows(Sequence):
-    """Records of a table, each made when it is asked for.
-
-    The table stays in columns: 500,000 products take tens of megabytes, not gigabytes, and data
-    workers share them.
-
-    Args:
-        table: text, a picture a line; its index is the row.
-        ids: label -> class ids, int32, one a line.
-        pictures: their paths, one a line.
-        make: row, cells and picture -> record.
-    """
-
-    def __init__(
-        self,
-        table: pd.DataFrame,
-        ids: Mapping[str, np.ndarray],
-        pictures: np.ndarray,
-        make: Callable[[int, Mapping[str, str], str], dict[str, Any]],
-    ) -> None:
-        self.lines = table.index.to_numpy()
-        self.columns = {name: pa.array(table[name], pa.large_string()) for name in table.columns}
-        self.pictures = pa.array(pictures, pa.large_string())
-        self.ids = ids
-        self.make = make
-        self.chosen = np.arange(len(self.lines))
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    def __getitem__(self, place: Any) -> Any:
-        """A record, or the rows of a slice."""
-        if isinstance(place, slice):
-            part = copy(self)
-            part.chosen = self.chosen[place]
-            return part
-        i = int(self.chosen[place])
-        cells = {name: column[i].as_py() for name, column in self.columns.items()}
-        record = self.make(int(self.lines[i]), cells, self.pictures[i].as_py())
-        return {**record, **{level: int(ids[i]) for level, ids in self.ids.items()}}

@@ -1,14 +1,12 @@
 """Contract: any table with named columns becomes records; wrong ones are named with their row."""
 
 import os
-import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mvlt.datasets import Catalogue, train_vocabulary
-from mvlt.datasets.columns import guess_description
 
 COLUMNS = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
 CAPTION = '{title}. {colour}'
@@ -223,35 +221,6 @@ def test_an_unreadable_picture_is_named_with_its_row(catalogue):
         dataset[7]
 
 
-@pytest.mark.parametrize(
-    ('names', 'columns', 'caption', 'more'),
-    [
-        (
-            ['SKU', 'Photo', 'Title', 'Category', 'Type'],
-            dict(image='Photo', product_id='SKU', main_category='Category', sub_category='Type'),
-            '{Title}',
-            dict(wordings=['{Type}']),
-        ),
-        (['image_path', 'Product Name'], dict(image='image_path'), '{Product Name}', {}),
-        (
-            ['img', 'name', 'Type', 'Base Colour', 'sex'],
-            dict(image='img', sub_category='Type'),
-            '{name}',
-            dict(
-                attributes=dict(colour='Base Colour', gender='sex'),
-                wordings=[
-                    *('{sex} {Base Colour} {Type}', '{Base Colour} {Type}'),
-                    *('{sex} {Type}', '{Type}'),
-                ],
-            ),
-        ),
-        (['a', 'b'], {}, '', {}),
-    ],
-)
-def test_columns_by_their_names(names, columns, caption, more):
-    assert guess_description(names) == dict(columns=columns, caption=caption, **more)
-
-
 def test_attributes_and_wordings(tmp_path):
     """Classes in the order of training; unknown is -1 and leaves no word; a new one is kept."""
     (tmp_path / '1.png').write_bytes(b'')
@@ -285,22 +254,6 @@ def test_a_guessed_catalogue(catalogue):
     )
     assert len(dataset) == 20 and dataset.get_data_info(3)['caption'] == 'Thing number 3'
     assert dataset.get_data_info(3)['product_id'] == '3'
-
-
-def test_rows_of_a_table_are_made_when_they_are_asked_for(catalogue):
-    """Parts of a dataset and copies for data workers see the same rows."""
-    dataset = _open(catalogue)
-    rows = dataset.load_data_list()
-    assert [one['product_id'] for one in rows[5:8]] == ['5', '6', '7']
-    assert [one['product_id'] for one in rows[5:][-2:]] == ['18', '19']
-    assert rows[-1]['caption'] == 'Thing number 19. Red'
-    assert len(_open(catalogue, indices=4)) == 4
-    assert [_open(catalogue, indices=[7, 2]).get_data_info(i)['product_id'] for i in (0, 1)] == [
-        '7',
-        '2',
-    ]
-    copied = pickle.loads(pickle.dumps(dataset))
-    assert copied.get_data_info(6) == dataset.get_data_info(6)
 
 
 def test_only_columns_that_are_needed_are_read(catalogue):

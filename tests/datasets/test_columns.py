@@ -96,6 +96,35 @@ def test_guesses_by_cells(columns, image, caption, more):
     assert found['caption'] == caption
 
 
+@pytest.mark.parametrize(
+    ('names', 'columns', 'caption', 'more'),
+    [
+        (
+            ['SKU', 'Photo', 'Title', 'Category', 'Type'],
+            dict(image='Photo', product_id='SKU', main_category='Category', sub_category='Type'),
+            '{Title}',
+            dict(wordings=['{Type}']),
+        ),
+        (['image_path', 'Product Name'], dict(image='image_path'), '{Product Name}', {}),
+        (
+            ['img', 'name', 'Type', 'Base Colour', 'sex'],
+            dict(image='img', sub_category='Type'),
+            '{name}',
+            dict(
+                attributes=dict(colour='Base Colour', gender='sex'),
+                wordings=[
+                    *('{sex} {Base Colour} {Type}', '{Base Colour} {Type}'),
+                    *('{sex} {Type}', '{Type}'),
+                ],
+            ),
+        ),
+        (['a', 'b'], {}, '', {}),
+    ],
+)
+def test_columns_by_their_names(names, columns, caption, more):
+    assert guess_description(names) == dict(columns=columns, caption=caption, **more)
+
+
 def test_several_pictures_in_a_cell():
     for cell in ('a.jpg|b.jpg', 'a.jpg; b.jpg', 'a.jpg\nb.jpg', 'a.jpg, b.jpg'):
         assert looks_like_several(cell) == ['a.jpg', 'b.jpg']
