@@ -66,6 +66,8 @@ def test_figures_of_the_readme_are_those_of_the_dated_files():
     assert '| **towers, 25 minutes** | 40.0 | 40.9 |' in README
     assert 'about 23 min of two cores, one seed' in _dated('2026-11-25-towers.md')
     assert '| 4.2 / 20.5 / 36.5 | 4.4 / 20.9 / 35.7 |' in _dated('2026-11-25-towers.md')
+    assert 'mean R@1, TIR; ITR | **24.1; 23.2**' in _dated('2026-11-28-first-look.md')
+    assert '10 minutes of one core | 24.1 | 23.2 |' in README
     measured = json.loads((ROOT / 'projects/baselines/results.json').read_text())
     first = [
         measured['rows'][name]['runs']['0']['metrics'] for name in ('clip', 'vse', 'mvlt_towers')
