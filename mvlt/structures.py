@@ -25,7 +25,8 @@ class PairDataSample(BaseDataElement):
     main_category        int                 class index, order of first appearance in training
     sub_category         int                 the same, of the finer labels
     <attribute>          int                 class index of another column, -1 = not known
-    image_mask           bool (H/u, W/u)     True = hidden from the model; u = 1: single pixels
+    image_mask           bool (H/u, W/u)     True = hidden from the model; u = 1: single pixels;
+                                             (N, D) of features in the place of pictures
     word_labels          int64 (T,)          original token id where a word is hidden, else -1
     match_score          float               predicted probability of a match, 0 to 1
     word_predictions     int64 (N,)          predicted ids at the N positions where labels >= 0
@@ -40,6 +41,11 @@ class PairDataSample(BaseDataElement):
     where a transform has worded another), ``img_path`` (str, may be absent), ``sample_idx`` (int,
     the row in its dataset).
     """
+
+
+def unit_range(pixels: torch.Tensor) -> torch.Tensor:
+    """Uint8 pixels -> float32, 0 to 1; features in the place of pictures, float, as they are."""
+    return pixels if pixels.is_floating_point() else pixels.float() / 255
 
 
 class Batch:
@@ -83,12 +89,12 @@ class Batch:
 
     @property
     def pixels(self) -> torch.Tensor:
-        """The unmasked pictures, float32 (B, 3, H, W), 0 to 1."""
-        return self.inputs['pixels'].float() / 255
+        """Unmasked, float32 (B, 3, H, W), 0 to 1; features (B, N, D) in their place as they are."""
+        return unit_range(self.inputs['pixels'])
 
     @property
     def image_mask(self) -> torch.Tensor | None:
-        """Bool (B, H / u, W / u), True = hidden; None where nothing is."""
+        """Bool (B, H / u, W / u), of features (B, N, D), True = hidden; None where nothing is."""
         return self.inputs['image_mask']
 
     def hidden_words(self, matched_only: bool = False) -> tuple[torch.Tensor, torch.Tensor]:

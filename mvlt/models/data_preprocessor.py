@@ -91,7 +91,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
 
         Returns:
             ``inputs``: ``image`` float (B, 3, H, W), normalised, hidden pixels filled; ``pixels``
-            uint8 (B, 3, H, W), unmasked; ``image_mask`` bool (B, H / u, W / u) or None;
+            uint8 (B, 3, H, W), unmasked; ``image_mask`` bool (B, H / u, W / u), of features
+            (B, N, D), or None;
             ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to);
             ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is;
             ``mixed``, (partner int64 (B,), share), where ``whole_image`` is mixed.
@@ -136,15 +137,21 @@ class PairDataPreprocessor(BaseDataPreprocessor):
     def normalise(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Uint8 (B, 3, H, W) -> float (B, 3, H, W), hidden units filled with [ZERO].
 
-        Features in the place of pictures, float, stay as they are.
+        Features in the place of pictures, float (B, N, D), stay as they are, 0 where hidden.
+
+        Raises:
+            ValueError: a mask that is not one of features, bool (B, N, D).
         """
         if pixels.is_floating_point():
-            if mask is not None:
+            if mask is None:
+                return pixels
+            if mask.shape != pixels.shape:
                 raise ValueError(
-                    'features in the place of pictures cannot be hidden: pipeline.mask=None, and '
-                    'heads that predict what is hidden are None'
+                    f'a mask {tuple(mask.shape)} hides units of pictures, and there are features '
+                    f'{tuple(pixels.shape)} in their place: pipeline.mask=None, or one that hides '
+                    'features'
                 )
-            return pixels
+            return pixels.masked_fill(mask, 0)
         image = pixels.float().div_(255)
         if mask is not None:
             image.masked_fill_(mask_to_pixels(mask, image.shape[2:]), self.mask_fill)

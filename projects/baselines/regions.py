@@ -16,6 +16,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from torch import nn
 
+from mvlt.datasets import ImageMask
 from mvlt.registry import MODELS, TRANSFORMS
 
 BOX = 5  # left, top, right, bottom in 0..1, and the area
@@ -108,6 +109,49 @@ class LoadRegions(BaseTransform):
 
     def __getstate__(self) -> dict:
         return dict(self.__dict__, _opened=None)
+
+
+@TRANSFORMS.register_module()
+class RandomRegionMask(ImageMask):
+    """Hide regions of a file, each with a probability; where they lie is told.
+
+    ``image_mask`` is bool (N, D + 5), False in the last five columns. It stands for
+    ``pipeline.mask`` behind :class:`LoadRegions`.
+
+    Args:
+        ratio: of hidden regions, 0 to 1; 0.15 in UNITER, ImageBERT and ViLBERT.
+        prob: see :class:`mvlt.datasets.ImageMask`.
+    """
+
+    def __init__(self, ratio: float = 0.15, prob: float = 1.0) -> None:
+        super().__init__(ratio, prob=prob)
+
+    def hide(self, height: int, width: int) -> np.ndarray:
+        """For N = ``height`` regions of D + 5 = ``width`` numbers."""
+        mask = np.zeros((height, width), bool)
+        mask[np.random.random(height) < self.ratio, :-BOX] = True
+        return mask
+
+
+@MODELS.register_module()
+class RegionTargets(nn.Module):
+    """What heads predict of hidden regions of a file: the features themselves.
+
+    It stands for ``targets`` of MaskedFeatureHead and, by way of clusters, of MaskedClusterHead.
+
+    Args:
+        channels: D, as ``model.backbone.region_dims``.
+        stride: as ``model.backbone.stride``: a cell of the model's map is a region.
+    """
+
+    def __init__(self, channels: int, stride: int = 16) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = stride
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Regions (B, N, D + 5) -> (B, D, N, 1)."""
+        return image[..., :-BOX].transpose(1, 2)[..., None]
 
 
 def _open(path: str) -> Any:

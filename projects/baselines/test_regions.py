@@ -1,13 +1,17 @@
 """Contract: regions from files stand in the place of pictures, from the table to the ranking."""
 
 import base64
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+import torch
 
+from mvlt.models import MaskedFeatureHead, PairDataPreprocessor
+from mvlt.structures import Batch
 from projects.baselines.region_files import write_regions
-from projects.baselines.regions import LoadRegions, cell_boxes
+from projects.baselines.regions import LoadRegions, RandomRegionMask, cell_boxes
 
 
 def _tsv(path, ids, count=3, size=8):
@@ -48,8 +52,41 @@ def test_a_file_that_is_none_leaves_nothing(tmp_path):
     assert not [*tmp_path.glob('out.h5*')]
 
 
+def test_hidden_regions_keep_their_place():
+    mask = RandomRegionMask(1.0).transform(dict(img=np.zeros((3, 8 + 5), np.float32)))
+    assert mask['image_mask'][:, :8].all() and not mask['image_mask'][:, 8:].any()
+    assert not RandomRegionMask(0.0).hide(3, 8 + 5).any()
+    regions, hidden = torch.rand(2, 3, 13), torch.from_numpy(mask['image_mask'])
+    hidden = torch.stack((hidden, hidden & False))
+    found = PairDataPreprocessor().normalise(regions, hidden)
+    assert not found[0, :, :8].any() and torch.equal(found[0, :, 8:], regions[0, :, 8:])
+    assert torch.equal(found[1], regions[1])
+    with pytest.raises(ValueError, match='hides units of pictures'):
+        PairDataPreprocessor().normalise(regions, torch.zeros(2, 4, 4, dtype=torch.bool))
+
+
+def test_the_error_of_hidden_regions_by_hand():
+    # features (0, 2) are (-1, 1) normalised; told (0, 0) of the hidden region: an error of 1
+    head = MaskedFeatureHead(4, 16, dict(type='RegionTargets', channels=2))
+    torch.nn.init.zeros_(head.predict_patches.weight)
+    torch.nn.init.zeros_(head.predict_patches.bias)
+    regions = torch.tensor([[[0.0, 2, 0, 0, 1, 1, 1], [7, 7, 0, 0, 1, 1, 1]]])
+    mask = torch.zeros(1, 2, 7, dtype=torch.bool)
+    mask[0, 0, :2] = True
+    batch = Batch(dict(pixels=regions, image_mask=mask), [])
+    loss = head.loss(SimpleNamespace(decoded=torch.rand(1, 4, 2, 1)), batch)['loss']
+    assert loss.item() == pytest.approx(1, abs=1e-4)
+
+
 @pytest.mark.parametrize(
-    'row', ['one_stream/one_stream', 'late_interaction/pfan', 'two_towers/vse_pp']
+    'row',
+    [
+        'one_stream/one_stream',
+        'one_stream/uniter',
+        'two_streams/vilbert',
+        'late_interaction/pfan',
+        'two_towers/vse_pp',
+    ],
 )
 def test_a_model_of_regions_trains_and_ranks(two_steps, tmp_path, row):
     rng = np.random.default_rng(0)
@@ -58,12 +95,19 @@ def test_a_model_of_regions_trains_and_ranks(two_steps, tmp_path, row):
     file = tmp_path / 'regions.npz'
     np.savez(file, ids=ids, features=rng.normal(size=(20, 3, 8)).astype(np.float32), boxes=boxes)
     train = 'train_dataloader.dataset.pipeline'
-    if row.startswith('one_stream'):
+    if row.startswith(('one_stream', 'two_streams')):
         train = 'train_dataloader.dataset.dataset.pipeline'
     load = dict(type='LoadRegions', file=str(file), _delete_=True)
     options = {'model.backbone.region_dims': 8}
     for pipeline in (train, 'test_dataloader.dataset.pipeline'):
         options |= {f'{pipeline}.load': load, f'{pipeline}.resize': None}
     options |= {f'{train}.crop': None, f'{train}.flip': None}
+    if row.endswith(('uniter', 'vilbert')):
+        targets = dict(type='RegionTargets', channels=8, _delete_=True)
+        options[f'{train}.mask'] = dict(type='RandomRegionMask', ratio=0.5, _delete_=True)
+        options |= {'model.heads.region_classes.targets': targets}
+        options |= {'model.heads.region_classes.num_clusters': 4}
+        if row.endswith('uniter'):
+            options['model.heads.region_features.targets'] = targets
     _, metrics = two_steps(f'projects/baselines/{row}_catalogue.py', options)
     assert metrics['retrieval/tir/candidates'] == 3

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from mvlt.models import MaskedClusterHead
 from mvlt.randomness import random_of
 from mvlt.registry import HOOKS
+from mvlt.structures import unit_range
 
 _BATCH = 64
 
@@ -55,7 +56,7 @@ class FitClustersHook(Hook):
             rows = torch.randperm(len(dataset))[: self.pictures].tolist()
             for start in range(0, len(rows), _BATCH):
                 pixels = [dataset[row]['inputs']['image'] for row in rows[start : start + _BATCH]]
-                images = torch.stack(pixels).to(head.centroids.device).float() / 255
+                images = unit_range(torch.stack(pixels).to(head.centroids.device))
                 features.append(head.targets(images).movedim(1, -1).flatten(0, -2).cpu())
         found = torch.cat(features)
         different = len(found.unique(dim=0))

@@ -77,9 +77,15 @@ class MaskedPatchHead(BaseModule):
         errors = self.errors(self(decoded=features.decoded, size=size).float(), wanted)
         hidden = torch.ones_like(errors, dtype=torch.bool)
         if mask is not None:
-            pixels = mask_to_pixels(mask, target.shape[2:]).float()
-            hidden = F.adaptive_avg_pool2d(pixels, size)[:, 0] >= 0.5
+            hidden = self._hidden(mask, target, size)
         return dict(loss=self.loss_weight * (errors * hidden).sum() / mean_count(hidden))
+
+    @staticmethod
+    def _hidden(mask: torch.Tensor, image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        if image.ndim == 3:  # features in the place of pictures
+            return mask[..., :1]
+        pixels = mask_to_pixels(mask, image.shape[2:]).float()
+        return F.adaptive_avg_pool2d(pixels, size)[:, 0] >= 0.5
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """Nothing: it teaches the backbone."""
