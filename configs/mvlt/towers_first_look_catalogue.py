@@ -13,5 +13,6 @@ with read_base():
 
 train_cfg.max_iters = 560
 train_cfg.val_interval = 560
+default_hooks.logger.interval = 20  # a sign of life within half a minute
 default_hooks.average = None
 model.data_preprocessor.mix = 0.0
