@@ -60,7 +60,8 @@ in `docs/results/zoo/`; how to train and test: `configs/mvlt/README.md`.
 ## This project's recipes
 
 {ours}
-101 candidates: the match and 100 others of its sub-category; chance is 1, 5 and 10.
+101 candidates: the match and 100 others of its sub-category, filled up from its main category and
+from all where it has fewer (68 % of the test queries); chance is 1, 5 and 10.
 
 ## Other systems, on the same data
 

@@ -1,6 +1,6 @@
 """The demo's MIG.
 
-Command: tools/test.py configs/demo/generation_demo.py work_dirs/demo/pretrain/CHECKPOINT
+Command: tools/test.py configs/demo/generation_demo.py CHECKPOINT
 """
 
 from mmengine.config import read_base

@@ -5,7 +5,7 @@ Beyond the paper, for a model that starts at random and has minutes: matching an
 hidden instead of 15 %, and three images in ten are masked instead of every one. Predicting words
 teaches what is to be seen, and matching then compares with it; docs/results/ has what was tried.
 
-Command: make demo (or tools/train.py configs/demo/pretrain_demo.py once its data are there)
+Command: tools/train.py configs/demo/pretrain_demo.py (after make demo, which draws its data)
 Hardware: two CPU cores. Time and metric: docs/results/.
 """
 

@@ -28,7 +28,7 @@ model.heads.merge(
         sub_category=dict(type=CategoryHead, num_classes='data', hidden_dims=128),
     )
 )
-load_from = 'work_dirs/demo/pretrain/iter_1400.pth'
+load_from = 'work_dirs/pretrain_demo/iter_1400.pth'
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,

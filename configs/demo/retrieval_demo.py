@@ -1,6 +1,6 @@
 """The demo's TIR and ITR on products that training has not seen, 101 protocol.
 
-Command: tools/test.py configs/demo/retrieval_demo.py work_dirs/demo/pretrain/CHECKPOINT
+Command: tools/test.py configs/demo/retrieval_demo.py CHECKPOINT
 """
 
 from mmengine.config import read_base

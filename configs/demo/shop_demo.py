@@ -2,8 +2,8 @@
 
 mvlt/shop_catalogue.py in small: towers, by which search goes, and categories, read from the picture
 alone, learn at every step; matching, hidden words and masked pictures, which read picture and
-caption together and cost several times as much, at every second. pretrain_demo.py is the paper's
-recipe on the same products.
+caption together and cost several times as much, at every second. pretrain_demo.py has the
+paper's objectives on the same products.
 
 Command: make demo (or tools/train.py configs/demo/shop_demo.py once its data are there)
 Hardware: two CPU cores. Time and metric: docs/results/.

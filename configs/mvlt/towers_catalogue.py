@@ -1,10 +1,10 @@
-"""Towers on a catalogue of one's own: search that works after half an hour without a GPU.
+"""Towers on a catalogue of one's own: search that works after an hour without a GPU.
 
 Pictures alone and captions alone become vectors (head itc). Beside their contrast a picture is
 compared with the names of its classes (head prompts), and categories and attributes are learnt from
 it alone. Pictures are cropped, mirrored and laid over each other, words dropped, captions worded
 otherwise from the table's columns; what is tested is the moving average of the weights.
-docs/results/ has what each of them is worth.
+docs/results/ has what was measured of them.
 Command: tools/train.py configs/mvlt/towers_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: docs/results/.
 """

@@ -9,8 +9,9 @@ with read_base():
     from mvlt.configs.mvlt.towers_catalogue import *
 
 default_hooks.checkpoint.save_best = None
-# over 500 steps: more than a budget of minutes has
+# as in towers_first_look_catalogue.py: both need more steps than a budget of minutes has
 default_hooks.average = None
+model.data_preprocessor.mix = 0.0
 val_dataloader = None
 val_cfg = None
 val_evaluator = None

@@ -3,8 +3,9 @@
     python -m projects.baselines.run_all --data-root PRODUCTS --work-dir work_dirs/baselines
     python -m projects.baselines.run_all --table            # README's table of what was measured
 
-Each row trains for the same minutes of processor time of one thread, on the same data, and ranks
-the same candidate file. What is done stays done: the same command goes on where it was stopped.
+Each row trains for as many steps as a short trial says that the same minutes of processor time of
+one thread hold, on the same data, and ranks the same candidate file; the minutes that it took are
+in the table. What is done stays done: the same command goes on where it was stopped.
 """
 
 import argparse
@@ -260,7 +261,7 @@ def _call(*arguments: Any, log: Path) -> None:
 
 def table(measured: dict[str, Any]) -> str:
     """Markdown: measured means and standard deviations, published figures beside them."""
-    head = ['row', 'M param.', 'GFLOP a pair', 'steps']
+    head = ['row', 'M param.', 'GFLOP a pair', 'steps', 'minutes']
     head += [
         'TIR R@1 / 5 / 10',
         'ITR R@1 / 5 / 10',
@@ -280,6 +281,7 @@ def table(measured: dict[str, Any]) -> str:
                 f'{content["parameters"]:.1f}',
                 f'{content["gflop"]:.3f}',
                 ', '.join(map(str, steps)),
+                _cell([one['minutes'] for one in content['runs'].values()]),
                 *(
                     ' / '.join(_cell([run[f'{way} R@{k}'] for run in runs]) for k in (1, 5, 10))
                     for way in ('TIR', 'ITR')
@@ -292,9 +294,9 @@ def table(measured: dict[str, Any]) -> str:
     seeds = ' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     text = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
     return (
-        f'{measured["date"]}, {measured["minutes"]:g} minutes of one thread a training, '
-        f'{measured["queries"]} queries a direction at most, 101 candidates, '
-        f'{seeds} seed(s) a row: mean ± SD.\n\n{text}\n'
+        f'{measured["date"]}, so many steps as a short trial finds in {measured["minutes"]:g} minutes '
+        f'of one thread (minutes: what they took, start included), {measured["queries"]} queries '
+        f'a direction at most, 101 candidates, {seeds} seed(s) a row: mean ± SD.\n\n{text}\n'
     )
 
 

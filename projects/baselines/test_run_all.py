@@ -28,13 +28,13 @@ def test_the_papers_systems_are_all_there():
 
 def test_table_by_hand():
     runs = {
-        str(seed): dict(steps=50, metrics=dict.fromkeys(run_all.METRICS, value))
+        str(seed): dict(steps=50, minutes=2.5 - value / 2, metrics=dict.fromkeys(run_all.METRICS, value))
         for seed, value in enumerate((1.0, 3.0))
     }
     rows = dict(vse=dict(parameters=3.66, gflop=0.1367, runs=runs))
     text = run_all.table(dict(date='2026-01-01', minutes=2, queries=9, rows=rows))
-    assert '2 minutes of one thread a training, 9 queries' in text and '2 seed(s)' in text
-    assert '| 3.7 | 0.137 | 50 | 2.0 ± 1.4 / 2.0 ± 1.4 / 2.0 ± 1.4 |' in text
+    assert 'finds in 2 minutes of one thread' in text and '2 seed(s)' in text
+    assert '| 3.7 | 0.137 | 50 | 1.5 ± 0.7 | 2.0 ± 1.4 / 2.0 ± 1.4 / 2.0 ± 1.4 |' in text
 
 
 @pytest.mark.skipif(not run_all.RESULTS.is_file(), reason='nothing was measured')

@@ -22,6 +22,6 @@ model.backbone = dict(
     reductions=(4, 2, 1, 1),
     word_dims=128,
     word_dropout=0.0,
-    drop_path_rate=0.1,
+    drop_path_rate=0.05,
     init_std=None,
 )

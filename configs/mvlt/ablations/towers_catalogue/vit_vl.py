@@ -21,6 +21,6 @@ model.backbone = dict(
     patch_size=8,
     word_dims=128,
     word_dropout=0.0,
-    drop_path_rate=0.1,
+    drop_path_rate=0.05,
     init_std=None,
 )
