@@ -28,7 +28,9 @@ def test_the_papers_systems_are_all_there():
 
 def test_table_by_hand():
     runs = {
-        str(seed): dict(steps=50, minutes=2.5 - value / 2, metrics=dict.fromkeys(run_all.METRICS, value))
+        str(seed): dict(
+            steps=50, minutes=2.5 - value / 2, metrics=dict.fromkeys(run_all.METRICS, value)
+        )
         for seed, value in enumerate((1.0, 3.0))
     }
     rows = dict(vse=dict(parameters=3.66, gflop=0.1367, runs=runs))
