@@ -62,7 +62,11 @@ def write_regions(paths: Sequence[str], out: str) -> int:
                     for key, array in arrays.items():
                         if key not in file:
                             file.create_dataset(
-                                key, (0, *array.shape), array.dtype, maxshape=(None, *array.shape)
+                                key,
+                                (0, *array.shape),
+                                array.dtype,
+                                maxshape=(None, *array.shape),
+                                chunks=(1, *array.shape),  # a product is read at once, and alone
                             )
                         if file[key].shape[1:] != array.shape:
                             raise ValueError(

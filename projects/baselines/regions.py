@@ -82,6 +82,7 @@ class LoadRegions(BaseTransform):
 
     Raises:
         KeyError: a product has no regions in the file.
+        ValueError: a box outside 0..1.
     """
 
     def __init__(self, file: str) -> None:
@@ -89,9 +90,17 @@ class LoadRegions(BaseTransform):
         self._rows: dict[str, int] = {}
         self._opened: tuple[int, Any] | None = None
 
+    @property
+    def files(self) -> tuple[str]:
+        """What rankings that are gone on with must find unchanged."""
+        return (self.file,)
+
     def transform(self, results: dict) -> dict:
         """Add ``img``."""
-        if self._opened is None or self._opened[0] != os.getpid():  # no handle survives a fork
+        # no handle survives a fork; arrays do
+        if self._opened is None or (
+            self._opened[0] != os.getpid() and not isinstance(self._opened[1], dict)
+        ):
             self._opened = (os.getpid(), _open(self.file))
             self._rows = {_text(one): row for row, one in enumerate(self._opened[1]['ids'][:])}
         arrays = self._opened[1]
@@ -102,6 +111,11 @@ class LoadRegions(BaseTransform):
                 f'{len(self._rows)} products'
             )
         boxes = np.asarray(arrays['boxes'][row], np.float32)
+        if boxes.min() < -1e-3 or boxes.max() > 1 + 1e-3:
+            raise ValueError(
+                f'{self.file}: a box of product {results["product_id"]} lies outside 0..1: divide '
+                "pixels by the picture's width and height"
+            )
         area = (boxes[:, 2:3] - boxes[:, 0:1]) * (boxes[:, 3:4] - boxes[:, 1:2])
         features = np.asarray(arrays['features'][row], np.float32)
         results['img'] = np.concatenate((features, boxes, area), 1)
@@ -141,13 +155,13 @@ class RegionTargets(nn.Module):
 
     Args:
         channels: D, as ``model.backbone.region_dims``.
-        stride: as ``model.backbone.stride``: a cell of the model's map is a region.
     """
 
-    def __init__(self, channels: int, stride: int = 16) -> None:
+    stride = None  # a region is a cell of the model's map, whatever that counts for
+
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
-        self.stride = stride
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Regions (B, N, D + 5) -> (B, D, N, 1)."""

@@ -293,10 +293,11 @@ def table(measured: dict[str, Any]) -> str:
     counts = sorted({len(content['runs']) for content in measured['rows'].values()})
     seeds = ' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     text = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
+    date, minutes, queries = (measured[key] for key in ('date', 'minutes', 'queries'))
     return (
-        f'{measured["date"]}, so many steps as a short trial finds in {measured["minutes"]:g} minutes '
-        f'of one thread (minutes: what they took, start included), {measured["queries"]} queries '
-        f'a direction at most, 101 candidates, {seeds} seed(s) a row: mean ± SD.\n\n{text}\n'
+        f'{date}, so many steps as a short trial finds in {minutes:g} minutes of one thread (minutes: '
+        f'what they took), {queries} queries a direction at most, 101 candidates, {seeds} seed(s) a '
+        f'row: mean ± SD.\n\n{text}\n'
     )
 
 

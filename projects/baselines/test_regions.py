@@ -35,6 +35,7 @@ def test_bottom_up_attention_to_regions(tmp_path):
     assert found.shape == (3, 8 + 5) and found.dtype == np.float32
     np.testing.assert_allclose(found[0, -5:], [0.25, 0, 1, 0.5, 0.375])
     with h5py.File(out) as file:
+        assert file['features'].chunks == (1, 3, 8)  # a product is read alone
         np.testing.assert_array_equal(file['features'][1], found[:, :8])
     with pytest.raises(KeyError, match='no regions of product 9; it has 2'):
         LoadRegions(str(out)).transform(dict(product_id='9'))
@@ -50,6 +51,13 @@ def test_a_file_that_is_none_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match='extract as many boxes'):
         write_regions(files, str(tmp_path / 'out.h5'))
     assert not [*tmp_path.glob('out.h5*')]
+
+
+def test_boxes_in_pixels_are_refused(tmp_path):
+    boxes = np.array([[[0, 0, 30, 40]]], np.float32)
+    np.savez(tmp_path / 'a.npz', ids=np.array(['7']), features=np.zeros((1, 1, 8)), boxes=boxes)
+    with pytest.raises(ValueError, match='a box of product 7 lies outside 0..1'):
+        LoadRegions(str(tmp_path / 'a.npz')).transform(dict(product_id='7'))
 
 
 def test_hidden_regions_keep_their_place():

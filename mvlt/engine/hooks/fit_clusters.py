@@ -59,6 +59,7 @@ class FitClustersHook(Hook):
                 images = unit_range(torch.stack(pixels).to(head.centroids.device))
                 features.append(head.targets(images).movedim(1, -1).flatten(0, -2).cpu())
         found = torch.cat(features)
+        features.clear()  # of a detector's regions they are gigabytes
         different = len(found.unique(dim=0))
         if different < head.num_clusters:
             raise ValueError(

@@ -201,6 +201,10 @@ class FullRankingLoop(RankingLoop):
             record = self.records[row]
             found = os.stat(record.get('img_path') or record.get('file', dataset.ann_file))
             digest.update(f'{row} {found.st_size} {found.st_mtime_ns}\x1e'.encode())
+        for step in dataset.pipeline.transforms:
+            for path in getattr(step, 'files', ()):
+                found = os.stat(path)
+                digest.update(f'{path} {found.st_size} {found.st_mtime_ns}\x1e'.encode())
         for text in texts:
             digest.update(f'{text.tolist()}\x1e'.encode())
         return digest.hexdigest()[:16]

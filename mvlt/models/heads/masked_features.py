@@ -32,7 +32,7 @@ class MaskedPatchHead(BaseModule):
         stride: image pixels per cell of the neck's map: where it is finer than the patches, the map
             is averaged over them; a coarser cell predicts all of its patches.
         targets: :class:`HOGTargets`, :class:`BackboneTargets` or one of your own: image ->
-            features; has ``channels`` and ``stride``.
+            features; has ``channels`` and ``stride`` (None = that of the neck's map).
         loss_weight: in the place of MIR's w_1 (Eq. 8).
     """
 
@@ -49,7 +49,7 @@ class MaskedPatchHead(BaseModule):
         super().__init__(init_cfg)
         self.targets: Any = MODELS.build(targets)
         self.loss_weight = loss_weight
-        patch = self.targets.stride
+        patch = self.targets.stride or stride
         if max(stride, patch) % min(stride, patch):
             raise ValueError(
                 f"{type(self).__name__}: patches of {patch} pixels and the neck's cells of "

@@ -133,10 +133,12 @@ class OwnITCHead(ITCHead):
 
     Args:
         in_channels, backbone: handed in by the model.
-        kwargs: those of :class:`ITCHead`, but for ``dims`` and ``temperature``.
+        kwargs: those of :class:`ITCHead`, but for ``dims``, ``temperature`` and ``queue``.
     """
 
     def __init__(self, in_channels: int, backbone: Any, **kwargs: Any) -> None:
+        if kwargs.get('queue'):
+            raise ValueError('OwnITCHead.queue: only ITCHead has a queue')
         super().__init__(in_channels, dims=1, backbone=backbone, **kwargs)
         self.image = self.text = nn.Identity()
         with torch.no_grad():

@@ -38,6 +38,21 @@ def test_two_steps_and_a_ranking(two_steps, row):
     assert metrics['retrieval/tir/candidates'] == 3
 
 
+def test_clip_is_fine_tuned_from_a_folder(two_steps, tmp_path):
+    _build('clip').backbone.model.save_pretrained(tmp_path / 'folder')
+    options = {
+        'model.backbone.folder': str(tmp_path / 'folder'),
+        'train_dataloader.dataset.pipeline.load.side': None,
+        'train_dataloader.dataset.pipeline.crop.scale': 64,
+        'optim_wrapper.optimizer.lr': 1e-5,
+    }
+    model, _ = two_steps(f'{FOLDER}/clip_catalogue.py', options)
+    before = CLIPModel.from_pretrained(tmp_path / 'folder').state_dict()
+    after = model.backbone.model.state_dict()
+    moved = [(after[name] - before[name]).abs().max().item() for name in before]
+    assert 0 < max(moved) < 1e-3  # from there, and slowly
+
+
 @pytest.mark.parametrize('pad', [0, 3])
 def test_clip_from_a_folder(tmp_path, pad):
     """The tokenizer of CLIP pads with the end token (pad 3), which itself is attended to."""
@@ -97,6 +112,21 @@ def test_siglip_from_a_folder_with_its_own_tokenizer(tmp_path):
     image = torch.randn(2, 3, 64, 64)
     whole = SiglipModel.from_pretrained(tmp_path)(wanted, image)
     torch.testing.assert_close(found, whole.text_embeds, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('row', ['vilt', 'blip'])
+def test_pairs_from_a_folder(tmp_path, row):
+    random = _build(row)
+    random.backbone.model.save_pretrained(tmp_path)
+    torch.manual_seed(1)
+    model = _build(row, {'model.backbone.folder': str(tmp_path)})
+    given = torch.randn(2, 3, 64, 64), IDS, IDS != 0
+    torch.testing.assert_close(model.match(*given), random.match(*given), rtol=1e-5, atol=1e-6)
+
+
+def test_only_the_projects_own_head_has_a_queue():
+    with pytest.raises(ValueError, match='only ITCHead has a queue'):
+        _build('clip', {'model.heads.itc.queue': 64})
 
 
 def test_vilt_ranks_by_its_own_output():

@@ -160,8 +160,11 @@ class PositionFocusedCells(CellsAndGRU):
 
 
 def position_weights(logits: torch.Tensor, overlaps: torch.Tensor) -> torch.Tensor:
-    """Attention over blocks, float32 (B, N, K K), 0 where a region overlaps none of one."""
-    apart = overlaps <= 0
+    """Attention over blocks, float32 (B, N, K K), 0 where a region overlaps none of one.
+
+    A region of no area overlaps none and looks at all alike.
+    """
+    apart = (overlaps <= 0) & (overlaps > 0).any(-1, keepdim=True)
     inner = logits.float().tanh().masked_fill(apart, float('-inf')).softmax(-1)
     return (overlaps * inner).masked_fill(apart, float('-inf')).softmax(-1)
 

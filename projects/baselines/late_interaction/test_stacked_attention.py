@@ -59,6 +59,11 @@ def test_attention_over_blocks_by_a_loop():
     np.testing.assert_allclose(found[0, 0].numpy(), outer / outer.sum(), rtol=1e-6)
 
 
+def test_a_region_of_no_area_looks_at_all_blocks():
+    weights = position_weights(torch.randn(1, 1, 4), block_overlaps(torch.zeros(1, 1, 5), 2))
+    assert torch.equal(weights, torch.full((1, 1, 4), 0.25))
+
+
 def test_blocks_that_a_region_overlaps():
     # of 2 x 2 blocks: the left half covers two of them, a quarter in the middle a quarter of each
     boxes = torch.tensor([[[0, 0, 0.5, 1], [0.25, 0.25, 0.75, 0.75], [0.5, 0.5, 1, 1]]])

@@ -237,7 +237,7 @@ class TagHead(BaseModule):
         tags = logits.detach().topk(backbone.tags_shown).indices
         drawn = torch.rand(len(tags), device=tags.device) < 0.5
         shown = torch.where(drawn[:, None], tags.roll(1, 0), tags)
-        wrong = (shown != tags).any(1)  # another picture's may be the same
+        wrong = (shown.sort(1).values != tags.sort(1).values).any(1)  # another's may be the same
         pair = backbone(inputs['image'], inputs['token_ids'], inputs['text_mask'], tags=shown)
         said = self.polluted(pair.texts[-1][:, 0])[:, 0].float()
         contrast = F.binary_cross_entropy_with_logits(said, wrong.float())
