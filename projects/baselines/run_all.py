@@ -295,9 +295,9 @@ def table(measured: dict[str, Any]) -> str:
     text = '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
     date, minutes, queries = (measured[key] for key in ('date', 'minutes', 'queries'))
     return (
-        f'{date}, so many steps as a short trial finds in {minutes:g} minutes of one thread (minutes: '
-        f'what they took), {queries} queries a direction at most, 101 candidates, {seeds} seed(s) a '
-        f'row: mean ± SD.\n\n{text}\n'
+        f'{date}, so many steps as a short trial finds in {minutes:g} minutes of one thread '
+        f'(minutes: what they took), {queries} queries a direction at most, 101 candidates, '
+        f'{seeds} seed(s) a row: mean ± SD.\n\n{text}\n'
     )
 
 
