@@ -115,12 +115,18 @@ def kept(recipe: str, results: list[Path], data_root: str | None, data: str, not
         data=data,
         note=note,
         seed=run['seed'],
-        steps=run['iter'] + (run.get('started_from') or {}).get('iter', 0),
+        steps=_steps(run),
         checkpoint_sha256=hashes.pop(),
         versions=read[0]['versions'],
         **size(recipe, data_root),
         results={one['config']: _chosen(one) for one in read},
     )
+
+
+def _steps(run: dict) -> int:
+    """Of a training and of those that it started from."""
+    before = run.get('started_from')
+    return run.get('iter', 0) + (_steps(before) if before else 0)
 
 
 def _chosen(result: dict) -> dict[str, Any]:

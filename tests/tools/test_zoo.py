@@ -20,7 +20,11 @@ def _results(path, tir, sha='a', seed=0):
                 checkpoint_sha256=sha,
                 metrics={**metrics, 'other': 1.0},
                 protocol=dict(num_candidates=101),
-                run=dict(seed=seed, iter=4200, started_from=dict(iter=5600)),
+                run=dict(
+                    seed=seed,
+                    iter=2800,
+                    started_from=dict(iter=4200, started_from=dict(iter=5600)),
+                ),
                 versions={},
             )
         )
@@ -42,7 +46,7 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
     for seed, tir in ((0, 40.0), (1, 43.0)):
         result = _results(tmp_path / f'{seed}.json', tir, seed=seed)
         one = zoo.kept('configs/mvlt/towers_catalogue.py', [result], None, 'products', note)
-        assert one['steps'] == 9800 and one['seed'] == seed
+        assert one['steps'] == 12600 and one['seed'] == seed
         (tmp_path / zoo.KEPT / f'{seed}.json').write_text(json.dumps(one))
     (tmp_path / zoo.METHOD / 'README.md').write_text(f'before\n{" ".join(zoo.MARKS)}\nafter')
     baselines = tmp_path / zoo.BASELINES / 'results.json'

@@ -51,7 +51,7 @@ class LoadReportHook(Hook):
         self.started_from = (
             meta.get('started_from')
             if runner._resume
-            else {key: meta[key] for key in RUN_FACTS if key in meta}
+            else {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
         )
         stored = checkpoint.get('state_dict', checkpoint)
         own = _state_dict(runner)

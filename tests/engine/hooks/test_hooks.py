@@ -28,6 +28,16 @@ def test_fitting_checkpoint_loads_whole(checkpoint):
     assert len(checkpoint['state_dict']) == before
 
 
+def test_a_checkpoint_names_all_trainings_before_it(checkpoint):
+    first = dict(experiment_name='first', iter=5600)
+    checkpoint['meta'] = dict(experiment_name='second', iter=4200, started_from=first, time='-')
+    hook, saved = LoadReportHook(), dict(meta={})
+    hook.after_load_checkpoint(_runner(**ITM, **MLM, **MIR), checkpoint)
+    hook.before_save_checkpoint(None, saved)
+    found = saved['meta']['started_from']
+    assert (found['iter'], found['started_from']) == (4200, first) and 'time' not in found
+
+
 def test_parts_that_the_task_lacks_are_left_out_and_new_heads_start_at_random(checkpoint):
     LoadReportHook().after_load_checkpoint(_runner(**CATEGORIES), checkpoint)
     assert {key.split('.')[0] for key in checkpoint['state_dict']} == {'backbone'}
