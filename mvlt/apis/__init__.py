@@ -7,18 +7,19 @@ if TYPE_CHECKING:
     from .category import CategoryInferencer
     from .completion import ImageCompletionInferencer
     from .features import FeatureExtractor
+    from .image_to_text import ImageToTextRetrievalInferencer
     from .matching import MatchingInferencer
-    from .retrieval import ImageToTextRetrievalInferencer, TextToImageRetrievalInferencer
     from .search import ProductSearch
+    from .text_to_image import TextToImageRetrievalInferencer
 
 _MODULES = dict(
     CategoryInferencer='category',
     FeatureExtractor='features',
     ImageCompletionInferencer='completion',
-    ImageToTextRetrievalInferencer='retrieval',
+    ImageToTextRetrievalInferencer='image_to_text',
     MatchingInferencer='matching',
     ProductSearch='search',
-    TextToImageRetrievalInferencer='retrieval',
+    TextToImageRetrievalInferencer='text_to_image',
 )
 
 __all__ = [

@@ -75,7 +75,7 @@ def test_hidden_regions_keep_their_place():
 
 def test_the_error_of_hidden_regions_by_hand():
     # features (0, 2) are (-1, 1) normalised; told (0, 0) of the hidden region: an error of 1
-    head = MaskedFeatureHead(4, 16, dict(type='RegionTargets', channels=2))
+    head = MaskedFeatureHead(4, 32, dict(type='RegionTargets', channels=2))  # COCO's stride
     torch.nn.init.zeros_(head.predict_patches.weight)
     torch.nn.init.zeros_(head.predict_patches.bias)
     regions = torch.tensor([[[0.0, 2, 0, 0, 1, 1, 1], [7, 7, 0, 0, 1, 1, 1]]])

@@ -15,7 +15,7 @@ from mvlt.apis import (
     MatchingInferencer,
     TextToImageRetrievalInferencer,
 )
-from mvlt.apis.retrieval import best_views
+from mvlt.apis.text_to_image import best_views
 from mvlt.datasets import FashionGen
 from mvlt.trained.folder import read_model_folder, write_model_folder
 

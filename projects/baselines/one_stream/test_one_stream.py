@@ -1,15 +1,18 @@
 """Contract: six one-stream baselines train and rank; their objectives are the papers'."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from mvlt.structures import Batch, PairDataSample
 from projects.baselines.one_stream.objectives import (
     JIGSAWS,
     MaskedPatchKLHead,
     MaskOneModality,
+    TagHead,
     adaptive_weights,
     replaced,
     shuffled,
@@ -65,6 +68,29 @@ def test_tags_are_the_pictures_own_or_those_that_are_given():
     found, same = backbone(image, ids), backbone(image, ids, tags=own)
     assert torch.equal(found.texts[0], same.texts[0])
     assert not torch.equal(found.texts[0], backbone(image, ids, tags=(own + 1) % 5).texts[0])
+
+
+def test_tags_in_another_order_are_not_polluted():
+    class Backbone:
+        tags_shown = 2
+
+        def tag_logits(self, image):
+            return torch.tensor([[3.0, 2, 0], [2, 3, 0]])
+
+        def __call__(self, image, ids, mask, tags):
+            return SimpleNamespace(texts=(torch.zeros(2, 1, 4),))
+
+    head = TagHead(4)
+    torch.nn.init.constant_(head.polluted.bias, -50)  # says: not polluted, each time
+    inputs = dict(image=None, token_ids=torch.zeros(2, 1, dtype=torch.int64), text_mask=None)
+    features = SimpleNamespace(model=SimpleNamespace(backbone=Backbone()), inputs=inputs)
+    samples = [PairDataSample(), PairDataSample()]
+    for sample, label in zip(samples, (0, 1)):
+        sample.set_field(label, 'sub_category')
+    named = torch.nn.functional.cross_entropy(torch.tensor([[3.0, 2, 0]]), torch.tensor([0]))
+    for _ in range(20):  # whichever are drawn
+        loss = head.loss(features, Batch(inputs, samples))['loss']
+        assert loss.item() == pytest.approx(0.5 * named.item(), rel=1e-5)
 
 
 def _naive_transport(cost, iterations, step):

@@ -157,6 +157,13 @@ def test_other_pictures_or_words_behind_the_same_paths_are_scored_anew(demo_data
     texts[3] = texts[3] + 1  # as another vocabulary has it
     assert loop._fingerprint(texts) != name
     assert loop._fingerprint(loop.tokens(loop.gallery.texts), np.array([1, 5])) != name
+    features = tmp_path / 'regions.h5'  # that a step of the pipeline reads
+    features.write_bytes(b'one')
+    loop.dataloader.dataset.pipeline.transforms[0].files = (str(features),)
+    reads = loop._fingerprint(loop.tokens(loop.gallery.texts))
+    features.write_bytes(b'another')
+    assert loop._fingerprint(loop.tokens(loop.gallery.texts)) not in (name, reads)
+    del loop.dataloader.dataset.pipeline.transforms[0].files
     copy = tmp_path / 'copy.h5'
     shutil.copy(loop.dataloader.dataset.ann_file, copy)
     loop.dataloader.dataset.ann_file = str(copy)
