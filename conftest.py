@@ -12,6 +12,7 @@ from PIL import Image
 from mvlt.config import load_config
 from mvlt.datasets import train_vocabulary
 from mvlt.datasets.synthetic import draw_products, write_fashion_gen
+from mvlt.engine import resolve
 from tests.small_model import write_small_model
 
 torch.set_num_threads(1)
@@ -95,7 +96,7 @@ def small_config(demo_data):
             },
             str(demo_data),
         )
-        found.work_dir = str(work_dir)
+        found = resolve(found, work_dir=str(work_dir))
         found.experiment_name = f'{work_dir.name}_{time.monotonic_ns()}'
         return found
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mvlt.trained import get_model, list_models
+    from mvlt.checkpoints import get_model, list_models
 
 __version__ = '0.1.0'
 __all__ = ['__version__', 'get_model', 'list_models']
@@ -11,7 +11,7 @@ __all__ = ['__version__', 'get_model', 'list_models']
 
 def __getattr__(name: str) -> Any:
     if name in ('get_model', 'list_models'):  # PyTorch is imported once one asks for them
-        from mvlt import trained
+        from mvlt import checkpoints
 
-        return getattr(trained, name)
+        return getattr(checkpoints, name)
     raise AttributeError(f'module {__name__} has no {name}')

@@ -5,7 +5,6 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from mmengine.config import Config, DictAction
 from torch import distributed as dist
@@ -32,18 +31,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def config_from(args: argparse.Namespace, count: bool = True) -> Config:
-    """The settled config of parsed options, with ``work_dir``; ``count`` as of load_config.
+def config_from(args: argparse.Namespace) -> Config:
+    """The config of parsed options, as file and command line say it.
 
     Parts of one's own are imported from the folder that one stands in.
     """
     sys.path.insert(0, os.getcwd())
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    config = load_config(args.config, args.cfg_options, args.data_root, count)
-    config.work_dir = (
-        args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
-    )
-    return config
+    return load_config(args.config, args.cfg_options, args.data_root)
 
 
 def run_command(main: Callable[[], None]) -> None:

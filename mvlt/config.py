@@ -8,7 +8,6 @@ from pprint import pformat
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmengine.registry.utils import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -64,19 +63,15 @@ def load_config(
     path: str | Path,
     options: Mapping[str, Any] | None = None,
     data_root: str | None = None,
-    count: bool = True,
 ) -> Config:
-    """Read a config, or a packaged one by its name, and settle what only user and data know.
+    """Read a config, or a packaged one by its name, as file and command line say it.
 
-    1. ``data_root`` replaces the config's own at the start of every path in it.
-    2. ``options`` (``--cfg-options``) override values; unknown keys are refused.
-    3. Schedulers by name become the list that mmengine takes; hooks of ``default_hooks`` that are
-       None are left out; without ``val_cfg`` nothing is validated.
-    4. ``num_classes='data'`` of a head becomes the number of classes in the training data, a head
-       with ``for_each`` one head for each label there, unless ``count`` is False (the data
-       may not be there yet).
+    No data are opened: :func:`mvlt.engine.resolve` writes in what only data and model know.
 
-    The result is flat: dumped, it reruns the experiment.
+    Args:
+        path: a file or a name like 'mvlt/pretrain_catalogue'.
+        options: dotted key -> value (``--cfg-options``); unknown keys are refused.
+        data_root: replaces the config's own at the start of every path in it.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: no such config; an unknown key; wrong data.
@@ -84,50 +79,20 @@ def load_config(
     path = config_path(path)
     # classes become their import paths: plain data, which dumps and reloads unchanged
     try:
-        config = RunConfig(Config.fromfile(path).to_dict(), filename=str(path))
+        content = Config.fromfile(path).to_dict()
     except AttributeError as error:
         raise ValueError(
             f'{path}: {error}: it changes an attribute of a part that its base does not have; give '
             "the whole part, e.g. model.backbone.init_cfg = dict(type=..., checkpoint='...')"
         ) from error
-    init_default_scope(config.get('default_scope', 'mvlt'))
     if data_root is not None:
-        _move(config, data_root)
+        content = _moved(content, data_root, str(path))
+    config = RunConfig(content, filename=str(path))
+    init_default_scope(config.get('default_scope', 'mvlt'))
     for key in options or {}:
         _check_key(config, key)
     config.merge_from_dict(dict(options or {}))
-    _settle_names(config)
-    if count:
-        _count_classes(config)
     return config
-
-
-def _settle_names(config: Config) -> None:
-    for name in ('itm_head', 'mlm_head', 'mir_head', 'category_heads'):
-        if name in (config.get('model') or {}):
-            raise KeyError(
-                f'{config.filename}: model.{name} of earlier versions is a head by name now: '
-                'model.heads.itm, .mlm, .mir, .main_category, ... (CHANGELOG.md)'
-            )
-    schedulers = config.get('param_scheduler')
-    if isinstance(schedulers, dict) and 'type' not in schedulers:
-        schedulers = list(schedulers.values())
-    if isinstance(schedulers, list):  # of a dump, too
-        loop = config.get('train_cfg') or {}
-        by_epoch = 'max_epochs' in loop
-        length = loop.get('max_epochs' if by_epoch else 'max_iters', float('inf'))
-
-        def acts(one: Mapping[str, Any]) -> bool:
-            """Not one that would begin when a short training is over."""
-            same_unit = one.get('by_epoch', True) == by_epoch
-            return 'end' in one or not same_unit or one.get('begin', 0) < length
-
-        config.param_scheduler = [one for one in filter(None, schedulers) if acts(one)]
-    if 'val_cfg' in config and config.val_cfg is None:
-        config.val_dataloader = config.val_evaluator = None
-    hooks = config.get('default_hooks') or {}
-    for name in [name for name in hooks if hooks[name] is None and name not in _MMENGINE_HOOKS]:
-        del hooks[name]
 
 
 def section(config: Config, name: str, example: str) -> Any:
@@ -141,23 +106,22 @@ def section(config: Config, name: str, example: str) -> Any:
     return config[name]
 
 
-def _move(config: Config, data_root: str) -> None:
-    """Replace the prefix ``config.data_root`` of every string value."""
-    old = config.get('data_root')
+def _moved(content: dict[str, Any], data_root: str, path: str) -> dict[str, Any]:
+    """With the prefix ``data_root`` of every string value replaced."""
+    old = content.get('data_root')
     if old is None:
-        raise KeyError(f'{config.filename} has no data_root that --data-root could replace')
+        raise KeyError(f'{path} has no data_root that --data-root could replace')
 
     def moved(value: Any) -> Any:
         if isinstance(value, str) and (value == old or value.startswith(f'{old}/')):
             return data_root + value[len(old) :]
         if isinstance(value, dict):
-            for key in value:
-                value[key] = moved(value[key])
-        elif isinstance(value, list | tuple):
-            return type(value)(moved(one) for one in value)
+            return {key: moved(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(moved(item) for item in value)
         return value
 
-    moved(config._cfg_dict)
+    return moved(content)
 
 
 def _check_key(config: Config, key: str) -> None:
@@ -174,9 +138,10 @@ def _check_key(config: Config, key: str) -> None:
     for i, name in enumerate(parents):
         known = _children(place)
         if name not in known:
+            protocol = ". It is a protocol: the model is the checkpoint's" if top == 'model' else ''
             raise KeyError(
                 f"--cfg-options {key}: there is no '{'.'.join(parents[: i + 1])}' in "
-                f'{config.filename}; beside it are: {", ".join(known)}'
+                f'{config.filename}; beside it are: {", ".join(known)}{protocol}'
             )
         place = place[int(name)] if isinstance(place, list | tuple) else place[name]
     legal = {*_children(place), *_arguments(place)}
@@ -240,39 +205,55 @@ def heads_of(model: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: head for name, head in ((model or {}).get('heads') or {}).items() if head}
 
 
-def count_later(model: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    """Labels and settings of the heads whose number of classes the data decide."""
-    return [
-        (head.get('label', name), head)
-        for name, head in heads_of(model).items()
-        if head.get('num_classes') == 'data'
-    ]
+def with_classes(
+    model: Mapping[str, Any], classes: Mapping[str, Sequence[str]], source: str
+) -> dict[str, Any]:
+    """Settings of a model whose heads have as many classes as ``classes`` names.
 
-
-def spread_heads(model: Mapping[str, Any] | None, labels: Sequence[str]) -> None:
-    """A head with ``for_each`` becomes one for each such label, ``suffix`` behind its name.
+    A head with ``for_each`` becomes one for each such label, ``suffix`` behind its name;
+    ``num_classes='data'`` becomes the number of classes of the head's label.
 
     Args:
-        model: settings, changed in place. ``for_each`` is 'category' (main and sub-category),
+        model: settings; they stay as they are. ``for_each`` is 'category' (main and sub-category),
             'attribute' (what else is known) or 'label' (all).
-        labels: what the training data knows of products.
+        classes: label -> names.
+        source: of the classes, named in errors.
 
     Raises:
-        ValueError: another ``for_each``.
+        KeyError, ValueError: a label has no classes; another ``for_each``.
     """
-    attributes = [label for label in labels if label not in CATEGORIES]
-    categories = [label for label in labels if label in CATEGORIES]
-    kinds = dict(label=list(labels), category=categories, attribute=attributes)
-    for name, head in heads_of(model).items():
-        if 'for_each' not in head:
+    kinds = dict(
+        label=list(classes),
+        category=[label for label in classes if label in CATEGORIES],
+        attribute=[label for label in classes if label not in CATEGORIES],
+    )
+    heads: dict[str, Any] = {}
+    for name, head in (model.get('heads') or {}).items():
+        if not head or 'for_each' not in head:
+            heads[name] = head
             continue
-        kind = head.pop('for_each')
+        kind = head['for_each']
         if kind not in kinds:
             raise ValueError(f"model.heads.{name}.for_each='{kind}'; legal: {', '.join(kinds)}")
-        suffix = head.pop('suffix', '')
-        del model['heads'][name]  # type: ignore[index]
+        settings = {key: head[key] for key in head if key not in ('for_each', 'suffix')}
         for label in kinds[kind]:
-            model['heads'][f'{label}{suffix}'] = {**head, 'label': label}  # type: ignore[index]
+            heads[f'{label}{head.get("suffix", "")}'] = {**settings, 'label': label}
+    for name, head in heads.items():
+        if head and head.get('num_classes') == 'data':
+            label = head.get('label', name)
+            if not classes.get(label):
+                raise KeyError(
+                    f"model.heads.{name}: {source} has no '{label}'; name its column "
+                    'in `columns`, or take the head out of the config'
+                )
+            heads[name] = {**head, 'num_classes': len(classes[label])}
+    return {**model, 'heads': heads} if 'heads' in model else dict(model)
+
+
+def counts_classes(model: Mapping[str, Any] | None) -> bool:
+    """Whether a head of a model's settings has as many classes as the data."""
+    heads = heads_of(model).values()
+    return any('for_each' in head or head.get('num_classes') == 'data' for head in heads)
 
 
 def labels_of(metainfo: Mapping[str, Any]) -> list[str]:
@@ -280,25 +261,11 @@ def labels_of(metainfo: Mapping[str, Any]) -> list[str]:
     return [key.removesuffix('_trained') for key in metainfo if key.endswith('_trained')]
 
 
-def _count_classes(config: Config) -> None:
-    heads = count_later(config.get('model'))
-    if not heads:
-        return
-    if config.get('train_dataloader') is None:
-        raise KeyError(
-            f"{config.filename}: num_classes='data' needs a train_dataloader, whose classes count"
-        )
-    dataset = config.train_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    with DefaultScope.overwrite_default_scope('mvlt'):
-        built = registry.DATASETS.build(dict(dataset, pipeline=[]))
-    spread_heads(config.model, labels_of(built.metainfo))
-    for name, head in count_later(config.model):
-        classes = built.metainfo.get(name)
-        if not classes:
-            raise KeyError(
-                f"model.heads.{name}: the training data has no '{name}'; name its column "
-                'in `columns`, or take the head out of the config'
-            )
-        head.num_classes = len(classes)
+def known_classes(metainfo: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Label -> names of the classes that training has seen, of a dataset's ``metainfo``."""
+    classes = {}
+    for label in dict.fromkeys((*CATEGORIES, *labels_of(metainfo))):
+        names = list(metainfo.get(label) or ())
+        if names:
+            classes[label] = names[: metainfo.get(f'{label}_trained', len(names))]
+    return classes

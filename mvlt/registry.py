@@ -58,7 +58,7 @@ DATA_SAMPLERS.last_resort = ('mvlt.datasets.repeated_sampler',)  # mmpretrain's 
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'mvlt.engine')
 STRATEGIES = _child('strategy', mmengine_registry.STRATEGIES, 'mvlt.engine')
 WEIGHT_INITIALIZERS = _child(
-    'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.trained'
+    'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.checkpoints'
 )
 
 # Nothing of ours lives in these; without a child mmengine warns at every build in our scope.

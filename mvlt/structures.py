@@ -1,7 +1,9 @@
 """What travels beside the tensors of a sample: labels on the way in, predictions on the way out."""
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -9,6 +11,21 @@ from mmengine.structures import BaseDataElement
 from torch.nn.utils.rnn import pad_sequence
 
 CATEGORIES = ('main_category', 'sub_category')  # the labels of paper Task 3
+IMAGE_KEYS, TEXT_KEYS = 16, 4  # columns of Batch.image_keys and Batch.text_keys
+_ACCENTS = range(0x300, 0x370)  # the marks over Latin, Greek and Cyrillic letters
+
+
+def text_key(text: str) -> str:
+    """What two captions share that a tokenizer of lower case reads alike.
+
+    Case, blanks and the accents of Latin, Greek and Cyrillic letters make no difference.
+
+    Example:
+        'Café  Top' and 'CAFE TOP' -> 'cafe top'.
+    """
+    letters = unicodedata.normalize('NFKD', text)
+    plain = ''.join(letter for letter in letters if ord(letter) not in _ACCENTS)
+    return ' '.join(unicodedata.normalize('NFC', plain).casefold().split())
 
 
 class PairDataSample(BaseDataElement):
@@ -22,7 +39,7 @@ class PairDataSample(BaseDataElement):
     key                  type, shape         meaning
     ===================  ==================  ====================================================
     matched              int                 1 if image and caption belong together, else 0
-    main_category        int                 class index, order of first appearance in training
+    main_category        int                 class index, classes sorted by name
     sub_category         int                 the same, of the finer labels
     <attribute>          int                 class index of another column, -1 = not known
     image_mask           bool (H/u, W/u)     True = hidden from the model; u = 1: single pixels;
@@ -39,7 +56,10 @@ class PairDataSample(BaseDataElement):
 
     Meta information: ``product_id`` (str), ``caption`` (str), ``title`` (str, the dataset's caption
     where a transform has worded another), ``img_path`` (str, may be absent), ``sample_idx`` (int,
-    the row in its dataset).
+    the row in its dataset); ``wording_keys`` (what each other wording of the caption names, a str
+    each) and ``wording_key`` (that of the wording that was read). A mismatched pair also has
+    ``caption_product_id``, whose caption it is, and ``image_title`` and ``image_wording_keys``,
+    those of the picture.
     """
 
 
@@ -126,19 +146,75 @@ class Batch:
         """
         return self.inputs.get('mixed')
 
-    @property
-    def keys(self) -> torch.Tensor:
-        """What tells which rows belong together, int64 (B, 3).
+    @cached_property
+    def image_keys(self) -> torch.Tensor:
+        """What describes each picture, int64 (B, IMAGE_KEYS), 0 = nothing.
 
-        Two rows of any batches do where they agree in a column: product id, caption as the dataset
-        has it, caption as it was read (a transform may word it otherwise).
+        Columns: product id; its dataset's caption; the caption that was read with it; each of the
+        dataset's other wordings. See :func:`belong`.
+
+        Raises:
+            ValueError: a sample has more wordings than there are columns.
         """
-        found = []
+        rows = []
+        for sample in self.samples:
+            title = sample.get('image_title', sample.get('title', sample.get('caption', '')))
+            read = sample.get('caption', '') if sample.get('matched', 1) else ''
+            wordings = sample.get('image_wording_keys', sample.get('wording_keys', ()))
+            keys = [_number('product', sample.get('product_id', ''))]
+            keys += [_number('text', text_key(text)) for text in (title, read)]
+            keys += [_number('wording', wording) for wording in wordings]
+            if len(keys) > IMAGE_KEYS:
+                raise ValueError(
+                    f'{len(wordings)} wordings of a caption; at most {IMAGE_KEYS - 3} are compared'
+                )
+            rows.append(keys + [0] * (IMAGE_KEYS - len(keys)))
+        return self.on_device(torch.tensor(rows))
+
+    @cached_property
+    def text_keys(self) -> torch.Tensor:
+        """What each caption describes, int64 (B, TEXT_KEYS), 0 = nothing.
+
+        Columns: product id, dataset's caption, caption as it was read, what its wording names.
+        """
+        rows = []
         for sample in self.samples:
             caption = sample.get('caption', '')
-            known = (sample.get('product_id', ''), sample.get('title', caption), caption)
-            found.append([_number(f'{i} {one}') for i, one in enumerate(known)])
-        return self.on_device(torch.tensor(found))
+            product = sample.get('caption_product_id', sample.get('product_id', ''))
+            rows.append(
+                [
+                    _number('product', product),
+                    _number('text', text_key(sample.get('title', caption))),
+                    _number('text', text_key(caption)),
+                    _number('wording', sample.get('wording_key', '')),
+                ]
+            )
+        return self.on_device(torch.tensor(rows))
+
+    @cached_property
+    def matched(self) -> torch.Tensor:
+        """Which rows are pairs that match, bool (B,); all where no label says otherwise."""
+        labels = [sample.get('matched', 1) for sample in self.samples]
+        return self.on_device(torch.tensor(labels, dtype=torch.bool))
+
+
+def belong(image_keys: torch.Tensor, text_keys: torch.Tensor) -> torch.Tensor:
+    """Which captions describe which pictures, bool (I, T): same product, caption or named columns.
+
+    Args:
+        image_keys, text_keys: int64 (I, IMAGE_KEYS), (T, TEXT_KEYS), of any batches.
+    """
+
+    def equal(image: int, text: int) -> torch.Tensor:
+        ours, theirs = image_keys[:, image, None], text_keys[None, :, text]
+        return (ours == theirs) & (ours != 0)
+
+    pairs = [(0, 0), *((i, t) for i in (1, 2) for t in (1, 2))]
+    pairs += [(i, 3) for i in range(3, IMAGE_KEYS)]
+    described = equal(*pairs[0])
+    for image, text in pairs[1:]:
+        described = described | equal(image, text)
+    return described
 
 
 def word_labels(samples: Sequence[Any], token_ids: torch.Tensor) -> torch.Tensor:
@@ -151,7 +227,9 @@ def word_labels(samples: Sequence[Any], token_ids: torch.Tensor) -> torch.Tensor
     return full
 
 
-def _number(text: str) -> int:
-    """Of equal texts the same in every process, -2^63 to 2^63 - 1."""
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+def _number(kind: str, text: str) -> int:
+    """Of equal texts of a kind the same in every process, -2^63 to 2^63 - 1; 0 of no text."""
+    if not text:
+        return 0
+    digest = hashlib.blake2b(f'{kind} {text}'.encode(), digest_size=8).digest()
     return int.from_bytes(digest, 'big', signed=True)

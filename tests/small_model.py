@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 
-from mvlt.trained.description import checked
-from mvlt.trained.folder import write_model_folder
+from mvlt.checkpoints.description import checked
+from mvlt.checkpoints.folder import write_model_folder
+from mvlt.config import load_config
 
 SIDE = 32  # pixels
 CATEGORIES = dict(main_category=['BAGS', 'SHOES'], sub_category=['BACKPACKS', 'TOTES', 'BOOTS'])
@@ -68,3 +70,14 @@ def write_small_model(
         torch.manual_seed(seed)
         state = description.build().state_dict()
     return write_model_folder(out, description, state, str(vocabulary), '# a card')
+
+
+def with_model(config: Config, recipe: str) -> Config:
+    """A protocol with the model of a recipe at random, the heads that it asks alone."""
+    model = load_config(recipe).model
+    for head in set(model.heads) - set(config.test_heads):
+        model.heads[head] = None
+    if model.heads.get('mir') is None:
+        model.neck = None
+    config.model = model
+    return config

@@ -59,8 +59,8 @@ def test_every_row_has_a_config():
 
 @pytest.mark.parametrize('name', ROWS)
 def test_a_row_changes_only_its_own_factor(name, demo_data):
-    final = _flat(load_config(FOLDER.parent / 'pretrain_fashiongen.py', count=False).to_dict())
-    row = _flat(load_config(FOLDER / f'{name}.py', count=False).to_dict())
+    final = _flat(load_config(FOLDER.parent / 'pretrain_fashiongen.py').to_dict())
+    row = _flat(load_config(FOLDER / f'{name}.py').to_dict())
     changed = {
         key: row.get(key)
         for key in final.keys() | row.keys()
@@ -97,8 +97,8 @@ def test_every_row_has_a_twin_on_a_catalogue():
 
 @pytest.mark.parametrize('name', CATALOGUE)
 def test_the_same_rows_on_a_catalogue(name):
-    final = _flat(load_config(FOLDER.parent / 'pretrain_catalogue.py', count=False).to_dict())
-    row = _flat(load_config(FOLDER / f'catalogue/{name}.py', count=False).to_dict())
+    final = _flat(load_config(FOLDER.parent / 'pretrain_catalogue.py').to_dict())
+    row = _flat(load_config(FOLDER / f'catalogue/{name}.py').to_dict())
     changed = {
         key
         for key in final.keys() | row.keys()
@@ -117,7 +117,7 @@ def test_the_same_rows_on_a_catalogue(name):
 
 def test_the_start_from_imagenet_is_all_that_e1_changes():
     first, second = (
-        _flat(load_config(FOLDER / f'catalogue/e1_{name}_pvt.py', count=False).to_dict())
+        _flat(load_config(FOLDER / f'catalogue/e1_{name}_pvt.py').to_dict())
         for name in ('with', 'without')
     )
     changed = {key for key in first.keys() | second.keys() if first.get(key) != second.get(key)}

@@ -55,4 +55,4 @@ def test_it_is_understood(command, monkeypatch):
     asked = found.value.args[0]
     config = getattr(asked, 'config', None)
     if config and Path(config).suffix == '.py':
-        load_config(ROOT / config, getattr(asked, 'cfg_options', None), count=False)
+        load_config(ROOT / config, getattr(asked, 'cfg_options', None))

@@ -1,4 +1,4 @@
-"""Contract: unknown options are refused, --data-root moves every path, classes are counted."""
+"""Contract: unknown options are refused, --data-root moves every path, no data are opened."""
 
 import pytest
 
@@ -52,40 +52,22 @@ def test_data_root_moves_every_path():
     assert 'work_dirs/demo/data' not in config.pretty_text
 
 
-def test_classes_are_counted_and_the_dump_holds_the_number(demo_data):
-    config = load_config('configs/demo/recognition_demo.py', data_root=str(demo_data))
-    heads = config.model.heads
-    assert (heads.main_category.num_classes, heads.sub_category.num_classes) == (5, 12)
-    assert "'data'" not in config.pretty_text
-
-
-def test_a_config_of_before_is_told_where_its_heads_went(tmp_path):
-    (tmp_path / 'old.py').write_text('model = dict(type="MVLT", itm_head=dict(type="ITMHead"))')
-    with pytest.raises(KeyError, match=r'model.itm_head of earlier .* model.heads.itm'):
-        load_config(tmp_path / 'old.py')
-
-
 def test_no_such_config():
     with pytest.raises(FileNotFoundError, match='configs/README.md lists them'):
         load_config('configs/none.py')
 
 
-def test_schedulers_end_with_the_training_and_those_that_never_act_are_left_out(tmp_path):
-    steps = load_config(CONFIG, {'train_cfg.max_iters': 50}, count=False).param_scheduler
-    assert [one.type.rpartition('.')[2] for one in steps] == ['LinearLR']  # decay begins at 100
-    load_config(CONFIG, count=False).dump(tmp_path / 'dump.py')
-    again = load_config(tmp_path / 'dump.py', {'train_cfg.max_iters': 50}, count=False)
-    assert again.param_scheduler == steps
-    path = 'configs/mvlt/pretrain_fashiongen.py'
-    by_steps = {'param_scheduler.decay.by_epoch': False, 'param_scheduler.decay.begin': 500}
-    assert len(load_config(path, by_steps, count=False).param_scheduler) == 2  # of 150 epochs
-    without = load_config(path, {'param_scheduler.decay': None}, count=False).param_scheduler
-    assert len(without) == 1
+def test_reading_opens_no_data(tmp_path):
+    """Nor does it change the user's folder."""
+    config = load_config('mvlt/recognition_catalogue', data_root=str(tmp_path / 'nowhere'))
+    assert config.model.heads.main_category.num_classes == 'data'
+    assert not list(tmp_path.iterdir())
 
 
-def test_without_val_cfg_nothing_is_validated():
-    config = load_config(CONFIG, {'val_cfg': None}, count=False)
-    assert config.val_dataloader is None and config.val_evaluator is None
+def test_a_protocol_has_no_model_to_change():
+    with pytest.raises(KeyError, match="no 'model' .* It is a protocol: the model is the check"):
+        load_config('mvlt/retrieval_catalogue', {'model.backbone.depths': (1, 1, 1, 1)})
+    assert load_config('mvlt/recognition_catalogue', {'model': None}).model is None
 
 
 def test_an_attribute_of_a_part_that_is_not_there(tmp_path):

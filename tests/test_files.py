@@ -8,6 +8,7 @@ import time
 import pytest
 from mmengine.fileio import get_file_backend
 
+from mvlt.checkpoints.checkpoint import use_safe_files
 from mvlt.files import (
     WholeFileBackend,
     remove_partial,
@@ -15,7 +16,6 @@ from mvlt.files import (
     write_text,
     written_whole,
 )
-from mvlt.trained.checkpoint import use_safe_files
 
 
 def test_new_content_takes_the_name(tmp_path):

@@ -13,7 +13,7 @@ LAYERS = (
     ('config', 'command_line'),
     ('datasets',),
     ('models',),
-    ('trained',),
+    ('checkpoints',),
     ('evaluation',),
     ('retrieval',),
     ('visualization',),

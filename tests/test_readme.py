@@ -94,7 +94,7 @@ def _dated(name):
 @pytest.mark.parametrize('text', CONFIGS)
 def test_configs_of_the_readme_load_and_build(text, tmp_path):
     (tmp_path / 'mine.py').write_text(text)
-    config = load_config(tmp_path / 'mine.py', count=False)
+    config = load_config(tmp_path / 'mine.py')
     assert config.train_dataloader.dataset.dataset.pipeline.mask.type.endswith('StrokeMask')
     with torch.device('meta'):
         model = MODELS.build(config.model)

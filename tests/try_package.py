@@ -93,7 +93,7 @@ with read_base():
     from mvlt.configs.mvlt.pretrain_fashiongen import *
 model.backbone.drop_path_rate = 0.3
 """)
-assert load_config('mine.py', count=False).model.backbone.drop_path_rate == 0.3
+assert load_config('mine.py').model.backbone.drop_path_rate == 0.3
 assert len(mvlt.list_models('mvlt/*')) > 30
 print(sum(value.numel() for value in mvlt.get_model('mvlt/pretrain_fashiongen').parameters()))
 '''

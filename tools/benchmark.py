@@ -80,9 +80,8 @@ def main() -> None:
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
     """Steps of the config's own recipe: preprocess, forward, losses, backward, update."""
-    config = _config(args)
-    if args.dtype == 'bf16':
-        config.optim_wrapper.type = 'BFloat16OptimWrapper'
+    bf16 = {'optim_wrapper.type': 'BFloat16OptimWrapper'} if args.dtype == 'bf16' else {}
+    config = _config(args, bf16)
     return _result(args, timed(training_step(config, args), args), args.batch)
 
 
@@ -291,13 +290,11 @@ def _result(
     }
 
 
-def _config(args: argparse.Namespace) -> Any:
-    config = load_config(args.config, count=False)
-    config.model.backbone.init_cfg = None
-    config.model.backbone.image_size = args.size
+def _config(args: argparse.Namespace, options: dict[str, Any] | None = None) -> Any:
+    sizes = {'model.backbone.init_cfg': None, 'model.backbone.image_size': args.size}
     if args.arch:
-        config.model.backbone.arch = args.arch
-    return config
+        sizes['model.backbone.arch'] = args.arch
+    return load_config(args.config, {**sizes, **(options or {})})
 
 
 def _model(config: Any, args: argparse.Namespace) -> Any:
@@ -307,10 +304,9 @@ def _model(config: Any, args: argparse.Namespace) -> Any:
 
 
 def _scorer(args: argparse.Namespace, loader: Any = None) -> PairScorer:
-    config = _config(args)
-    config.model.neck = None
-    config.model.heads = dict(itm=config.model.heads.itm)
-    model = _model(config, args).eval()
+    others = [name for name in _config(args).model.heads if name != 'itm']
+    without = {f'model.heads.{name}': None for name in others}
+    model = _model(_config(args, {'model.neck': None, **without}), args).eval()
     return PairScorer(model, loader, args.batch, DTYPES[args.dtype])
 
 

@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mvlt.apis import ProductSearch
+from mvlt.checkpoints import open_model
 from mvlt.command_line import run_command
 from mvlt.retrieval.records import Records
-from mvlt.trained import open_model
 
 
 def main() -> None:

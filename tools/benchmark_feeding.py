@@ -22,6 +22,7 @@ from PIL import Image
 from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.datasets import Pipeline, TarPairs
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 from mvlt.tools.dataset_converters.to_shards import write
 
@@ -37,20 +38,20 @@ def main() -> None:
     parser.add_argument('--repeat', type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    settings = load_config(args.config, data_root=args.data_root, count=False)
-    settings = settings.test_dataloader.dataset
-    settings.pipeline.load = dict(type='LoadImage')
-    side = min(settings.pipeline.resize.scale)
+    read = load_config(args.config, data_root=args.data_root)
+    settings = resolve(read, 'data').test_dataloader.dataset.to_dict()
+    settings['pipeline'] = {**settings['pipeline'], 'load': dict(type='LoadImage')}
+    side = min(settings['pipeline']['resize']['scale'])
     dataset = DATASETS.build(settings)
     rows = range(min(args.pictures, len(dataset)))
     records = [dataset.get_data_info(row) for row in rows]
     drafting = Pipeline(
-        {**settings.pipeline, 'load': dict(type='LoadImage', side=side, draft=True)}
+        {**settings['pipeline'], 'load': dict(type='LoadImage', side=side, draft=True)}
     )
     with tempfile.TemporaryDirectory() as folder:
         write(dataset, Path(folder), 'test', 1000)
         shards = TarPairs(
-            data_root=folder, ann_file='test-*.tar', pipeline=settings.pipeline, test_mode=True
+            data_root=folder, ann_file='test-*.tar', pipeline=settings['pipeline'], test_mode=True
         )
         arrays = h5py.File(_as_arrays(records, Path(folder, 'pictures.h5')), 'r')['pictures']
         large = [_enlarged(one, Path(folder, f'{row}.jpg')) for row, one in zip(rows, records)]

@@ -27,7 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
-from mvlt.config import load_config
+from mvlt.config import heads_of, load_config
 from mvlt.registry import MODELS
 from mvlt.tools.benchmark import random_pairs
 
@@ -280,11 +280,11 @@ def plan(recipes: dict[str, tuple[int, int, int]], args: Any, measure: Callable)
     ]
     for path, (batch, args.size, args.words) in recipes.items():
         name = path.removeprefix('configs/').removesuffix('.py')
-        config = load_config(path, count=False)
-        config.model.backbone.merge(dict(init_cfg=None, image_size=args.size))
-        for head in config.model.heads.values():
-            if head and head.get('num_classes') == 'data':
-                head.num_classes = 40
+        options = {'model.backbone.init_cfg': None, 'model.backbone.image_size': args.size}
+        for name, head in heads_of(load_config(path).model).items():
+            if head.get('num_classes') == 'data':
+                options[f'model.heads.{name}.num_classes'] = 40
+        config = load_config(path, options)
         step, args.batch = _counted(config, args, 8 if args.size > 128 else batch)
         cpu = this_cpu()  # before each: other programs come and go
         alone, found = seconds(step, cpu), measure(config, args)
@@ -294,7 +294,7 @@ def plan(recipes: dict[str, tuple[int, int, int]], args: Any, measure: Callable)
             f'{beyond * alone / found:.2f} |'
         )
         print(checked[-1], flush=True)
-        config.optim_wrapper.type = 'BFloat16OptimWrapper'
+        config = load_config(path, {**options, 'optim_wrapper.type': 'BFloat16OptimWrapper'})
         step, _ = _counted(config, args, batch)
         work = sum(flops for flops, _, _ in step.operations.values())
         for kind, gpu in GPUS.items():

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.runner import set_random_seed
 
 from mvlt.command_line import add_options, config_from, run_command
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 from mvlt.visualization import Section, pipeline_rows, write_sheet
 
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument('--count', type=int, default=8, help='samples, at even distances')
     parser.add_argument('--out', type=Path, help='folder; default <work dir>/browse/<split>')
     args = parser.parse_args()
-    config = config_from(args)
+    config = resolve(config_from(args), 'data', work_dir=args.work_dir)
     loader = config.get(f'{args.split}_dataloader')
     if loader is None:
         raise KeyError(f'{args.config} has no {args.split}_dataloader; try another --split')

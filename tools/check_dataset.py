@@ -7,7 +7,6 @@ marked WARN.
 """
 
 import argparse
-import copy
 import logging
 import os
 import sys
@@ -19,10 +18,10 @@ from mmengine.logging import MMLogger
 from rich.progress import track
 
 from mvlt.command_line import add_options, config_from, run_command
-from mvlt.config import heads_of, labels_of, spread_heads
+from mvlt.config import heads_of, labels_of
 from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
 from mvlt.datasets.pipeline import named
-from mvlt.engine import SkippedRecordsHook, VocabularyHook
+from mvlt.engine import SkippedRecordsHook, VocabularyHook, resolve
 from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
 from mvlt.tools.inspection import describe, leaks, read_pictures, short_of_candidates
@@ -41,8 +40,7 @@ def main() -> None:
     args = parser.parse_args()
     log = _Log()
     MMLogger.get_instance('check_dataset', log_level='INFO').handlers = [log]
-    # the classes are counted only once the splits are known to open
-    config = config_from(args, count=False)
+    config = resolve(config_from(args), 'data', work_dir=args.work_dir)
     report = check(config, args.workers)
     report['warn'] = [*log.lines(logging.WARNING), *report['warn']]
     report['said'] = log.lines(logging.INFO)
@@ -194,7 +192,7 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
     if settings is None:
         return None, None
     tokenize = TRANSFORMS.build(settings)
-    backbone = config.model.get('backbone') or {}
+    backbone = (config.get('model') or {}).get('backbone') or {}
     rows, text_len = backbone.get('vocab_size'), backbone.get('text_len')
     try:
         pieces = len(tokenize.vocabulary)
@@ -308,14 +306,17 @@ def _judge_matching(config: Config, report: dict) -> None:
             f'train: {needed} products with different captions are needed, there are '
             f'{found["products"]} products and {found["captions"]} captions'
         )
-    model = copy.deepcopy(config.model)
-    spread_heads(model, found['labels'])
-    for name, head in heads_of(model).items():
-        if 'num_classes' in head and head.get('label', name) not in found:
-            report['fail'].append(
-                f"train: model.heads.{name} learns '{head.get('label', name)}', which the data do "
-                'not say; name its column in `columns`'
-            )
+    lacking = {
+        name: head.get('label', name)
+        for name, head in heads_of(config.get('model')).items()
+        if 'num_classes' in head and head.get('label', name) not in found
+    }
+    report['fail'] += [
+        f"train: model.heads.{name} learns '{label}', which the data do not say; name its column "
+        'in `columns`'
+        for name, label in lacking.items()
+        if 'for_each' not in config.model.heads[name]
+    ]
 
 
 def lines(report: dict) -> list[str]:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import torch
 
+from mvlt.checkpoints import open_model
+from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.config import load_config
 from mvlt.datasets import PairDataset
+from mvlt.engine import resolve
 from mvlt.files import file_sha256
 from mvlt.models import MVLT
 from mvlt.registry import DATASETS
-from mvlt.trained import open_model
-from mvlt.trained.checkpoint import read_checkpoint
 from mvlt.visualization import (
     Section,
     category_cells,
@@ -36,7 +37,7 @@ from mvlt.visualization import (
 ROOT = Path('work_dirs/demo')
 DATA = ROOT / 'data'
 REPORT = ROOT / 'report' / 'index.html'
-TASKS = ('retrieval', 'generation', 'recognition')
+TASKS = {'retrieval': 'retrieval', 'generation': 'generation', 'recognition': 'recognition_eval'}
 
 
 def main() -> None:
@@ -81,9 +82,8 @@ def train(task: str, checkpoint: Path) -> None:
 def evaluate(task: str, checkpoint: Path, options: str = '') -> None:
     """Evaluate a checkpoint."""
     work_dir = ROOT / f'{task}_test'
-    command = (
-        f'tools/test.py configs/demo/{task}_demo.py {checkpoint} --work-dir {work_dir} {options}'
-    )
+    config = f'configs/demo/{TASKS[task]}_demo.py'
+    command = f'tools/test.py {config} {checkpoint} --work-dir {work_dir} {options}'
     digest = file_sha256(checkpoint)
     step(
         work_dir / 'results.json',
@@ -257,12 +257,12 @@ def _pass_over(cut: Path) -> None:
 
 def _checkpoint(task: str) -> Path:
     """Where the training of this task ends."""
-    iterations = load_config(f'configs/demo/{task}_demo.py', count=False).train_cfg.max_iters
+    iterations = load_config(f'configs/demo/{task}_demo.py').train_cfg.max_iters
     return ROOT / task / f'iter_{iterations}.pth'
 
 
 def _dataset(task: str) -> PairDataset:
-    config = load_config(f'configs/demo/{task}_demo.py')
+    config = resolve(load_config(f'configs/demo/{TASKS[task]}_demo.py'), 'data')
     return DATASETS.build(config.test_dataloader.dataset)
 
 

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from mvlt.checkpoints.description import ModelDescription
+from mvlt.checkpoints.opening import OpenedModel, open_model, read_trained
 from mvlt.command_line import run_command
 from mvlt.datasets import PackPairInputs, Pipeline, draw_candidates
 from mvlt.files import write_json
@@ -26,8 +28,6 @@ from mvlt.models import MVLT, Features
 from mvlt.registry import MODELS
 from mvlt.retrieval.ranking import rank
 from mvlt.retrieval.records import Records
-from mvlt.trained.description import ModelDescription
-from mvlt.trained.opening import OpenedModel, open_model, read_trained
 
 PARITY = 1e-4
 

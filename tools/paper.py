@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config, DictAction
 
+from mvlt.checkpoints.checkpoint import run_of
 from mvlt.command_line import run_command
 from mvlt.config import PACKAGED, load_config
 from mvlt.files import file_sha256, write_json
-from mvlt.trained.checkpoint import run_of
 
 TOOLS = Path(__file__).parent
 TABLES = dict(
@@ -180,8 +180,8 @@ def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
     """
     path = config_of(row, args.data)
     folder = args.work_dir / f'{path.stem}_seed_{seed}'
-    pretrain = load_config(path, args.cfg_options, args.data_root, count=False)
-    start = shorten(pretrain, args.length)
+    common = {'randomness.seed': seed}
+    start = _shortened(path, {**args.cfg_options, **common}, args.length, args)
 
     def step(
         kind: str,
@@ -190,14 +190,12 @@ def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
         checkpoint: Path | None = None,
         begin: Path | None = None,
     ) -> Step:
-        config.randomness.seed = seed
-        config.gpus = args.gpus  # the batch of all follows from it
         own = folder / kind
         weights = checkpoint or own / _last(config)
         return Step(
             f'{path.stem}, seed {seed}: {kind}',
             kind,
-            _write_config(config, own / 'config' / f'{stem}.py'),
+            _write_config(config, own / 'config' / f'{stem}.py', args.gpus),
             own,
             weights,
             trains=checkpoint is None,
@@ -206,41 +204,45 @@ def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
 
     first = step('pretrain', start, path.stem)
     yield first
+
+    def test(name: str) -> Config:
+        """A protocol: the model is the checkpoint's."""
+        return load_config(f'mvlt/{name}', {**args.test_options, **common}, args.data_root)
+
+    def tune(name: str) -> Config:
+        options = _model_of(start, load_config(f'mvlt/{name}'))
+        options |= {**common, 'load_from': str(first.checkpoint)}
+        return _shortened(f'mvlt/{name}', options, args.tune_length, args)
+
     for protocol in args.protocols:
         name = f'{PROTOCOLS[protocol]}_{args.data}'
-        yield step(f'{protocol}_test', _test(name, start, args), name, first.checkpoint)
+        yield step(f'{protocol}_test', test(name), name, first.checkpoint)
     if args.finetune:
         tuned = f'finetune_{args.data}'
-        second = step('finetune', _tune(tuned, start, first, args), tuned, begin=first.checkpoint)
+        second = step('finetune', tune(tuned), tuned, begin=first.checkpoint)
         yield second
         for protocol in args.protocols:
             name, kind = f'{PROTOCOLS[protocol]}_{args.data}', f'{protocol}_finetune_test'
-            yield step(kind, _test(name, start, args), name, second.checkpoint)
+            yield step(kind, test(name), name, second.checkpoint)
     if not args.no_recognition:
         name = f'recognition_{args.data}'
-        third = step('recognition', _tune(name, start, first, args), name, begin=first.checkpoint)
+        third = step('recognition', tune(name), name, begin=first.checkpoint)
         yield third
-        yield step('recognition_test', _tune(name, start, first, args), name, third.checkpoint)
+        yield step('recognition_test', tune(name), name, third.checkpoint)
 
 
-def _test(name: str, start: Config, args: argparse.Namespace) -> Config:
-    config = load_config(f'mvlt/{name}', None, args.data_root, count=False)
-    return _with(_same_model(config, start), args.test_options)
+def _shortened(
+    path: str | Path, options: dict[str, Any], length: int | None, args: argparse.Namespace
+) -> Config:
+    """A config with options, trained for ``length``."""
+    config = load_config(path, options, args.data_root)
+    if length is None:
+        return config
+    return load_config(path, {**options, **shorter(config, length)}, args.data_root)
 
 
-def _tune(name: str, start: Config, first: Step, args: argparse.Namespace) -> Config:
-    config = load_config(f'mvlt/{name}', None, args.data_root, count=False)
-    config.load_from = str(first.checkpoint)
-    return shorten(_same_model(config, start), args.tune_length)
-
-
-def _with(config: Config, options: dict[str, Any]) -> Config:
-    config.merge_from_dict(dict(options))
-    return config
-
-
-def _same_model(config: Config, start: Config) -> Config:
-    """The task's config with the sizes of the model that was pre-trained.
+def _model_of(start: Config, config: Config) -> dict[str, Any]:
+    """Options that give a task's config the sizes of the model that was pre-trained.
 
     Raises:
         ValueError: it was pre-trained on pictures of another side than the task reads.
@@ -251,33 +253,36 @@ def _same_model(config: Config, start: Config) -> Config:
             f'pre-training at {sides[0]} pixels, {config.filename} reads {sides[1]}: another size '
             'needs configs of one own that say it (image_size), and tools/train.py, tools/test.py'
         )
-    config.model.backbone = dict(start.model.backbone, init_cfg=None)
-    config.model.data_preprocessor = start.model.data_preprocessor
+    options: dict[str, Any] = {
+        'model.backbone': dict(start.model.backbone.to_dict(), init_cfg=None, _delete_=True),
+        'model.data_preprocessor': dict(start.model.data_preprocessor.to_dict(), _delete_=True),
+    }
     for head in ('itm', 'mlm'):
         if config.model.heads.get(head):
-            config.model.heads[head] = start.model.heads.get(head)
-    return config
+            trained = start.model.heads.get(head)
+            options[f'model.heads.{head}'] = trained and dict(trained.to_dict(), _delete_=True)
+    return options
 
 
-def shorten(config: Config, length: int | None) -> Config:
-    """Train for another length: the warm-up stays, up to half of it; the schedule ends with it.
+def shorter(config: Config, length: int) -> dict[str, Any]:
+    """Options that train for another length: the warm-up stays, up to half of it.
 
     Raises:
         ValueError: a length below 2.
     """
-    if length is None:
-        return config
     if length < 2:
         raise ValueError(f'a length of {length}: warm-up and the rest need 2 at least')
     unit = 'max_epochs' if 'max_epochs' in config.train_cfg else 'max_iters'
-    for scheduler in config.param_scheduler:
-        scheduler.begin = min(scheduler.begin, length // 2)
-        if 'end' in scheduler:  # else it ends with the training
-            scheduler.end = min(scheduler.end, length // 2)
-    config.train_cfg[unit] = length
-    saving = config.default_hooks.checkpoint
-    saving.interval = min(saving.interval, length)
-    return config
+    saving = config.default_hooks.checkpoint.interval
+    options = {
+        f'train_cfg.{unit}': length,
+        'default_hooks.checkpoint.interval': min(saving, length),
+    }
+    for name, scheduler in config.param_scheduler.items():
+        for key in ('begin', 'end'):
+            if key in scheduler:  # without an end it ends with the training
+                options[f'param_scheduler.{name}.{key}'] = min(scheduler[key], length // 2)
+    return options
 
 
 def _last(config: Config) -> str:
@@ -286,10 +291,10 @@ def _last(config: Config) -> str:
     return f'epoch_{loop.max_epochs}.pth' if 'max_epochs' in loop else f'iter_{loop.max_iters}.pth'
 
 
-def _write_config(config: Config, path: Path) -> Path:
-    """Write a flat config; what was begun with another one is not gone on with."""
+def _write_config(config: Config, path: Path, gpus: int) -> Path:
+    """Write a flat config; what was begun with another one, or more GPUs, is not gone on with."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = config.pretty_text
+    text = f'{config.pretty_text}gpus = {gpus}\n'  # the batch of all follows from it
     if path.is_file() and path.read_text('utf-8') != text:
         was, now = (set(one.splitlines()) for one in (path.read_text('utf-8'), text))
         then, asked = ('; '.join(sorted(one)[:2]) for one in (was - now, now - was))

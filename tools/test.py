@@ -1,4 +1,6 @@
-"""Evaluate a checkpoint as a config describes, and write ``results.json`` into the work dir.
+"""Evaluate a model as a config describes, and write ``results.json`` into the work dir.
+
+A protocol, a config without a model, tests any model; a recipe's checkpoint must fit the recipe.
 
 tools/test.py configs/mvlt/retrieval_fashiongen.py CHECKPOINT
 tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --shortlist 100
@@ -8,11 +10,10 @@ import argparse
 
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
-from mvlt.trained.folder import use_checkpoint
 
 
 def main() -> None:
-    """Parse, settle the config, run."""
+    """Parse, resolve the config, run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,13 +33,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.shortlist is not None:
         args.cfg_options['test_cfg.shortlist'] = args.shortlist
-    config = config_from(args)
-    config.resume = False
-    if args.checkpoint == 'none':
-        config.load_from = None
-    else:
-        use_checkpoint(config, args.checkpoint)
-    build_runner(config, args.launcher).test()
+    model = None if args.checkpoint == 'none' else args.checkpoint
+    build_runner(
+        config_from(args), 'test', model, work_dir=args.work_dir, launcher=args.launcher
+    ).test()
 
 
 if __name__ == '__main__':

@@ -13,12 +13,12 @@ from contextlib import nullcontext
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
 from mvlt.engine.launch import build_runner, busy_cores
+from mvlt.engine.resolve import place_of
 from mvlt.files import sole_process
-from mvlt.trained.folder import is_model_folder, use_checkpoint
 
 
 def main() -> None:
-    """Parse, settle the config, run."""
+    """Parse, resolve the config, run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -34,31 +34,36 @@ def main() -> None:
         '--from',
         dest='start',
         metavar='MODEL',
-        help='a published model folder, whose architecture and vocabulary are then used, or a '
-        'checkpoint; default: load_from of the config. Repeat it with --resume',
+        help='a published model folder or a checkpoint of the same recipe; its vocabulary is used, '
+        'classes are matched by name. Default: load_from of the config',
     )
     parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     args = parser.parse_args()
     config = config_from(args)
+    work_dir = place_of(config, args.work_dir)
     checkpoint = args.resume
     if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):  # torchrun starts the processes anew
         launched = float(os.environ.get('MVLT_LAUNCHED', 0))
-        checkpoint = newest_checkpoint(config.work_dir, since=launched) or checkpoint
+        checkpoint = newest_checkpoint(work_dir, since=launched) or checkpoint
+    if checkpoint is None and config.get('resume'):  # the dump of a run that was resumed
+        checkpoint = config.get('load_from') or 'auto'
     if checkpoint == 'auto':
-        checkpoint = newest_checkpoint(config.work_dir)
-    start = args.start or config.get('load_from')
-    # a run that goes on needs what it started from only for the architecture
-    if start and (is_model_folder(start) or not checkpoint):
-        use_checkpoint(config, start, training=True)
-    if checkpoint:  # else the run starts as the config says, from its own load_from
-        config.resume, config.load_from = True, checkpoint
+        checkpoint = newest_checkpoint(work_dir)
     ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
     first = int(next(filter(None, ranks), 0)) == 0
     if first and (said := busy_cores()):
         print(f'warning: {said}', file=sys.stderr)
-    lock = sole_process(f'{config.work_dir}/.lock', 'trains into it')
+    lock = sole_process(f'{work_dir}/.lock', 'trains into it')
     with lock if first else nullcontext():
-        build_runner(config, args.launcher, args.amp).train()
+        build_runner(
+            config,
+            'train',
+            args.start,
+            resume=checkpoint,
+            work_dir=work_dir,
+            launcher=args.launcher,
+            amp=args.amp,
+        ).train()
 
 
 if __name__ == '__main__':

@@ -22,8 +22,9 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import set_random_seed
 
+from mvlt.checkpoints.opening import load_model
 from mvlt.command_line import add_options, config_from, run_command
-from mvlt.config import count_later, section
+from mvlt.config import heads_of, load_config, section, with_classes
 from mvlt.datasets import (
     CentreMask,
     GridMask,
@@ -34,10 +35,10 @@ from mvlt.datasets import (
 )
 from mvlt.engine.launch import build_runner
 from mvlt.engine.loops.ranking import RankingLoop
+from mvlt.engine.resolve import place_of, resolve
 from mvlt.files import file_sha256, written_whole
 from mvlt.registry import DATASETS, LOOPS, MODELS
-from mvlt.trained.folder import use_checkpoint
-from mvlt.trained.opening import load_model
+from mvlt.structures import CATEGORIES
 from mvlt.visualization import (
     Cell,
     Row,
@@ -79,13 +80,19 @@ def main() -> None:
         raise ValueError(f'--count {args.count} --pool {args.pool}: 1 <= count <= pool is needed')
     if args.checkpoint is None and args.kind not in _WITHOUT:
         raise ValueError(f'{args.kind} asks a model: name its CHECKPOINT behind the config')
-    config = config_from(args, count=args.checkpoint is not None)
+    if args.kind == 'retrieval':
+        args.cfg_options = {**args.cfg_options, **_pool_of(args)}
+    config = config_from(args)
     facts = dict(config=args.config)
+    args.model = args.checkpoint
     if args.checkpoint is not None:
-        args.checkpoint = use_checkpoint(config, args.checkpoint)
+        config = resolve(config, 'test', args.checkpoint, work_dir=args.work_dir)
+        args.checkpoint = config.load_from
         facts['checkpoint'] = file_sha256(args.checkpoint)[:12]
+    elif args.kind != 'architecture':
+        config = resolve(config, 'data', work_dir=args.work_dir)
     set_random_seed(config.randomness.get('seed') or 0)
-    folder = args.out or Path(config.work_dir) / 'pictures' / args.kind
+    folder = args.out or Path(place_of(config, args.work_dir)) / 'pictures' / args.kind
     if args.kind == 'architecture':
         written = architecture(config, folder)
     else:
@@ -93,14 +100,24 @@ def main() -> None:
     print('\n'.join(map(str, written)))
 
 
+def _pool_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Options of a ranking of some queries only, whose figures are not kept."""
+    options: dict[str, Any] = {'default_hooks.results': None}
+    if 'num_queries' in (load_config(args.config).get('test_cfg') or {}):
+        options |= {'test_cfg.num_queries': args.pool, 'test_cfg.products': args.ids}
+    return options
+
+
 def architecture(config: Config, folder: Path) -> list[Path]:
     """The config's model with its sizes."""
-    with torch.device('meta'):
-        later = count_later(config.model)
-        uncounted = [label for label, _ in later]
-        for _, head in later:
-            head.num_classes = 1  # the data are not read for a drawing
-        model = MODELS.build(config.model)
+    uncounted = [
+        head.get('label', name)
+        for name, head in heads_of(config.model).items()
+        if head.get('num_classes') == 'data'
+    ]
+    one_each = {label: ['?'] for label in (*CATEGORIES, *uncounted)}
+    with torch.device('meta'):  # the data are not read for a drawing
+        model = MODELS.build(with_classes(config.model, one_each, 'the drawing'))
     written = []
     for kind in ('png', 'svg'):
         path = folder / f'architecture.{kind}'
@@ -137,12 +154,7 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
     kind = LOOPS.get(settings.type)
     if not issubclass(kind, RankingLoop):
         raise ValueError(f'{args.config}: its test_cfg ranks nothing; take e.g. {example}')
-    if 'num_queries' in settings:
-        settings.num_queries = args.pool
-        settings.products = args.ids
-    config.resume = False
-    config.default_hooks.pop('results', None)  # these are some queries only
-    runner = build_runner(config, args.launcher)
+    runner = build_runner(config, 'test', args.model, work_dir=args.work_dir)
     runner.test()
     loop: Any = runner.test_loop
     dataset, name = loop.dataloader.dataset, loop.protocol['name']

@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mvlt.command_line import run_command
 from mvlt.config import load_config
+from mvlt.engine import resolve
 from mvlt.files import read_json, write_json, write_text
 from mvlt.registry import MODELS
 
@@ -139,8 +140,8 @@ def _chosen(result: dict) -> dict[str, Any]:
 
 def size(recipe: str, data_root: str | None) -> dict[str, float]:
     """Parameters in millions, heads included, and GFLOP of one pair that is scored."""
-    config = load_config(str(ROOT / recipe), {}, data_root=data_root)
-    config.model.backbone.init_cfg = None
+    options = {'model.backbone.init_cfg': None, 'load_from': None}
+    config = resolve(load_config(str(ROOT / recipe), options, data_root))
     model = MODELS.build(config.model).eval().requires_grad_(False)
     side = config.image_size
     tokens = config.model.data_preprocessor.get('text_len') or TOKENS

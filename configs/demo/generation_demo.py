@@ -11,10 +11,5 @@ with read_base():
     from .._base_.datasets.demo import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.generation import *
-    from .._base_.models.mvlt_mini import *
 
-model.backbone.vocab_size = vocab_size
-model.backbone.image_size = image_size
-model.heads.itm = None
-model.heads.mlm = None
 test_dataloader.dataset.pipeline.mask = dict(type=RandomGridMask, ratio=0.5, alpha=2)

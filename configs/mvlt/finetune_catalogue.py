@@ -12,9 +12,14 @@ from mvlt.datasets import EndlessSampler, MatchingPairs
 
 with read_base():
     from .._base_.evaluations.validation import *
+    from .._base_.models.mvlt_mini import *
     from .._base_.schedules.iterations import *
     from .retrieval_catalogue import *
 
+model.backbone.vocab_size = vocab_size
+model.backbone.image_size = image_size
+model.neck = None
+model.heads.mir = None
 model.heads.mlm = None
 load_from = 'work_dirs/pretrain_catalogue/iter_6000.pth'
 train_dataloader = dict(

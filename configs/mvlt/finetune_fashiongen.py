@@ -13,9 +13,13 @@ from mvlt.datasets import EpochSampler, MatchingPairs
 
 with read_base():
     from .._base_.evaluations.validation import *
+    from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.paper import *
     from .retrieval_fashiongen import *
 
+model.backbone.image_size = image_size
+model.neck = None
+model.heads.mir = None
 model.heads.mlm = None
 load_from = 'work_dirs/pretrain_fashiongen/epoch_150.pth'
 train_cfg.max_epochs = 30

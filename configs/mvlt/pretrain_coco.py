@@ -12,7 +12,7 @@ Hardware: 8 GPUs, batch 8 x 32. Time and metric: not measured here.
 from mmengine.config import read_base
 
 from mvlt.datasets import EpochSampler, MaskWords, MatchingPairs, RandomGridMask
-from mvlt.trained import PretrainedImagePart
+from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.coco import *

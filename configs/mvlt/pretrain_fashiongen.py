@@ -13,7 +13,7 @@ from mmengine.config import read_base
 
 from mvlt.datasets import EpochSampler, MaskWords, MatchingPairs, RandomGridMask
 from mvlt.engine import PicturesHook
-from mvlt.trained import PretrainedImagePart
+from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen import *

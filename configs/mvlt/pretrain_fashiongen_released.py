@@ -14,7 +14,7 @@ from mmengine.config import read_base
 
 from mvlt.datasets import MaskWords, MatchingPairs, RandomGridMask, RepeatedSampler
 from mvlt.engine import MaskStepsHook, PicturesHook
-from mvlt.trained import PretrainedImagePart
+from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen_released import *

@@ -7,15 +7,9 @@ Command: tools/dist_test.sh configs/mvlt/retrieval_full_coco.py CHECKPOINT 8
 
 from mmengine.config import read_base
 
-
 with read_base():
     from .._base_.datasets.coco import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.full_ranking import *
-    from .._base_.models.mvlt_tiny import *
 
-model.backbone.image_size = image_size
-model.neck = None
-model.heads.mir = None
-model.heads.mlm = None
 test_cfg.merge_captions = False

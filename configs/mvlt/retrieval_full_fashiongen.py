@@ -5,13 +5,7 @@ Command: tools/dist_test.sh configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT
 
 from mmengine.config import read_base
 
-
 with read_base():
     from .._base_.datasets.fashiongen import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.full_ranking import *
-    from .._base_.models.mvlt_tiny import *
-
-model.backbone.image_size = image_size
-model.neck = None
-model.heads.mir = None  # the MLM head is the encoder's

@@ -10,8 +10,5 @@ with read_base():
     from .._base_.datasets.catalogue import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.phrases import *
-    from .._base_.models.mvlt_towers_mini import *
 
-model.backbone.vocab_size = vocab_size
-model.backbone.image_size = image_size
 test_dataloader.dataset.attributes = dict(colour='baseColour', gender='gender')

@@ -13,7 +13,7 @@ from mmengine.config import read_base
 from mvlt.datasets import EndlessSampler, MaskWords
 from mvlt.engine import WeightAverageHook
 from mvlt.models import HardITMHead, ITCHead, MLMHead
-from mvlt.trained import PretrainedImagePart
+from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.coco import *

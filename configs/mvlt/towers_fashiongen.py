@@ -14,7 +14,7 @@ from mmpretrain.datasets import RandomResizedCrop
 from mvlt.datasets import LookAlikeSampler, MaskWords, RewordCaption
 from mvlt.engine import WeightAverageHook
 from mvlt.models import HardITMHead, ITCHead, MLMHead
-from mvlt.trained import PretrainedImagePart
+from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen import *

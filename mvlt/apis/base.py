@@ -15,13 +15,13 @@ from mmengine.infer import BaseInferencer
 from PIL import Image
 from rich.progress import track
 
+from mvlt.checkpoints.description import ModelDescription
+from mvlt.checkpoints.opening import OpenedModel, open_model
 from mvlt.datasets import PackPairInputs, Pipeline
 from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
 from mvlt.deadline import check
 from mvlt.files import written_whole
 from mvlt.structures import PairDataSample
-from mvlt.trained.description import ModelDescription
-from mvlt.trained.opening import OpenedModel, open_model
 
 DType = Literal['float32', 'bfloat16']
 
@@ -43,7 +43,7 @@ class PairInferencer(BaseInferencer):
     Args:
         model: a folder of ``tools/model_converters/publish.py``, a checkpoint of a training, or a
             config (file or name of :func:`mvlt.list_models`) with ``weights``; or what
-            :func:`mvlt.trained.open_model` has opened, once for several inferencers.
+            :func:`mvlt.checkpoints.open_model` has opened, once for several inferencers.
         weights: a checkpoint of that config.
         device: 'cpu', 'cuda', ...; None = a GPU where there is one.
         dtype: 'bfloat16' computes under autocast; answers are float32 either way.

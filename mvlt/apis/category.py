@@ -3,9 +3,9 @@
 from typing import Any
 
 from mvlt.apis.base import PairInferencer, whole_number
+from mvlt.checkpoints.description import ModelDescription
 from mvlt.datasets.inputs import to_array
 from mvlt.structures import PairDataSample
-from mvlt.trained.description import ModelDescription
 
 
 class CategoryInferencer(PairInferencer):
@@ -55,6 +55,8 @@ class CategoryInferencer(PairInferencer):
         found = {}
         for level, names in self.description.categories.items():
             scores = pred.get(f'{level}_scores').float()
+            if not scores.isfinite().all():
+                raise ValueError(f'{level}: no numbers as probabilities; the model has diverged')
             values, places = scores.topk(min(topk, len(names)))
             found[level] = [
                 dict(name=names[place], probability=value)

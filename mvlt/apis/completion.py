@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mvlt.apis.base import PairInferencer
+from mvlt.checkpoints.description import ModelDescription
 from mvlt.datasets import (
     CentreMask,
     GridMask,
@@ -26,7 +27,6 @@ from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
 from mvlt.randomness import random_of
 from mvlt.registry import TRANSFORMS
 from mvlt.structures import PairDataSample
-from mvlt.trained.description import ModelDescription
 
 Style = Literal['random', 'grid', 'stroke', 'centre']
 Box = tuple[float, float, float, float]

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from mvlt.apis.base import PairInferencer
+from mvlt.checkpoints.description import ModelDescription
 from mvlt.models import Features
-from mvlt.trained.description import ModelDescription
 
 
 class FeatureExtractor(PairInferencer):
@@ -53,6 +53,8 @@ class FeatureExtractor(PairInferencer):
                 vectors = Features(self.model, data).vectors
                 names = ('image_vector', 'text_vector')
                 found.update({name: one.cpu() for name, one in zip(names, vectors)})
+        if not all(values.isfinite().all() for values in found.values()):
+            raise ValueError('the features are no numbers: the model has diverged; take another')
         each = [{name: values[i] for name, values in found.items()} for i in range(len(lengths))]
         if not stages:
             return each

@@ -3,9 +3,9 @@
 from typing import Any
 
 from mvlt.apis.base import PairInferencer
+from mvlt.checkpoints.description import ModelDescription
 from mvlt.datasets.inputs import to_array
 from mvlt.structures import PairDataSample
-from mvlt.trained.description import ModelDescription
 
 
 class MatchingInferencer(PairInferencer):

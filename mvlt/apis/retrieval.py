@@ -22,14 +22,14 @@ from scipy.special import expit
 
 import mvlt
 from mvlt.apis.base import DType, PairInferencer, whole_number
+from mvlt.checkpoints.description import ModelDescription
+from mvlt.checkpoints.opening import OpenedModel
 from mvlt.registry import TASK_UTILS
 from mvlt.retrieval.cache import CACHE
 from mvlt.retrieval.encoder import Encoder, encoder_of
 from mvlt.retrieval.ranking import Order, rank, shortlisted
 from mvlt.retrieval.records import Source
 from mvlt.retrieval.scorer import PairScorer
-from mvlt.trained.description import ModelDescription
-from mvlt.trained.opening import OpenedModel
 
 
 class RetrievalInferencer(PairInferencer):

@@ -18,6 +18,8 @@ from rich.progress import track
 from scipy.special import expit
 
 from mvlt.apis.base import DType
+from mvlt.checkpoints.description import ModelDescription
+from mvlt.checkpoints.opening import OpenedModel, open_model
 from mvlt.datasets import PackPairInputs, Pipeline
 from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
 from mvlt.deadline import within
@@ -37,8 +39,6 @@ from mvlt.retrieval.indexing import (
 from mvlt.retrieval.ranking import rank
 from mvlt.retrieval.records import Records, Source
 from mvlt.retrieval.scorer import PairScorer
-from mvlt.trained.description import ModelDescription
-from mvlt.trained.opening import OpenedModel, open_model
 
 # measured by tools/analysis_tools/query_weights.py: docs/benchmarks/2026-11-28-search.md
 PICTURES = 0.5  # weight of pictures beside words
@@ -49,7 +49,7 @@ class ProductSearch:
     """A model with towers and an index of a catalogue.
 
     Args:
-        model: what :func:`mvlt.trained.open_model` takes, or has opened.
+        model: what :func:`mvlt.checkpoints.open_model` takes, or has opened.
         index: a place (:func:`mvlt.retrieval.index.open_index`) or an opened index; where there is
             none yet, :meth:`build` makes it.
         pictures: the folder below which the index's ``img_path`` lie, for the second stage.

@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from mvlt.datasets.candidates import CandidateList, draw_candidates
 from mvlt.files import read_json
+from mvlt.structures import text_key
 
 FORMAT, VERSION = 'mvlt-candidates', 1
 DIRECTIONS = ('tir', 'itr')
@@ -120,8 +121,9 @@ def read_candidates(path: str, records: Sequence[Mapping]) -> list[Draw]:
 def _warn_of_own_negatives(path: str, draws: Sequence[Draw], records: Sequence[Mapping]) -> None:
     """Files of others may hold them; those drawn here never do."""
     lists = [one for draw in draws for direction in draw.values() for one in direction]
+    keys = [(record['product_id'], text_key(record['caption'])) for record in records]
     own = sum(
-        any(records[row][key] == records[one.query][key] for key in ('product_id', 'caption'))
+        any(ours == theirs for ours, theirs in zip(keys[row], keys[one.query]))
         for one in lists
         for row in one.candidates[1:]
     )

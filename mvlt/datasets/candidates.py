@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from mvlt.structures import text_key
+
 
 class CandidateList(NamedTuple):
     """Rows of a dataset: the query's, and the candidates', the positive first.
@@ -33,7 +35,8 @@ def draw_candidates(
 
     Candidates are one view each of ``num_candidates`` different products: the query's and others of
     the same sub-category; where that has too few, of the same main category, then of any. A
-    row with the query's id or the query's caption is never drawn as a negative.
+    row with the query's id or the query's caption (:func:`mvlt.structures.text_key`) is never drawn
+    as a negative.
 
     Args:
         records: ``product_id``, ``caption`` and, where known, the categories, a row each.
@@ -47,6 +50,7 @@ def draw_candidates(
     Raises:
         ValueError: there are too few products for a list, or one of ``products`` is not there.
     """
+    keys = [text_key(record['caption']) for record in records]
     views = defaultdict(list)
     for row, record in enumerate(records):
         views[record['product_id']].append(row)
@@ -78,8 +82,7 @@ def draw_candidates(
                     break
                 if product == query or product in negatives:
                     continue
-                caption = records[own]['caption']
-                rows = [row for row in views[product] if records[row]['caption'] != caption]
+                rows = [row for row in views[product] if keys[row] != keys[own]]
                 if rows:
                     negatives[product] = view(product, rows, query)
         if fewer and not negatives:

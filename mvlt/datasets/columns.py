@@ -1,6 +1,6 @@
-"""What a table's columns mean: said by a file beside it, by a config, or guessed from the table.
+"""What a table's columns mean: a file beside it, a config, or the table itself tells.
 
-It is decided once, in :func:`decide`; training, check, page and search all read that.
+:func:`decide` is the only one who decides; training, check, page and search all ask it.
 """
 
 import json
@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 from mmengine.logging import print_log
 
-from mvlt.files import read_json, write_json
+from mvlt.files import read_json
 from mvlt.structures import CATEGORIES
 
 KEYS = ('image', 'product_id', *CATEGORIES, 'split')
-OURS = 'decided_by_mvlt'  # marks a file that nobody has written by hand
+SPLITS = ('train', 'val', 'test')
+_AUTOMATIC = 'decided_by_mvlt'  # in a file that a version before 0.2 wrote by itself
 PICTURE = r'(?i)\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif)\s*$'
 ADDRESS = r'(?i)^\s*https?://'
 
@@ -25,13 +26,13 @@ ADDRESS = r'(?i)^\s*https?://'
 class Meaning(NamedTuple):
     """What a table's columns mean.
 
-    columns: key of ``KEYS`` -> column.
+    columns: key of ``KEYS`` -> column, None = there is none.
     caption: template over the columns.
     attributes: label -> column.
     wordings: templates as ``caption``.
     """
 
-    columns: dict[str, str]
+    columns: Mapping[str, str | None]
     caption: str
     attributes: dict[str, str]
     wordings: tuple[str, ...]
@@ -101,34 +102,40 @@ def _columns_in(text: str, names: Sequence[str]) -> list[str]:
     return found
 
 
+class Decision(NamedTuple):
+    """What a table's columns mean, and who says so.
+
+    sources: field of :class:`Meaning` -> 'the config', 'the table' or a file.
+    """
+
+    meaning: Meaning
+    sources: dict[str, str]
+
+
 def decide(
     path: Path,
     names: Sequence[str],
     sample: Callable[[], pd.DataFrame],
     given: Meaning | None,
-) -> Meaning:
+) -> Decision:
     """What the columns mean: the JSON file beside the table, else a config, else the table itself.
 
-    A file that this function has written goes before a config only where the table lacks the
-    config's columns. What is not in the file is the config's where the table has its columns; a
-    table that lacks one of them is another shop's, and is guessed. Where there is no file yet, what
-    was decided is written there and said in a line: whatever reads the table later reads that, too.
+    What the file does not say is the config's where the table has the config's columns; a table
+    that lacks one of them is another shop's, and is guessed. A column ``split`` that holds splits
+    is read unless ``split`` is null. Nothing is written.
 
     Args:
         path: of the table.
         names: its columns.
         sample: gives some of its rows.
-        given: what a config says; None = nothing.
+        given: what a config says; a column may be None, there is none then. None = nothing.
 
     Raises:
         KeyError, ValueError: the file is wrong or names no column; nothing tells which columns hold
             pictures and captions.
     """
     beside = path.with_suffix('.json')
-    said = _read(beside) if beside.is_file() else {}
-    written = bool(said)
-    if said.pop(OURS, None) and given and _has(names, given):
-        said = {}  # it was decided for those who do not say what they want
+    file = _read(beside) if beside.is_file() else {}
     guessed: dict[str, Any] = {}
 
     def guess(key: str) -> Any:
@@ -136,34 +143,66 @@ def decide(
             guessed.update(guess_description(names, sample()))
         return guessed.get(key)
 
-    own = given or Meaning({}, '', {}, ())
-    others = not _has(names, own)
-    if 'columns' in said:
-        columns = known_columns(said['columns'], str(beside))
-    else:
-        columns = guess('columns') if others else own.columns
-    caption = said.get('caption')
-    if caption is None:
-        guessed_one = others and not fits(own.caption, names)
-        caption = guess('caption') if guessed_one else own.caption
-    attributes = said.get('attributes')
-    if attributes is None:
-        named = {label: name for label, name in own.attributes.items() if name in names}
-        attributes = {**((guess('attributes') if others else None) or {}), **named}
-    wordings = said.get('wordings')
-    if wordings is None:
-        wordings = [one for one in own.wordings if fits(one, names)]
-        wordings = wordings or (guess('wordings') if others else None) or []
-    found = Meaning(columns, caption, dict(attributes), tuple(wordings))
-    _check(found, path, names, guess)
-    if not written:
-        _keep(found, beside)
-    return found
+    config = given or Meaning({}, '', {}, ())
+    foreign = not _has(names, config)
+    choices: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+
+    def choose(key: str, of_config: Any, of_table: Callable[[], Any]) -> None:
+        if file.get(key) is not None:
+            choices[key], sources[key] = file[key], str(beside)
+        elif of_config:
+            choices[key], sources[key] = of_config, 'the config'
+        else:
+            choices[key], sources[key] = of_table(), 'the table'
+
+    choose('columns', None if foreign else config.columns, lambda: guess('columns'))
+    caption = config.caption if not foreign or fits(config.caption, names) else None
+    choose('caption', caption, lambda: guess('caption') if foreign else '')
+    attributes = {label: name for label, name in config.attributes.items() if name in names}
+    if foreign:
+        attributes = {**(guess('attributes') or {}), **attributes}
+    choose('attributes', attributes, dict)
+    templates = [template for template in config.wordings if fits(template, names)]
+    choose('wordings', templates, lambda: (guess('wordings') if foreign else None) or [])
+    columns = dict(choices['columns'])
+    if 'split' not in columns and (split := _split_column(path, names, sample)):
+        columns['split'] = split
+        sources['columns'] += f" and the table's own '{split}'"
+    meaning = Meaning(
+        {key: name for key, name in columns.items() if name is not None},
+        choices['caption'],
+        dict(choices['attributes']),
+        tuple(choices['wordings']),
+    )
+    _check(meaning, path, names, guess)
+    return Decision(meaning, sources)
+
+
+def _split_column(
+    path: Path, names: Sequence[str], sample: Callable[[], pd.DataFrame]
+) -> str | None:
+    """The column that says which split a row belongs to, where one does."""
+    name = next((name for name in names if name.strip().lower() in _USUAL['split']), None)
+    if name is None:
+        return None
+    cells = sample()[name]
+    if len(cells) and cells.isin(SPLITS).mean() >= 0.5:
+        return name
+    print_log(
+        f"{path}: column '{name}' is not read as the split, it holds "
+        f'{", ".join(map(repr, cells.unique()[:3]))}; legal: {", ".join(SPLITS)}. The split '
+        'follows a hash of the product id',
+        'current',
+        level=30,
+    )
+    return None
 
 
 def _has(names: Sequence[str], given: Meaning) -> bool:
     """Whether a table has the columns that a config names."""
-    return bool(given.columns) and set(given.columns.values()) <= set(names)
+    needed = {name for name in given.columns.values() if name is not None}
+    return bool(needed) and needed <= set(names)
 
 
 def fits(template: str, names: Sequence[str]) -> bool:
@@ -191,8 +230,28 @@ def known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, s
 def _read(path: Path) -> dict[str, Any]:
     legal = ('attributes', 'caption', 'columns', 'wordings')
     content = read_json(str(path), 'it describes the table beside it')
-    if not isinstance(content, dict) or not content.keys() <= {*legal, OURS}:
+    if isinstance(content, dict) and content.get(_AUTOMATIC):
+        print_log(
+            f'{path} is not read: an earlier version wrote it by itself. Delete it; '
+            'tools/check_dataset.py --write makes one that counts',
+            'current',
+            level=30,
+        )
+        return {}
+    if not isinstance(content, dict) or not content.keys() <= {*legal}:
         raise KeyError(f'{path}: an object with {", ".join(legal)} is needed, no other key')
+    if 'columns' in content:
+        known_columns(content['columns'], str(path))
+    return content
+
+
+def description_of(meaning: Meaning) -> dict[str, Any]:
+    """What the JSON file beside a table says of it."""
+    content: dict[str, Any] = dict(columns=meaning.columns, caption=meaning.caption)
+    if meaning.attributes:
+        content['attributes'] = meaning.attributes
+    if meaning.wordings:
+        content['wordings'] = list(meaning.wordings)
     return content
 
 
@@ -234,24 +293,6 @@ def _check(found: Meaning, path: Path, names: Sequence[str], guess: Callable[[st
             )
 
 
-def _keep(found: Meaning, path: Path) -> None:
-    content: dict[str, Any] = dict(columns=found.columns, caption=found.caption)
-    if found.attributes:
-        content['attributes'] = found.attributes
-    if found.wordings:
-        content['wordings'] = found.wordings
-    line = json.dumps(content, ensure_ascii=False)
-    try:
-        write_json(path, {**content, OURS: True})
-        print_log(
-            f"{path}: written, what the columns mean: {line}. Correct it there and take '{OURS}' "
-            'out: then it goes before every config',
-            'current',
-        )
-    except OSError:
-        print_log(f'{path} cannot be written; the columns are taken as {line}', 'current')
-
-
 def guess_description(names: Sequence[str], sample: pd.DataFrame | None = None) -> dict[str, Any]:
     """What a JSON file beside a table would say, as its columns' names and cells suggest.
 
@@ -263,9 +304,8 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame | None = None) 
     found: dict[str, str] = {}
     if image := _image(plain, sample):
         found['image'] = image
-    for key in ('product_id', 'split'):
-        if name := next((plain[one] for one in _USUAL[key] if one in plain), None):
-            found[key] = name
+    if name := next((plain[one] for one in _USUAL['product_id'] if one in plain), None):
+        found['product_id'] = name
     # the two finest levels that there are
     levels = [name for one in _LEVELS if (name := next((plain[n] for n in one if n in plain), ''))]
     if len(levels) > 1:

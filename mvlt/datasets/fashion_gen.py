@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -33,8 +33,10 @@ class FashionGen(PairDataset):
 
     Args:
         ann_file: the split's file, below ``data_root``.
-        classes_from: the training split's file, whose order of first appearance numbers the
-            categories; None = ``ann_file`` is the training split.
+        classes_from: the training split's file, whose classes count; None = ``ann_file`` is the
+            training split.
+        class_order: 'name', or 'appearance' in the training file, as the released code numbers
+            them.
         attributes: labels beside the categories, label -> column of the file, e.g.
             dict(gender='input_gender', season='input_season'); an empty cell is -1.
         caption: template over ``name`` and ``description``.
@@ -55,6 +57,7 @@ class FashionGen(PairDataset):
         self,
         ann_file: str,
         classes_from: str | None = None,
+        class_order: Literal['name', 'appearance'] = 'name',
         caption: str = '{name}. {description}',
         split: str = 'all',
         val_share: float = 0.01,
@@ -71,6 +74,9 @@ class FashionGen(PairDataset):
                 f"FashionGen.split='{split}', val_share={val_share}; legal: all, train, val; a "
                 'share from 0 to 1'
             )
+        if class_order not in ('name', 'appearance'):
+            raise ValueError(f"FashionGen.class_order='{class_order}'; legal: name, appearance")
+        self.class_order = class_order
         self.split = split
         self.val_share = val_share
         self.classes_from = classes_from
@@ -123,6 +129,11 @@ class FashionGen(PairDataset):
                 )
             )
         return records
+
+    def _ordered(self, names: set[str], values: Sequence[str]) -> Sequence[str]:
+        if self.class_order == 'name':
+            return super()._ordered(names, values)
+        return [name for name in dict.fromkeys(values) if name in names]
 
     def load(self, record: dict) -> dict:
         """Add ``img``, uint8 (S, S, 3)."""

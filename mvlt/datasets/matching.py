@@ -5,6 +5,7 @@ from mmengine.dataset import BaseDataset
 
 from mvlt.datasets.drawing import fetch
 from mvlt.registry import DATASETS
+from mvlt.structures import text_key
 
 _TRIES = 1000
 
@@ -53,19 +54,30 @@ class MatchingPairs:
         return len(self.dataset)
 
     def get_data_info(self, idx: int) -> dict:
-        """Record ``idx`` with ``matched`` (0 or 1) and the caption that goes with it."""
-        record = self.dataset.get_data_info(idx)
-        record['matched'] = 1
-        if np.random.random() < self.negative_prob:
-            record['matched'] = 0
-            record['caption'] = self._other(record)['caption']
-        return record
+        """Record ``idx`` of the wrapped dataset, the same each time: nothing is drawn here."""
+        return self.dataset.get_data_info(idx)
 
     def __getitem__(self, idx: int) -> dict:
         return fetch(idx, self._read, len(self), self.dataset.on_error)
 
     def _read(self, row: int) -> dict:
-        return self.dataset.run_pipeline(self.get_data_info(row))
+        return self.dataset.run_pipeline(self.draw(self.dataset.get_data_info(row)))
+
+    def draw(self, record: dict) -> dict:
+        """The record with ``matched`` (0 or 1) and the caption that goes with it."""
+        if np.random.random() >= self.negative_prob:
+            return dict(record, matched=1)
+        other = self._other(record)
+        texts = {key: other[key] for key in ('wordings', 'wording_keys') if key in other}
+        return {
+            **record,
+            **texts,
+            'matched': 0,
+            'caption': other['caption'],
+            'caption_product_id': other['product_id'],
+            'image_title': record['caption'],
+            'image_wording_keys': record.get('wording_keys', ()),
+        }
 
     def _other(self, record: dict) -> dict:
         rows = None
@@ -78,7 +90,7 @@ class MatchingPairs:
             other = self.dataset.get_data_info(int(draw if rows is None else rows[draw]))
             if other['product_id'] == record['product_id']:
                 continue
-            if other['caption'] != record['caption']:
+            if text_key(other['caption']) != text_key(record['caption']):
                 return other
         raise ValueError(
             f'no mismatched caption found for product {record["product_id"]} in {_TRIES} draws: '

@@ -1,7 +1,6 @@
 """What every dataset of image-caption pairs shares."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -13,6 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mvlt.datasets.drawing import OnError, fetch
+from mvlt.datasets.picture_paths import below, check_is_there
 from mvlt.datasets.pipeline import Pipeline, Steps
 from mvlt.structures import CATEGORIES
 
@@ -32,10 +32,12 @@ class PairDataset(BaseDataset):
 
     ``row`` in a record is its line in the annotations, where they have lines.
 
-    ``metainfo`` holds the category names in the order of their ids: ``main_category`` and
-    ``sub_category``, tuples of str.
+    ``metainfo`` holds the class names of each label in the order of their ids, ``main_category``
+    and ``sub_category`` among them, and as ``<label>_trained`` how many of them training has.
 
     Args:
+        classes: label -> names of the classes in the order of their ids, as a model was trained
+            with; None, or a label that is not there: those of the training data, sorted by name.
         on_error: 'raise' stops at a record that cannot be read, a missing picture already at the
             start; 'skip' takes another one in its place, in training only:
             :class:`mvlt.engine.SkippedRecordsHook` counts and bounds them.
@@ -49,6 +51,7 @@ class PairDataset(BaseDataset):
     def __init__(
         self,
         *args: Any,
+        classes: Mapping[str, Sequence[str]] | None = None,
         on_error: OnError = 'raise',
         pipeline: Steps | Pipeline | None = None,
         **kwargs: Any,
@@ -61,6 +64,7 @@ class PairDataset(BaseDataset):
                 'readable cannot be compared; find the others with tools/check_dataset.py'
             )
         self.on_error = on_error
+        self.classes = {label: tuple(names) for label, names in (classes or {}).items()}
         super().__init__(*args, **kwargs)
         self.pipeline: Pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
 
@@ -104,22 +108,8 @@ class PairDataset(BaseDataset):
         return str(Path(self.data_root or '.').resolve())
 
     def _image_below_root(self, name: str, where: str) -> str:
-        """Path of a picture below ``data_root``; the disk is not asked.
-
-        Args:
-            name: path in the annotations.
-            where: file and row, for the message.
-
-        Raises:
-            ValueError: a path that leaves ``data_root``.
-        """
-        path = os.path.normpath(os.path.join(self._root, name))
-        if not path.startswith(os.path.join(self._root, '')):
-            raise ValueError(
-                f"{where}: image '{name}' lies outside {self._root}; paths must stay below "
-                'data_root'
-            )
-        return path
+        """Path of a picture below ``data_root``; :func:`mvlt.datasets.picture_paths.below`."""
+        return below(self._root, name, where)
 
     def _check_is_there(self, path: str, name: str, where: str) -> None:
         """Refuse a picture that is missing, where reading is not to skip it; once, on opening.
@@ -127,10 +117,8 @@ class PairDataset(BaseDataset):
         Raises:
             FileNotFoundError: no such file.
         """
-        if self.on_error == 'raise' and not os.path.isfile(path):
-            raise FileNotFoundError(
-                f"{where}: no image '{name}' below {self._root}; put it there or mend the row"
-            )
+        if self.on_error == 'raise':
+            check_is_there(path, name, self._root, where)
 
     def _warn_of_rare(
         self, key: str, names: Sequence[str], products: Sequence[str], source: str
@@ -155,17 +143,27 @@ class PairDataset(BaseDataset):
         source: str,
         missing: frozenset[str] = frozenset(),
     ) -> dict[str, list[int]]:
-        """Names to class ids, in order of first appearance in the training data.
+        """Names to class ids: those of ``classes``, else of the training data, sorted by name.
 
-        Names that training lacks are kept, numbered after the others, and reported: no head can
+        Names that these lack are kept, numbered after the others, and reported: no head can
         predict them, and a metric must count them as missed. What is ``missing`` is -1; so is an
         attribute that is empty.
+
+        Raises:
+            ValueError: the data have none of the ``classes`` of a label.
         """
         ids = {}
         for key, values in names.items():
             gone = missing if key in CATEGORIES else {*missing, ''}
-            known = [name for name in dict.fromkeys(training[key]) if name not in gone]
-            unseen = [name for name in dict.fromkeys(values) if name not in {*known, *gone}]
+            trained = self.classes.get(key, self._ordered(set(training[key]) - gone, training[key]))
+            unseen = sorted(set(values) - gone - set(trained))
+            there = {*values, *training[key]} - gone
+            if key in self.classes and there and not there & set(trained):
+                raise ValueError(
+                    f'{source}: no {key} of the model is in these data, it has '
+                    f'{", ".join(trained[:5])}, they have {", ".join(sorted(there)[:5])}; test it '
+                    'on data with its classes, or train on these'
+                )
             if unseen and key in CATEGORIES:
                 rows = Counter(values)
                 print_log(
@@ -175,9 +173,18 @@ class PairDataset(BaseDataset):
                     'current',
                     level=30,
                 )
-            classes = (*known, *unseen)
+            classes = (*trained, *unseen)
             number = {name: i for i, name in enumerate(classes)}
             ids[key] = [number.get(name, -1) for name in values]
             self._metainfo[key] = classes
-            self._metainfo[f'{key}_trained'] = len(known)
+            self._metainfo[f'{key}_trained'] = len(trained)
         return ids
+
+    def _ordered(self, names: set[str], values: Sequence[str]) -> Sequence[str]:
+        """Classes in the order of their ids.
+
+        Args:
+            names: of the training data.
+            values: of each of its rows.
+        """
+        return sorted(names)

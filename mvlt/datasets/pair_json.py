@@ -22,8 +22,8 @@ class PairJSON(PairDataset):
 
     Args:
         ann_file: the split's file, below ``data_root``.
-        classes_from: the training split's file, whose order of first appearance numbers the
-            categories; None = ``ann_file`` is the training split.
+        classes_from: the training split's file, whose classes count; None = ``ann_file`` is the
+            training split.
         attributes: keys that are labels, too, as categories are; '' = unknown, -1.
         kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
 

@@ -32,6 +32,11 @@ class PictureFolder:
         self.root = root
         self._listed: dict[str, _Names] = {}
 
+    @property
+    def folders(self) -> list[str]:
+        """Those that have been listed."""
+        return list(self._listed)
+
     def has(self, name: str) -> bool:
         """Whether a picture lies just where a cell says."""
         folder, file = os.path.split(os.path.normpath(os.path.join(self.root, name)))
@@ -117,3 +122,34 @@ def _key(name: str) -> str:
 def _bare(name: str) -> str:
     """Of a picture without its suffix."""
     return f'//{name.strip().casefold()}'
+
+
+def below(root: str, name: str, where: str) -> str:
+    """Path of a picture below ``root``; the disk is not asked.
+
+    Args:
+        root: the folder.
+        name: path in the annotations.
+        where: file and row, for the message.
+
+    Raises:
+        ValueError: a path that leaves it.
+    """
+    path = os.path.normpath(os.path.join(root, name))
+    if not path.startswith(os.path.join(root, '')):
+        raise ValueError(
+            f"{where}: image '{name}' lies outside {root}; paths must stay below data_root"
+        )
+    return path
+
+
+def check_is_there(path: str, name: str, root: str, where: str) -> None:
+    """Refuse a picture that is missing.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f"{where}: no image '{name}' below {root}; put it there or mend the row"
+        )

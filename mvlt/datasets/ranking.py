@@ -10,6 +10,7 @@ from mvlt.datasets.pair_dataset import PairDataset
 from mvlt.datasets.pipeline import Pipeline
 from mvlt.datasets.transforms import Tokenize
 from mvlt.registry import DATASETS, FUNCTIONS
+from mvlt.structures import text_key
 
 _TRIES = 1000
 
@@ -69,14 +70,15 @@ class RankingGroups:
         ]
 
     def _others(self, record: dict) -> list[str]:
-        found: dict[str, None] = {}
+        found: dict[str, str] = {}
         for _ in range(_TRIES):
             other = self.dataset.get_data_info(int(np.random.randint(len(self.dataset))))
             if other['product_id'] != record['product_id']:
-                if other['caption'] != record['caption']:
-                    found.setdefault(other['caption'])
+                key = text_key(other['caption'])
+                if key != text_key(record['caption']):
+                    found.setdefault(key, other['caption'])
                 if len(found) == self.num_negatives:
-                    return list(found)
+                    return list(found.values())
         raise ValueError(
             f'product {record["product_id"]}: only {len(found)} captions of other products '
             f'found in {_TRIES} draws, num_negatives={self.num_negatives} are needed'

@@ -228,7 +228,7 @@ class LengthSampler(BatchOrder):
         """Tokens of each caption, int64; words, where the dataset has no pipeline."""
         if self._lengths is None:
             inner = self.dataset
-            while hasattr(inner, 'dataset'):  # MatchingPairs would draw another caption
+            while hasattr(inner, 'dataset'):
                 inner = inner.dataset
             if len(inner) != len(self.dataset):
                 raise ValueError(

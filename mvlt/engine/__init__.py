@@ -1,5 +1,4 @@
 from .hooks import (
-    ClassNamesHook,
     FitClustersHook,
     LoadReportHook,
     MaskStepsHook,
@@ -14,11 +13,11 @@ from .hooks import (
 )
 from .loops import EpochTrainLoop, FullRankingLoop, IterTrainLoop, PhraseLoop, RetrievalLoop
 from .optim import BFloat16OptimWrapper, LateOptimWrapper, ShardedStrategy
+from .resolve import resolve
 from .runner import QuietRunner
 
 __all__ = [
     'BFloat16OptimWrapper',
-    'ClassNamesHook',
     'EpochTrainLoop',
     'FitClustersHook',
     'FullRankingLoop',
@@ -38,4 +37,5 @@ __all__ = [
     'VocabularyHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
+    'resolve',
 ]

@@ -1,15 +1,16 @@
-"""From a settled config to a Runner, on one process or many, with or without GPUs."""
+"""From a config to a Runner, on one process or many, with or without GPUs."""
 
 import os
 from datetime import timedelta
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mvlt.engine.hooks.checkpoint import newest_checkpoint
+from mvlt.checkpoints.checkpoint import use_safe_files
+from mvlt.engine.resolve import Task, resolve
 from mvlt.registry import RUNNERS
-from mvlt.trained.checkpoint import use_safe_files
 
 
 def busy_cores() -> str | None:
@@ -29,31 +30,25 @@ def busy_cores() -> str | None:
     )
 
 
-def build_runner(config: Config, launcher: str = 'none', amp: bool = False) -> Runner:
-    """Build the Runner of ``config``.
+def build_runner(
+    config: Config, task: Task = 'train', model: str | None = None, **options: Any
+) -> Runner:
+    """Resolve a config and build its Runner.
+
+    Without a GPU torchrun's processes talk through gloo, which mmengine does not set up by itself.
 
     Args:
-        config: of :func:`mvlt.config.load_config`, with ``work_dir``.
-        launcher: 'none', 'pytorch' (torchrun), 'slurm' or 'mpi'. Without a GPU torchrun's
-            processes talk through gloo, which mmengine does not set up by itself.
-        amp: train in bfloat16 (:class:`mvlt.engine.BFloat16OptimWrapper`).
+        config: of :func:`mvlt.config.load_config`.
+        task, model, options: see :func:`mvlt.engine.resolve`.
     """
     use_safe_files()
-    config.launcher = launcher
-    if config.get('resume') and config.get('load_from') is None:
-        config.load_from = newest_checkpoint(config.work_dir)
-        config.resume = config.load_from is not None
-    if amp:
-        config.optim_wrapper.type = 'mvlt.BFloat16OptimWrapper'
-    if launcher == 'pytorch' and not torch.cuda.is_available():
-        if not torch.distributed.is_initialized():
-            os.environ.setdefault('LOCAL_RANK', '0')
-            timeout = timedelta(seconds=config.env_cfg.dist_cfg.get('timeout', 1800))
-            torch.distributed.init_process_group('gloo', timeout=timeout)
-        config.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel',
-            device_ids=None,
-            broadcast_buffers=False,
-            find_unused_parameters=config.get('find_unused_parameters', False),
-        )
-    return RUNNERS.get(config.get('runner_type', 'QuietRunner')).from_cfg(config)
+    without_gpu = options.get('launcher') == 'pytorch' and not torch.cuda.is_available()
+    if without_gpu and not torch.distributed.is_initialized():
+        os.environ.setdefault('LOCAL_RANK', '0')
+        timeout = timedelta(seconds=config.env_cfg.dist_cfg.get('timeout', 1800))
+        torch.distributed.init_process_group('gloo', timeout=timeout)
+    config = resolve(config, task, model, **options)
+    runner = RUNNERS.get(config.get('runner_type', 'QuietRunner')).from_cfg(config)
+    for line in config.resolved:
+        runner.logger.info(f'resolved: {line}')
+    return runner

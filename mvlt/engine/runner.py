@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-import torch
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
@@ -33,12 +32,6 @@ class QuietRunner(Runner):
             return
         model.compile_parts(**(settings if isinstance(settings, dict) else {}))
         self.logger.info('the model is compiled: its first steps are slow')
-
-    def wrap_model(self, model_wrapper_cfg: dict | None, model: Any) -> Any:
-        """mmengine's; ``sync_bn`` counts on GPUs only, PyTorch has it for no CPU."""
-        if not torch.cuda.is_available() and self.cfg.get('sync_bn'):
-            self.cfg.sync_bn = None
-        return super().wrap_model(model_wrapper_cfg, model)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """mmengine's, whose terminal is quiet."""

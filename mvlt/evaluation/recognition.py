@@ -48,12 +48,32 @@ class CategoryMetric(BaseMetric):
         self.predictions: dict[str, list[int]] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Each sample: the label, -1 = not known, and ``<head>_scores`` float (classes,)."""
+        """Each sample: the label, -1 = not known, and ``<head>_scores`` float (classes,).
+
+        Raises:
+            ValueError: a sample lacks one of them, or a score is not a number.
+        """
         for sample in data_samples:
+            if self.category not in sample:
+                raise ValueError(
+                    f"CategoryMetric: the data have no label '{self.category}'; name its column "
+                    '(test_dataloader.dataset.columns), or leave the metric out (test_evaluator)'
+                )
             truth = int(sample[self.category])
-            if truth >= 0:
-                predicted = int(sample[f'{self.head}_scores'].argmax())
-                self.results.append((truth, predicted))
+            if truth < 0:
+                continue
+            scores = sample.get(f'{self.head}_scores')
+            if scores is None:
+                raise ValueError(
+                    f"CategoryMetric: the model has no head '{self.head}'; leave the metric out "
+                    '(test_evaluator), or test a model that has it'
+                )
+            if not scores.isfinite().all():
+                raise ValueError(
+                    f"CategoryMetric: head '{self.head}' gives what is no number: the model has "
+                    'diverged; test an earlier checkpoint'
+                )
+            self.results.append((truth, int(scores.argmax())))
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
         """Pairs of truth and prediction -> the figures."""

@@ -12,6 +12,7 @@ from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.registry import METRICS
 
 _MOST = 100.0  # dB; an exact copy has infinitely many
+_RADIUS = 5  # of SSIM's window, 11 x 11
 
 
 @METRICS.register_module()
@@ -21,8 +22,9 @@ class ReconstructionMetric(BaseMetric):
     ``psnr``, ``ssim``, ``masked_psnr``, ``masked_ssim`` are the model's. Beside them stand two
     trivial fills of the hidden pixels, ``mean_fill_...`` (mean colour of the visible ones) and
     ``bilinear_fill_...`` (interpolated from the visible ones around): a model below them has learnt
-    nothing. SSIM over hidden pixels is the mean of its map there; its windows (11 x 11, Gaussian)
-    also see what is around.
+    nothing. SSIM is the mean over windows (11 x 11, Gaussian) that lie in the image as a whole, as
+    Wang et al. (2004) and scikit-image have it: the border of 5 pixels has none. Over hidden pixels
+    it is the mean of the windows around them, which also see what is beside.
     """
 
     default_prefix = 'reconstruction'
@@ -67,16 +69,22 @@ def _compare(
         structural_similarity_index_measure,
     )
 
-    # the map lies in the second place of what torchmetrics then returns
-    ssim, ssim_map = structural_similarity_index_measure(
+    # the map lies in the second place of what torchmetrics then returns; its mean counts the border
+    _, ssim_map = structural_similarity_index_measure(
         guess[None], truth[None], data_range=1.0, return_full_image=True
     )
 
     def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
         return min(float(peak_signal_noise_ratio(guess, truth, data_range=1.0)), _MOST)
 
-    figures = dict(psnr=psnr(guess, truth), ssim=float(ssim))
+    inside = slice(_RADIUS, -_RADIUS)
+    whole = ssim_map[0][:, inside, inside]
+    figures = dict(psnr=psnr(guess, truth))
+    if whole.numel():
+        figures['ssim'] = float(whole.mean())
     if where is not None:
         figures['masked_psnr'] = psnr(guess[:, where], truth[:, where])
-        figures['masked_ssim'] = float(ssim_map[0][:, where].mean())
+        hidden = whole[:, where[inside, inside]]
+        if hidden.numel():
+            figures['masked_ssim'] = float(hidden.mean())
     return figures

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mvlt.structures import text_key
+
 
 class Gallery(NamedTuple):
     """Distinct pictures and captions of a split.
@@ -33,8 +35,8 @@ class Gallery(NamedTuple):
 def make_gallery(records: Sequence[Mapping], merge_captions: bool = True) -> Gallery:
     """Galleries of a split: any picture of a product counts, and any of its captions.
 
-    Pictures are told apart by ``img_path``, or by row where there is none; captions by their text,
-    so products that share a caption count as found with it.
+    Pictures are told apart by ``img_path``, or by row where there is none; captions by
+    :func:`mvlt.structures.text_key`, so products that share a caption count as found with it.
 
     Args:
         records: ``product_id``, ``caption`` and, where there is one, ``img_path``, a row each.
@@ -50,7 +52,8 @@ def make_gallery(records: Sequence[Mapping], merge_captions: bool = True) -> Gal
     products_of: list[set[str]] = []
     for row, record in enumerate(records):
         image = images.setdefault(record.get('img_path', row), len(images))
-        text = texts.setdefault(record['caption'] if merge_captions else row, len(texts))
+        key = text_key(record['caption']) if merge_captions else row
+        text = texts.setdefault(key, len(texts))
         if image == len(image_rows):
             image_rows.append(row)
             products_of.append(set())

@@ -154,15 +154,17 @@ def open_catalogue(path: str | Path, all_columns: bool = False) -> Catalogue:
     that their names suggest.
     """
     path = Path(path)
+    settings: dict[str, Any] = dict(
+        data_root=str(path.parent), ann_file=path.name, columns='guess', caption=''
+    )
+    decided, _ = Catalogue.decide(settings)
     return Catalogue(
-        data_root=str(path.parent),
-        ann_file=path.name,
-        columns='guess',
-        caption='',
+        **{**settings, **decided},
         split='all',
         on_error='skip',
         min_products=1,  # how many there are of a category matters to training only
         wordless=True,
+        table_order=True,
         all_columns=all_columns,
     )
 

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mvlt.config import load_config
+from mvlt.engine import resolve
 
 SMALL = {
     'train_dataloader.batch_size': 6,
@@ -39,8 +40,8 @@ def two_steps(catalogue, tmp_path):
 
     def run(path, options=None, root=None):
         options = {**SMALL, **(options or {})} if root is None else options
-        config = load_config(path, options, str(root or catalogue))
-        config.work_dir = str(tmp_path / 'work')
+        read = load_config(path, options, str(root or catalogue))
+        config = resolve(read, work_dir=str(tmp_path / 'work'))
         config.experiment_name = f'baseline_{time.monotonic_ns()}'
         runner = Runner.from_cfg(config)
         before = [weight.detach().clone() for weight in runner.model.parameters()]

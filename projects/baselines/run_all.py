@@ -198,12 +198,11 @@ def _measure(
         log=folder / f'ranked_{seed}.log',
     )
     labelled = folder / 'recognition.py'
-    config = load_config(ROOT / row.config, count=False)
-    config.test_cfg = dict(type='TestLoop')
-    config.test_evaluator = [
+    metrics_of = [
         dict(type='CategoryMetric', category=name) for name in ('main_category', 'sub_category')
     ]
-    config.dump(labelled)
+    counted = {'test_cfg': dict(_delete_=True, type='TestLoop'), 'test_evaluator': metrics_of}
+    load_config(ROOT / row.config, counted).dump(labelled)
     _call(
         *('tools/test.py', labelled, checkpoint, *options),
         *('--work-dir', folder / f'recognised_{seed}'),

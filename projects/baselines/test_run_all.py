@@ -10,7 +10,7 @@ from projects.baselines import run_all
 
 @pytest.mark.parametrize('row', run_all.ROWS, ids=lambda row: row.name)
 def test_every_row_has_a_config(row):
-    config = load_config(run_all.ROOT / row.config, count=False)
+    config = load_config(run_all.ROOT / row.config)
     assert config.test_cfg.num_candidates == 101 and config.image_size == 64
     assert any('categories' in name or 'labels' in name for name in config.model.heads)
 

@@ -14,7 +14,7 @@ def test_by_hand():
 
 
 def test_the_config_counts_with_it():
-    config = load_config('projects/example_metric/retrieval_gain.py', count=False)
+    config = load_config('projects/example_metric/retrieval_gain.py')
     metric = METRICS.build(config.test_evaluator[1])
     metric.process(None, [dict(direction='tir', rank=1), dict(direction='itr', rank=3)])
     assert metric.evaluate(2) == {'gain/itr': 0.5, 'gain/tir': 1.0}

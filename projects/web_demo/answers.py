@@ -21,11 +21,12 @@ from mvlt.apis import (
 )
 from mvlt.apis.base import PairInferencer
 from mvlt.apis.completion import Style
+from mvlt.checkpoints.opening import OpenedModel, open_model
 from mvlt.config import load_config
 from mvlt.deadline import within
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 from mvlt.retrieval.records import Source
-from mvlt.trained.opening import OpenedModel, open_model
 from projects.web_demo.shop import Shop
 from projects.web_demo.uploads import brushed, picture_of, refusal
 
@@ -204,7 +205,7 @@ class Page:
 def open_gallery(catalogue: Any) -> Source:
     """A table, folder or dataset as it is; the test data of a config."""
     if isinstance(catalogue, str | Path) and str(catalogue).endswith('.py'):
-        config = load_config(catalogue, count=False)
+        config = resolve(load_config(catalogue), 'data')
         return DATASETS.build(dict(config.test_dataloader.dataset, pipeline=[]))
     return catalogue
 

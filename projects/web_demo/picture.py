@@ -17,6 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from mvlt.command_line import run_command
 from mvlt.config import load_config
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 from projects.web_demo import app
 
@@ -54,7 +55,7 @@ def main() -> None:
 
 def product(path: Path, row: int) -> Path:
     """A test product of the demo as a file."""
-    config = load_config('configs/demo/retrieval_demo.py')
+    config = resolve(load_config('configs/demo/retrieval_demo.py'), 'data')
     dataset = DATASETS.build(config.test_dataloader.dataset)
     Image.fromarray(dataset.load(dataset.get_data_info(row))['img']).save(path)
     return path

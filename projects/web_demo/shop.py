@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from mvlt.apis import ProductSearch
+from mvlt.checkpoints.opening import OpenedModel
 from mvlt.datasets.transforms.loading import read_image
 from mvlt.retrieval.cache import CACHE, used
 from mvlt.retrieval.indexing import Columns
 from mvlt.retrieval.records import Records, Source
-from mvlt.trained.opening import OpenedModel
 
 MAX_NAMES = 60  # a column with more different cells is no list to choose from
 MAX_FILTERS = 5

@@ -16,9 +16,9 @@ from mvlt.apis import (
     MatchingInferencer,
     TextToImageRetrievalInferencer,
 )
+from mvlt.checkpoints import open_model
+from mvlt.checkpoints.folder import read_model_folder, write_model_folder
 from mvlt.datasets.inputs import make_pairs, to_array
-from mvlt.trained import open_model
-from mvlt.trained.folder import read_model_folder, write_model_folder
 
 RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
 BLUE = np.full((32, 32, 3), (0, 0, 200), np.uint8)

@@ -16,8 +16,8 @@ from mvlt.apis import (
     TextToImageRetrievalInferencer,
 )
 from mvlt.apis.text_to_image import best_views
+from mvlt.checkpoints.folder import read_model_folder, write_model_folder
 from mvlt.datasets import FashionGen
-from mvlt.trained.folder import read_model_folder, write_model_folder
 
 RED = np.full((40, 30, 3), (200, 0, 0), np.uint8)
 

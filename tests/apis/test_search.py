@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mvlt.apis import ProductSearch, TextToImageRetrievalInferencer
-from mvlt.trained.opening import open_model
+from mvlt.checkpoints.opening import open_model
 
 
 @pytest.fixture(scope='module')

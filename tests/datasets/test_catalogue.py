@@ -17,6 +17,12 @@ def _open(root, **kwargs):
     return Catalogue(data_root=str(root), **{**defaults, **kwargs})
 
 
+def _decided(root, **kwargs):
+    settings = dict(data_root=str(root), ann_file='products.csv', columns=COLUMNS, caption=CAPTION)
+    settings |= kwargs
+    return Catalogue(**{**settings, **Catalogue.decide(settings)[0]}, split='all')
+
+
 def _edit(root, row: int, column: str, value: str):
     table = pd.read_csv(root / 'products.csv', dtype=str, keep_default_na=False)
     table.loc[row, column] = value
@@ -27,11 +33,11 @@ def test_records(catalogue):
     dataset = _open(catalogue)
     assert len(dataset) == 20
     assert dataset.metainfo['main_category'] == ('Bags', 'Shoes')
-    assert dataset.metainfo['sub_category'] == ('Bags 0', 'Shoes 0', 'Bags 1', 'Shoes 1')
+    assert dataset.metainfo['sub_category'] == ('Bags 0', 'Bags 1', 'Shoes 0', 'Shoes 1')
     record = dataset.get_data_info(6)
     assert record['caption'] == 'Thing number 6. Red'
     assert record['img_path'] == str((catalogue / 'images/6.png').resolve())
-    assert (record['product_id'], record['main_category'], record['sub_category']) == ('6', 0, 2)
+    assert (record['product_id'], record['main_category'], record['sub_category']) == ('6', 0, 1)
 
 
 def test_missing_value_leaves_no_trace_in_the_caption(catalogue):
@@ -89,7 +95,9 @@ def test_split_column(catalogue):
 
 
 def test_unknown_column_lists_the_tables(catalogue):
-    with pytest.raises(KeyError, match='no column .*colr.*; it has id, image, title.*perhaps: '):
+    with pytest.raises(
+        KeyError, match="no column 'colr'; it has id, image, title.*check_dataset.py"
+    ):
         _open(catalogue, caption='{title} {colr}')
     with pytest.raises(KeyError, match="needs 'image' and knows"):
         _open(catalogue, columns=dict(COLUMNS, colour='colour'))
@@ -146,7 +154,7 @@ def test_a_description_beside_the_table_goes_before_the_config(catalogue):
         '{"columns": {"image": "image", "product_id": "id", "sub_category": null},'
         ' "caption": "{colour} {title}"}'
     )
-    record = _open(catalogue, columns=dict(image='nowhere'), caption='{none}').get_data_info(0)
+    record = _decided(catalogue, columns=dict(image='nowhere'), caption='{none}').get_data_info(0)
     assert record['caption'] == 'Red Thing number 0' and 'sub_category' not in record
 
 
@@ -162,7 +170,7 @@ def test_a_description_beside_the_table_goes_before_the_config(catalogue):
 def test_a_bad_description(catalogue, text, message):
     (catalogue / 'products.json').write_text(text)
     with pytest.raises((KeyError, ValueError), match=message):
-        _open(catalogue)
+        _decided(catalogue)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +230,7 @@ def test_an_unreadable_picture_is_named_with_its_row(catalogue):
 
 
 def test_attributes_and_wordings(tmp_path):
-    """Classes in the order of training; unknown is -1 and leaves no word; a new one is kept."""
+    """Training's classes by name; unknown is -1 and leaves no word; a new one comes after them."""
     (tmp_path / '1.png').write_bytes(b'')
     (tmp_path / 'products.csv').write_text(
         'image,title,kind,tint,split\n'
@@ -238,20 +246,25 @@ def test_attributes_and_wordings(tmp_path):
         wordings=('{tint} {kind}', '{tint}'),
     )
     train = Catalogue(**settings, split='train')
-    assert train.metainfo['colour'] == ('Red', 'Blue') and train.metainfo['colour_trained'] == 2
-    assert [train.get_data_info(i)['colour'] for i in range(3)] == [0, -1, 1]
-    assert train.get_data_info(0)['attributes'] == ('colour',)
-    assert train.get_data_info(0)['wordings'] == ('Red Shoe', 'Red')
-    assert train.get_data_info(1)['wordings'] == ('Shoe',)
+    assert train.metainfo['colour'] == ('Blue', 'Red') and train.metainfo['colour_trained'] == 2
+    by_title = {one['caption']: one for one in map(train.get_data_info, range(3))}
+    red, plain, hat = (by_title[title] for title in ('a red shoe', 'a shoe', 'a hat'))
+    assert [one['colour'] for one in (red, plain, hat)] == [1, -1, 0]
+    assert red['attributes'] == ('colour',)
+    assert red['wordings'] == ('Red Shoe', 'Red') and plain['wordings'] == ('Shoe',)
+    # by columns: what a wording names, whatever its words are
+    assert red['wording_keys'] == ('kind=shoe\x1ftint=red', 'tint=red')
+    assert plain['wording_keys'] == ('kind=shoe',)
     test = Catalogue(**settings, split='test')
-    assert test.metainfo['colour'] == ('Red', 'Blue', 'Pink')
+    assert test.metainfo['colour'] == ('Blue', 'Red', 'Pink')
     assert test.metainfo['colour_trained'] == 2 and test.get_data_info(0)['colour'] == 2
 
 
 def test_a_guessed_catalogue(catalogue):
-    dataset = Catalogue(
-        data_root=str(catalogue), ann_file='products.csv', columns='guess', caption='', split='all'
-    )
+    dataset = _decided(catalogue, columns='guess', caption='')
+    assert not (catalogue / 'products.json').exists()
+    with pytest.raises(ValueError, match='decide'):
+        _open(catalogue, columns='guess')
     assert len(dataset) == 20 and dataset.get_data_info(3)['caption'] == 'Thing number 3'
     assert dataset.get_data_info(3)['product_id'] == '3'
 
@@ -346,7 +359,7 @@ def test_an_unknown_category_is_learnt_by_no_head(catalogue):
 def said(monkeypatch):
     lines = []
     monkeypatch.setattr(
-        'mvlt.datasets.catalogue.print_log', lambda line, *args, **kwargs: lines.append(line)
+        'mvlt.datasets.catalogue_table.print_log', lambda line, *args, **kwargs: lines.append(line)
     )
     return lines
 
@@ -391,3 +404,65 @@ def test_html_in_titles(catalogue):
     assert (
         _open(catalogue, clean=False).get_data_info(0)['caption'].startswith('<b>Thing</b>&nbsp;')
     )
+
+
+def test_classes_are_numbered_by_name_wherever_the_rows_are(catalogue):
+    """A table that is sorted anew gives the same records in the same order."""
+    before = _open(catalogue)
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    table.iloc[::-1].to_csv(catalogue / 'products.csv', index=False)
+    after = _open(catalogue)
+    assert before.metainfo == after.metainfo
+    for i in range(20):
+        one, other = before.get_data_info(i), after.get_data_info(i)
+        assert one.pop('row') + other.pop('row') == 23 and one == other
+
+
+def test_classes_that_a_model_was_trained_with(catalogue):
+    dataset = _open(catalogue, classes=dict(main_category=['Shoes', 'Hats']))
+    assert dataset.metainfo['main_category'] == ('Shoes', 'Hats', 'Bags')
+    assert dataset.metainfo['main_category_trained'] == 2
+    assert dataset.get_data_info(1)['main_category'] == 0
+    with pytest.raises(ValueError, match='no main_category of the model is in these data, it has'):
+        _open(catalogue, classes=dict(main_category=['Rings', 'Hats']))
+
+
+@pytest.mark.parametrize(('name', 'read'), [('split', True), ('SPLIT', True), ('part', False)])
+def test_a_column_of_splits_is_read_unless_it_is_null(catalogue, name, read):
+    """The packaged configs name no split; a table that has one knows better than a hash."""
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    table[name] = ['test' if i % 6 == 0 else 'val' if i % 6 == 1 else 'train' for i in range(20)]
+    table.to_csv(catalogue / 'products.csv', index=False)
+    settings = dict(data_root=str(catalogue), ann_file='products.csv', caption=CAPTION)
+    decided, sources = Catalogue.decide(dict(settings, columns=COLUMNS))
+    assert ('split' in decided['columns']) is read
+    assert ("the table's own" in sources['columns']) is read
+    null = Catalogue.decide(dict(settings, columns=dict(COLUMNS, split=None)))[0]
+    assert 'split' not in null['columns']
+    if read:
+        test = Catalogue(**{**settings, **decided}, split='test')
+        assert _ids(test) == ['0', '6', '12', '18']
+
+
+def test_a_column_called_split_that_holds_something_else(catalogue, monkeypatch):
+    lines = []
+    monkeypatch.setattr('mvlt.datasets.columns.print_log', lambda line, *a, **k: lines.append(line))
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    table.assign(split='left').to_csv(catalogue / 'products.csv', index=False)
+    assert len(_decided(catalogue)) == 20
+    assert "column 'split' is not read as the split, it holds 'left'; legal: train, val" in lines[0]
+
+
+def test_a_table_is_read_once_and_again_when_it_or_its_pictures_change(catalogue, monkeypatch):
+    reads = []
+    original = pd.read_csv
+    monkeypatch.setattr(pd, 'read_csv', lambda *a, **k: reads.append(a) or original(*a, **k))
+    for split in ('train', 'val', 'test', 'train'):
+        _open(catalogue, split=split, split_ratios=(0.4, 0.3, 0.3))
+    assert len(reads) == 1
+    (catalogue / 'images/7.png').unlink()
+    with pytest.raises(FileNotFoundError, match='row 9'):
+        _open(catalogue)
+    assert len(reads) == 2
+    _edit(catalogue, 0, 'title', 'New')  # reads it once itself
+    assert _open(catalogue, on_error='skip').get_data_info(0)['caption'] == 'New. Red'

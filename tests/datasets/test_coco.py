@@ -60,7 +60,7 @@ def test_splits(coco):
 def test_a_caption_of_the_same_image_never_mismatches(coco):
     pairs = MatchingPairs(_open(coco), negative_prob=1.0)
     for row in range(15):
-        record = pairs.get_data_info(row)
+        record = pairs.draw(pairs.get_data_info(row))
         assert int(record['caption'].split()[1].strip(',')) + 100 != int(record['product_id'])
 
 

@@ -1,4 +1,4 @@
-"""Contract: what columns mean is decided once; what was decided is written beside the table."""
+"""Contract: what columns mean is decided in one place, which writes nothing."""
 
 import json
 
@@ -6,7 +6,14 @@ import pandas as pd
 import pytest
 
 from mvlt.datasets import Catalogue
-from mvlt.datasets.columns import Meaning, Template, decide, guess_description, looks_like_several
+from mvlt.datasets.columns import (
+    Meaning,
+    Template,
+    decide,
+    description_of,
+    guess_description,
+    looks_like_several,
+)
 from mvlt.retrieval.records import open_catalogue
 
 NONE = frozenset({'', 'NA'})
@@ -131,78 +138,63 @@ def test_several_pictures_in_a_cell():
     assert looks_like_several('red, blue.jpg') == ['red, blue.jpg']
 
 
-def test_check_training_and_page_read_the_same(tmp_path):
-    """Whoever opens a table first decides, and the others read it."""
+def test_training_and_page_read_the_same_and_write_nothing(tmp_path):
     (tmp_path / '1.jpg').write_bytes(b'')
     lines = 'image,id,masterCategory,subCategory,articleType,productDisplayName\n'
     lines += ''.join(f'1.jpg,{i},Apparel,Topwear,Tshirts,Shirt {i}\n' for i in range(9))
-    for first in ('training', 'page'):
-        root = tmp_path / first
-        root.mkdir()
-        (root / '1.jpg').write_bytes(b'')
-        (root / 'products.csv').write_text(lines)
-
-        def training(root=root):
-            return Catalogue(data_root=str(root), ann_file='products.csv', split='all', **CONFIG)
-
-        def page(root=root):
-            return open_catalogue(root / 'products.csv')
-
-        opened = [training(), page()] if first == 'training' else [page(), training()]
-        for one in opened:
-            assert one.metainfo['main_category'] == ('Topwear',)
-            assert one.metainfo['sub_category'] == ('Tshirts',)
-        said = json.loads((root / 'products.json').read_text())
-        assert said['columns'] == CONFIG['columns'] and said['caption'] == CONFIG['caption']
+    (tmp_path / 'products.csv').write_text(lines)
+    settings = dict(data_root=str(tmp_path), ann_file='products.csv', **CONFIG)
+    training = Catalogue(**{**settings, **Catalogue.decide(settings)[0]}, split='all')
+    page = open_catalogue(tmp_path / 'products.csv')
+    assert training.metainfo == page.metainfo
+    assert page.metainfo['sub_category'] == ('Tshirts',)
+    assert page.get_data_info(3)['caption'] == 'Shirt 3'
+    assert {path.name for path in tmp_path.iterdir()} == {'1.jpg', 'products.csv'}
 
 
-def test_a_table_that_lacks_the_configs_columns_is_guessed_and_said(tmp_path):
+def test_a_table_that_lacks_the_configs_columns_is_guessed(tmp_path):
     path = tmp_path / 'goods.csv'
     frame = _table(SKU=['1', '2'], Foto=['1.jpg', '2.jpg'], Titel=['Rot', 'Blau'])
     given = Meaning(CONFIG['columns'], CONFIG['caption'], dict(colour='baseColour'), ('{kind}',))
     found = decide(path, list(frame), lambda: frame, given)
-    assert found == Meaning(dict(image='Foto', product_id='SKU'), '{Titel}', {}, ())
-    written = json.loads((tmp_path / 'goods.json').read_text())
-    assert written == dict(columns=found.columns, caption='{Titel}', decided_by_mvlt=True)
-    # read again it is the same, taken literally
-    assert decide(path, list(frame), lambda: frame, given) == found
+    assert found.meaning == Meaning(dict(image='Foto', product_id='SKU'), '{Titel}', {}, ())
+    assert set(found.sources.values()) == {'the table'}
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_guessed_of_attributes_joins_what_the_config_names(tmp_path):
-    """The config's gender is there, its colour has another name here; both are written down."""
+    """The config's gender is there, its colour has another name here."""
     frame = pd.DataFrame(
         dict(image=['a.jpg'], title=['A red hat'], type=['Hats'], colour=['Red'], gender=['All'])
     )
     given = Meaning(dict(image='picture'), '{name}', dict(colour='baseColour', gender='gender'), ())
-    found = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given)
+    found = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given).meaning
     assert found.attributes == dict(colour='colour', gender='gender')
-    kept = json.loads((tmp_path / 'a.json').read_text())
-    assert kept['attributes'] == found.attributes and '{gender} {colour} {type}' in kept['wordings']
+    assert '{gender} {colour} {type}' in found.wordings
 
 
-def test_a_config_that_fits_goes_before_what_was_decided_not_before_what_a_person_wrote(tmp_path):
+def test_a_config_that_fits_goes_before_the_table_not_before_the_file(tmp_path):
     path, names = tmp_path / 'a.csv', ['image', 'title', 'colour']
 
     def opened(caption):
         return decide(path, names, lambda: None, Meaning(dict(image='image'), caption, {}, ()))
 
-    assert opened('{title}').caption == '{title}'
-    assert opened('{colour} {title}').caption == '{colour} {title}'  # as an ablation wants it
-    said = json.loads((tmp_path / 'a.json').read_text())
-    assert said == dict(columns=dict(image='image'), caption='{title}', decided_by_mvlt=True)
-    del said['decided_by_mvlt']
-    (tmp_path / 'a.json').write_text(json.dumps(said))
-    assert opened('{colour} {title}').caption == '{title}'
+    assert opened('{colour} {title}').meaning.caption == '{colour} {title}'
+    assert opened('{title}').sources['caption'] == 'the config'
+    description = description_of(opened('{title}').meaning)
+    assert description == dict(columns=dict(image='image'), caption='{title}')
+    (tmp_path / 'a.json').write_text(json.dumps(description))
+    found = opened('{colour} {title}')
+    assert found.meaning.caption == '{title}' and found.sources['caption'].endswith('a.json')
 
 
-def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path, monkeypatch):
-    def refuse(*args):
-        raise PermissionError('read-only')
-
-    monkeypatch.setattr('mvlt.datasets.columns.write_json', refuse)
-    frame = _table(image=['1.jpg'], title=['Red'])
-    found = decide(tmp_path / 'a.csv', list(frame), lambda: frame, None)
-    assert found.columns == dict(image='image') and not list(tmp_path.iterdir())
+def test_a_file_that_an_earlier_version_wrote_by_itself_is_not_read(tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr('mvlt.datasets.columns.print_log', lambda line, *a, **k: lines.append(line))
+    (tmp_path / 'a.json').write_text('{"caption": "{b}", "decided_by_mvlt": true}')
+    given = Meaning(dict(image='image'), '{title}', {}, ())
+    found = decide(tmp_path / 'a.csv', ['image', 'title', 'b'], lambda: None, given)
+    assert found.meaning.caption == '{title}' and 'check_dataset.py --write' in lines[0]
 
 
 def test_what_cannot_be_guessed_is_asked_for(tmp_path):

@@ -11,10 +11,32 @@ def dataset(demo_data):
     return FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_validation.h5'))
 
 
+def _drawn(pairs, row):
+    return pairs.draw(pairs.get_data_info(row))
+
+
+def test_a_record_is_the_same_each_time(dataset):
+    """What is drawn is drawn when the sample is made."""
+    pairs = MatchingPairs(dataset, negative_prob=0.5)
+    records = [pairs.get_data_info(3) for _ in range(20)]
+    assert all(record == dataset.get_data_info(3) for record in records)
+
+
+def test_a_mismatched_pair_says_whose_caption_it_is(dataset):
+    record = _drawn(MatchingPairs(dataset, negative_prob=1.0), 0)
+    owners = {
+        dataset.get_data_info(i)['product_id']
+        for i in range(len(dataset))
+        if dataset.get_data_info(i)['caption'] == record['caption']
+    }
+    assert record['caption_product_id'] in owners and record['product_id'] not in owners
+    assert record['image_title'] == dataset.get_data_info(0)['caption']
+
+
 @pytest.mark.parametrize('share', [0.0, 0.5, 1.0])
 def test_share_of_mismatched_pairs(dataset, share):
     pairs = MatchingPairs(dataset, negative_prob=share)
-    matched = np.array([pairs.get_data_info(i % len(pairs))['matched'] for i in range(600)])
+    matched = np.array([_drawn(pairs, i % len(pairs))['matched'] for i in range(600)])
     # standard error of 600 draws at 0.5 is 0.02
     assert abs((1 - matched).mean() - share) <= (0.08 if share == 0.5 else 0)
 
@@ -29,7 +51,7 @@ def test_wrong_caption_is_really_wrong(dataset, same_category):
         )
     pairs = MatchingPairs(dataset, negative_prob=1.0, same_category_prob=same_category)
     for i in range(len(dataset)):
-        record, true = pairs.get_data_info(i), dataset.get_data_info(i)
+        record, true = _drawn(pairs, i), dataset.get_data_info(i)
         assert record['caption'] != true['caption']
         owners = captions[record['caption']]
         assert all(product != true['product_id'] for product, _ in owners)
@@ -39,7 +61,7 @@ def test_wrong_caption_is_really_wrong(dataset, same_category):
 
 def test_matched_pairs_keep_their_caption(dataset):
     pairs = MatchingPairs(dataset, negative_prob=0.0)
-    assert pairs.get_data_info(5)['caption'] == dataset.get_data_info(5)['caption']
+    assert _drawn(pairs, 5)['caption'] == dataset.get_data_info(5)['caption']
 
 
 class _Twins:
@@ -49,12 +71,13 @@ class _Twins:
         return 2
 
     def get_data_info(self, idx):
-        return dict(product_id=str(idx), caption='the same words', sub_category=0)
+        words = 'the same words' if idx else 'The  SAME words'  # to a tokenizer
+        return dict(product_id=str(idx), caption=words, sub_category=0)
 
 
 def test_products_with_one_caption_only_are_an_error_not_a_hang():
     with pytest.raises(ValueError, match='at least two products with different captions'):
-        MatchingPairs(_Twins(), negative_prob=1.0).get_data_info(0)
+        _drawn(MatchingPairs(_Twins(), negative_prob=1.0), 0)
 
 
 def test_share_above_one_is_refused():
@@ -73,4 +96,4 @@ def test_without_sub_categories_any_product_will_do(catalogue):
         split='all',
     )
     pairs = MatchingPairs(records, negative_prob=1.0, same_category_prob=1.0)
-    assert pairs.get_data_info(0)['caption'] != 'Thing number 0'
+    assert _drawn(pairs, 0)['caption'] != 'Thing number 0'

@@ -22,15 +22,15 @@ def test_records_and_classes(tmp_path):
     _write(tmp_path, [dict(RECORD, sub_category='BERETS', main_category='NEW')], 'valid.json')
     dataset = PairJSON(data_root=str(tmp_path), ann_file='valid.json', classes_from='train.json')
     record = dataset.get_data_info(0)
-    assert (record['main_category'], record['sub_category']) == (1, 1)
+    assert (record['main_category'], record['sub_category']) == (1, 0)
     assert dataset.metainfo['main_category'] == ('HATS', 'NEW')
 
 
 def test_more_keys_are_attributes_for_whom_names_them(tmp_path):
     _write(tmp_path, [dict(RECORD, colour=colour) for colour in ('red', '', 'blue')])
     dataset = PairJSON(data_root=str(tmp_path), ann_file='train.json', attributes=['colour'])
-    assert dataset.metainfo['colour'] == ('red', 'blue')
-    assert [dataset.get_data_info(row)['colour'] for row in range(3)] == [0, -1, 1]
+    assert dataset.metainfo['colour'] == ('blue', 'red')
+    assert [dataset.get_data_info(row)['colour'] for row in range(3)] == [1, -1, 0]
     assert dataset.get_data_info(0)['attributes'] == ('colour',)
     plain = PairJSON(data_root=str(tmp_path), ann_file='train.json')
     assert 'colour' not in plain.get_data_info(0)

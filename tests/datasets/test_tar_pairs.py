@@ -45,8 +45,8 @@ def test_any_row_of_all_shards(root):
     for row, colour in ((2, (0, 255, 0)), (0, (255, 0, 0)), (1, (0, 0, 255))):
         assert (dataset.load(dataset.get_data_info(row))['img'] == colour).all()
     valid = TarPairs(data_root=str(root), ann_file='valid-*.tar', classes_from='train-*.tar')
-    assert valid.get_data_info(0)['sub_category'] == 1
-    assert valid.metainfo['sub_category'] == ('RED', 'BLUE', 'LIME')
+    assert valid.get_data_info(0)['sub_category'] == 0
+    assert valid.metainfo['sub_category'] == ('BLUE', 'LIME', 'RED')
 
 
 def test_written_by_webdataset_and_read_as_before(tmp_path):

@@ -9,9 +9,9 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.engine import WholeCheckpointHook
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
-from mvlt.trained.checkpoint import read_checkpoint
 from tests.faults.runs import difference
 
 STEPS = 6

@@ -1,6 +1,6 @@
 """Contract: a config's ``compile`` reaches the model's parts; SyncBN is for GPUs."""
 
-from mvlt.engine import QuietRunner
+from mvlt.engine import QuietRunner, resolve
 from mvlt.models import MVLT
 
 
@@ -18,6 +18,4 @@ def test_compile_is_a_word_of_the_config(small_config, tmp_path, monkeypatch):
 def test_sync_bn_is_left_out_without_a_gpu(small_config, tmp_path):
     config = small_config(tmp_path)
     config.sync_bn = 'torch'
-    runner = QuietRunner.from_cfg(config)
-    runner.wrap_model(None, runner.model)
-    assert runner.cfg.sync_bn is None
+    assert resolve(config).sync_bn is None

@@ -19,6 +19,7 @@ from mmengine.logging import MMLogger
 from PIL import Image
 
 from mvlt.config import load_config
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 
 COUNT = 24
@@ -221,8 +222,9 @@ def try_case(case: Case, root: Path) -> Outcome:
     log = _Lines()
     logger = MMLogger.get_instance(f'awkward {root.name}', log_level='INFO')
     logger.handlers = [log]
-    settings = load_config(CONFIG, data_root=str(root), count=False).train_dataloader.dataset
     try:
+        config = resolve(load_config(CONFIG, data_root=str(root)), 'data')
+        settings = config.train_dataloader.dataset
         dataset = DATASETS.build(dict(settings.dataset, split='all', pipeline=[]))
         found = [dataset.get_data_info(i) for i in range(len(dataset))]
     except (KeyError, ValueError, OSError) as error:

@@ -17,6 +17,8 @@ from mmengine.runner import CheckpointLoader
 from PIL import Image
 from safetensors.torch import save_file
 
+from mvlt.checkpoints import get_model
+from mvlt.checkpoints.checkpoint import read_checkpoint, use_safe_files
 from mvlt.config import load_config
 from mvlt.datasets import (
     Catalogue,
@@ -31,8 +33,6 @@ from mvlt.datasets.released import read_plain_pickle
 from mvlt.datasets.transforms.loading import read_image
 from mvlt.engine.loops.full import read_shard
 from mvlt.files import file_sha256
-from mvlt.trained import get_model
-from mvlt.trained.checkpoint import read_checkpoint, use_safe_files
 from tests.small_model import write_small_model
 
 Read = Callable[[], Any]
@@ -150,7 +150,9 @@ def _row(**cells: str) -> dict[str, str]:
 
 def _description(folder: Path) -> Read:
     (folder / 'products.json').write_text('{"columns": {"image": ')
-    return _catalogue([_row()])(folder)
+    settings = dict(data_root=str(folder), ann_file='products.csv', columns='guess')
+    _catalogue([_row()])(folder)
+    return lambda: Catalogue.decide(settings)
 
 
 def _long_caption(folder: Path) -> Read:

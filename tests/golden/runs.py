@@ -24,9 +24,11 @@ from mmengine.optim import build_optim_wrapper
 from PIL import Image
 
 from mvlt.config import load_config
+from mvlt.engine import resolve
 from mvlt.engine.launch import build_runner
 from mvlt.randomness import random_of
 from mvlt.registry import DATASETS, FUNCTIONS, HOOKS, METRICS, MODELS
+from tests.small_model import with_model
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -128,8 +130,16 @@ def write_data(root: Path) -> None:
 
 
 def small(name: str, root: Path, options: dict[str, Any] | None = None) -> Config:
-    """A config at 32 px, with narrow stages and without dropout, on the data of ``root``."""
+    """A config at 32 px, with narrow stages and without dropout, on the data of ``root``.
+
+    A protocol gets the model of the pre-training on such data.
+    """
     config = load_config(ROOT / f'configs/{name}.py', options, str(root))
+    if config.get('model') is None:
+        kind, data = name.split('/')[0], name.rpartition('_')[2]
+        config = with_model(config, f'{kind}/pretrain_{data}')
+    else:
+        config = resolve(Config({**config.to_dict(), 'load_from': None}, filename=config.filename))
     backbone = config.model.backbone
     stages = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 1, 2), depths=(1, 1, 2, 1))
     if backbone.type.endswith('ViTVL'):
@@ -211,7 +221,7 @@ def ranking(name: str, options: dict[str, Any], root: Path, work_dir: Path) -> d
     config = small(name, root, options)
     config.work_dir = str(work_dir)
     config.experiment_name = f'golden_{zlib.crc32(str(work_dir).encode())}'
-    runner = build_runner(config)
+    runner = build_runner(config, 'test')
     fill(runner.model)
     metrics = runner.test()
     ranks: dict[str, list[int]] = {}

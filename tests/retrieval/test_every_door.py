@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from mvlt.apis import ImageToTextRetrievalInferencer, TextToImageRetrievalInferencer
+from mvlt.checkpoints import open_model
 from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
-from mvlt.trained import open_model
-from mvlt.trained.folder import use_checkpoint
 
 COLOURS = ('red', 'blue', 'green', 'black', 'white')
 KINDS = ('tote', 'boots', 'shirt', 'skirt')
@@ -53,10 +52,8 @@ def test_loop_inferencers_and_page_find_the_same(
         },
         str(shop),
     )
-    use_checkpoint(config, str(model_folder))
-    config.work_dir = str(tmp_path)
     config.experiment_name = f'doors_{order}_{shortlist}_{towers}'
-    runner = build_runner(config)
+    runner = build_runner(config, 'test', str(model_folder), work_dir=str(tmp_path))
     runner.test()
     loop = runner.test_loop
     measured = {(one['direction'], one['query']): one for one in loop.results}

@@ -47,7 +47,7 @@ def test_along_a_line():
 
 def test_a_recipe():
     """Of a step three batches lie on a line."""
-    config = load_config('configs/mvlt/pretrain_catalogue.py', count=False)
+    config = load_config('configs/mvlt/pretrain_catalogue.py')
     config.model.backbone.init_cfg = None
     args = argparse.Namespace(size=64, words=8, batch=2)
     counts = []

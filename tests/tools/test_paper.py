@@ -64,7 +64,7 @@ def test_the_plan_of_a_row(tmp_path):
     assert tune.start == recognition.start == pretrain.checkpoint
     assert pretrain.checkpoint == tmp_path / 'd1_itm_seed_3/pretrain/iter_50.pth'
     assert test.checkpoint == pretrain.checkpoint and tuned_test.checkpoint == tune.checkpoint
-    configs = {step.kind: load_config(step.config, count=False) for step in steps}
+    configs = {step.kind: load_config(step.config) for step in steps}
     assert all(config.randomness.seed == 3 for config in configs.values())
     assert configs['pretrain'].model.heads.mir is None  # the row's own change
     assert configs['pretrain'].train_cfg.max_iters == 50
@@ -78,9 +78,9 @@ def test_the_plan_of_a_row(tmp_path):
 def test_tasks_take_the_model_of_the_row(tmp_path):
     steps = {step.kind: step for step in plan('e1_with_pvt', 0, _args(tmp_path))}
     for kind in ('101_test', 'recognition'):
-        backbone = load_config(steps[kind].config, count=False).model.backbone
+        backbone = load_config(steps[kind].config).model.backbone
         assert 'depths' not in backbone and backbone.init_cfg is None  # PVT-Tiny's
-    assert load_config(steps['pretrain'].config, count=False).model.backbone.init_cfg is not None
+    assert load_config(steps['pretrain'].config).model.backbone.init_cfg is not None
 
 
 def test_what_is_left_out(tmp_path):
@@ -124,7 +124,7 @@ def test_other_settings_are_refused(tmp_path):
     ],
 )
 def test_another_length(name, length, begins):
-    config = shorten(load_config(f'mvlt/{name}', count=False), length)
+    config = shorten(load_config(f'mvlt/{name}'), length)
     warmup, decay = config.param_scheduler
     assert (warmup.begin, warmup.end, decay.begin) == (0, begins, begins)
     assert 'end' not in decay and 'T_max' not in decay  # it ends with the training

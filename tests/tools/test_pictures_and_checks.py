@@ -113,7 +113,7 @@ def test_named_products_are_one_figure(
 
 def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
     """Fig. 3 with the sizes of Table 1."""
-    config = load_config('mvlt/pretrain_fashiongen', count=False)
+    config = load_config('mvlt/pretrain_fashiongen')
     with torch.device('meta'):
         stages = stages_of(MODELS.build(config.model))
     assert [one.layers for one in stages] == [2, 2, 2, 2]

@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 
 import mvlt
 from mvlt.apis import CategoryInferencer, MatchingInferencer
+from mvlt.checkpoints.checkpoint import run_of
 from mvlt.engine.launch import build_runner
 from mvlt.files import file_sha256
-from mvlt.trained.checkpoint import run_of
 from tests.commands import run_here
 
 

@@ -4,11 +4,10 @@ import h5py
 import pytest
 from safetensors.torch import save_file
 
+from mvlt.checkpoints.conversion import convert_released
 from mvlt.config import load_config
 from mvlt.datasets.synthetic import draw_products, write_fashion_gen
 from mvlt.engine.launch import build_runner
-from mvlt.trained.conversion import convert_released
-from mvlt.trained.folder import use_checkpoint
 from tests.models.released_twin import Sizes, draw_weights
 
 SIZES = Sizes(image_size=32, text_len=24, vocab_size=420, classes=(5, 12), decoder=8)
@@ -56,9 +55,8 @@ def _run(data, demo_data, classes):
             step.scale = (SIZES.image_size,) * 2
         if 'vocabulary' in step:
             step.merge(dict(vocabulary=str(demo_data / 'vocabulary'), max_len=SIZES.text_len))
-    config.work_dir = str(data / 'work')
-    use_checkpoint(config, str(data / 'released.safetensors'))
-    runner = build_runner(config)
+    weights = str(data / 'released.safetensors')
+    runner = build_runner(config, 'test', weights, work_dir=str(data / 'work'))
     return runner.test(), runner
 
 

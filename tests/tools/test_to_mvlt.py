@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
+from mvlt.checkpoints.checkpoint import read_checkpoint, run_of
 from mvlt.tools.analysis_tools.paper_results import column_of
-from mvlt.trained.checkpoint import read_checkpoint, run_of
 from tests.models.released_twin import Sizes, draw_weights
 from tools.model_converters import to_mvlt
 

@@ -19,6 +19,7 @@ from scipy.special import gammaln
 
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.datasets import draw_candidates
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 from mvlt.retrieval.gallery import make_gallery
 from mvlt.structures import CATEGORIES
@@ -40,7 +41,7 @@ def main() -> None:
         help='columns that are read together; may be given several times',
     )
     args = parser.parse_args()
-    config = config_from(args, count=False)
+    config = resolve(config_from(args), 'data')
     given = config.test_dataloader.dataset
     columns = [given.columns[level] for level in CATEGORIES if level in given.columns]
     columns += (given.get('attributes') or {}).values()

@@ -18,6 +18,7 @@ from mvlt.apis import ProductSearch
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import section
 from mvlt.datasets.inputs import to_array
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 
 WEIGHTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of pictures or unwanted words; words: 1
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument('--colour', default='colour', help='the label that is changed')
     parser.add_argument('--kind', default='sub_category', help='the label that stays')
     args = parser.parse_args()
-    config = config_from(args)
+    config = resolve(config_from(args), 'data')
     known = section(config, 'train_dataloader', 'towers').dataset.get('attributes', {})
     split = section(config, 'val_dataloader', 'towers').dataset
     data = DATASETS.build(dict(split, attributes=known, pipeline=[]))

@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import section
 from mvlt.datasets.candidate_files import candidate_content
+from mvlt.engine import resolve
 from mvlt.files import write_json
 from mvlt.registry import DATASETS
 
@@ -30,7 +31,7 @@ def main() -> None:
     if args.draws < 1:
         raise ValueError(f'--draws {args.draws}: one at least is needed')
     MMLogger.get_instance('make_candidates')
-    config = config_from(args)
+    config = resolve(config_from(args), 'data')
     example = 'configs/mvlt/retrieval_catalogue.py'
     described = section(config, 'test_dataloader', example).dataset
     settings = section(config, 'test_cfg', example)

@@ -17,6 +17,7 @@ from PIL import Image
 from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.datasets.inputs import to_array
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 from mvlt.structures import CATEGORIES
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument('--data-root')
     parser.add_argument('--samples', type=int, default=10000, help='pairs a shard')
     args = parser.parse_args()
-    config = load_config(args.config, data_root=args.data_root, count=False)
+    config = resolve(load_config(args.config, data_root=args.data_root), 'data')
     settings = config[LOADERS[args.split]].dataset
     while 'dataset' in settings:
         settings = settings.dataset

@@ -17,13 +17,13 @@ import yaml
 from safetensors.torch import save
 
 import mvlt
+from mvlt.checkpoints.checkpoint import run_of
+from mvlt.checkpoints.description import ModelDescription, stored_config
+from mvlt.checkpoints.folder import fitting, weights_metadata, write_model_folder
+from mvlt.checkpoints.opening import read_trained
 from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.files import file_sha256, read_json
-from mvlt.trained.checkpoint import run_of
-from mvlt.trained.description import ModelDescription, stored_config
-from mvlt.trained.folder import fitting, weights_metadata, write_model_folder
-from mvlt.trained.opening import read_trained
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
     args = parser.parse_args()
     config = None
     if args.config:
-        config = load_config(args.config, data_root=args.data_root, count=False)
+        config = load_config(args.config, data_root=args.data_root)
     trained = (
         read_trained(config, args.checkpoint, args.vocabulary)
         if config is not None

@@ -4,6 +4,7 @@ from mvlt.engine import FullRankingLoop
 from mvlt.evaluation import RetrievalMetric
 from mvlt.retrieval import PairScorer
 
+test_heads = ('itc', 'itm', 'mlm')  # which of a model a protocol tests
 test_cfg = dict(
     type=FullRankingLoop,
     order='matching',  # 'both' is what search shows, 'vectors' the encoder alone

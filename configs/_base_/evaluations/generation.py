@@ -4,5 +4,6 @@ from mmengine.runner import TestLoop
 
 from mvlt.evaluation import ReconstructionMetric
 
+test_heads = ('mir',)  # which of a model a protocol tests
 test_cfg = dict(type=TestLoop)
 test_evaluator = dict(type=ReconstructionMetric)

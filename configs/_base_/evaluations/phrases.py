@@ -3,6 +3,7 @@
 from mvlt.engine import PhraseLoop
 from mvlt.evaluation import PrecisionMetric
 
+test_heads = ('itc', 'mlm')  # which of a model a protocol tests
 test_cfg = dict(
     type=PhraseLoop,
     phrases=dict(

@@ -4,6 +4,10 @@ from mmengine.runner import TestLoop
 
 from mvlt.evaluation import CategoryMetric
 
+test_heads = (
+    'main_category',
+    'sub_category',
+)  # which of a model a protocol tests
 test_cfg = dict(type=TestLoop)
 test_evaluator = [
     dict(type=CategoryMetric, category='main_category'),

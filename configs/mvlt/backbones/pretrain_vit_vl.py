@@ -10,7 +10,7 @@ Time and metric: not measured here.
 
 from mmengine.config import read_base
 
-from mvlt.trained import PretrainedImagePart
+from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
     from ..._base_.models.vit_vl import *

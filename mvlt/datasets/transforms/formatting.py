@@ -23,7 +23,11 @@ class PackPairInputs(BaseTransform):
 
     LABELS = ('matched', 'main_category', 'sub_category')
     ARRAYS = ('image_mask', 'word_labels')
-    META = ('product_id', 'caption', 'title', 'img_path', 'sample_idx')
+    META = (
+        *('product_id', 'caption', 'title', 'img_path', 'sample_idx'),
+        *('wording_keys', 'wording_key'),
+        *('caption_product_id', 'image_title', 'image_wording_keys'),
+    )
 
     def transform(self, results: dict) -> dict:
         """Pack."""

@@ -4,11 +4,15 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mvlt.registry import TRANSFORMS
+from mvlt.structures import text_key
 
 
 @TRANSFORMS.register_module()
 class RewordCaption(BaseTransform):
     """``caption`` is worded otherwise now and then, ``title`` keeps what the dataset says.
+
+    ``wording_key`` then tells what the wording names, one of ``wording_keys``; where a dataset
+    names no columns, the wordings themselves are these.
 
     First another wording of the record takes its place (``wordings``, e.g. of
     :class:`mvlt.datasets.Catalogue`), or some of its words are dropped; then its words may be
@@ -29,12 +33,16 @@ class RewordCaption(BaseTransform):
         self.shuffle = shuffle
 
     def transform(self, results: dict) -> dict:
-        """Change ``caption``; add ``title``."""
+        """Change ``caption``; add ``title`` and, where there are wordings, their keys."""
         caption = results.setdefault('title', results['caption'])
         wordings = results.get('wordings') or ()
+        if wordings:
+            results.setdefault('wording_keys', tuple(map(text_key, wordings)))
         fate = np.random.random()
         if wordings and fate < self.other:
-            caption = wordings[np.random.randint(len(wordings))]
+            chosen = np.random.randint(len(wordings))
+            caption = wordings[chosen]
+            results['wording_key'] = results['wording_keys'][chosen]
         elif self.drop:
             words = np.array(caption.split(), dtype=object)
             kept = words[np.random.random(len(words)) >= self.drop]

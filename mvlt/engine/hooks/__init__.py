@@ -1,6 +1,5 @@
 from .averages import MomentumHook, WeightAverageHook
 from .checkpoint import WholeCheckpointHook
-from .class_names import ClassNamesHook
 from .fit_clusters import FitClustersHook
 from .load_report import LoadReportHook
 from .mask_steps import MaskStepsHook
@@ -11,7 +10,6 @@ from .skipped_records import SkippedRecordsHook
 from .vocabulary import VocabularyHook
 
 __all__ = [
-    'ClassNamesHook',
     'FitClustersHook',
     'LoadReportHook',
     'MaskStepsHook',

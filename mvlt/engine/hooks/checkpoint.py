@@ -15,11 +15,11 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
+from mvlt.checkpoints.checkpoint import read_checkpoint, use_safe_files
 from mvlt.datasets.samplers import EndlessSampler, EpochOrder
 from mvlt.engine.loops.train import EpochTrainLoop
 from mvlt.files import remove_partial
 from mvlt.registry import HOOKS
-from mvlt.trained.checkpoint import read_checkpoint, use_safe_files
 
 
 @HOOKS.register_module()

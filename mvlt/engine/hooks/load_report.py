@@ -1,15 +1,15 @@
 """Says what a checkpoint gave to the model, and refuses one that does not fit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
+from mvlt.checkpoints.checkpoint import RUN_FACTS, use_safe_files
+from mvlt.checkpoints.fit import check_finite, compare, part, some, unwrapped
 from mvlt.registry import HOOKS
-from mvlt.trained.checkpoint import RUN_FACTS, use_safe_files
-from mvlt.trained.fit import compare, part, some
 
 _ADVICE = 'it was made by another config; use that one, or change the sizes in this one'
 
@@ -18,17 +18,25 @@ _ADVICE = 'it was made by another config; use that one, or change the sizes in t
 class LoadReportHook(Hook):
     """Compare names and shapes before mmengine loads, which passes over differences.
 
-    A part of the model that the checkpoint lacks as a whole (a new head) starts at random; a part
-    of the checkpoint that the model lacks as a whole (a head that this task does not build) is
-    left out. Anything else that does not fit is an error. The checkpoints of this run then say
-    which run it started from.
+    A test, and a training that is resumed, load every tensor of the model or are refused. Where a
+    training starts from a checkpoint, a part that it lacks as a whole (a new head) starts at
+    random, and rows of classes are matched by name: new classes start at random, those that the
+    data lack are left out. What the model lacks as a whole (a head that this task does not build)
+    is left out. Anything else is refused, and so is a start that gives the model nothing.
+
+    The checkpoints of this run then say which run it started from.
 
     Args:
+        classes: head -> names of its rows in the checkpoint that training starts from
+            (:mod:`mvlt.engine.resolve` writes them in).
         restart: parts that may have other shapes, and then start at random, e.g.
-            ``('heads.main_category',)`` to fine-tune on other categories.
+            ``('heads.main_category',)`` to fine-tune on categories that share no name.
     """
 
-    def __init__(self, restart: Sequence[str] = ()) -> None:
+    def __init__(
+        self, classes: Mapping[str, Sequence[str]] | None = None, restart: Sequence[str] = ()
+    ) -> None:
+        self.classes = {name: list(names) for name, names in (classes or {}).items()}
         self.restart = tuple(restart)
         self.started_from: dict[str, Any] | None = None
 
@@ -45,23 +53,45 @@ class LoadReportHook(Hook):
         """Check and trim ``checkpoint['state_dict']`` in place.
 
         Raises:
-            ValueError: a tensor has another shape, or a part is incomplete.
+            ValueError: a tensor has another shape or is no number, a part is incomplete, nothing is
+                loaded, or a test or a resumed training would be left with a tensor at random.
         """
         meta = checkpoint.get('meta', {})
-        self.started_from = (
-            meta.get('started_from')
-            if runner._resume
-            else {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
-        )
+        facts = {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
+        self.started_from = meta.get('started_from') if runner._resume else facts
+        model: Any = getattr(runner.model, 'module', runner.model)
+        own = model.state_dict()
         stored = checkpoint.get('state_dict', checkpoint)
-        own = _state_dict(runner)
-        fit = compare(own, stored)
-        restarted = [key for key in fit.differing if key.startswith(self.restart)]
-        fit._replace(
-            differing={k: v for k, v in fit.differing.items() if k not in restarted}, missing=[]
-        ).require('the checkpoint', advice=_ADVICE)
+        state = unwrapped(own, stored, 'the checkpoint')
+        training = isinstance(runner._train_loop, BaseLoop)
+        restarted: list[str] = []
+        if training and not runner._resume:
+            restarted = [
+                key
+                for key in own
+                if key.startswith(self.restart)
+                and (key not in state or state[key].shape != own[key].shape)
+            ]
+            state = {key: value for key, value in state.items() if key not in restarted}
+            self._move_rows(runner, model, own, state)
+        fit = compare(own, state)
+        fit._replace(missing=[]).require('the checkpoint', advice=_ADVICE)
+        missing = [key for key in fit.missing if key not in restarted]
+        if missing and (runner._resume or not training):
+            raise ValueError(
+                f'the checkpoint gives the model {len(fit.loaded)} tensors and leaves '
+                f'{some(missing)} at random: {"a training that goes on" if training else "a test"} '
+                'needs them all. Name the checkpoint of this very recipe, or a recipe without '
+                f'{_parts(missing)}'
+            )
+        if not fit.loaded:
+            raise ValueError(
+                f'the checkpoint gives the model nothing: it holds {some(state)}, the model has '
+                f'{some(own)}. Name a checkpoint of this kind of model, or start at random '
+                '(load_from=None)'
+            )
         for names, others, what in (
-            (fit.missing, stored, 'the checkpoint lacks'),
+            (missing, state, 'the checkpoint lacks'),
             (fit.extra, own, 'the model lacks'),
         ):
             broken = {part(key) for key in names} & {part(key) for key in others}
@@ -71,19 +101,50 @@ class LoadReportHook(Hook):
                     f'{what} {some(incomplete)}, of a part that both have: it was made by another '
                     'config'
                 )
-        for key in (*fit.extra, *restarted):
-            del stored[key]
+        check_finite({key: state[key] for key in fit.loaded}, 'the checkpoint')
+        stored.clear()
+        stored.update({key: state[key] for key in fit.loaded})
         runner.logger.info(
             f'checkpoint: {len(fit.loaded)} tensors loaded, {len(fit.resized)} of them '
-            f'resized; left at random: {_parts(fit.missing) or "nothing"}'
-            f'{", " + _parts(restarted) if restarted else ""}; not needed here: '
-            f'{_parts(fit.extra) or "nothing"}'
+            f'resized; left at random: {_parts((*missing, *restarted)) or "nothing"}; not needed '
+            f'here: {_parts(fit.extra) or "nothing"}'
         )
 
-
-def _state_dict(runner: Runner) -> dict[str, torch.Tensor]:
-    """Names and shapes of the whole model."""
-    return getattr(runner.model, 'module', runner.model).state_dict()
+    def _move_rows(
+        self,
+        runner: Runner,
+        model: Any,
+        own: Mapping[str, torch.Tensor],
+        state: dict[str, torch.Tensor],
+    ) -> None:
+        """Give each class of the training data the row that the checkpoint has for its name."""
+        meta = runner.train_loop.dataloader.dataset.metainfo
+        for name, before in self.classes.items():
+            head = model.heads[name] if name in getattr(model, 'heads', {}) else None
+            label = getattr(head, 'label', name)
+            now = list(meta.get(label, ()))[: meta.get(f'{label}_trained')]
+            tensors = [f'heads.{name}.{key}' for key in getattr(head, 'class_rows', ())]
+            tensors = [key for key in tensors if key in state]
+            if now == before or not now or not tensors:
+                continue
+            rows = {row: before.index(one) for row, one in enumerate(now) if one in before}
+            if not rows:
+                raise ValueError(
+                    f'heads.{name}: no class of the training data ({", ".join(now[:5])}) is one of '
+                    f'the checkpoint ({", ".join(before[:5])}); to start this head at random: '
+                    f"--cfg-options default_hooks.load_report.restart=['heads.{name}']"
+                )
+            for key in tensors:
+                moved = own[key].detach().clone()
+                for row, old in rows.items():
+                    moved[row] = state[key][old]
+                state[key] = moved
+            new = [one for one in now if one not in before]
+            gone = [one for one in before if one not in now]
+            runner.logger.info(
+                f'heads.{name}: {len(rows)} classes matched by name; new, at random: '
+                f'{", ".join(new) or "none"}; left out: {", ".join(gone) or "none"}'
+            )
 
 
 def _parts(keys: Iterable[str]) -> str:

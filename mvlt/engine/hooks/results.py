@@ -12,16 +12,24 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 import mvlt
-from mvlt.config import config_name
+from mvlt.checkpoints.checkpoint import run_of
+from mvlt.config import config_name, heads_of
 from mvlt.engine.loops.ranking import RankingLoop
 from mvlt.files import file_sha256, write_json
 from mvlt.registry import HOOKS
-from mvlt.trained.checkpoint import run_of
+
+# what a reader must know of the data; classes stand in the config that is dumped beside
+_DATA = (
+    *('type', 'data_root', 'ann_file', 'split', 'split_seed', 'split_ratios', 'classes_from'),
+    *('columns', 'caption', 'attributes', 'wordings', 'left_out', 'indices'),
+)
 
 
 @HOOKS.register_module()
 class ResultsHook(Hook):
-    """Write ``work_dir/results.json`` behind a test: metrics, protocol, what was measured with it.
+    """Write ``work_dir/results.json`` behind a test: metrics, protocol, network, data.
+
+    ``resolved`` lists what the tools have changed in the config (:mod:`mvlt.engine.resolve`).
 
     Protocols that rank also leave ``rankings.json``, a dict a query; recognition leaves
     ``predictions.json``, per category level ``truth`` and ``predicted`` of each sample, and
@@ -66,11 +74,9 @@ def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
             seed=runner.seed,
             test_cfg=runner.cfg.test_cfg,
             details=details,
-            data={
-                key: dataset[key]
-                for key in ('data_root', 'ann_file', 'split', 'split_seed')
-                if key in dataset
-            },
+            data={key: value for key, value in dataset.items() if key in _DATA and value},
+            model=_network(runner.cfg.get('model')),
+            resolved=list(runner.cfg.get('resolved') or ()),
             config=config_name(runner.cfg.filename),
             checkpoint=checkpoint,  # None: weights at random
             checkpoint_sha256=checkpoint and file_sha256(checkpoint),
@@ -83,3 +89,9 @@ def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
             ),
         ),
     )
+
+
+def _network(model: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Which network was tested: type, settings of the backbone, names of the heads."""
+    model = model or {}
+    return dict(type=model.get('type'), backbone=model.get('backbone'), heads=list(heads_of(model)))

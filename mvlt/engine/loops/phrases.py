@@ -39,12 +39,12 @@ class PhraseLoop(RankingLoop):
         phrases: kind -> template over labels: dict(colour_kind='{colour} {sub_category}'); None
             leaves one out, here and in ``prompts``. One over labels that the data do not know is
             left out, too, and said in the log.
-        prompts: label -> templates over ``{}``; the mean of their vectors stands for a class, as in
-            CLIP: dict(colour=('{}', 'a photo of {} clothes')).
+        prompts: label -> templates over ``{}``; the mean of their vectors, brought back to length
+            1, stands for a class, as in CLIP: dict(colour=('{}', 'a photo of {} clothes')).
         fewest: a phrase with fewer relevant pictures is not asked.
         shown: candidates of a result.
-        text_weight: part of a candidate that is its caption's vector, 0 to 1; 0.1 is the
-            attribute-to-product protocol of Marqo's KAGL.
+        text_weight: part of a candidate that is its caption's vector, 0 to 1, the sum brought back
+            to length 1; 0.1 is the attribute-to-product protocol of Marqo's KAGL.
         kwargs: encoder, scorer, batch_size, amp_dtype: see :class:`RankingLoop`.
 
     Raises:
@@ -131,10 +131,9 @@ class PhraseLoop(RankingLoop):
         captions = self.tokens(rows) if self.text_weight else []
         vectors = self.encode(rows, [*map(self._tokens, words), *captions])
         if self.text_weight:
-            texts = vectors.texts[len(words) :]
-            length = np.linalg.norm(texts, axis=1, keepdims=True)
-            vectors.images = (1 - self.text_weight) * vectors.images
-            vectors.images += self.text_weight * texts / np.maximum(length, 1e-12)
+            texts = _of_length_1(vectors.texts[len(words) :])
+            sums = (1 - self.text_weight) * vectors.images + self.text_weight * texts
+            vectors.images = _of_length_1(sums)
         results = []
         for query in share(range(len(asked))):
             likeness = vectors.similarity(slice(None), [query])[:, 0]
@@ -159,7 +158,8 @@ class PhraseLoop(RankingLoop):
             count = len(classes[label]) * len(templates)
             texts = vectors.texts[start : start + count]
             start += count
-            means = texts.reshape(len(classes[label]), len(templates), -1).mean(1)
+            prompted = texts.reshape(len(classes[label]), len(templates), -1)
+            means = _of_length_1(prompted.mean(1))
             said = ((vectors.images - vectors.usual) @ means.T).argmax(1)
             truth = np.array([one[label] for one in self.records])
             right = said[truth >= 0] == truth[truth >= 0]
@@ -173,6 +173,11 @@ class PhraseLoop(RankingLoop):
     def _tokens(self, text: str) -> torch.Tensor:
         tokenize = self.dataset.pipeline.tokenize()
         return torch.from_numpy(tokenize.transform(dict(caption=text))['token_ids'])
+
+
+def _of_length_1(vectors: np.ndarray) -> np.ndarray:
+    """(n, D) -> (n, D); a vector of zeros stays."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _labels(template: str) -> list[str]:

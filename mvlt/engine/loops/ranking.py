@@ -157,7 +157,22 @@ class RankingLoop(BaseLoop):
         pictures = np.empty((len(images), own.shape[1]), np.float32)
         for other, part in enumerate(all_gather_object(own)):
             pictures[other::world] = part
-        return Vectors(pictures, encoder.texts(texts), encoder.usual(pictures))
+        vectors = Vectors(pictures, encoder.texts(texts), encoder.usual(pictures))
+        check_finite(vectors.images, vectors.texts)
+        return vectors
+
+
+def check_finite(*arrays: np.ndarray) -> None:
+    """Refuse embeddings that are no numbers: any order of them is an accident.
+
+    Raises:
+        ValueError: one is infinite or not a number.
+    """
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(
+            'an embedding is not a number: the model has diverged; test an earlier checkpoint, or '
+            'train again with a lower learning rate'
+        )
 
 
 class Vectors:

@@ -23,7 +23,7 @@ class CategoryHead(BaseModule):
         label: which label of the samples it learns; by default the name that the head has in
             ``model.heads``.
         num_classes: categories in the training data. A config may say ``'data'``: the tools then
-            count them before they build the model (:func:`mvlt.config.load_config`).
+            count them before they build the model (:func:`mvlt.engine.resolve`).
         name: of its answers, ``<name>_scores``; by default, too, the name that the head has.
         hidden_dims: size after the first projection.
         reads: 'pair', as the paper, or 'image': the caption, which may name the class, is not read.
@@ -32,6 +32,7 @@ class CategoryHead(BaseModule):
     """
 
     cls_only = True  # it reads nothing else of a pair's features
+    class_rows = ('classifier.weight', 'classifier.bias')  # tensors with a row a class
     training_only = ('label_smoothing',)
 
     def __init__(
@@ -50,7 +51,7 @@ class CategoryHead(BaseModule):
         if not isinstance(num_classes, int) or num_classes < 1:
             raise ValueError(
                 f'CategoryHead.num_classes={num_classes!r}: a positive number is needed; '
-                "'data' works only through load_config, which counts the training data"
+                "'data' works only through mvlt.engine.resolve, which counts the training data"
             )
         if reads not in ('pair', 'image'):
             raise ValueError(f"CategoryHead.reads='{reads}'; legal: 'pair', 'image'")

@@ -15,7 +15,7 @@ from mmengine.logging import MessageHub
 from mvlt.models.features import Features
 from mvlt.models.heads.itm import ITMHead
 from mvlt.registry import MODELS
-from mvlt.structures import Batch
+from mvlt.structures import Batch, belong
 
 
 @MODELS.register_module()
@@ -63,16 +63,16 @@ class HardITMHead(ITMHead):
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over the B + N pairs."""
-        keys = batch.keys
         with torch.no_grad():
             images, texts = features.vectors
             logits = features.model.head('itc').logits(images, texts)
-        true = (keys[:, None] == keys[None]).any(-1)
+        true = belong(batch.image_keys, batch.text_keys)
+        true = true | torch.eye(len(true), dtype=torch.bool, device=true.device)
         image_rows, text_rows = self.wrong_pairs(logits, true)
         drawn = (image_rows >= 0) & (text_rows >= 0)
         wrong = features.pairs(image_rows.clamp(min=0), text_rows.clamp(min=0), cls_only=True)
         scores = self(cls=torch.cat((features.cls, wrong.texts[-1][:, 0]))).float()
-        right = torch.ones(len(keys), dtype=torch.bool, device=drawn.device)
+        right = torch.ones(len(true), dtype=torch.bool, device=drawn.device)
         labels = torch.cat((right, torch.zeros_like(drawn))).long()
         counted = torch.cat((right, drawn))
         # how many there are is not read back from the device: what was not drawn has no weight

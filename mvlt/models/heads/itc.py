@@ -20,7 +20,7 @@ from torch import nn
 from mvlt.models.features import Features
 from mvlt.models.heads.parts import all_gather, linear
 from mvlt.registry import MODELS
-from mvlt.structures import Batch
+from mvlt.structures import IMAGE_KEYS, TEXT_KEYS, Batch, belong
 
 
 @MODELS.register_module()
@@ -28,9 +28,10 @@ class ITCHead(BaseModule):
     """Mean of the picture's last map and mean of the caption's last words -> vectors of length 1.
 
     Each picture is to be closer to its captions than to all others of all processes, and each
-    caption to its pictures. What belongs together: rows of one product, and rows of equal captions
-    (:attr:`mvlt.structures.Batch.keys`); where there are several, softmax asks for each of them
-    alike.
+    caption to its pictures. What belongs together: rows of one product, rows of equal captions, and
+    a caption that is worded otherwise with every picture that it describes
+    (:func:`mvlt.structures.belong`); where there are several, softmax asks for each of them alike.
+    The caption of a pair that is not ``matched`` belongs to other pictures.
 
     Args:
         in_channels: C of the backbone's last stage.
@@ -40,6 +41,8 @@ class ITCHead(BaseModule):
         max_scale: 1 / temperature is at most this, and at least 1.
         bias: 'sigmoid' adds it to the scaled similarity at the start; it is learnt.
         label_smoothing: of 'softmax', 0 to 1: so much of the target is spread over all candidates.
+        count_wordings: whether a caption that is worded otherwise belongs to the pictures of other
+            products that it describes.
         queue: Q, vectors of the last batches that are candidates, too, made by a copy of backbone
             and head that follows slowly; 0 = none. :class:`mvlt.engine.MomentumHook` moves it.
         momentum: share of the copy that a step keeps.
@@ -50,7 +53,7 @@ class ITCHead(BaseModule):
         ValueError: an unknown ``form``.
     """
 
-    training_only = ('queue', 'momentum', 'label_smoothing', 'max_scale')
+    training_only = ('queue', 'momentum', 'label_smoothing', 'max_scale', 'count_wordings')
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class ITCHead(BaseModule):
         max_scale: float = 100.0,
         bias: float = -10.0,
         label_smoothing: float = 0.0,
+        count_wordings: bool = True,
         queue: int = 0,
         momentum: float = 0.995,
         backbone: nn.Module | None = None,
@@ -72,6 +76,7 @@ class ITCHead(BaseModule):
             raise ValueError(f"ITCHead.form='{form}'; legal: 'softmax', 'sigmoid'")
         self.form = form
         self.label_smoothing = label_smoothing
+        self.count_wordings = count_wordings
         self.max_scale = max_scale
         self.momentum = momentum
         self.loss_weight = loss_weight
@@ -84,7 +89,9 @@ class ITCHead(BaseModule):
             self.followers = _copies(self, backbone)
             self.register_buffer('queued_images', torch.zeros(queue, dims))
             self.register_buffer('queued_texts', torch.zeros(queue, dims))
-            self.register_buffer('queued_keys', torch.zeros(queue, 3, dtype=torch.int64))
+            keys = (torch.zeros(queue, size, dtype=torch.int64) for size in (IMAGE_KEYS, TEXT_KEYS))
+            for name, empty in zip(('queued_image_keys', 'queued_text_keys'), keys):
+                self.register_buffer(name, empty)
             self.register_buffer('queued', torch.tensor(0))  # how many there have been
             self._pending: tuple[torch.Tensor, ...] | None = None
             self._count: int | None = 0  # ``queued`` on the host; None = another was loaded
@@ -113,20 +120,27 @@ class ITCHead(BaseModule):
         with torch.no_grad():
             self.log_scale.clamp_(0, math.log(self.max_scale))
         images, texts = features.vectors
-        keys = batch.keys
+        image_keys, text_keys = batch.image_keys, batch.text_keys
+        if not self.count_wordings:
+            text_keys = torch.cat((text_keys[:, :-1], torch.zeros_like(text_keys[:, -1:])), 1)
         all_images, all_texts = all_gather(images), all_gather(texts)
-        all_keys = torch.cat(gather_values(keys))
+        all_image_keys = torch.cat(gather_values(image_keys))
+        all_text_keys = torch.cat(gather_values(text_keys))
         if self.followers is not None:
-            self._pending = (*self._followed(features), all_keys)
-            count = min(self._queued_on_host(), len(self.queued_keys))
+            self._pending = (*self._followed(features), all_image_keys, all_text_keys)
+            count = min(self._queued_on_host(), len(self.queued_images))
             all_images = torch.cat((all_images, self.queued_images[:count]))
             all_texts = torch.cat((all_texts, self.queued_texts[:count]))
-            all_keys = torch.cat((all_keys, self.queued_keys[:count]))
-        of_images = true = (keys[:, None] == all_keys[None]).any(-1).float()
+            all_image_keys = torch.cat((all_image_keys, self.queued_image_keys[:count]))
+            all_text_keys = torch.cat((all_text_keys, self.queued_text_keys[:count]))
+        of_images = self._with_own(belong(image_keys, all_text_keys), batch)
+        of_texts = self._with_own(belong(all_image_keys, text_keys).T, batch)
+        if self.form == 'softmax':
+            of_images, of_texts = (_shares(one) for one in (of_images, of_texts))
         if batch.mixed is not None:
-            of_images, true = self._mixed(true, *batch.mixed)
+            of_images, of_texts = self._mixed(of_images, of_texts, *batch.mixed)
         by_image = self._loss(self.logits(images, all_texts), of_images)
-        by_text = self._loss(self.logits(texts, all_images), true)
+        by_text = self._loss(self.logits(texts, all_images), of_texts)
         return dict(loss=self.loss_weight * (by_image + by_text) / 2)
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
@@ -134,22 +148,35 @@ class ITCHead(BaseModule):
         images, texts = features.vectors
         return dict(similarity=(images * texts).sum(-1).tolist())
 
+    def _with_own(self, described: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """With each row's own partner, where the pair matches: float (B, G)."""
+        count = len(described)
+        columns = torch.arange(count, device=described.device) + count * get_rank()
+        own = F.one_hot(columns, described.shape[1]).bool() & batch.matched[:, None]
+        return (described | own).float()
+
     def _mixed(
-        self, true: torch.Tensor, partner: torch.Tensor, share: float
+        self, of_images: torch.Tensor, of_texts: torch.Tensor, partner: torch.Tensor, share: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Shares (B, G) of what belongs to mixed pictures, and of mixed pictures to captions."""
+        """Targets (B, G) of mixed pictures, and of captions over mixed pictures.
+
+        A mixed picture belongs to its own captions by ``share``, however many they are, and to its
+        partner's by the rest.
+        """
         if self.followers is not None:
             raise ValueError('ITCHead.queue and data_preprocessor.mix exclude each other')
-        of_images = share * true + (1 - share) * true[partner]
+        mixed = share * of_images + (1 - share) * of_images[partner]
         every = torch.cat(gather_values(partner + len(partner) * get_rank()))
-        shares = torch.cat(gather_values(partner.new_full(partner.shape, share, dtype=true.dtype)))
-        return of_images, shares * true + (1 - shares) * true[:, every]
+        shares = torch.cat(
+            gather_values(partner.new_full(partner.shape, share, dtype=of_texts.dtype))
+        )
+        return mixed, shares * of_texts + (1 - shares) * of_texts[:, every]
 
-    def _loss(self, logits: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self.form == 'sigmoid':
-            return F.binary_cross_entropy_with_logits(logits, true, reduction='sum') / len(true)
-        targets = true / true.sum(1, keepdim=True).clamp(min=1e-6)
-        return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+            loss = F.binary_cross_entropy_with_logits(logits, targets, reduction='sum')
+            return loss / len(targets)
+        return F.cross_entropy(logits, _shares(targets), label_smoothing=self.label_smoothing)
 
     @torch.no_grad()
     def _followed(self, features: Features) -> tuple[torch.Tensor, torch.Tensor]:
@@ -175,15 +202,17 @@ class ITCHead(BaseModule):
             copied.lerp_(source.to(copied.dtype), 1 - self.momentum)
         if self._pending is None:
             return
-        images, texts, _ = self._pending
+        images, texts, *_ = self._pending
         # a step that the optimizer has left out, of which nobody here has heard yet
         fine = (images.isfinite() & texts.isfinite()).all()
-        size = len(self.queued_keys)
+        size = len(self.queued_images)
         count = len(self._pending[0])
         places = (torch.arange(count, device=self.queued.device) + self.queued) % size
-        for queue, new in zip(
-            (self.queued_images, self.queued_texts, self.queued_keys), self._pending
-        ):
+        queues = (
+            *(self.queued_images, self.queued_texts),
+            *(self.queued_image_keys, self.queued_text_keys),
+        )
+        for queue, new in zip(queues, self._pending):
             queue[places[-size:]] = torch.where(fine, new[-size:], queue[places[-size:]])
         self._count = self._queued_on_host() + count
         self.queued += count
@@ -202,6 +231,11 @@ class ITCHead(BaseModule):
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         self._count = None
         super()._load_from_state_dict(*args, **kwargs)
+
+
+def _shares(targets: torch.Tensor) -> torch.Tensor:
+    """Rows that add up to 1; one without a target stays without."""
+    return targets / targets.sum(1, keepdim=True).clamp(min=1e-6)
 
 
 def _copies(head: ITCHead, backbone: nn.Module | None) -> nn.ModuleDict:

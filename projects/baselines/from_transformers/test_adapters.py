@@ -26,7 +26,7 @@ IDS = torch.tensor([[2, 7, 9, 8, 3], [2, 6, 3, 0, 0]])
 
 def _build(row, options=None):
     options = {'model.backbone.vocab_size': 200, **(options or {})}
-    config = load_config(f'{FOLDER}/{row}_catalogue.py', options, count=False)
+    config = load_config(f'{FOLDER}/{row}_catalogue.py', options)
     config.model.heads.pop('categories')
     torch.manual_seed(0)
     return MODELS.build(config.model).eval()

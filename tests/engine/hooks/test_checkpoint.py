@@ -7,10 +7,10 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.engine import WholeCheckpointHook
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
 from mvlt.files import WholeFileBackend
-from mvlt.trained.checkpoint import read_checkpoint
 
 
 def _checkpoints(folder):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.engine.launch import build_runner
-from mvlt.trained.checkpoint import read_checkpoint
 
 
 def _run(small_config, work_dir, steps=2, resume=False, **head):

@@ -6,14 +6,32 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.logging import MMLogger
+from mmengine.runner import BaseLoop
 
 from mvlt.engine import LoadReportHook, VocabularyHook
 from tests.models.test_mvlt import CATEGORIES, ITM, MIR, MLM, _model
 
 
-def _runner(**heads):
-    model = _model(**heads)
-    return SimpleNamespace(model=model, logger=MMLogger.get_instance('hooks'), _resume=False)
+class _Loop(BaseLoop):
+    """A loop that is built; its dataset has the classes that a test names."""
+
+    def __init__(self, metainfo):
+        self.dataloader = SimpleNamespace(dataset=SimpleNamespace(metainfo=metainfo))
+
+    def run(self):
+        """Nothing."""
+
+
+def _runner(task='train', metainfo=None, **heads):
+    """As the Runner is when it loads: training, testing, or resuming."""
+    loop = {} if task == 'test' else _Loop(metainfo or {})
+    return SimpleNamespace(
+        model=_model(**heads),
+        logger=MMLogger.get_instance('hooks'),
+        _resume=task == 'resume',
+        _train_loop=loop,
+        train_loop=loop,
+    )
 
 
 @pytest.fixture
@@ -78,6 +96,64 @@ def test_other_categories_restart_only_when_asked():
     LoadReportHook(restart=('heads',)).after_load_checkpoint(runner, checkpoint)
     assert 'heads.sub_category.classifier.bias' not in checkpoint['state_dict']
     assert 'heads.main_category.classifier.bias' in checkpoint['state_dict']
+
+
+def _load(state, runner, **settings):
+    checkpoint = dict(state_dict=dict(state))
+    LoadReportHook(**settings).after_load_checkpoint(runner, checkpoint)
+    return checkpoint['state_dict']
+
+
+@pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', 'model.', 'module._orig_mod.'])
+def test_the_prefixes_of_wrappers_are_cut_off(checkpoint, prefix):
+    state = checkpoint['state_dict']
+    wrapped = {f'{prefix}{name}': value for name, value in state.items()}
+    loaded = _load(wrapped, _runner('test', **ITM, **MLM, **MIR))
+    assert loaded.keys() == state.keys()
+
+
+@pytest.mark.parametrize('task', ['test', 'resume'])
+def test_nothing_is_left_at_random_but_where_a_training_begins(checkpoint, task):
+    """A head that the checkpoint lacks answers by accident."""
+    state = checkpoint['state_dict']
+    with pytest.raises(ValueError, match=r'leaves heads.main_category.* at random: a t'):
+        _load(state, _runner(task, **ITM, **CATEGORIES))
+    assert 'heads.itm.classifier.bias' in _load(state, _runner(task, **ITM))
+    assert _load(state, _runner('train', **ITM, **CATEGORIES))
+
+
+@pytest.mark.parametrize('task', ['train', 'test', 'resume'])
+def test_a_checkpoint_of_something_else_gives_nothing_and_is_refused(task):
+    foreign = {f'net.{i}.weight': torch.zeros(2) for i in range(3)}
+    with pytest.raises(ValueError, match='gives the model (nothing: it holds net|0 tensors)'):
+        _load(foreign, _runner(task, **ITM))
+
+
+def test_weights_that_are_no_numbers_are_refused(checkpoint):
+    checkpoint['state_dict']['backbone.words.words.weight'][3, 2] = float('nan')
+    with pytest.raises(ValueError, match='words.weight holds what is no number: the training has'):
+        _load(checkpoint['state_dict'], _runner('test', **ITM))
+
+
+def test_rows_of_classes_are_moved_by_name():
+    """New ones start at random, those that the data lack are left out."""
+    classes = dict(main_category=['hats', 'bags'], sub_category=['c', 'b', 'a'])
+    meta = dict(main_category=('bags', 'hats'), main_category_trained=2)
+    meta |= dict(sub_category=('a', 'new', 'c', 'unseen'), sub_category_trained=3)
+    counts = dict(main_category=2, sub_category=3)
+    heads = {name: dict(CATEGORIES[name], num_classes=count) for name, count in counts.items()}
+    runner = _runner('train', meta, **heads)
+    own = runner.model.state_dict()
+    before = {name: value + 1 for name, value in own.items()}
+    state = _load(before, runner, classes=classes)
+    for key in ('weight', 'bias'):
+        name = f'heads.sub_category.classifier.{key}'
+        old = before[name]
+        torch.testing.assert_close(state[name], torch.stack((old[2], own[name][1], old[0])))
+        name = f'heads.main_category.classifier.{key}'
+        torch.testing.assert_close(state[name], before[name].flip(0))
+    with pytest.raises(ValueError, match=r'no class of the training data \(bags, hats\) is one of'):
+        _load(before, runner, classes=dict(classes, main_category=['x', 'y']))
 
 
 def test_checkpoint_of_another_vocabulary_is_refused(demo_data):

@@ -12,10 +12,12 @@ from mvlt.engine.launch import build_runner
 from mvlt.engine.loops.full import _shortlist_recall
 from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.retrieval.gallery import make_gallery
+from tests.small_model import with_model
 
 
 def _runner(demo_data, tmp_path, name, **options):
     config = load_config('configs/mvlt/retrieval_full_fashiongen.py', data_root=str(demo_data))
+    config = with_model(config, 'mvlt/pretrain_fashiongen')
     config.test_dataloader.num_workers = 0
     config.test_dataloader.dataset.update(
         ann_file='fashiongen_64_64_train.h5', classes_from=None, indices=20
@@ -32,12 +34,13 @@ def _runner(demo_data, tmp_path, name, **options):
         embed_dims=(8, 16, 24, 32),
         num_heads=(1, 1, 1, 1),
         depths=(1, 1, 1, 1),
+        init_cfg=None,
     )
     config.test_cfg.update(dict(batch_size=16, shard_pairs=30))
     config.merge_from_dict(options)
     config.work_dir = str(tmp_path)
     config.experiment_name = name
-    return build_runner(config)
+    return build_runner(config, 'test')
 
 
 def _twin(loop):

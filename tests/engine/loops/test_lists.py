@@ -13,10 +13,12 @@ from mvlt.datasets.candidate_files import candidate_content
 from mvlt.engine.launch import build_runner
 from mvlt.engine.loops.lists import Query
 from mvlt.files import write_json
+from tests.small_model import with_model
 
 
 def _runner(demo_data, tmp_path, **options):
     config = load_config('configs/demo/retrieval_demo.py', data_root=str(demo_data))
+    config = with_model(config, 'demo/pretrain_demo')
     config.merge_from_dict(
         {
             'test_cfg.num_queries': 6,
@@ -30,8 +32,7 @@ def _runner(demo_data, tmp_path, **options):
         if 'scale' in transform:
             transform.scale = (32, 32)
     config.work_dir = str(tmp_path)
-    config.load_from = None
-    return build_runner(config)
+    return build_runner(config, 'test')
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from PIL import Image
 
 from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
-from mvlt.trained.folder import use_checkpoint
 
 PROMPTED = ('sub_category', 'colour', 'gender')
 COLOURS, KINDS = ('red', 'blue', 'NA'), ('tote', 'boots')
@@ -49,9 +48,8 @@ def _run(shop, folder, tmp_path, name, **options):
         },
         str(shop),
     )
-    use_checkpoint(config, str(folder))
-    config.work_dir, config.experiment_name = str(tmp_path / name), name
-    runner = build_runner(config)
+    config.experiment_name = name
+    runner = build_runner(config, 'test', str(folder), work_dir=str(tmp_path / name))
     return runner.test(), runner.test_loop
 
 
@@ -69,8 +67,8 @@ def test_phrases_and_prompts_as_a_naive_twin(shop, tower_folder, tmp_path):
     metrics, loop = _run(shop, tower_folder, tmp_path, 'plain')
     asked = [(one.kind, one.text) for one in loop.asked]
     assert asked == [
-        *(('kind', kind) for kind in KINDS),
-        *(('both', f'{colour} {kind}') for colour in COLOURS[:2] for kind in KINDS),
+        *(('kind', kind) for kind in sorted(KINDS)),
+        *(('both', f'{colour} {kind}') for colour in ('blue', 'red') for kind in sorted(KINDS)),
     ]
     images, texts = _vectors(loop, [text for _, text in asked])
     precise = {}
@@ -87,6 +85,7 @@ def test_phrases_and_prompts_as_a_naive_twin(shop, tower_folder, tmp_path):
         assert metrics[f'phrases/{kind}/queries'] == len(values)
     _, prompts = _vectors(loop, ['red', 'a red tote', 'blue', 'a blue tote'])
     means = prompts.reshape(2, 2, -1).mean(1)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)  # as CLIP
     said = (images @ means.T).argmax(1)
     known = [i for i in range(18) if i % 3 < 2]  # a third of the products has no colour
     right = [said[i] == i % 3 for i in known]
@@ -109,7 +108,8 @@ def test_candidates_with_their_titles(shop, tower_folder, tmp_path):
     _, loop = _run(shop, tower_folder, tmp_path, 'titles', **options)
     titles = [record['caption'] for record in loop.records]
     images, texts = _vectors(loop, [*titles, 'tote'])
-    similar = (0.9 * images + 0.1 * texts[:-1]) @ texts[-1]
+    sums = 0.9 * images + 0.1 * texts[:-1]
+    similar = (sums / np.linalg.norm(sums, axis=1, keepdims=True)) @ texts[-1]
     (one,) = (one for one in loop.results if one['phrase'] == 'tote')
     assert list(one['candidates']) == np.argsort(-similar, kind='stable')[:10].tolist()
     assert one['relevant'] == 9

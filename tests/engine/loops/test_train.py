@@ -6,9 +6,9 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
+from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.engine.loops.train import NonFiniteLossError
 from mvlt.models import MVLT
-from mvlt.trained.checkpoint import read_checkpoint
 
 
 @pytest.fixture

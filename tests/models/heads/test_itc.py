@@ -11,6 +11,7 @@ import torch.multiprocessing as mp
 from torch import nn
 
 from mvlt.models import ITCHead
+from mvlt.structures import IMAGE_KEYS, TEXT_KEYS, Batch, PairDataSample, belong
 
 DIMS = 6
 
@@ -36,7 +37,14 @@ def _given(head, backbone, image, text, keys, mixed=None):
         vectors=(head.image_vectors(pooled[0]), head.text_vectors(pooled[1])),
         inputs=dict(image=image, token_ids=text, text_mask=None),
     )
-    return features, SimpleNamespace(keys=keys, mixed=mixed)
+    matched = torch.ones(len(keys), dtype=torch.bool)
+    tables = dict(image_keys=_wide(keys, IMAGE_KEYS), text_keys=_wide(keys, TEXT_KEYS))
+    return features, SimpleNamespace(**tables, matched=matched, mixed=mixed)
+
+
+def _wide(keys, columns):
+    """Product, caption, caption as it was read; no other wording."""
+    return nn.functional.pad(keys, (0, columns - keys.shape[1]))
 
 
 def _make(seed=0, rows=6, **settings):
@@ -45,7 +53,7 @@ def _make(seed=0, rows=6, **settings):
     head = ITCHead(DIMS, dims=5, backbone=backbone, **settings)
     for linear in (head.image, head.text):
         nn.init.normal_(linear.weight)
-    keys = torch.arange(3 * rows).view(rows, 3)
+    keys = 1 + torch.arange(3 * rows).view(rows, 3)
     keys[4, 0] = keys[1, 0]  # one product
     keys[5, 2] = keys[2, 2]  # equal captions
     return head, backbone, torch.randn(rows, 4), torch.randn(rows, 4), keys
@@ -67,18 +75,17 @@ def _naive(head, images, texts, keys, others=(), smoothing=0.0, mixed=None):
             def belongs(a, b):
                 return any(a[k] == b[k] for k in range(3))
 
-            true = [1.0 * belongs(keys[i], other) for other in all_keys]
+            def shares(row):
+                """What belongs to a row, evenly; of SigLIP's pairs each wholly."""
+                true = [1.0 * belongs(keys[row], other) for other in all_keys]
+                return [one / (1 if head.form == 'sigmoid' else sum(true)) for one in true]
+
+            true = shares(i)
             if mixed and by_image:
-                true = [
-                    share * belongs(keys[i], other) + (1 - share) * belongs(keys[partner[i]], other)
-                    for other in all_keys
-                ]
+                pairs = zip(true, shares(partner[i]))
+                true = [share * one + (1 - share) * other for one, other in pairs]
             elif mixed:
-                true = [
-                    share * belongs(keys[i], keys[j])
-                    + (1 - share) * belongs(keys[i], keys[partner[j]])
-                    for j in range(len(keys))
-                ]
+                true = [share * true[j] + (1 - share) * true[partner[j]] for j in range(len(keys))]
             if head.form == 'sigmoid':
                 for x, one in zip(logits, true):
                     x += float(head.bias)
@@ -109,6 +116,68 @@ def test_loss_is_the_naive_one(settings, mixed):
     assert float(found) == pytest.approx(0.5 * naive, rel=1e-5)
     similar = head.predict(features, batch)['similarity']
     assert similar == pytest.approx((images * texts).sum(1).tolist(), abs=1e-6)
+
+
+def test_own_and_partner_keep_their_shares_however_many_captions_they_have():
+    """Three captions of the own product, one of the partner's, share 0.7: 0.7 / 3 each and 0.3."""
+    head = ITCHead(DIMS, dims=5)
+    of_images = torch.tensor([[1, 1, 1, 0], [0, 0, 0, 1]]).float()
+    shares = of_images / of_images.sum(1, keepdim=True)
+    mixed, _ = head._mixed(shares, torch.eye(2), torch.tensor([1, 0]), 0.7)
+    torch.testing.assert_close(mixed[0], torch.tensor([0.7 / 3, 0.7 / 3, 0.7 / 3, 0.3]))
+
+
+def _batch(*metas):
+    samples = []
+    for meta in metas:
+        matched = meta.pop('matched', None)
+        samples.append(PairDataSample(metainfo=meta))
+        if matched is not None:
+            samples[-1].matched = matched
+    return Batch(dict(token_ids=torch.zeros(len(samples), 1)), samples)
+
+
+def _belong(*metas):
+    batch = _batch(*metas)
+    return belong(batch.image_keys, batch.text_keys).int().tolist()
+
+
+def test_what_belongs_together():
+    """Pictures in rows, captions in columns."""
+    one = dict(product_id='1', caption='Red Shirt')
+    assert _belong(one, dict(product_id='2', caption='Blue hat')) == [[1, 0], [0, 1]]
+    # a title in other letters is the same to the tokenizer
+    assert _belong(one, dict(product_id='2', caption='RED  SHIRT')) == [[1, 1], [1, 1]]
+    # without a product id rows are not of one product
+    assert _belong(dict(caption='a'), dict(caption='b')) == [[1, 0], [0, 1]]
+
+
+def test_a_wording_belongs_to_all_that_it_names():
+    """Row 0 is read as 'women tshirts'; row 1 is such a shirt in blue, row 2 is a man's."""
+    keys = [('g=w\x1ft=shirt', 'c=red'), ('g=w\x1ft=shirt', 'c=blue'), ('g=m\x1ft=shirt', 'c=red')]
+    rows = [
+        dict(product_id=str(i), title=f'title {i}', caption=f'title {i}', wording_keys=keys[i])
+        for i in range(3)
+    ]
+    rows[0].update(caption='women tshirts', wording_key=keys[0][0])
+    assert _belong(*rows) == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    batch = _batch(*rows)
+    of_texts = belong(batch.image_keys, batch.text_keys).T
+    assert of_texts.sum(1).tolist() == [2, 1, 1]
+
+
+def test_the_caption_of_a_mismatched_pair_belongs_to_another_product():
+    rows = [
+        dict(product_id='1', caption='title 2', title='title 2', caption_product_id='2',
+             image_title='title 1', image_wording_keys=(), matched=0),
+        dict(product_id='2', caption='title 2', matched=1),
+        dict(product_id='3', caption='title 1', matched=1),
+    ]  # fmt: skip
+    assert _belong(*map(dict, rows)) == [[0, 0, 1], [1, 1, 0], [0, 0, 1]]
+    head = ITCHead(DIMS, dims=5)
+    described = belong(*(getattr(_batch(*map(dict, rows)), k) for k in ('image_keys', 'text_keys')))
+    own = head._with_own(torch.zeros(3, 3, dtype=torch.bool), _batch(*map(dict, rows)))
+    assert own.tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 1]] and not described[0, 0]
 
 
 def test_all_rows_of_one_product_are_all_right():
@@ -144,20 +213,21 @@ def test_queue_and_momentum_copy():
     copied = head.followers['backbone'].picture.weight
     torch.testing.assert_close(copied, 0.9 * before + 0.1)
     assert not any(weight.requires_grad for weight in head.followers.parameters())
-    assert int(head.queued) == 6 and torch.equal(head.queued_keys[:6], keys)
+    assert int(head.queued) == 6 and torch.equal(head.queued_text_keys[:6, :3], keys)
     np.testing.assert_allclose(head.queued_images[:6], images, atol=1e-6)
 
     later = _given(head, backbone, text, image, keys + 100)
     found = float(head.loss(*later)['loss'])
     own = [one.detach().numpy() for one in later[0].vectors]
     queued = tuple(
-        one[:6].numpy() for one in (head.queued_images, head.queued_texts, head.queued_keys)
+        one[:6].numpy()
+        for one in (head.queued_images, head.queued_texts, head.queued_image_keys[:, :3])
     )
     assert found == pytest.approx(_naive(head, *own, (keys + 100).numpy(), [queued]), rel=1e-5)
     head.follow(backbone)  # 12 vectors for 8 places: the oldest leave
     assert int(head.queued) == 12
     new, old = (keys[:, 0] + 100).tolist(), keys[:, 0].tolist()
-    assert head.queued_keys[:, 0].tolist() == new[2:] + old[4:] + new[:2]
+    assert head.queued_image_keys[:, 0].tolist() == new[2:] + old[4:] + new[:2]
     head.follow(backbone)  # nothing new
     assert int(head.queued) == 12
 
@@ -195,7 +265,7 @@ def _process(rank, form, mix, folder):
     for grad in grads:
         dist.all_reduce(grad)
         grad /= 2
-    torch.save((grads, None if mix else head.queued_keys), f'{folder}/{rank}.pt')
+    torch.save((grads, None if mix else head.queued_text_keys), f'{folder}/{rank}.pt')
     dist.destroy_process_group()
 
 
@@ -212,4 +282,4 @@ def test_two_processes_are_one_with_the_whole_batch(form, mix, tmp_path):
         theirs, queue = torch.load(tmp_path / f'{rank}.pt')
         for one, other in zip(grads, theirs):
             torch.testing.assert_close(one, other)
-        assert mix or torch.equal(queue, head.queued_keys)
+        assert mix or torch.equal(queue, head.queued_text_keys)

@@ -5,7 +5,7 @@ Command: tools/train.py configs/mvlt/ablations/catalogue/e1_with_pvt.py --data-r
 
 from mmengine.config import read_base
 
-from mvlt.trained import PretrainedImagePart
+from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
     from .e1_without_pvt import *

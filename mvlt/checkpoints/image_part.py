@@ -3,9 +3,9 @@
 from mmengine.logging import print_log
 from torch import nn
 
+from mvlt.checkpoints.checkpoint import read_checkpoint
+from mvlt.checkpoints.fit import compare
 from mvlt.registry import WEIGHT_INITIALIZERS
-from mvlt.trained.checkpoint import read_checkpoint
-from mvlt.trained.fit import compare
 
 
 @WEIGHT_INITIALIZERS.register_module()

@@ -6,8 +6,8 @@ from mmengine.runner import CheckpointLoader
 from safetensors.torch import save_file
 
 import mvlt.engine  # noqa: F401
+from mvlt.checkpoints.checkpoint import use_safe_files
 from mvlt.models import PVTVL
-from mvlt.trained.checkpoint import use_safe_files
 
 SIZES = dict(
     text_len=8,

@@ -10,27 +10,26 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mvlt.config import (
-    PACKAGED,
-    config_path,
-    count_later,
-    labels_of,
-    load_config,
-    spread_heads,
-)
-from mvlt.datasets import Vocabulary, load_vocabulary
-from mvlt.registry import MODELS
-from mvlt.trained.checkpoint import read_checkpoint
-from mvlt.trained.description import (
+from mvlt.checkpoints.checkpoint import read_checkpoint
+from mvlt.checkpoints.description import (
     ModelDescription,
     describe,
     import_parts,
-    known_classes,
     stored_config,
     tokenizer_of,
 )
-from mvlt.trained.fit import compare
-from mvlt.trained.folder import is_model_folder, read_model_folder
+from mvlt.checkpoints.fit import check_finite, compare, unwrapped
+from mvlt.checkpoints.folder import is_model_folder, read_model_folder
+from mvlt.config import (
+    PACKAGED,
+    config_path,
+    counts_classes,
+    known_classes,
+    load_config,
+    with_classes,
+)
+from mvlt.datasets import Vocabulary, load_vocabulary
+from mvlt.registry import MODELS
 
 Source = str | Path
 
@@ -92,13 +91,12 @@ def get_model(name_or_path: Source, weights: str | None = None, device: str = 'c
         FileNotFoundError, ValueError: no such folder, name or file; it does not fit.
     """
     if weights is None and not _brings_weights(name_or_path):
-        config = load_config(name_or_path, count=False)
-        _count(config, {})
-        if config.model.get('backbone'):
-            config.model.backbone.init_cfg = None  # its ImageNet file may not be at hand
-        return MODELS.build(config.model).to(torch.device(device)).eval()
+        settings = _model_of(load_config(name_or_path), {})
+        if settings.get('backbone'):  # its ImageNet file may not be at hand
+            settings['backbone'] = {**settings['backbone'], 'init_cfg': None}
+        return MODELS.build(settings).to(torch.device(device)).eval()
     if weights is not None and not _brings_weights(name_or_path):
-        return load_model(load_config(name_or_path, count=False), weights, device)
+        return load_model(load_config(name_or_path), weights, device)
     return open_model(name_or_path, weights, device).model
 
 
@@ -155,7 +153,7 @@ def read_trained(
             return Trained(folder.description, state, vocabulary or str(folder.path), {})
         weights, config = str(source), None
     elif weights is not None:
-        config = source if isinstance(source, Config) else load_config(source, count=False)
+        config = source if isinstance(source, Config) else load_config(source)
     else:
         raise _no_model(Path(str(source)))
     stored = read_checkpoint(weights)
@@ -163,7 +161,9 @@ def read_trained(
     held = stored_config(meta['cfg'], weights) if 'cfg' in meta else None
     if config is not None:
         import_parts(config)
-        _count(config, stored)
+        config = Config(
+            {**config.to_dict(), 'model': _model_of(config, stored)}, filename=config.filename
+        )
     elif held is None:
         raise ValueError(f'{weights} does not hold its config; name the config file too')
     known = known_classes(meta.get('dataset_meta') or {})
@@ -216,8 +216,7 @@ def load_model(config: Config, checkpoint: str, device: str = 'cpu') -> Any:
         FileNotFoundError, ValueError: no such file; not a checkpoint of this model.
     """
     stored = read_checkpoint(checkpoint)
-    _count(config, stored)
-    model = MODELS.build(config.model)
+    model = MODELS.build(_model_of(config, stored))
     _load(model, stored.get('state_dict', stored), checkpoint)
     return model.to(torch.device(device)).eval()
 
@@ -227,24 +226,29 @@ def _brings_weights(source: Source) -> bool:
 
 
 def _load(model: Any, state: Mapping[str, torch.Tensor], source: str) -> None:
+    state = unwrapped(model.state_dict(), state, source)
     fit = compare(model.state_dict(), state)
     fit.require(source)
+    check_finite({key: state[key] for key in fit.loaded}, source)
     model.load_state_dict({key: state[key] for key in fit.loaded}, strict=False)
 
 
-def _count(config: Config, stored: Mapping[str, Any]) -> None:
-    """Set the number of classes where a config says ``'data'``, from what training has seen."""
-    seen = (stored.get('meta') or {}).get('dataset_meta') or {}
-    metainfo = known_classes(seen)
-    if seen:
-        spread_heads(config.get('model'), labels_of(seen))
-    for label, head in count_later(config.model):
-        if not metainfo.get(label):
-            raise ValueError(
-                f'{config.filename}: how many classes the head of {label} has is known from its '
-                'training; give weights=CHECKPOINT of it'
-            )
-        head.num_classes = len(metainfo[label])
+def _model_of(config: Config, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A config's model with as many classes as a checkpoint's training has seen."""
+    if config.get('model') is None:
+        raise ValueError(
+            f'{config.filename} is a protocol, it has no model; name the recipe that was trained'
+        )
+    settings = dict(config.model)
+    classes = known_classes((stored.get('meta') or {}).get('dataset_meta') or {})
+    if not counts_classes(settings):
+        return settings
+    if not classes:
+        raise ValueError(
+            f'{config.filename}: how many classes its heads have is known from its '
+            'training; give weights=CHECKPOINT of it'
+        )
+    return with_classes(settings, classes, 'the training of the weights')
 
 
 def _vocabulary_of_training(sources: Sequence[str], fingerprint: str | None) -> str:

@@ -5,15 +5,16 @@ import json
 import pytest
 import torch
 
-from mvlt.config import load_config
-from mvlt.registry import MODELS
-from mvlt.trained.description import (
+from mvlt.checkpoints.description import (
     checked,
     describe,
+    differences,
     import_parts,
-    known_classes,
     stored_config,
 )
+from mvlt.checkpoints.parts import part_name
+from mvlt.config import known_classes, load_config
+from mvlt.registry import MODELS
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ from mvlt.trained.description import (
     ['mvlt/pretrain_fashiongen', 'mvlt/pretrain_fashiongen_released', 'mvlt/pretrain_catalogue'],
 )
 def test_the_model_of_a_config_survives_json(name):
-    config = load_config(name, count=False)
+    config = load_config(name)
     import_parts(config)
     description = describe(config, {}, name)
     again = checked(json.loads(json.dumps(description._asdict())), name)
@@ -33,7 +34,7 @@ def test_the_model_of_a_config_survives_json(name):
 
 
 def test_reading_is_the_test_pipelines_without_what_hides():
-    config = load_config('mvlt/pretrain_fashiongen_released', count=False)
+    config = load_config('mvlt/pretrain_fashiongen_released')
     description = describe(config, {}, 'x')
     assert list(description.preprocessing) == ['load', 'crop', 'resize', 'tokenize']
     assert description.mask == dict(type='RandomGridMask', ratio=0.5, alpha=4)
@@ -41,7 +42,7 @@ def test_reading_is_the_test_pipelines_without_what_hides():
 
 
 def test_classes_need_names():
-    config = load_config('mvlt/recognition_catalogue', count=False)
+    config = load_config('mvlt/recognition_catalogue')
     for level in ('main_category', 'sub_category'):
         config.model.heads[level].num_classes = 2
     with pytest.raises(ValueError, match='main_category has 2 classes, the names of 0 are known'):
@@ -51,13 +52,13 @@ def test_classes_need_names():
         main_category=['a', 'b'], sub_category=['c', 'd']
     )
     assert known_classes(dict(main_category=('a', 'b'), main_category_trained=1)) == dict(
-        main_category=['a'], sub_category=[]
+        main_category=['a']
     )
 
 
 def test_rows_that_only_validation_has():
     """The released heads: 122 rows, of which training names 121."""
-    config = load_config('mvlt/recognition_fashiongen_released', count=False)
+    config = load_config('mvlt/recognition_fashiongen_released')
     names = dict(main_category=[f'm{i}' for i in range(48)], sub_category=list('ab'))
     found = describe(config, names, 'x').categories['sub_category']
     assert len(found) == 122 and found[:3] == ['a', 'b', 'row 2']
@@ -67,13 +68,13 @@ def test_rows_that_only_validation_has():
 
 @pytest.mark.parametrize('name', ['features_regression', 'catalogue/features_clusters'])
 def test_heads_that_only_teach_are_left_out(name):
-    config = load_config(f'mvlt/ablations/{name}', count=False)
+    config = load_config(f'mvlt/ablations/{name}')
     model = describe(config, {}, 'x').model
     assert model['neck'] is None and set(model['heads']) == {'itm', 'mlm'}
 
 
 def test_a_config_in_a_checkpoint_is_read_and_not_run(tmp_path):
-    config = load_config('mvlt/pretrain_catalogue', count=False)
+    config = load_config('mvlt/pretrain_catalogue')
     found = stored_config(config.pretty_text, 'x')
     assert describe(found, {}, 'x') == describe(config, {}, 'x')
     marker = tmp_path / 'ran'
@@ -111,6 +112,13 @@ def _content(**model):
         (_content(backbone=dict(init_cfg=dict(type='Pretrained'))), "the part 'Pretrained'"),
         (_content(backbone=dict(embed_dims=[dict(type='exec')])), "the part 'exec'"),
         (_content(backbone=dict(a=object())), 'object is not plain data'),
+        (_content(backbone=dict(type='torch.nn.Linear')), "the part 'torch.nn.Linear'"),
+        (_content(backbone=dict(type='mmpretrain.exec')), 'is none of the parts of mmpretrain'),
+        (_content(backbone=dict(type='mmpretrain.ImageClassifier')), 'is none of the parts'),
+        (
+            _content(backbone=dict(type='mmpretrain.TIMMBackbone', pretrained=True)),
+            'may not have pretrained, which reads other files',
+        ),
         (dict(_content(), preprocessing=[dict(type='MVLT')]), "the part 'MVLT'"),
         (dict(_content(), preprocessing=[dict(type='MaskWords')]), "the part 'MaskWords'"),
         (dict(_content(), preprocessing=[1]), 'preprocessing.step_0 is an object with a type'),
@@ -144,3 +152,31 @@ def test_how_a_head_learns_is_not_described(small_config, tmp_path):
     extra = trained.state_dict().keys() - published.state_dict().keys()
     assert extra and all('followers' in name or 'queued' in name for name in extra)
     assert published.state_dict().keys() <= trained.state_dict().keys()
+
+
+def test_a_part_of_another_package_keeps_its_package(tmp_path):
+    """As a class, an import path or a name with its scope; the folder then names it so."""
+    from mmpretrain.models import ResNet
+
+    path = 'mmpretrain.models.backbones.resnet.ResNet'
+    for kind in (ResNet, path, 'mmpretrain.ResNet'):
+        assert part_name(kind, MODELS) == 'mmpretrain.ResNet'
+    content = _content(backbone=dict(type='mmpretrain.ResNet', depth=18))
+    again = checked(json.loads(json.dumps(content)), 'x')
+    assert type(MODELS.build(again.model['backbone'])) is ResNet
+
+
+def test_what_makes_another_network_of_the_same_weights():
+    """Heads of attention are no shape of any tensor; a size that is resized is no difference."""
+    config = load_config('mvlt/pretrain_catalogue')
+    description = describe(config, {}, 'x')
+    assert differences(config, description) == []
+    options = {'model.backbone.num_heads': (1, 1, 1, 1), 'model.data_preprocessor.attend_pad': True}
+    other = load_config('mvlt/pretrain_catalogue', options)
+    heads, pads = differences(other, description)
+    assert heads.startswith('model.backbone.num_heads is [1, 1, 1, 1] here, [1, 2, 3, 4] there')
+    assert pads == 'model.data_preprocessor.attend_pad is True here, False there'
+    sizes = {'model.backbone.image_size': 96, 'model.backbone.drop_path_rate': 0.3}
+    assert differences(load_config('mvlt/pretrain_catalogue', sizes), description) == []
+    towers = load_config('mvlt/towers_catalogue')
+    assert 'model.backbone is PVTV2VL here, PVTVL there' in differences(towers, description)

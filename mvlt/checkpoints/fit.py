@@ -1,11 +1,13 @@
 """Does a state fit a model? One comparison; what is to be done about it, its caller says."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from mmengine.logging import print_log
 
 _RESIZABLE = 'positions.grid'  # learnt positions, which the model resizes when it loads them
+_WRAPPERS = ('module.', '_orig_mod.', 'model.')  # DistributedDataParallel, torch.compile, Lightning
 _COUNTER = 'num_batches_tracked'  # BatchNorm's, absent in old files; it changes nothing
 
 
@@ -67,6 +69,41 @@ def compare(own: Mapping[str, torch.Tensor], stored: Mapping[str, torch.Tensor])
         sorted(name for name in own.keys() - stored.keys() if not name.endswith(_COUNTER)),
         sorted(stored.keys() - own.keys()),
     )
+
+
+def unwrapped(own: Mapping[str, Any], stored: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """A state without the prefixes that wrappers of a model put before every name; it is said.
+
+    Args:
+        own: the model's tensors, whose names decide.
+        stored: of a checkpoint.
+        source: named in the log.
+    """
+    state, cut = dict(stored), ''
+    while state and not own.keys() & state.keys():
+        prefix = next((one for one in _WRAPPERS if all(name.startswith(one) for name in state)), '')
+        if not prefix:
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+        cut += prefix
+    if not cut or not own.keys() & state.keys():
+        return dict(stored)
+    print_log(f"{source}: its names begin with '{cut}', a wrapper's; it is left out", 'current')
+    return state
+
+
+def check_finite(state: Mapping[str, torch.Tensor], source: str) -> None:
+    """Refuse weights that are no numbers: whatever such a model answers is an accident.
+
+    Raises:
+        ValueError: a tensor holds an infinite value or none.
+    """
+    for name, value in state.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ValueError(
+                f'{source}: {name} holds what is no number: the training has diverged; take an '
+                'earlier checkpoint'
+            )
 
 
 def part(name: str) -> str:

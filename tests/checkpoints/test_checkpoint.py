@@ -10,7 +10,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
-from mvlt.trained.checkpoint import read_checkpoint, use_safe_files
+from mvlt.checkpoints.checkpoint import read_checkpoint, use_safe_files
 
 
 @pytest.fixture(autouse=True)

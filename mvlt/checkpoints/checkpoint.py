@@ -17,8 +17,8 @@ from mmengine.runner import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from mvlt.checkpoints.earlier import todays_state
 from mvlt.files import WholeFileBackend
-from mvlt.trained.earlier import todays_state
 
 # what identifies the training that a checkpoint is of
 RUN_FACTS = ('experiment_name', 'seed', 'epoch', 'iter')

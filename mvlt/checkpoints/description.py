@@ -1,10 +1,12 @@
 """What one must know beside the weights to use a model, as plain data: no code, no paths.
 
-Parts are named as they are registered. What is read from a file can only name parts that this
-program has registered, and only models and transforms.
+Parts are named as they are registered, those of other packages with the package
+('mmpretrain.ResNet'). What is read from a file can only name models and transforms that this
+program has registered, and backbones of the packages in :mod:`mvlt.checkpoints.parts`.
 """
 
 import ast
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +14,9 @@ from mmcv.transforms import CenterCrop, Resize
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mvlt.config import heads_of, labels_of
+from mvlt.checkpoints.earlier import todays_model
+from mvlt.checkpoints.parts import check_foreign, find_part, part_name
+from mvlt.config import heads_of
 from mvlt.datasets import (
     CropMiddle,
     CropToProduct,
@@ -24,11 +28,14 @@ from mvlt.datasets import (
 )
 from mvlt.datasets.pipeline import named
 from mvlt.registry import MODELS, TRANSFORMS, Registry
-from mvlt.structures import CATEGORIES
-from mvlt.trained.earlier import todays_model
 
 _MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
 LEGAL_READING = (LoadImage, CropMiddle, CropToProduct, *_MMCV)
+# settings that make no other network of the same weights: training's, and sizes that are resized
+_ASIDE = {
+    *('init_cfg', 'init_std', 'drop_path_rate', 'word_dropout', 'image_size', 'text_len'),
+    *('mix', 'mix_alpha', 'pad_multiple', 'non_blocking', 'vocab_size'),
+}
 
 
 class ModelDescription(NamedTuple):
@@ -69,16 +76,22 @@ class ModelDescription(NamedTuple):
         Raises:
             ValueError: it lacks one of them.
         """
-        settings = dict(self.model)
-        if heads is not None:
-            for name in heads:
-                if name not in self.heads:
-                    raise ValueError(self.lacks(f"head '{name}'"))
-            settings['heads'] = {name: self.heads[name] for name in heads}
-            if not set(heads) & set(self.rebuilding):
-                settings['neck'] = None
         with DefaultScope.overwrite_default_scope('mvlt'):
-            return MODELS.build(settings)
+            return MODELS.build(self.model if heads is None else self.settings(heads))
+
+    def settings(self, heads: Sequence[str]) -> dict[str, Any]:
+        """``model`` with some of its heads; the neck goes with those that rebuild.
+
+        Raises:
+            ValueError: it lacks one of them.
+        """
+        for name in heads:
+            if name not in self.heads:
+                raise ValueError(self.lacks(f"head '{name}'"))
+        settings = dict(self.model, heads={name: self.heads[name] for name in heads})
+        if not set(heads) & set(self.rebuilding):
+            settings['neck'] = None
+        return settings
 
     def lacks(self, what: str) -> str:
         """That this model has no such part, and where one comes from."""
@@ -148,6 +161,41 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
         dict(model=model, preprocessing=preprocessing, mask=mask, categories=categories),
         source,
     )
+
+
+def differences(config: Config, description: ModelDescription) -> list[str]:
+    """In what a recipe's network is another one than the described, though weights might fit.
+
+    Sizes that change the shape of a tensor are not compared, nor what matters to training alone.
+    """
+    lines = []
+    for part in ('backbone', 'data_preprocessor'):
+        ours, theirs = (
+            _with_defaults(_plain(model.get(part), MODELS))
+            for model in (config.model, description.model)
+        )
+        if not ours or not theirs:
+            continue
+        if ours['type'] != theirs['type']:
+            lines.append(f'model.{part} is {ours["type"]} here, {theirs["type"]} there')
+            continue
+        for key in sorted((ours.keys() | theirs.keys()) - _ASIDE):
+            if _as_lists(ours.get(key)) != _as_lists(theirs.get(key)):
+                lines.append(f'model.{part}.{key} is {ours.get(key)} here, {theirs.get(key)} there')
+    return lines
+
+
+def _with_defaults(settings: Any) -> dict[str, Any]:
+    """Settings of a part with what its class sets where they say nothing."""
+    if not isinstance(settings, dict) or 'type' not in settings:
+        return {}
+    parameters = inspect.signature(find_part(settings['type'], MODELS)).parameters.values()
+    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
+    return {**defaults, **settings}
+
+
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def reading_of(config: Config) -> dict[str, dict[str, Any]]:
@@ -254,7 +302,7 @@ def stored_config(text: str, source: str) -> Config:
 
 def training_only(head: Mapping[str, Any]) -> set[str]:
     """Settings of a head that say how it learns."""
-    return {'interval', *getattr(_find(head['type'], MODELS), 'training_only', ())}
+    return {'interval', *getattr(find_part(head['type'], MODELS), 'training_only', ())}
 
 
 def without_training(head: Mapping[str, Any]) -> dict[str, Any]:
@@ -277,15 +325,6 @@ def pipeline_of(config: Config, loader: str) -> dict[str, dict[str, Any]]:
     while 'dataset' in dataset:
         dataset = dataset['dataset']
     return named(dataset.get('pipeline'))
-
-
-def known_classes(metainfo: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Category names that training has seen, of a dataset's ``metainfo``."""
-    found = {}
-    for level in dict.fromkeys((*CATEGORIES, *labels_of(metainfo))):
-        names = list(metainfo.get(level) or ())
-        found[level] = names[: metainfo.get(f'{level}_trained', len(names))]
-    return found
 
 
 def import_parts(config: Config) -> None:
@@ -327,42 +366,27 @@ def _literal(node: ast.AST | None) -> Any:
 def is_transform(settings: Mapping[str, Any], *kinds: type) -> bool:
     """Whether a pipeline's entry is a transform of one of these kinds; others' are not."""
     try:
-        return issubclass(_find(settings['type'], TRANSFORMS), kinds)
+        return issubclass(find_part(settings['type'], TRANSFORMS), kinds)
     except ValueError:
         return False
 
 
 def _rebuilds(head: Mapping[str, Any]) -> bool | None:
     """Whether a head gives pictures; None where it does not read the decoder's map."""
-    return getattr(_find(head['type'], MODELS), 'rebuilds', None)
+    return getattr(find_part(head['type'], MODELS), 'rebuilds', None)
 
 
 def _plain(value: Any, registry: Registry) -> Any:
     """Dicts and lists only; classes by the name under which ``registry`` knows them."""
     if isinstance(value, Mapping):
         return {
-            key: _find(one, registry).__name__ if key == 'type' else _plain(one, registry)
+            key: part_name(one, registry) if key == 'type' else _plain(one, registry)
             for key, one in value.items()
             if key != 'init_cfg'  # the weights come with the folder
         }
     if isinstance(value, list | tuple):
         return [_plain(one, registry) for one in value]
     return value
-
-
-def _find(kind: Any, registry: Registry) -> type:
-    """The part that a class, an import path or a name stands for; imports nothing new."""
-    name = kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
-    registry.import_from_location()
-    place: Any = registry
-    while place is not None:
-        if name in place.module_dict:
-            return place.module_dict[name]
-        place = place.parent
-    raise ValueError(
-        f"the part '{kind}' is not registered here: import the file that defines it first, or "
-        'name the config file, which does'
-    )
 
 
 def _check(value: Any, legal: set[str], where: str, needs_type: bool = False) -> None:
@@ -374,7 +398,7 @@ def _check(value: Any, legal: set[str], where: str, needs_type: bool = False) ->
                 raise ValueError(f"{where}: the key '{key}' is not allowed")
             if key != 'type':
                 _check(one, legal, f'{where}.{key}')
-            elif not isinstance(one, str) or one not in legal:
+            elif not (isinstance(one, str) and one in legal) and not check_foreign(value, where):
                 raise ValueError(
                     f"{where} asks for the part '{one}', which is not registered here: import the "
                     f'file that defines it first, or update mvlt; legal: {", ".join(sorted(legal))}'

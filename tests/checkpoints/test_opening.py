@@ -4,8 +4,8 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 
+from mvlt.checkpoints import load_model
 from mvlt.models import MVLT
-from mvlt.trained import load_model
 from tests.models.test_mvlt import BACKBONE, CATEGORIES, ITM, MIR, MLM
 
 

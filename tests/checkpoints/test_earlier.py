@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mvlt.checkpoints import get_model
+from mvlt.checkpoints.checkpoint import read_checkpoint
+from mvlt.checkpoints.description import checked
+from mvlt.checkpoints.earlier import todays_tensor
 from mvlt.files import file_sha256
-from mvlt.trained import get_model
-from mvlt.trained.checkpoint import read_checkpoint
-from mvlt.trained.description import checked
-from mvlt.trained.earlier import todays_tensor
 
 NAMES = {
     'mir_head.pixels.bias': 'heads.mir.pixels.bias',

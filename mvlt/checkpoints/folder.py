@@ -1,0 +1,180 @@
+"""A trained model as one folder of data, which is used, passed on and put on a hub as it is.
+
+=====================  ============================================================
+``config.json``        :class:`mvlt.checkpoints.description.ModelDescription`
+``model.safetensors``  the weights
+``tokenizer.json``     the vocabulary, with the other files of a tokenizer of transformers
+``README.md``          the model card
+``SHA256SUMS``         hashes of the others, as sha256sum writes them
+=====================  ============================================================
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import torch
+from safetensors.torch import save_file
+
+import mvlt
+from mvlt.checkpoints.description import ModelDescription, checked
+from mvlt.checkpoints.fit import check_finite, compare, unwrapped
+from mvlt.datasets import load_vocabulary
+from mvlt.datasets.vocabulary import FILES as VOCABULARY_FILES
+from mvlt.files import file_sha256, read_json
+
+WEIGHTS = 'model.safetensors'
+_CONFIG = 'config.json'
+_SUMS = 'SHA256SUMS'
+_FORMAT = 1
+
+
+class ModelFolder(NamedTuple):
+    """A folder whose hashes are right and whose description is safe to build."""
+
+    path: Path
+    description: ModelDescription
+
+    @property
+    def weights(self) -> str:
+        """Path of the weights."""
+        return str(self.path / WEIGHTS)
+
+
+def is_model_folder(path: str | Path) -> bool:
+    """Whether ``path`` is meant as one: a folder with a ``config.json``."""
+    return (Path(path) / _CONFIG).is_file()
+
+
+def read_model_folder(path: str | Path) -> ModelFolder:
+    """Open a folder of :func:`write_model_folder`; nothing in it is run.
+
+    Raises:
+        FileNotFoundError, ValueError: a file is missing, is not the one that was published, or asks
+            for what this version does not have; the message names it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f'{path}: no such model folder; tools/model_converters/publish.py')
+    sums = _read_sums(path)
+    for name, digest in sums.items():
+        if name == 'README.md':  # whoever passes a model on may add to its card
+            continue
+        if not (path / name).is_file():
+            raise FileNotFoundError(f'{path / name}: missing from the model folder; fetch it again')
+        if file_sha256(path / name) != digest:
+            raise ValueError(
+                f'{path / name}: not the file that was published (its SHA-256 is another one than '
+                f'in {_SUMS}); fetch it again'
+            )
+    for name in VOCABULARY_FILES:
+        if name not in sums and (path / name).exists():
+            raise ValueError(
+                f'{path / name} is not in {_SUMS}: it would change what words mean; delete it'
+            )
+    content = read_json(str(path / _CONFIG), 'fetch the folder again')
+    version = content.pop('format', None) if isinstance(content, dict) else None
+    if version != _FORMAT:
+        raise ValueError(
+            f'{path / _CONFIG}: format {version}, this version of mvlt reads {_FORMAT}'
+        )
+    content.pop('mvlt_version', None)
+    return ModelFolder(path, checked(content, str(path / _CONFIG)))
+
+
+def write_model_folder(
+    out: str | Path,
+    description: ModelDescription,
+    state: Mapping[str, torch.Tensor],
+    vocabulary: str,
+    card: str,
+    run: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the folder, whole or not at all.
+
+    Args:
+        out: the folder to make; it must not be there yet, or be empty.
+        description: of the model.
+        state: its tensors; others are left out.
+        vocabulary: folder or hub name of the tokenizer.
+        card: Markdown.
+        run: what :func:`mvlt.checkpoints.checkpoint.run_of` says of the weights.
+
+    Raises:
+        FileExistsError, FileNotFoundError, ValueError: ``out`` is in use; the vocabulary is no
+            folder; a tensor is missing or has another shape.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f'{out} is there and not empty: name a new folder')
+    words = load_vocabulary(vocabulary)
+    rows = (description.model.get('backbone') or {}).get('vocab_size')
+    if rows is not None and len(words) > rows:
+        raise ValueError(
+            f"vocabulary '{vocabulary}' has {len(words)} word pieces, the model {rows}"
+        )
+    tensors = fitting(description, state)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f'.{out.name}.{uuid4().hex}')
+    partial.mkdir()
+    try:
+        save_file(tensors, partial / WEIGHTS, metadata=weights_metadata(run))
+        content = dict(format=_FORMAT, mvlt_version=mvlt.__version__, **description._asdict())
+        (partial / _CONFIG).write_text(
+            json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n', 'utf-8'
+        )
+        words.save(partial)
+        (partial / 'README.md').write_text(card, 'utf-8')
+        names = sorted(one.name for one in partial.iterdir())
+        (partial / _SUMS).write_text(
+            ''.join(f'{file_sha256(partial / name)}  {name}\n' for name in names), 'utf-8'
+        )
+        # safetensors lets nobody else read what it writes
+        shutil.copymode(partial / _CONFIG, partial / WEIGHTS)
+        partial.replace(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return out
+
+
+def weights_metadata(run: Mapping[str, Any] | None) -> dict[str, str]:
+    """What a weights file says of itself."""
+    return dict(format='pt', **(dict(run=json.dumps(run)) if run else {}))
+
+
+def fitting(
+    description: ModelDescription, state: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Those tensors of ``state`` that the model has, each with memory of its own.
+
+    Raises:
+        ValueError: one is missing, has another shape or is not a number.
+    """
+    with torch.device('meta'):
+        own = description.build().state_dict()
+    state = unwrapped(own, state, 'the checkpoint')
+    compare(own, state).require('the checkpoint')
+    check_finite({key: state[key] for key in own if key in state}, 'the checkpoint')
+    return {key: state[key].detach().clone().contiguous() for key in own if key in state}
+
+
+def _read_sums(path: Path) -> dict[str, str]:
+    try:
+        lines = (path / _SUMS).read_text('utf-8').splitlines()
+        found = {name: digest for digest, name in (line.split('  ', 1) for line in lines)}
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{path} has no {_SUMS}: not a folder of tools/model_converters/publish.py'
+        ) from error
+    except ValueError as error:
+        raise ValueError(f'{path / _SUMS}: not lines of hash and name ({error})') from error
+    needed = {_CONFIG, WEIGHTS}
+    if needed - found.keys() or not set(VOCABULARY_FILES) & found.keys():
+        raise ValueError(f'{path / _SUMS} must name {_CONFIG}, {WEIGHTS} and a vocabulary')
+    if any(Path(name).name != name for name in found):
+        raise ValueError(f'{path / _SUMS} names a file outside the folder')
+    return found

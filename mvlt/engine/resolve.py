@@ -1,0 +1,505 @@
+"""The only code that changes a config: what command line, model and data settle is written into it.
+
+    config = resolve(load_config('mvlt/recognition_catalogue', data_root='shop'))
+
+What comes out is the run: it is what is dumped into the work dir, kept in checkpoints and told in
+``results.json``. Its key ``resolved`` lists what was changed, a line each; a config that has it is
+the dump of a run, and runs again whatever has become of ``products.json``.
+
+A config with a ``model`` is a recipe: a checkpoint must fit it. One without is a protocol: it tests
+the model of the folder or checkpoint that is named.
+"""
+
+import copy
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mvlt.checkpoints.checkpoint import read_checkpoint
+from mvlt.checkpoints.description import (
+    LEGAL_READING,
+    ModelDescription,
+    describe,
+    differences,
+    import_parts,
+    is_transform,
+    pipeline_of,
+    reading_of,
+    stored_config,
+    tokenizer_of,
+    training_only,
+)
+from mvlt.checkpoints.folder import is_model_folder, read_model_folder
+from mvlt.config import counts_classes, heads_of, known_classes, labels_of, with_classes
+from mvlt.datasets import PairDataset, Tokenize
+from mvlt.datasets.pipeline import named
+from mvlt.registry import DATASETS
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# arguments of a dataset that the data decide
+DECIDED = ('ann_file', 'columns', 'caption', 'attributes', 'wordings')
+Task = Literal['train', 'test', 'data']
+
+
+class Weights(NamedTuple):
+    """A file of weights and what is known of its training.
+
+    path: of the weights; the network's, where they are fetched.
+    source: as the user has named it.
+    description: of a model folder or of a checkpoint that holds its config; None = not known.
+    config: that a checkpoint holds; None of others.
+    classes: label -> names, in the order of the rows.
+    vocabulary: folder or hub name of its tokenizer, None = not known.
+    why: the reason that there is no description.
+    """
+
+    path: str
+    source: str
+    description: ModelDescription | None = None
+    config: Config | None = None
+    classes: Mapping[str, Sequence[str]] = {}
+    vocabulary: str | None = None
+    why: str = ''
+
+
+def resolve(
+    config: Config,
+    task: Task = 'train',
+    model: str | None = None,
+    *,
+    resume: str | None = None,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+    amp: bool = False,
+) -> Config:
+    """The config that runs; ``config`` itself stays as it was read.
+
+    Args:
+        config: of :func:`mvlt.config.load_config`, or the dump of a run.
+        task: 'train'; 'test', which needs ``model`` or a config with one; 'data': only what the
+            data settle.
+        model: a model folder or checkpoint: what is tested, or what training starts from, in the
+            place of the config's ``load_from``.
+        resume: the checkpoint that a training goes on from.
+        work_dir: None = the config's, else work_dirs/<name of its file>.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        amp: train in bfloat16.
+
+    Raises:
+        FileNotFoundError, KeyError, ValueError: the data are wrong; the model does not fit; a
+            protocol is to be trained.
+    """
+    config = copy.deepcopy(config)
+    run = _Run(config)
+    run.settle_forms()
+    run.settle_place(work_dir, launcher, amp)
+    weights = None
+    if task == 'test':
+        weights = read_weights(model) if model else None
+        run.take_tested(weights)
+    elif task == 'train':
+        if config.get('model') is None:
+            raise ValueError(
+                f'{config.filename} is a protocol, it has no model to train; take a recipe, e.g. '
+                'configs/mvlt/towers_catalogue.py'
+            )
+        start = model or config.get('load_from')
+        if resume:
+            weights = read_weights(resume)
+        elif start:
+            weights = read_weights(start)
+        run.take_start(weights, bool(resume))
+    run.settle_data(weights, task, bool(resume))
+    config.resolved = run.changes
+    return config
+
+
+def place_of(config: Config, work_dir: str | None = None) -> str:
+    """The folder of a run: ``work_dir``, else the config's, else work_dirs/<name of its file>."""
+    stem = Path(str(config.filename or 'run')).stem
+    return work_dir or config.get('work_dir') or str(Path('work_dirs') / stem)
+
+
+class _Run:
+    """A config on its way; ``changes`` says what has happened to it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.again = 'resolved' in config  # the dump of a run
+        self.changes: list[str] = list(config.get('resolved') or [])
+
+    def say(self, line: str) -> None:
+        """Note a change, once."""
+        if line not in self.changes:
+            self.changes.append(line)
+
+    # what the config alone says, in the forms that mmengine reads
+
+    def settle_forms(self) -> None:
+        """Schedulers become a list, hooks that are None go, without val_cfg nothing is validated.
+
+        A scheduler that would begin when the training is over is left out.
+        """
+        config = self.config
+        schedulers = config.get('param_scheduler')
+        if isinstance(schedulers, dict) and 'type' not in schedulers:
+            schedulers = list(schedulers.values())
+        if isinstance(schedulers, list):
+            loop = config.get('train_cfg') or {}
+            by_epoch = 'max_epochs' in loop
+            length = loop.get('max_epochs' if by_epoch else 'max_iters', float('inf'))
+
+            def acts(scheduler: Mapping[str, Any]) -> bool:
+                same_unit = scheduler.get('by_epoch', True) == by_epoch
+                begins = scheduler.get('begin', 0) < length
+                return 'end' in scheduler or not same_unit or begins
+
+            config.param_scheduler = [item for item in filter(None, schedulers) if acts(item)]
+        if 'val_cfg' in config and config.val_cfg is None:
+            config.val_dataloader = config.val_evaluator = None
+        hooks = config.get('default_hooks') or {}
+        for name in [key for key in hooks if hooks[key] is None and key not in _MMENGINE_HOOKS]:
+            del hooks[name]
+
+    def settle_place(self, work_dir: str | None, launcher: str, amp: bool) -> None:
+        """Where and on what it runs."""
+        config = self.config
+        config.work_dir = place_of(config, work_dir)
+        config.launcher = launcher
+        if amp:
+            config.optim_wrapper.type = 'mvlt.BFloat16OptimWrapper'
+            self.say('optim_wrapper: bfloat16 (--amp)')
+        if launcher == 'pytorch' and not torch.cuda.is_available():
+            config.model_wrapper_cfg = dict(
+                type='MMDistributedDataParallel',
+                device_ids=None,
+                broadcast_buffers=False,
+                find_unused_parameters=config.get('find_unused_parameters', False),
+            )
+        if not torch.cuda.is_available() and config.get('sync_bn'):
+            config.sync_bn = None  # PyTorch has it for no CPU
+
+    # what a model brings
+
+    def take_tested(self, weights: Weights | None) -> None:
+        """The model that is tested: a recipe's own, or, of a protocol, the one that is named."""
+        config = self.config
+        config.resume = False
+        config.load_from = weights.path if weights else None
+        if config.get('model') is not None:
+            if weights and weights.description:
+                self._check_fits(weights)
+                self._say_how_pictures_are_read(weights)
+                if weights.config is None:
+                    self._without_training(weights)
+            self._use_vocabulary(weights)
+            return
+        if weights is None:
+            raise ValueError(
+                f'{config.filename} is a protocol, it has no model: name a model folder or a '
+                'checkpoint'
+            )
+        if weights.description is None:
+            raise ValueError(
+                f'{weights.source}: {weights.why}; a protocol tests a published folder '
+                '(tools/model_converters/publish.py) or a checkpoint that holds its config. Test '
+                'other weights with their recipe'
+            )
+        description = weights.description
+        asked = config.get('test_heads')
+        heads = [name for name in description.heads if asked is None or name in asked]
+        if not heads:
+            lacking = description.lacks(f'head {" or ".join(asked)}')
+            raise ValueError(f'{config.filename}: {lacking}')
+        config.model = description.settings(heads)
+        self.say(f'model: that of {weights.source}, heads {", ".join(heads)}')
+        reading = description.transforms(weights.vocabulary or '')
+        for _, dataset in _datasets(config):
+            dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
+        self._set_vocabulary(weights.vocabulary, weights.source)
+
+    def _check_fits(self, weights: Weights) -> None:
+        """Refuse weights of another network than the recipe's."""
+        import_parts(self.config)
+        if lines := differences(self.config, weights.description):  # type: ignore[arg-type]
+            raise ValueError(
+                f'{weights.source} is not of {self.config.filename}: {"; ".join(lines[:3])}. Name '
+                'the recipe that it was trained with (its dump lies in its work dir), or test it '
+                'with a protocol (configs/README.md), or with --cfg-options model=None as what it '
+                'is'
+            )
+
+    def _say_how_pictures_are_read(self, weights: Weights) -> None:
+        ours, theirs = (
+            [step for step in reading.values() if is_transform(step, *LEGAL_READING)]
+            for reading in (reading_of(self.config), weights.description.preprocessing)  # type: ignore[union-attr]
+        )
+        if pipeline_of(self.config, 'test_dataloader') and _plain(ours) != _plain(theirs):
+            self.say(
+                f'pictures are read as the recipe says, {ours}; {weights.source} was made for '
+                f'{theirs}'
+            )
+
+    def _without_training(self, weights: Weights) -> None:
+        """Heads without what a published model has no use for; those that only teach go."""
+        description: Any = weights.description
+        heads = heads_of(self.config.model)
+        published = {name for name in heads if name in description.heads}
+        for name in heads:
+            if name not in published:
+                self.config.model.heads[name] = None
+                self.say(f'model.heads.{name}: none, {weights.source} is published without')
+            for key in training_only(heads[name]) & heads[name].keys():
+                if self.config.model.heads[name] is not None:
+                    del self.config.model.heads[name][key]
+        if not description.model.get('neck') and self.config.model.get('neck'):
+            self.config.model.neck = None
+
+    def take_start(self, weights: Weights | None, resume: bool) -> None:
+        """What training starts from, or goes on from."""
+        config = self.config
+        config.resume = resume
+        config.load_from = weights.path if weights else None
+        if weights is None:
+            return
+        if weights.description is not None:
+            self._check_fits(weights)
+        if not resume:
+            self.say(f'load_from: {weights.source}')
+            hook = (config.get('default_hooks') or {}).get('load_report')
+            classes = {
+                name: list(weights.classes[label])
+                for name, label in _labels_of_heads(weights, config).items()
+                if label in weights.classes
+            }
+            if hook is not None and classes:
+                hook.classes = classes
+        elif weights.config is not None and 'resolved' in weights.config:
+            self._take_decisions(weights.config)
+        self._use_vocabulary(weights)
+
+    def _take_decisions(self, held: Config) -> None:
+        """A training goes on with the columns and captions that it began with."""
+        before = {loader: settings for loader, settings in _datasets(held)}
+        for loader, dataset in _datasets(self.config):
+            theirs = before.get(loader, {})
+            for key in DECIDED:
+                if key in theirs and theirs[key] != dataset.get(key):
+                    dataset[key] = theirs[key]
+                    self.say(f'{loader}: {key} {theirs[key]!r} (of the checkpoint)')
+        self.again = True
+
+    def _use_vocabulary(self, weights: Weights | None) -> None:
+        """A folder's vocabulary; a checkpoint's where the config's is not there."""
+        if weights is None or weights.vocabulary is None:
+            return
+        settings = tokenizer_of(self.config)
+        if settings is None:
+            return
+        if weights.config is None or not _is_there(settings.get('vocabulary')):
+            self._set_vocabulary(weights.vocabulary, weights.source)
+
+    def _set_vocabulary(self, vocabulary: str | None, source: str) -> None:
+        for _, dataset in _datasets(self.config):
+            for step in named(dataset.get('pipeline')).values():
+                if vocabulary and step.get('vocabulary') not in (None, vocabulary):
+                    step.vocabulary = vocabulary
+                    self.say(f'vocabulary: {vocabulary} (of {source})')
+
+    # what the data say
+
+    def settle_data(self, weights: Weights | None, task: Task, resume: bool) -> None:
+        """Columns, captions, classes by name, and as many outputs of each head."""
+        config = self.config
+        if not self.again:
+            for loader, dataset in _datasets(config):
+                self._decide(loader, dataset)
+        if task == 'data':
+            return
+        self._settle_vocabulary()
+        classes: Mapping[str, Sequence[str]] = {}
+        if weights and (task == 'test' or resume):
+            classes = weights.classes
+        if task == 'train' and config.get('train_dataloader') is not None:
+            classes = self._classes_of_training(classes, weights, resume)
+        elif counts_classes(config.get('model')) and not classes:
+            classes = self._classes_of_training({}, None, False)
+        if counts_classes(config.get('model')):
+            source = weights.source if weights and task == 'test' else 'the training data'
+            config.model = with_classes(config.model, classes, source)
+        if task == 'test':  # another head's classes are no matter of this test
+            heads = heads_of(config.get('model')).items()
+            named_by = {head.get('label', name) for name, head in heads if 'num_classes' in head}
+            classes = {label: names for label, names in classes.items() if label in named_by}
+        for _, dataset in _datasets(config):
+            if classes and not dataset.get('classes') and issubclass(_kind(dataset), PairDataset):
+                dataset.classes = {label: list(names) for label, names in classes.items()}
+
+    def _decide(self, loader: str, dataset: Config) -> None:
+        decide = getattr(_kind(dataset), 'decide', None)
+        if decide is None:
+            return
+        decided, sources = decide(dataset)
+        for key, value in decided.items():
+            value = list(value) if isinstance(value, tuple) else value
+            if _plain(dataset.get(key) or None) != _plain(value or None):
+                self.say(
+                    f'{loader.removesuffix("_dataloader")} data: {key} {value!r} ({sources[key]})'
+                )
+            dataset[key] = value
+
+    def _classes_of_training(
+        self, stored: Mapping[str, Sequence[str]], weights: Weights | None, resume: bool
+    ) -> dict[str, list[str]]:
+        """Label -> names of the training data, by name, or as a checkpoint numbers them.
+
+        Raises:
+            ValueError: the data have classes that the training which goes on does not know.
+        """
+        config = self.config
+        if config.get('train_dataloader') is None:
+            raise KeyError(
+                f"{config.filename}: num_classes='data' needs a train_dataloader, whose classes "
+                'count'
+            )
+        settings = dict(next(_datasets(config))[1], pipeline=[])
+        kind = _kind(settings)
+        if not issubclass(kind, PairDataset):
+            return dict(stored)  # type: ignore[arg-type]
+        given = dict(settings.get('classes') or {}) or {k: list(v) for k, v in stored.items()}
+        with DefaultScope.overwrite_default_scope('mvlt'):
+            dataset = DATASETS.build(dict(settings, classes=given or None))
+        meta = dataset.metainfo
+        for label in labels_of(meta):
+            names, trained = list(meta[label]), meta[f'{label}_trained']
+            if label in given and names[trained:]:
+                source = weights.source if weights else str(config.filename)
+                raise ValueError(
+                    f'{source} does not know the {label} {", ".join(names[trained:][:5])} of the '
+                    'training data, and a run that goes on or is run again keeps its classes; '
+                    'start a training of its own with the recipe and --from: it keeps what is '
+                    'known and learns the new ones'
+                )
+        return known_classes(meta)
+
+    def _settle_vocabulary(self) -> None:
+        """A vocabulary that is yet to be trained: in the work dir, where the data are read-only."""
+        settings = tokenizer_of(self.config)
+        hook = (self.config.get('default_hooks') or {}).get('vocabulary') or {}
+        if settings is None or hook.get('train_size') is None:
+            return
+        target = str(settings.get('vocabulary'))
+        if _is_there(target) or os.access(_nearest(Path(target)), os.W_OK):
+            return
+        self._set_vocabulary(str(Path(self.config.work_dir) / 'vocabulary'), 'this run')
+
+
+_MMENGINE_HOOKS = (
+    *('runtime_info', 'timer', 'sampler_seed'),
+    *('logger', 'param_scheduler', 'checkpoint'),
+)
+
+
+def read_weights(source: str) -> Weights:
+    """What is known of a model folder, a checkpoint or other weights.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none; it is not what was published.
+    """
+    if is_model_folder(source):
+        folder = read_model_folder(source)
+        heads = folder.description.categories.items()
+        return Weights(
+            folder.weights,
+            source,
+            folder.description,
+            classes={folder.description.label(name): names for name, names in heads},
+            vocabulary=str(folder.path),
+        )
+    if '://' in source or Path(source).is_dir():  # fetched, or a strategy's own folder
+        return Weights(source, source, why='it does not hold its config')
+    if not Path(source).exists():
+        raise FileNotFoundError(
+            f'{source}: no such checkpoint or model folder; a training names it by --from or '
+            'load_from'
+        )
+    meta = read_checkpoint(source).get('meta') or {}
+    classes = known_classes(meta.get('dataset_meta') or {})
+    if 'cfg' not in meta:
+        return Weights(source, source, classes=classes, why='it does not hold its config')
+    held: Config | None = None
+    description: ModelDescription | None = None
+    why = ''
+    try:
+        held = stored_config(meta['cfg'], source)
+        description = describe(held, classes, source)
+    except (AttributeError, KeyError, ValueError) as error:
+        why = str(error)
+    vocabulary = (tokenizer_of(held) or {}).get('vocabulary') if held is not None else None
+    return Weights(source, source, description, held, classes, vocabulary, why)
+
+
+def _labels_of_heads(weights: Weights, config: Config) -> dict[str, str]:
+    """Head -> the label whose classes are its rows, of the model that weights are of."""
+    if weights.description is not None:
+        return {name: weights.description.label(name) for name in weights.description.categories}
+    heads = {**heads_of(config.model), **heads_of((weights.config or {}).get('model'))}
+    spread = {name: head for name, head in heads.items() if 'num_classes' in head}
+    return {name: head.get('label', name) for name, head in spread.items()}
+
+
+def _datasets(config: Config) -> Iterator[tuple[str, Any]]:
+    """(loader, settings) of the innermost dataset of each loader that there is."""
+    for loader in LOADERS:
+        dataset = (config.get(loader) or {}).get('dataset')
+        while dataset is not None and 'dataset' in dataset:
+            dataset = dataset['dataset']
+        if dataset is not None:
+            yield loader, dataset
+
+
+def _kind(dataset: Mapping[str, Any]) -> Any:
+    kind = dataset['type']
+    return DATASETS.get(kind) if isinstance(kind, str) else kind
+
+
+def _plain(value: Any) -> Any:
+    """Lists in the place of tuples, None values left out: what a dump makes no difference of."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _is_there(vocabulary: str | None) -> bool:
+    return vocabulary is None or Path(vocabulary).is_dir()
+
+
+def _nearest(path: Path) -> Path:
+    """The folder itself or the next one above that is there."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _with_reading(
+    pipeline: dict[str, dict], reading: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """``pipeline`` with the model's reading of pictures and captions in the place of its own.
+
+    How pictures are cropped and resized is the model's; what is hidden at random the protocol's.
+    """
+    kept = {
+        name: step
+        for name, step in pipeline.items()
+        if not is_transform(step, *LEGAL_READING, Tokenize)
+    }
+    names = [name for name in pipeline if name in kept or name in reading]
+    for before, name in zip(['', *reading], reading):
+        if name not in names:
+            names.insert(names.index(before) + 1 if before else 0, name)
+    return {name: kept[name] if name in kept else reading[name] for name in names}
