@@ -44,7 +44,8 @@ def config_from(args: argparse.Namespace) -> Config:
 def run_command(main: Callable[[], None]) -> None:
     """Run a tool; a user's mistake ends it with one line and status 2, without a traceback.
 
-    Ctrl-C ends it with status 130. Processes of one launch end together.
+    Ctrl-C ends it with status 130, SIGTERM ends a training with 143. Processes of one launch end
+    together.
 
     Set ``MVLT_TRACEBACK=1`` to see where the error was raised.
     """
@@ -54,9 +55,10 @@ def run_command(main: Callable[[], None]) -> None:
     try:
         main()
         _leave_group()
-    except KeyboardInterrupt:
-        print('stopped', file=sys.stderr)
-        sys.exit(130)  # as a shell reports a command that ctrl-C ended
+    except KeyboardInterrupt as error:
+        print(f'stopped: {error}' if str(error) else 'stopped', file=sys.stderr)
+        # as a shell reports a command that a signal ended; of ctrl-C 130
+        sys.exit(128 + getattr(error, 'signal', 2))
     except RuntimeError as error:
         if not str(error).startswith('DataLoader worker') or os.environ.get('MVLT_TRACEBACK'):
             raise

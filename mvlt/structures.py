@@ -197,6 +197,11 @@ class Batch:
         labels = [sample.get('matched', 1) for sample in self.samples]
         return self.on_device(torch.tensor(labels, dtype=torch.bool))
 
+    @property
+    def positives(self) -> torch.Tensor:
+        """Which captions belong to which pictures of this batch, bool (B, B)."""
+        return belong(self.image_keys, self.text_keys) | torch.diag(self.matched)
+
 
 def belong(image_keys: torch.Tensor, text_keys: torch.Tensor) -> torch.Tensor:
     """Which captions describe which pictures, bool (I, T): same product, caption or named columns.

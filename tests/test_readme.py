@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from mvlt.config import load_config
+from mvlt.engine import resolve
 from mvlt.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).parent.parent
@@ -119,7 +120,7 @@ def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
     names = set(re.findall(r'(configs/mvlt/\w+_catalogue\.py)', ALL))
     assert len(names) == 7
     for name in names:
-        config = load_config(ROOT / name, data_root=str(tmp_path))
+        config = resolve(load_config(ROOT / name, data_root=str(tmp_path)), 'data')
         dataset = DATASETS.build(config.test_dataloader.dataset)
         record = dataset.get_data_info(0)
         assert record['caption'] == f'Bag {record["product_id"]}'

@@ -7,10 +7,12 @@ marked WARN.
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -20,8 +22,10 @@ from rich.progress import track
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import heads_of, labels_of
 from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
+from mvlt.datasets.columns import Meaning, description_of
 from mvlt.datasets.pipeline import named
 from mvlt.engine import SkippedRecordsHook, VocabularyHook, resolve
+from mvlt.engine.resolve import datasets_of
 from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
 from mvlt.tools.inspection import describe, leaks, read_pictures, short_of_candidates
@@ -36,6 +40,12 @@ def main() -> None:
     )
     add_options(parser)
     parser.add_argument('--out', help='also write the report as JSON')
+    parser.add_argument(
+        '--write',
+        action='store_true',
+        help='write what the columns are taken for into a JSON file beside the table, which then '
+        'goes before every config',
+    )
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='threads')
     args = parser.parse_args()
     log = _Log()
@@ -43,12 +53,41 @@ def main() -> None:
     config = resolve(config_from(args), 'data', work_dir=args.work_dir)
     report = check(config, args.workers)
     report['warn'] = [*log.lines(logging.WARNING), *report['warn']]
-    report['said'] = log.lines(logging.INFO)
+    report['said'] = [*meaning_of(config, args.write), *log.lines(logging.INFO)]
     for line in lines(report):
         print(line)
     if args.out:
         write_json(args.out, report)
     sys.exit(1 if report['fail'] else 0)
+
+
+def meaning_of(config: Config, write: bool) -> list[str]:
+    """What a table's columns are taken for, as a line; with ``write`` also as its JSON file.
+
+    Raises:
+        FileExistsError: there is such a file.
+    """
+    for _, settings in datasets_of(config):
+        if 'columns' not in settings:
+            continue
+        meaning = Meaning(
+            dict(settings['columns']),
+            settings['caption'],
+            dict(settings.get('attributes') or {}),
+            tuple(settings.get('wordings') or ()),
+        )
+        table = Path(settings.get('data_root') or '', settings['ann_file'])
+        path, content = table.with_suffix('.json'), description_of(meaning)
+        line = f'{table}: columns are taken as {json.dumps(content, ensure_ascii=False)}'
+        if path.is_file() and not write:
+            return [f'{line}, as {path.name} says']
+        if not write:
+            return [f'{line}; --write keeps that in {path.name}, to be corrected there']
+        if path.exists():
+            raise FileExistsError(f'{path} is there: edit it, or delete it and write it anew')
+        write_json(path, content)
+        return [f'{line}; written into {path}']
+    return ['no table: the config reads another layout'] if write else []
 
 
 class _Log(logging.Handler):

@@ -101,9 +101,17 @@ def main() -> None:
 
 
 def _pool_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Options of a ranking of some queries only, whose figures are not kept."""
+    """Options of a ranking of some queries only, whose figures are not kept.
+
+    Raises:
+        ValueError: the config ranks nothing.
+    """
+    example = 'configs/mvlt/retrieval_catalogue.py'
+    settings = section(load_config(args.config), 'test_cfg', example)
+    if not issubclass(LOOPS.get(settings.type), RankingLoop):
+        raise ValueError(f'{args.config}: its test_cfg ranks nothing; take e.g. {example}')
     options: dict[str, Any] = {'default_hooks.results': None}
-    if 'num_queries' in (load_config(args.config).get('test_cfg') or {}):
+    if 'num_queries' in settings:
         options |= {'test_cfg.num_queries': args.pool, 'test_cfg.products': args.ids}
     return options
 
@@ -149,11 +157,6 @@ def units(config: Config, args: argparse.Namespace) -> list[Section]:
 
 def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
     """Queries whose match ranks first and last, or those asked for, both directions."""
-    example = 'configs/mvlt/retrieval_catalogue.py'
-    settings = section(config, 'test_cfg', example)
-    kind = LOOPS.get(settings.type)
-    if not issubclass(kind, RankingLoop):
-        raise ValueError(f'{args.config}: its test_cfg ranks nothing; take e.g. {example}')
     runner = build_runner(config, 'test', args.model, work_dir=args.work_dir)
     runner.test()
     loop: Any = runner.test_loop

@@ -11,9 +11,11 @@ from mmengine.runner import LogProcessor
 from mmengine.visualization import LocalVisBackend, Visualizer
 
 from mvlt.engine import (
+    FirstStepsHook,
     LoadReportHook,
     ResultsHook,
     SkippedRecordsHook,
+    StopHook,
     VocabularyHook,
     WholeCheckpointHook,
 )
@@ -36,6 +38,8 @@ default_hooks = dict(
     load_report=dict(type=LoadReportHook),
     skipped_records=dict(type=SkippedRecordsHook),
     results=dict(type=ResultsHook),
+    first_steps=dict(type=FirstStepsHook),
+    stop=dict(type=StopHook),
 )
 env_cfg = dict(
     cudnn_benchmark=True,

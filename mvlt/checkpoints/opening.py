@@ -173,6 +173,8 @@ def read_trained(
         if vocabulary
         else [(tokenizer_of(one) or {})['vocabulary'] for one in (config, held) if one is not None]
     )
+    if not vocabulary:
+        sources = [*sources, str(Path(weights).parent / 'vocabulary')]  # a work dir that was moved
     return Trained(
         description,
         stored.get('state_dict', stored),

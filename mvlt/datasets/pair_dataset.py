@@ -187,4 +187,4 @@ class PairDataset(BaseDataset):
             names: of the training data.
             values: of each of its rows.
         """
-        return sorted(names)
+        return [name for name in dict.fromkeys(values) if name in names]

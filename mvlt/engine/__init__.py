@@ -1,4 +1,5 @@
 from .hooks import (
+    FirstStepsHook,
     FitClustersHook,
     LoadReportHook,
     MaskStepsHook,
@@ -7,6 +8,7 @@ from .hooks import (
     PromptsHook,
     ResultsHook,
     SkippedRecordsHook,
+    StopHook,
     VocabularyHook,
     WeightAverageHook,
     WholeCheckpointHook,
@@ -19,6 +21,7 @@ from .runner import QuietRunner
 __all__ = [
     'BFloat16OptimWrapper',
     'EpochTrainLoop',
+    'FirstStepsHook',
     'FitClustersHook',
     'FullRankingLoop',
     'IterTrainLoop',
@@ -34,6 +37,7 @@ __all__ = [
     'RetrievalLoop',
     'ShardedStrategy',
     'SkippedRecordsHook',
+    'StopHook',
     'VocabularyHook',
     'WeightAverageHook',
     'WholeCheckpointHook',

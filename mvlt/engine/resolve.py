@@ -11,7 +11,6 @@ the model of the folder or checkpoint that is named.
 """
 
 import copy
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -219,7 +218,7 @@ class _Run:
         config.model = description.settings(heads)
         self.say(f'model: that of {weights.source}, heads {", ".join(heads)}')
         reading = description.transforms(weights.vocabulary or '')
-        for _, dataset in _datasets(config):
+        for _, dataset in datasets_of(config):
             dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
         self._set_vocabulary(weights.vocabulary, weights.source)
 
@@ -285,8 +284,8 @@ class _Run:
 
     def _take_decisions(self, held: Config) -> None:
         """A training goes on with the columns and captions that it began with."""
-        before = {loader: settings for loader, settings in _datasets(held)}
-        for loader, dataset in _datasets(self.config):
+        before = {loader: settings for loader, settings in datasets_of(held)}
+        for loader, dataset in datasets_of(self.config):
             theirs = before.get(loader, {})
             for key in DECIDED:
                 if key in theirs and theirs[key] != dataset.get(key):
@@ -305,7 +304,7 @@ class _Run:
             self._set_vocabulary(weights.vocabulary, weights.source)
 
     def _set_vocabulary(self, vocabulary: str | None, source: str) -> None:
-        for _, dataset in _datasets(self.config):
+        for _, dataset in datasets_of(self.config):
             for step in named(dataset.get('pipeline')).values():
                 if vocabulary and step.get('vocabulary') not in (None, vocabulary):
                     step.vocabulary = vocabulary
@@ -317,11 +316,11 @@ class _Run:
         """Columns, captions, classes by name, and as many outputs of each head."""
         config = self.config
         if not self.again:
-            for loader, dataset in _datasets(config):
+            for loader, dataset in datasets_of(config):
                 self._decide(loader, dataset)
+        self._settle_vocabulary()
         if task == 'data':
             return
-        self._settle_vocabulary()
         classes: Mapping[str, Sequence[str]] = {}
         if weights and (task == 'test' or resume):
             classes = weights.classes
@@ -336,7 +335,7 @@ class _Run:
             heads = heads_of(config.get('model')).items()
             named_by = {head.get('label', name) for name, head in heads if 'num_classes' in head}
             classes = {label: names for label, names in classes.items() if label in named_by}
-        for _, dataset in _datasets(config):
+        for _, dataset in datasets_of(config):
             if classes and not dataset.get('classes') and issubclass(_kind(dataset), PairDataset):
                 dataset.classes = {label: list(names) for label, names in classes.items()}
 
@@ -367,7 +366,7 @@ class _Run:
                 f"{config.filename}: num_classes='data' needs a train_dataloader, whose classes "
                 'count'
             )
-        settings = dict(next(_datasets(config))[1], pipeline=[])
+        settings = dict(next(datasets_of(config))[1], pipeline=[])
         kind = _kind(settings)
         if not issubclass(kind, PairDataset):
             return dict(stored)  # type: ignore[arg-type]
@@ -388,13 +387,12 @@ class _Run:
         return known_classes(meta)
 
     def _settle_vocabulary(self) -> None:
-        """A vocabulary that is yet to be trained: in the work dir, where the data are read-only."""
+        """One that is trained by this run lies in its work dir: the data are the user's."""
         settings = tokenizer_of(self.config)
         hook = (self.config.get('default_hooks') or {}).get('vocabulary') or {}
         if settings is None or hook.get('train_size') is None:
             return
-        target = str(settings.get('vocabulary'))
-        if _is_there(target) or os.access(_nearest(Path(target)), os.W_OK):
+        if _is_there(settings.get('vocabulary')):
             return
         self._set_vocabulary(str(Path(self.config.work_dir) / 'vocabulary'), 'this run')
 
@@ -441,6 +439,9 @@ def read_weights(source: str) -> Weights:
     except (AttributeError, KeyError, ValueError) as error:
         why = str(error)
     vocabulary = (tokenizer_of(held) or {}).get('vocabulary') if held is not None else None
+    beside = Path(source).parent / 'vocabulary'  # of a work dir that was moved
+    if not _is_there(vocabulary) and beside.is_dir():
+        vocabulary = str(beside)
     return Weights(source, source, description, held, classes, vocabulary, why)
 
 
@@ -453,7 +454,7 @@ def _labels_of_heads(weights: Weights, config: Config) -> dict[str, str]:
     return {name: head.get('label', name) for name, head in spread.items()}
 
 
-def _datasets(config: Config) -> Iterator[tuple[str, Any]]:
+def datasets_of(config: Config) -> Iterator[tuple[str, Any]]:
     """(loader, settings) of the innermost dataset of each loader that there is."""
     for loader in LOADERS:
         dataset = (config.get(loader) or {}).get('dataset')
@@ -477,13 +478,6 @@ def _plain(value: Any) -> Any:
 
 def _is_there(vocabulary: str | None) -> bool:
     return vocabulary is None or Path(vocabulary).is_dir()
-
-
-def _nearest(path: Path) -> Path:
-    """The folder itself or the next one above that is there."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
 
 
 def _with_reading(

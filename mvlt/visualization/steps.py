@@ -21,11 +21,11 @@ def pipeline_rows(dataset: Any, rows: Sequence[int]) -> tuple[Row, ...]:
 
 
 def _row(dataset: Any, row: int) -> Row:
-    record = dataset.get_data_info(row) if hasattr(dataset, 'get_data_info') else None
     inner = dataset
     while hasattr(inner, 'dataset'):
         inner = inner.dataset
-    results = inner.load(record if record is not None else inner.get_data_info(row))
+    record = inner.get_data_info(row)
+    results = inner.load(dataset.draw(record) if hasattr(dataset, 'draw') else record)
     said = f'{results["product_id"]}: {results["caption"]}'
     if 'matched' in results:
         said += ' (matched)' if results['matched'] else " (another product's caption)"

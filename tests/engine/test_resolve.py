@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import sys
@@ -142,9 +141,8 @@ def test_a_dump_reruns_the_run_whatever_became_of_file_and_table(shop, tmp_path)
     assert len(first) == 5 and first == second
 
 
-def test_a_read_only_folder_serves_everything(shop, tmp_path, monkeypatch):
+def test_a_read_only_folder_serves_everything(shop, tmp_path):
     """Nothing is written into the data, the vocabulary least of all."""
-    monkeypatch.setattr(os, 'access', lambda path, mode: not str(path).startswith(str(shop)))
     before = sorted(path.name for path in shop.iterdir())
     config = resolve(_recipe(shop), work_dir=str(tmp_path / 'work'))
     vocabulary = config.train_dataloader.dataset.pipeline.tokenize.vocabulary

@@ -11,6 +11,7 @@ import torch
 
 from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.config import load_config
+from mvlt.engine import resolve
 from mvlt.registry import MODELS
 from tests.commands import ROOT, run_here
 from tests.faults.runs import free_port, kill_rank
@@ -102,10 +103,10 @@ def test_a_killed_process_ends_all_and_they_go_on_exactly(demo_data, two, tmp_pa
 
 def test_metrics_of_a_set_that_does_not_divide(demo_data, tmp_path):
     """Seven records on two processes: the eighth, a repetition, must not count."""
-    config = load_config('configs/demo/recognition_demo.py', SMALL, str(demo_data))
+    options = {**SMALL, 'load_from': None}
+    config = resolve(load_config('configs/demo/recognition_demo.py', options, str(demo_data)))
     config.test_dataloader.update(batch_size=2)
     config.test_dataloader.dataset.indices = 7
-    config.model.backbone.init_cfg = config.load_from = None
     model = MODELS.build(config.model)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'weights.pth')
     config.dump(tmp_path / 'recognition.py')

@@ -16,8 +16,6 @@ from mvlt.visualization.architecture import stages_of
 from tests.commands import run_here
 from tools import visualize
 
-SMALL = ['model.backbone.embed_dims=(8,16,24,32)', 'model.backbone.num_heads=(1,1,1,1)']
-
 
 @pytest.fixture(scope='module')
 def checkpoint(demo_data, tmp_path_factory):
@@ -26,7 +24,8 @@ def checkpoint(demo_data, tmp_path_factory):
     config.model.backbone.update(embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1))
     config.model.neck.channels = None
     path = tmp_path_factory.mktemp('checkpoint') / 'random.pth'
-    torch.save(dict(state_dict=MODELS.build(config.model).state_dict(), meta={}), path)
+    meta = dict(cfg=config.pretty_text)
+    torch.save(dict(state_dict=MODELS.build(config.model).state_dict(), meta=meta), path)
     return path
 
 
@@ -44,13 +43,11 @@ def checkpoint(demo_data, tmp_path_factory):
     ],
 )
 def test_visualize(kind, task, pictures, checkpoint, demo_data, tmp_path):
-    options = [*SMALL, *(['model.neck.channels=None'] if task == 'generation' else [])]
-    if kind == 'retrieval':
-        options.append('test_cfg.num_candidates=9')
+    options = ['--cfg-options', 'test_cfg.num_candidates=9'] if kind == 'retrieval' else []
     run = run_here(
         *('tools/visualize.py', kind, f'configs/demo/{task}_demo.py', checkpoint),
         *('--data-root', demo_data, '--out', tmp_path / 'out', '--work-dir', tmp_path / 'work'),
-        *('--count', 2, '--pool', 6, '--cfg-options', *options),
+        *('--count', 2, '--pool', 6, *options),
     )
     assert run.returncode == 0, run.stderr[-2000:]
     assert sorted(path.name for path in (tmp_path / 'out').glob('*.png')) == pictures
@@ -94,7 +91,7 @@ def test_named_products_are_one_figure(
     checkpoint, some_ids, demo_data, drawn, tmp_path, monkeypatch
 ):
     """Fig. 5: text to image, then image to text, in the order of the ids."""
-    options = [*SMALL, 'test_cfg.num_candidates=9']
+    options = ['test_cfg.num_candidates=9']
     arguments = ['retrieval', 'configs/demo/retrieval_demo.py', checkpoint, '--data-root']
     arguments += [demo_data, '--work-dir', tmp_path, '--cfg-options', *options]
     _draw(monkeypatch, *arguments, '--ids', *some_ids)
@@ -132,7 +129,7 @@ def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
 def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
     run = run_here(
         *('tools/visualize.py', 'masks', 'configs/demo/retrieval_demo.py', checkpoint),
-        *('--data-root', demo_data, '--cfg-options', *SMALL),
+        *('--data-root', demo_data),
     )
     assert run.returncode == 2 and 'its test pipeline hides nothing' in run.stderr
     for kind, config, line in (
@@ -222,10 +219,24 @@ def test_few_missing_pictures_and_what_was_decided_are_said(shop):
     assert re.search(
         r"WARN .*row 7: .*no image 'images/5.png'.* left out, as 1 at most", run.stdout
     )
-    assert 'products.json: written, what the columns mean: {"columns": {"image"' in run.stdout
+    assert 'products.csv: columns are taken as {"columns": {"image": "image"' in run.stdout
+    assert '; --write keeps that in products.json' in run.stdout
+    assert not (shop / 'products.json').exists()
     examples = [line for line in run.stdout.splitlines() if line.startswith('e.g. ')]
     assert len(examples) == 3
     assert re.match(r"e\.g\. .*images/\d+\.png: 'Thing number \d+'; .*category", examples[0])
+
+
+def test_what_the_columns_mean_is_written_when_it_is_asked_for(shop):
+    (shop / 'products.json').unlink()
+    run = _check(shop, '--write')
+    assert run.returncode == 0 and 'written into' in run.stdout, run.stdout
+    written = json.loads((shop / 'products.json').read_text())
+    assert written['columns']['image'] == 'image' and written['caption'] == '{title}'
+    assert 'as products.json says' in _check(shop).stdout
+    again = _check(shop, '--write')
+    assert again.returncode == 2 and 'products.json is there: edit it' in again.stderr
+    assert json.loads((shop / 'products.json').read_text()) == written
 
 
 def test_what_training_never_opens_does_not_fail_it(shop):

@@ -125,6 +125,8 @@ def test_it_is_tested_and_trained_on(published, demo_data, tmp_path):
         'train_cfg.max_iters=1',
         'train_dataloader.batch_size=4',
         'default_hooks.checkpoint.interval=1',
+        *('model.backbone.embed_dims=(8,16,24,32)', 'model.backbone.num_heads=(1,1,1,1)'),
+        *('model.backbone.depths=(1,1,1,1)', 'model.neck.channels=None'),
     )
     assert found.returncode == 0, found.stderr[-2000:]
     assert 'left at random: nothing' in found.stdout + found.stderr

@@ -74,6 +74,8 @@ def _classes(content: dict[str, Any]) -> dict[str, Answers]:
 def same_data(first: Path, second: Path) -> None:
     """Refuse results whose results.json name other data or another protocol.
 
+    What only one of them tells, as an older file may, is not compared.
+
     Raises:
         ValueError: they do; the message names what differs.
     """
@@ -86,8 +88,8 @@ def same_data(first: Path, second: Path) -> None:
         parts = one.get(name) or {}, other.get(name) or {}
         differing = [
             key
-            for key in {**parts[0], **parts[1]}
-            if key != 'candidates' and parts[0].get(key) != parts[1].get(key)
+            for key in parts[0].keys() & parts[1].keys() - {'candidates'}
+            if parts[0][key] != parts[1][key]
         ]
         if differing:
             raise ValueError(

@@ -7,9 +7,11 @@ from .pictures import PicturesHook
 from .prompts import PromptsHook
 from .results import ResultsHook
 from .skipped_records import SkippedRecordsHook
+from .stopping import FirstStepsHook, StopHook
 from .vocabulary import VocabularyHook
 
 __all__ = [
+    'FirstStepsHook',
     'FitClustersHook',
     'LoadReportHook',
     'MaskStepsHook',
@@ -18,6 +20,7 @@ __all__ = [
     'PromptsHook',
     'ResultsHook',
     'SkippedRecordsHook',
+    'StopHook',
     'VocabularyHook',
     'WeightAverageHook',
     'WholeCheckpointHook',

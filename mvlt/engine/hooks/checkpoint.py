@@ -136,6 +136,25 @@ class WholeCheckpointHook(CheckpointHook):
                 self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts :], self.max_keep_ckpts)
         self._states, self._meta = [], {}
 
+    def save_now(self, runner: Runner) -> str | None:
+        """A checkpoint after the step that has just been made, whatever the interval; its path.
+
+        Training goes on from it there, within an epoch, too. It is not counted by
+        ``max_keep_ckpts``.
+        """
+        hook: Any = self
+        step = runner.iter + 1
+        path = hook.file_backend.join_path(hook.out_dir, f'iter_{step}.pth')
+        if hook.last_ckpt == path:
+            return path
+        usual = hook.filename_tmpl, hook.by_epoch, hook.max_keep_ckpts
+        hook.filename_tmpl, hook.by_epoch, hook.max_keep_ckpts = 'iter_{}.pth', False, -1
+        try:
+            hook._save_checkpoint_with_step(runner, step, dict(epoch=runner.epoch, iter=step))
+        finally:
+            hook.filename_tmpl, hook.by_epoch, hook.max_keep_ckpts = usual
+        return path if hook.last_ckpt == path else None
+
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         """mmengine's, with the previous best deleted once the new one has been read back."""
         missing = set(getattr(self, 'key_indicators', ())) - {*metrics, 'auto'}

@@ -87,12 +87,26 @@ class RetrievalLoop(RankingLoop):
             directions=directions,
             num_queries={name: len(self.lists[0][name]) for name in directions},
             num_candidates=lengths[0] if len(lengths) == 1 else lengths,
+            **self._of_kind(lists),
             draws=len(self.lists),
             **(self._source() if self.candidates else drawn),
             order=self.order,
             shortlist=self.shortlist,
             ties='against the model',
         )
+
+    def _of_kind(self, lists: Sequence[CandidateList]) -> dict[str, float]:
+        """How many of a query's negatives are of its sub-category, as a mean; {} of no such label.
+
+        Small sub-categories are filled up from others: 100 candidates are not 100 look-alikes.
+        """
+        if not lists or 'sub_category' not in self.records[lists[0].query]:
+            return {}
+        kinds = [record['sub_category'] for record in self.records]
+        counts = [
+            sum(kinds[row] == kinds[one.query] for row in one.candidates[1:]) for one in lists
+        ]
+        return dict(negatives_of_kind=round(float(np.mean(counts)), 2))
 
     def _source(self) -> dict[str, Any]:
         path = str(self.candidates)

@@ -15,7 +15,7 @@ from mmengine.logging import MessageHub
 from mvlt.models.features import Features
 from mvlt.models.heads.itm import ITMHead
 from mvlt.registry import MODELS
-from mvlt.structures import Batch, belong
+from mvlt.structures import Batch
 
 
 @MODELS.register_module()
@@ -66,8 +66,7 @@ class HardITMHead(ITMHead):
         with torch.no_grad():
             images, texts = features.vectors
             logits = features.model.head('itc').logits(images, texts)
-        true = belong(batch.image_keys, batch.text_keys)
-        true = true | torch.eye(len(true), dtype=torch.bool, device=true.device)
+        true = batch.positives
         image_rows, text_rows = self.wrong_pairs(logits, true)
         drawn = (image_rows >= 0) & (text_rows >= 0)
         wrong = features.pairs(image_rows.clamp(min=0), text_rows.clamp(min=0), cls_only=True)

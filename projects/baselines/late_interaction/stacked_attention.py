@@ -13,7 +13,7 @@ from torch import nn
 from mvlt.models import Features
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
-from projects.baselines.two_towers.two_towers import CellsAndGRU, hinge_loss, true_pairs
+from projects.baselines.two_towers.two_towers import CellsAndGRU, hinge_loss
 
 _PAIRS = 2048  # at once: each takes N x T similarities
 
@@ -116,7 +116,7 @@ class StackedAttentionHead(BaseModule):
             for rows, columns in (part.unbind(1) for part in every.split(_PAIRS))
         ]
         matrix = torch.cat(found).view(count, count)
-        return dict(loss=hinge_loss(matrix, true_pairs(batch), self.margin, self.hardest))
+        return dict(loss=hinge_loss(matrix, batch.positives, self.margin, self.hardest))
 
     def match(self, features: Features) -> torch.Tensor:
         """Similarity of each pair of the batch, (B,): what rankings go by."""

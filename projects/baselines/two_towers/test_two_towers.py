@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from mvlt.checkpoints import open_model, read_trained
+from mvlt.checkpoints.folder import write_model_folder
+from mvlt.config import load_config
+from mvlt.engine.launch import build_runner
+from projects.baselines.conftest import SMALL
 from projects.baselines.two_towers.two_towers import CellsAndGRU, hinge_loss
 
 FOLDER = 'projects/baselines/two_towers'
@@ -52,3 +57,23 @@ def test_padding_changes_no_caption():
     padded = torch.nn.functional.pad(ids, (0, 3))
     (found,) = backbone.encode_text(padded, padded != 0)
     torch.testing.assert_close(found[:, :4], alone)
+
+
+def test_a_picture_side_of_mmpretrain_is_published_and_opened(catalogue, tmp_path):
+    """The folder names the ResNet with its package; the part of this project must be imported."""
+    options = {key: value for key, value in SMALL.items() if not key.startswith('test_')}
+    options['default_hooks.checkpoint.interval'] = 2
+    del options['default_hooks.checkpoint']
+    config = load_config(f'{FOLDER}/vse_catalogue.py', options, str(catalogue))
+    runner = build_runner(config, work_dir=str(tmp_path / 'work'))
+    runner.train()
+    trained = read_trained(str(tmp_path / 'work/iter_2.pth'))
+    assert trained.description.model['backbone']['cnn']['type'] == 'mmpretrain.ResNet'
+    out = tmp_path / 'folder'
+    write_model_folder(out, trained.description, trained.state, trained.vocabulary, '# a card')
+    state = open_model(out).model.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in runner.model.state_dict().items())
+    protocol = {'test_cfg.order': 'vectors', 'test_dataloader.dataset.split': 'all'}
+    read = load_config('mvlt/retrieval_full_catalogue', protocol, str(catalogue))
+    tested = build_runner(read, 'test', str(out), work_dir=str(tmp_path / 'test'))
+    assert tested.test()['retrieval/tir/queries'] == 20

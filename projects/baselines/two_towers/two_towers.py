@@ -99,12 +99,6 @@ def hinge_loss(
     return (by_image.sum(1) + by_text.sum(0)).mean()
 
 
-def true_pairs(batch: Batch) -> torch.Tensor:
-    """Which pictures and captions of a batch belong together, bool (B, B)."""
-    keys = batch.keys
-    return (keys[:, None] == keys[None]).any(-1)
-
-
 @MODELS.register_module()
 class HingeHead(BaseModule):
     """Vectors of length 1 of both towers, and the hinge between their products.
@@ -145,7 +139,7 @@ class HingeHead(BaseModule):
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Mean over the batch."""
         images, texts = features.vectors
-        return dict(loss=hinge_loss(images @ texts.T, true_pairs(batch), self.margin, self.hardest))
+        return dict(loss=hinge_loss(images @ texts.T, batch.positives, self.margin, self.hardest))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """``similarity`` of picture and caption, -1 to 1, float (B,)."""

@@ -9,7 +9,6 @@ from mmengine.logging import MessageHub
 
 from mvlt.models import HardITMHead
 from mvlt.models.heads.hard_itm import draw
-from mvlt.structures import IMAGE_KEYS, TEXT_KEYS
 
 LOGITS = torch.tensor([[9.0, 1.0, 2.0, 0.0], [0.0, 3.0, 9.0, 1.0], [1.0, 1.0, 4.0, 2.0], [0.0] * 4])
 TRUE = torch.eye(4, dtype=torch.bool)
@@ -87,8 +86,7 @@ def test_loss_is_the_mean_over_right_and_wrong_pairs():
     asked = []
     features, (images, texts) = _features(asked)
     head = HardITMHead(8, hidden_dims=16, loss_weight=2.0)
-    keys = 1 + torch.arange(4 * IMAGE_KEYS).view(4, IMAGE_KEYS)
-    batch = SimpleNamespace(image_keys=keys, text_keys=keys[:, :TEXT_KEYS] + 1000)
+    batch = SimpleNamespace(positives=TRUE)
     found = head.loss(features, batch)['loss']
     ((image_rows, text_rows, cls_only),) = asked
     assert cls_only and len(image_rows) == 8
@@ -105,8 +103,7 @@ def test_a_batch_of_one_product_has_right_pairs_only():
     asked = []
     features, _ = _features(asked)
     head = HardITMHead(8)
-    keys = torch.ones(4, IMAGE_KEYS, dtype=torch.int64)
-    batch = SimpleNamespace(image_keys=keys, text_keys=keys[:, :TEXT_KEYS])
+    batch = SimpleNamespace(positives=torch.ones(4, 4, dtype=torch.bool))
     found = head.loss(features, batch)['loss']
     ones = torch.ones(4, dtype=torch.int64)
     torch.testing.assert_close(found, F.cross_entropy(head(cls=features.cls), ones))
