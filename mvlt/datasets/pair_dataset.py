@@ -187,4 +187,4 @@ class PairDataset(BaseDataset):
             names: of the training data.
             values: of each of its rows.
         """
-        return [name for name in dict.fromkeys(values) if name in names]
+        return sorted(names)
