@@ -118,7 +118,7 @@ class FirstStepsHook(Hook):
 
     priority = 'VERY_LOW'
 
-    def __init__(self, after: float = 4.0) -> None:
+    def __init__(self, after: float = 1.0) -> None:
         self.after = after
         self._began: float | None = None
         self._steps = 0
