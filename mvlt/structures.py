@@ -80,6 +80,11 @@ class Batch:
         self.inputs = inputs
         self.samples = samples
 
+    @property
+    def step(self) -> int:
+        """Of the training, from 0; 0 where nobody trains."""
+        return int(self.inputs.get('step', 0))
+
     def has(self, key: str) -> bool:
         """Whether the samples have this label."""
         return bool(self.samples) and key in self.samples[0]

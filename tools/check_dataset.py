@@ -22,8 +22,9 @@ from rich.progress import track
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import heads_of, labels_of
 from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
-from mvlt.datasets.columns import Meaning, description_of
+from mvlt.datasets.columns import Meaning, Template, description_of
 from mvlt.datasets.pipeline import named
+from mvlt.datasets.table import column_names
 from mvlt.engine import SkippedRecordsHook, VocabularyHook, resolve
 from mvlt.engine.resolve import datasets_of
 from mvlt.files import write_json
@@ -77,16 +78,26 @@ def meaning_of(config: Config, write: bool) -> list[str]:
             tuple(settings.get('wordings') or ()),
         )
         table = Path(settings.get('data_root') or '', settings['ann_file'])
+        names = column_names(table, settings.get('encoding'))
+        read = {*meaning.columns.values(), *meaning.attributes.values()}
+        for template in (meaning.caption, *meaning.wordings):
+            read.update(Template(template, names).columns)
+        unread = [name for name in names if name not in read]
+        also = (
+            [f'not read: {", ".join(unread)}; attributes go into {table.stem}.json']
+            if unread
+            else []
+        )
         path, content = table.with_suffix('.json'), description_of(meaning)
         line = f'{table}: columns are taken as {json.dumps(content, ensure_ascii=False)}'
         if path.is_file() and not write:
-            return [f'{line}, as {path.name} says']
+            return [f'{line}, as {path.name} says', *also]
         if not write:
-            return [f'{line}; --write keeps that in {path.name}, to be corrected there']
+            return [f'{line}; --write keeps that in {path.name}, to be corrected there', *also]
         if path.exists():
             raise FileExistsError(f'{path} is there: edit it, or delete it and write it anew')
         write_json(path, content)
-        return [f'{line}; written into {path}']
+        return [f'{line}; written into {path}', *also]
     return ['no table: the config reads another layout'] if write else []
 
 

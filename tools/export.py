@@ -41,7 +41,7 @@ class Matching(nn.Module):
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
         """Names of the heads that it runs; none where the model cannot do it."""
-        return [name for name in description.heads if name == 'itm']
+        return description.that_give('match')
 
     def __init__(self, model: MVLT) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Matching(nn.Module):
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
         """See the class."""
-        log_odds = self.model.heads.itm.log_odds(cls=self.cls(pixels, token_ids))
+        log_odds = self.model.head_that('match').log_odds(cls=self.cls(pixels, token_ids))
         return log_odds, log_odds.sigmoid()
 
 
@@ -76,7 +76,7 @@ class ImageTower(Matching):
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
         """The one that makes vectors."""
-        return [name for name in description.heads if name == 'itc']
+        return description.that_give('embedding')
 
     def forward(self, pixels: torch.Tensor) -> Any:  # type: ignore[override]
         """See the class."""

@@ -10,6 +10,7 @@ import argparse
 
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
+from mvlt.engine.resolve import reads_weights
 
 
 def main() -> None:
@@ -33,10 +34,14 @@ def main() -> None:
     args = parser.parse_args()
     if args.shortlist is not None:
         args.cfg_options['test_cfg.shortlist'] = args.shortlist
+    config = config_from(args)
     model = None if args.checkpoint == 'none' else args.checkpoint
-    build_runner(
-        config_from(args), 'test', model, work_dir=args.work_dir, launcher=args.launcher
-    ).test()
+    if model is None and config.get('model') and not reads_weights(config.model):
+        raise ValueError(
+            f'none: the model of {args.config} reads no weights by itself and would be tested at '
+            'random; name a checkpoint'
+        )
+    build_runner(config, 'test', model, work_dir=args.work_dir, launcher=args.launcher).test()
 
 
 if __name__ == '__main__':

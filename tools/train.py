@@ -45,7 +45,8 @@ def main() -> None:
     if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):  # torchrun starts the processes anew
         launched = float(os.environ.get('MVLT_LAUNCHED', 0))
         checkpoint = newest_checkpoint(work_dir, since=launched) or checkpoint
-    if checkpoint is None and config.get('resume'):  # the dump of a run that was resumed
+    # the dump of a run that was resumed
+    if checkpoint is None and config.get('resume') and not args.start:
         checkpoint = config.get('load_from') or 'auto'
     if checkpoint == 'auto':
         checkpoint = newest_checkpoint(work_dir)

@@ -26,7 +26,7 @@ class FeatureExtractor(PairInferencer):
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
         """The one that makes vectors, if it is there."""
-        return [name for name in ('itc',) if name in description.heads]
+        return description.that_give('embedding')
 
     @torch.no_grad()
     def forward(  # type: ignore[override]
@@ -49,7 +49,7 @@ class FeatureExtractor(PairInferencer):
                 data['image'], data['token_ids'], data['text_mask'], cls_only=not stages
             )
             found = dict(cls=texts[-1][:, 0].float().cpu())
-            if 'itc' in self.model.heads:
+            if self.model.gives('embedding'):
                 vectors = Features(self.model, data).vectors
                 names = ('image_vector', 'text_vector')
                 found.update({name: one.cpu() for name, one in zip(names, vectors)})

@@ -25,10 +25,10 @@ class MatchingInferencer(PairInferencer):
         Raises:
             ValueError: there is none.
         """
-        found: list[str] = [name for name in ('itm', 'itc') if name in description.heads]
-        if not found:
-            raise ValueError(description.lacks("head 'itm'"))
-        return found
+        names = [*description.that_give('match'), *description.that_give('embedding')]
+        if not names:
+            raise ValueError(description.lacks('head that gives a match (itm)'))
+        return names
 
     def rows(self, one: Any, pred: PairDataSample) -> tuple:
         """The picture above text and probability."""

@@ -52,10 +52,12 @@ class RetrievalInferencer(PairInferencer):
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
         """The matching head and the one that the encoder needs, those that are there."""
-        found: list[str] = [name for name in ('itc', 'itm') if name in description.heads]
-        if not found:
-            raise ValueError(description.lacks("head 'itm' or 'itc'"))
-        return found if 'itc' in found or 'mlm' not in description.heads else [*found, 'mlm']
+        names = [*description.that_give('embedding'), *description.that_give('match')]
+        if not names:
+            raise ValueError(description.lacks('head that gives embeddings (itc) or a match (itm)'))
+        if description.that_give('embedding'):
+            return names
+        return [*names, *description.that_give('words')]
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class RetrievalInferencer(PairInferencer):
         super().__init__(model, weights, device, dtype, show_progress, batch_size)
         if shortlist is not None:
             whole_number('shortlist', shortlist)
-        self._encodes = encoder_of(self.model.heads)
+        self._encodes = encoder_of(self.model)
         self.shortlist = shortlist if self._encodes else None
         self.cache_dir = Path(cache_dir or CACHE)
         self.scorer = PairScorer(
@@ -144,7 +146,7 @@ class RetrievalInferencer(PairInferencer):
             order: what they are ordered by; None = :attr:`usual_order`.
         """
         whole_number('topk', topk)
-        matches = 'itm' in self.model.heads
+        matches = self.model.gives('match')
         order = order or self.usual_order
         if order != 'vectors' and not matches:
             raise ValueError(f"order='{order}': this model has no head itm; legal: 'vectors'")

@@ -82,7 +82,7 @@ class ProductSearch:
         scorer = PairScorer(opened.model, None, batch_size, None if dtype == 'float32' else dtype)
         self.scorer = scorer
         self.encoder = TowerEncoder(scorer, opened.vocabulary)
-        self.matches = 'itm' in opened.model.heads
+        self.matches = opened.model.gives('match')
         self.pictures = Path(pictures) if pictures is not None else None
         self.show_progress = show_progress
         self.fingerprint = _fingerprint(opened)
@@ -383,9 +383,9 @@ class ProductSearch:
 
 
 def _heads(description: ModelDescription) -> list[str]:
-    if 'itc' not in description.heads:
-        raise ValueError(description.lacks("head 'itc'"))
-    return [name for name in ('itc', 'itm') if name in description.heads]
+    if not description.that_give('embedding'):
+        raise ValueError(description.lacks('head that gives embeddings (itc)'))
+    return description.that_give('embedding', 'match')
 
 
 def _fingerprint(opened: OpenedModel) -> str:
@@ -393,8 +393,9 @@ def _fingerprint(opened: OpenedModel) -> str:
     digest = hashlib.sha256()
     reading = {n: one for n, one in opened.description.preprocessing.items() if n != 'tokenize'}
     digest.update(json.dumps(reading, sort_keys=True).encode())
+    parts = ('backbone.', *(f'heads.{name}.' for name in opened.description.that_give('embedding')))
     for name, value in sorted(opened.model.state_dict().items()):
-        if name.startswith(('backbone.', 'heads.itc.')):
+        if name.startswith(parts):
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
 

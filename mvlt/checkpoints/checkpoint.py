@@ -109,6 +109,8 @@ def run_of(path: str) -> dict[str, Any]:
 
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     checkpoint = read_checkpoint(os.path.expanduser(filename))
+    if filename.endswith('.safetensors'):  # mmengine's hooks look for the key
+        checkpoint = dict(state_dict=checkpoint)
     # mmengine would run this text as a config when it resumes
     if isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta'].pop('config', None)

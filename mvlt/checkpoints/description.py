@@ -8,7 +8,7 @@ program has registered, and backbones of the packages in :mod:`mvlt.checkpoints.
 import ast
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mmcv.transforms import CenterCrop, Resize
 from mmengine.config import Config
@@ -27,6 +27,7 @@ from mvlt.datasets import (
     Tokenize,
 )
 from mvlt.datasets.pipeline import named
+from mvlt.models import Head
 from mvlt.registry import MODELS, TRANSFORMS, Registry
 
 _MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
@@ -62,10 +63,14 @@ class ModelDescription(NamedTuple):
         """Which label of the data a head names."""
         return self.heads[head].get('label', head)
 
+    def that_give(self, *what: str) -> list[str]:
+        """Names of the heads that give one of these, e.g. 'match': :class:`mvlt.models.Head`."""
+        return [name for name, head in self.heads.items() if _head(head).gives in what]
+
     @property
     def rebuilding(self) -> list[str]:
         """Names of the heads that give pictures."""
-        return [name for name, head in self.heads.items() if _rebuilds(head)]
+        return self.that_give('pixels')
 
     def build(self, heads: Sequence[str] | None = None) -> Any:
         """The model at random.
@@ -129,8 +134,8 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
     heads = heads_of(wanted)
     heads = {name: without_training(head) for name, head in heads.items()}
     # they teach the backbone and answer nothing
-    wanted['heads'] = {name: head for name, head in heads.items() if _rebuilds(head) is not False}
-    if not any(map(_rebuilds, wanted['heads'].values())):
+    wanted['heads'] = {name: head for name, head in heads.items() if _head(head).published}
+    if not any('decoded' in _head(head).reads for head in wanted['heads'].values()):
         wanted['neck'] = None
     model = _plain(wanted, MODELS)
     categories = {}
@@ -163,12 +168,26 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
     )
 
 
-def differences(config: Config, description: ModelDescription) -> list[str]:
+def differences(config: Config, description: ModelDescription, heads: bool = True) -> list[str]:
     """In what a recipe's network is another one than the described, though weights might fit.
 
     Sizes that change the shape of a tensor are not compared, nor what matters to training alone.
+
+    Args:
+        config: of the recipe, its parts imported.
+        description: of the trained model.
+        heads: whether heads that both have must read and name the same.
     """
     lines = []
+    theirs_by_name = description.heads if heads else {}
+    for name, head in heads_of(config.model).items():
+        for key in ('reads', 'label', 'upsample', 'form') if name in theirs_by_name else ():
+            ours, theirs = (
+                _with_defaults(dict(_plain(dict(one), MODELS), label=one.get('label', name)))
+                for one in (head, theirs_by_name[name])
+            )
+            if key in ours and key in theirs and ours[key] != theirs[key]:
+                lines.append(f'model.heads.{name}.{key} is {ours[key]} here, {theirs[key]} there')
     for part in ('backbone', 'data_preprocessor'):
         ours, theirs = (
             _with_defaults(_plain(model.get(part), MODELS))
@@ -302,7 +321,7 @@ def stored_config(text: str, source: str) -> Config:
 
 def training_only(head: Mapping[str, Any]) -> set[str]:
     """Settings of a head that say how it learns."""
-    return {'interval', *getattr(find_part(head['type'], MODELS), 'training_only', ())}
+    return {'interval', *_head(head).training_only}
 
 
 def without_training(head: Mapping[str, Any]) -> dict[str, Any]:
@@ -371,9 +390,9 @@ def is_transform(settings: Mapping[str, Any], *kinds: type) -> bool:
         return False
 
 
-def _rebuilds(head: Mapping[str, Any]) -> bool | None:
-    """Whether a head gives pictures; None where it does not read the decoder's map."""
-    return getattr(find_part(head['type'], MODELS), 'rebuilds', None)
+def _head(settings: Mapping[str, Any]) -> type[Head]:
+    """The class of a head's settings."""
+    return cast('type[Head]', find_part(settings['type'], MODELS))
 
 
 def _plain(value: Any, registry: Registry) -> Any:

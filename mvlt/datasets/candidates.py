@@ -88,10 +88,12 @@ def draw_candidates(
         if fewer and not negatives:
             continue
         if len(negatives) < num_candidates - 1 and not fewer:
+            largest = f'test_cfg.num_candidates={len(negatives) + 1}'
+            lower = f', or lower num_candidates (--cfg-options {largest})'
             raise ValueError(
                 f'product {query} has {len(negatives)} possible negatives of the '
-                f'{num_candidates - 1} that a list needs: rank everything (retrieval_full_*), or '
-                'lower num_candidates (--cfg-options test_cfg.num_candidates=50)'
+                f'{num_candidates - 1} that a list needs: rank everything (retrieval_full_*)'
+                + (lower if negatives else '')
             )
         lists.append(CandidateList(own, (own, *negatives.values())))
     return lists

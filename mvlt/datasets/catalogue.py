@@ -18,6 +18,7 @@ from mvlt.datasets.columns import (
     Template,
     decide,
     known_columns,
+    split_of,
 )
 from mvlt.datasets.pair_dataset import PairDataset, product_share
 from mvlt.datasets.rows import Rows
@@ -296,12 +297,13 @@ class Catalogue(PairDataset):
         """Of each line, text (lines,)."""
         everything = np.arange(len(table.rows))
         if 'split' in self.columns:
-            cells = np.array(table.cells(self.columns['split'], everything), object)
+            names = table.cells(self.columns['split'], everything)
+            cells = np.array([split_of(name) for name in names], object)
             wrong = ~np.isin(cells, SPLITS)
             if wrong.any():
                 first = np.flatnonzero(wrong)[table.rows[wrong].argmin()]
                 raise ValueError(
-                    f"{self.ann_file}, row {table.rows[first]}: split '{cells[first]}'; "
+                    f"{self.ann_file}, row {table.rows[first]}: split '{names[first]}'; "
                     f'legal: {", ".join(SPLITS)}'
                 )
             return cells

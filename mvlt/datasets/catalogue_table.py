@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 from mmengine.logging import print_log
 
-from mvlt.datasets.columns import Template, has_addresses, looks_like_several
+from mvlt.datasets.column_guesses import has_addresses, looks_like_several
+from mvlt.datasets.columns import Template
 from mvlt.datasets.picture_paths import PictureFolder, below, check_is_there
 from mvlt.datasets.table import clean_markup, read_table
 from mvlt.structures import CATEGORIES
@@ -269,7 +270,8 @@ class _Reader:
             if key not in self.columns:
                 continue
             categories = table[self.columns[key]]
-            products = product.groupby(categories[~self._unknown(categories)]).nunique()
+            known = ~self._unknown(categories).to_numpy()  # rows of several pictures repeat
+            products = product[known].groupby(categories.to_numpy()[known]).nunique()
             rare = products[products < self.rules.min_products]
             if rare.empty:
                 continue
@@ -278,7 +280,8 @@ class _Reader:
                 f'{self.path}: {len(rare)} {key} value(s) with fewer than '
                 f'{self.rules.min_products} products, first in row '
                 f'{table[categories.isin(rare.index)].index.min()}: '
-                f"{listed}. Merge or fill them, set rare='drop', or lower min_products"
+                f"{listed}. Merge or fill them, set rare='drop', or lower "
+                'min_products (arguments of the dataset in the config)'
             )
             if self.rules.rare == 'error':
                 raise ValueError(line)

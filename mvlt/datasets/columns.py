@@ -4,7 +4,6 @@
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
@@ -13,14 +12,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 from mmengine.logging import print_log
 
+from mvlt.datasets.column_guesses import KEYS, guess_description
 from mvlt.files import read_json
-from mvlt.structures import CATEGORIES
 
-KEYS = ('image', 'product_id', *CATEGORIES, 'split')
 SPLITS = ('train', 'val', 'test')
+_OTHER_SPLITS = dict(training='train', valid='val', validation='val', dev='val', testing='test')
 _AUTOMATIC = 'decided_by_mvlt'  # in a file that a version before 0.2 wrote by itself
-PICTURE = r'(?i)\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif)\s*$'
-ADDRESS = r'(?i)^\s*https?://'
 
 
 class Meaning(NamedTuple):
@@ -163,6 +160,8 @@ def decide(
     if foreign:
         attributes = {**(guess('attributes') or {}), **attributes}
     choose('attributes', attributes, dict)
+    if foreign and sources['attributes'] == 'the config' and guess('attributes'):
+        sources['attributes'] = 'the table, and the config'
     templates = [template for template in config.wordings if fits(template, names)]
     choose('wordings', templates, lambda: (guess('wordings') if foreign else None) or [])
     columns = dict(choices['columns'])
@@ -179,14 +178,21 @@ def decide(
     return Decision(meaning, sources)
 
 
+def split_of(cell: str) -> str:
+    """The split that a cell means: in any letters, and by its usual other names."""
+    plain = cell.strip().lower()
+    return _OTHER_SPLITS.get(plain, plain)
+
+
 def _split_column(
     path: Path, names: Sequence[str], sample: Callable[[], pd.DataFrame]
 ) -> str | None:
     """The column that says which split a row belongs to, where one does."""
-    name = next((name for name in names if name.strip().lower() in _USUAL['split']), None)
+    name = next((name for name in names if name.strip().lower() == 'split'), None)
     if name is None:
         return None
     cells = sample()[name]
+    cells = cells[cells != ''].map(split_of)
     if len(cells) and cells.isin(SPLITS).mean() >= 0.5:
         return name
     print_log(
@@ -291,135 +297,3 @@ def _check(found: Meaning, path: Path, names: Sequence[str], guess: Callable[[st
                 f"{path} has no column '{name}'; it has {', '.join(names)}. Say what they mean in "
                 f'{perhaps}, perhaps: {json.dumps(suggestion, ensure_ascii=False)}'
             )
-
-
-def guess_description(names: Sequence[str], sample: pd.DataFrame | None = None) -> dict[str, Any]:
-    """What a JSON file beside a table would say, as its columns' names and cells suggest.
-
-    Returns:
-        ``columns``, ``caption`` ('' = not known) and, where columns show them, ``attributes`` and
-        ``wordings``.
-    """
-    plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
-    found: dict[str, str] = {}
-    if image := _image(plain, sample):
-        found['image'] = image
-    if name := next((plain[one] for one in _USUAL['product_id'] if one in plain), None):
-        found['product_id'] = name
-    # the two finest levels that there are
-    levels = [name for one in _LEVELS if (name := next((plain[n] for n in one if n in plain), ''))]
-    if len(levels) > 1:
-        found.update(main_category=levels[-2], sub_category=levels[-1])
-    elif levels:
-        found['sub_category' if levels[0] in _named(plain, _LEVELS[2:]) else 'main_category'] = (
-            levels[0]
-        )
-    found = {key: found[key] for key in KEYS if key in found}
-    title = next((plain[one] for one in _USUAL['caption'] if one in plain), None)
-    title = title or _wordiest(sample, {*found.values()})
-    attributes = {
-        label: next(plain[one] for one in usual if one in plain)
-        for label, usual in _ATTRIBUTES.items()
-        if plain.keys() & set(usual)
-    }
-    kind = found.get('sub_category', found.get('main_category'))
-    fallback = [name for name in (attributes.get('brand'), attributes.get('colour'), kind) if name]
-    caption = f'{{{title}}}' if title else ''
-    if title and fallback and sample is not None and (sample[title] == '').any():
-        caption = f'{{{title}|{" ".join(fallback)}}}'
-    elif not title and fallback:
-        caption = ' '.join(f'{{{name}}}' for name in fallback)
-    description: dict[str, Any] = dict(columns=found, caption=caption)
-    if attributes:
-        description['attributes'] = attributes
-    if kind:
-        said = [[attributes[one] for one in wanted if one in attributes] for wanted in _SAID]
-        phrases = [' '.join(f'{{{name}}}' for name in (*names, kind)) for names in said]
-        description['wordings'] = list(dict.fromkeys(phrases))
-    return description
-
-
-def _image(plain: Mapping[str, str], sample: pd.DataFrame | None) -> str | None:
-    """The column of pictures: by its name, unless its cells are addresses and another's files."""
-    named = [plain[one] for one in _USUAL['image'] if one in plain]
-    if sample is None or sample.empty:
-        return next(iter(named), None)
-
-    def share(name: str, pattern: str) -> float:
-        cells = sample[name][sample[name] != '']
-        return float(cells.str.contains(pattern).mean()) if len(cells) else 0.0
-
-    files = [name for name in sample.columns if share(name, PICTURE) > 0.8]
-    files = [name for name in files if share(name, ADDRESS) < 0.2]
-    likely = [name for name in named if name in files]
-    return next(iter([*likely, *files, *named]), None)
-
-
-def _wordiest(sample: pd.DataFrame | None, aside: set[str]) -> str | None:
-    """The column whose cells have most words and differ, one that could be a caption."""
-    best: tuple[float, str | None] = (2.0, None)
-    if sample is None or sample.empty:
-        return None
-    for name, cells in sample.items():
-        if name in aside or cells.str.contains(ADDRESS).any() or cells.str.contains(PICTURE).any():
-            continue
-        words = cells.str.count(r'[^\W\d_]{2,}').mean()
-        if words >= best[0] and cells.nunique() > len(cells) / 2:
-            best = (words, str(name))
-    return best[1]
-
-
-def _named(plain: Mapping[str, str], groups: Sequence[Sequence[str]]) -> set[str]:
-    return {plain[one] for group in groups for one in group if one in plain}
-
-
-def has_addresses(cells: pd.Series) -> bool:
-    """Whether a column of pictures holds addresses, not files."""
-    return bool(cells.str.contains(ADDRESS).any())
-
-
-def looks_like_several(cell: str) -> list[str]:
-    """Pictures in one cell: ``a.jpg|b.jpg``; also by semicolons, line breaks and, if all have a
-    picture's suffix, commas."""
-    parts = [part for one in re.split(r'[|;\n]', cell) if (part := one.strip())]
-    if len(parts) == 1:
-        by_comma = [part for one in cell.split(',') if (part := one.strip())]
-        if all(re.search(PICTURE, one) for one in by_comma):
-            parts = by_comma
-    return parts
-
-
-# what shops call their columns, letters and digits only, the likeliest first
-_USUAL = dict(
-    image=(
-        *('image', 'imagepath', 'imagefile', 'img', 'imgpath', 'picture', 'photo', 'filename'),
-        *('images', 'pictures', 'photos', 'bild', 'bilddatei', 'foto', 'imagen', 'imagename'),
-        *('imagelink', 'imageurl', 'imagesrc'),
-    ),
-    product_id=(
-        *('productid', 'id', 'sku', 'articlenumber', 'itemid', 'handle', 'artikelnummer'),
-        *('articleid', 'variantsku', 'itemgroupid', 'ref', 'referenz'),
-    ),
-    split=('split',),
-    caption=(
-        *('caption', 'title', 'productdisplayname', 'productname', 'name', 'description'),
-        *('titel', 'bezeichnung', 'produktname', 'nom', 'nombre', 'bodyhtml'),
-    ),
-)
-# levels of categories, the coarsest first
-_LEVELS = (
-    ('mastercategory', 'department', 'productgroup'),
-    ('maincategory', 'category', 'categories', 'group', 'kategorie', 'productcategory'),
-    ('subcategory', 'unterkategorie'),
-    ('articletype', 'producttype', 'type', 'kind', 'produkttyp'),
-)
-_ATTRIBUTES = dict(
-    colour=('basecolour', 'colour', 'color', 'maincolour', 'maincolor', 'farbe', 'couleur'),
-    gender=('gender', 'sex', 'geschlecht'),
-    season=('season', 'saison'),
-    usage=('usage', 'occasion'),
-    brand=('brand', 'vendor', 'marke', 'brandname'),
-    material=('material', 'fabric'),
-)
-# attributes that a wording names before the kind of a product
-_SAID = (('gender', 'colour'), ('colour',), ('gender',), (), ('usage',), ('season',))

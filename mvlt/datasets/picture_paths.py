@@ -5,7 +5,7 @@ import re
 from functools import cached_property
 from typing import NamedTuple
 
-from mvlt.datasets.columns import PICTURE
+from mvlt.datasets.column_guesses import PICTURE
 
 _DEPTH = 4  # folders in folders in which a bare name is looked for
 _SCHEME = re.compile(r'^(?:file:/+|[a-zA-Z]:)')

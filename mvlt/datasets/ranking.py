@@ -64,8 +64,12 @@ class RankingGroups:
         record = self.dataset.get_data_info(row)
         captions = [record['caption'], *self._others(record)]
         seen = self.image_steps(self.dataset.load(record))
+        # whose a wrong caption is nobody asks; it is not this picture's
+        wrong = dict(caption_product_id='', image_title=record['caption'], image_wording_keys=())
         return [
-            self.text_steps({**seen, 'caption': caption, 'matched': int(place == 0)})
+            self.text_steps(
+                {**seen, **(wrong if place else {}), 'caption': caption, 'matched': int(not place)}
+            )
             for place, caption in enumerate(captions)
         ]
 

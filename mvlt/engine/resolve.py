@@ -13,57 +13,34 @@ the model of the folder or checkpoint that is named.
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.checkpoints.description import (
     LEGAL_READING,
-    ModelDescription,
-    describe,
     differences,
     import_parts,
     is_transform,
     pipeline_of,
     reading_of,
-    stored_config,
     tokenizer_of,
     training_only,
 )
-from mvlt.checkpoints.folder import is_model_folder, read_model_folder
+from mvlt.checkpoints.weights import Weights, is_there, read_weights
 from mvlt.config import counts_classes, heads_of, known_classes, labels_of, with_classes
 from mvlt.datasets import PairDataset, Tokenize
 from mvlt.datasets.pipeline import named
 from mvlt.registry import DATASETS
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# arguments of a dataset that the data decide
+# arguments of a dataset that the data decide, and others that a training goes on with
 DECIDED = ('ann_file', 'columns', 'caption', 'attributes', 'wordings')
+_KEPT = (*DECIDED, 'split', 'split_seed', 'split_ratios', 'missing')
+_OF_MODEL = ('model', 'load_from', 'vocabulary', 'classes', 'pictures', 'test_cfg', 'trained on')
 Task = Literal['train', 'test', 'data']
-
-
-class Weights(NamedTuple):
-    """A file of weights and what is known of its training.
-
-    path: of the weights; the network's, where they are fetched.
-    source: as the user has named it.
-    description: of a model folder or of a checkpoint that holds its config; None = not known.
-    config: that a checkpoint holds; None of others.
-    classes: label -> names, in the order of the rows.
-    vocabulary: folder or hub name of its tokenizer, None = not known.
-    why: the reason that there is no description.
-    """
-
-    path: str
-    source: str
-    description: ModelDescription | None = None
-    config: Config | None = None
-    classes: Mapping[str, Sequence[str]] = {}
-    vocabulary: str | None = None
-    why: str = ''
 
 
 def resolve(
@@ -137,6 +114,15 @@ class _Run:
         if line not in self.changes:
             self.changes.append(line)
 
+    def forget_other_models(self, weights: Weights | None) -> None:
+        """Leave out what the dump of another run says of its model."""
+        source = weights.source if weights else ''
+        self.changes = [
+            line
+            for line in self.changes
+            if not line.startswith(_OF_MODEL) or source in line or 'of this run' in line
+        ]
+
     # what the config alone says, in the forms that mmengine reads
 
     def settle_forms(self) -> None:
@@ -159,6 +145,10 @@ class _Run:
                 return 'end' in scheduler or not same_unit or begins
 
             config.param_scheduler = [item for item in filter(None, schedulers) if acts(item)]
+            for item in filter(None, schedulers):
+                if not acts(item):
+                    kind = str(item['type']).rpartition('.')[2]
+                    self.say(f'param_scheduler: without {kind}, it begins at {item["begin"]}')
         if 'val_cfg' in config and config.val_cfg is None:
             config.val_dataloader = config.val_evaluator = None
         hooks = config.get('default_hooks') or {}
@@ -188,11 +178,14 @@ class _Run:
     def take_tested(self, weights: Weights | None) -> None:
         """The model that is tested: a recipe's own, or, of a protocol, the one that is named."""
         config = self.config
+        self.forget_other_models(weights)
         config.resume = False
         config.load_from = weights.path if weights else None
         if config.get('model') is not None:
+            if weights and counts_classes(config.model) and weights.classes:
+                config.model = with_classes(config.model, weights.classes, weights.source)
+            self._check_fits(weights, heads=True)
             if weights and weights.description:
-                self._check_fits(weights)
                 self._say_how_pictures_are_read(weights)
                 if weights.config is None:
                     self._without_training(weights)
@@ -217,15 +210,29 @@ class _Run:
             raise ValueError(f'{config.filename}: {lacking}')
         config.model = description.settings(heads)
         self.say(f'model: that of {weights.source}, heads {", ".join(heads)}')
+        order = (config.get('test_cfg') or {}).get('order')
+        matches = set(description.that_give('match')) & set(heads)
+        if order in ('matching', 'both') and not matches and description.that_give('embedding'):
+            config.test_cfg.order = 'vectors'
+            self.say(f"test_cfg.order: 'vectors', {weights.source} has no matching head (itm)")
         reading = description.transforms(weights.vocabulary or '')
         for _, dataset in datasets_of(config):
             dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
         self._set_vocabulary(weights.vocabulary, weights.source)
 
-    def _check_fits(self, weights: Weights) -> None:
-        """Refuse weights of another network than the recipe's."""
+    def _check_fits(self, weights: Weights | None, heads: bool) -> None:
+        """Refuse weights of another network than the recipe's; ``heads`` too, or not."""
+        if weights is None:
+            return
+        if weights.description is None:
+            if weights.config is not None:
+                self.say(
+                    f'model: {weights.source} does not tell its network ({weights.why}); only '
+                    'names and shapes of its tensors are compared'
+                )
+            return
         import_parts(self.config)
-        if lines := differences(self.config, weights.description):  # type: ignore[arg-type]
+        if lines := differences(self.config, weights.description, heads):
             raise ValueError(
                 f'{weights.source} is not of {self.config.filename}: {"; ".join(lines[:3])}. Name '
                 'the recipe that it was trained with (its dump lies in its work dir), or test it '
@@ -262,15 +269,17 @@ class _Run:
     def take_start(self, weights: Weights | None, resume: bool) -> None:
         """What training starts from, or goes on from."""
         config = self.config
+        self.forget_other_models(weights)
         config.resume = resume
         config.load_from = weights.path if weights else None
         if weights is None:
             return
-        if weights.description is not None:
-            self._check_fits(weights)
+        self._check_fits(weights, heads=resume)
+        hook = (config.get('default_hooks') or {}).get('load_report')
+        if hook is not None and 'classes' in hook:
+            del hook['classes']  # of another start
         if not resume:
             self.say(f'load_from: {weights.source}')
-            hook = (config.get('default_hooks') or {}).get('load_report')
             classes = {
                 name: list(weights.classes[label])
                 for name, label in _labels_of_heads(weights, config).items()
@@ -287,7 +296,7 @@ class _Run:
         before = {loader: settings for loader, settings in datasets_of(held)}
         for loader, dataset in datasets_of(self.config):
             theirs = before.get(loader, {})
-            for key in DECIDED:
+            for key in _KEPT:
                 if key in theirs and theirs[key] != dataset.get(key):
                     dataset[key] = theirs[key]
                     self.say(f'{loader}: {key} {theirs[key]!r} (of the checkpoint)')
@@ -300,7 +309,7 @@ class _Run:
         settings = tokenizer_of(self.config)
         if settings is None:
             return
-        if weights.config is None or not _is_there(settings.get('vocabulary')):
+        if weights.config is None or not is_there(settings.get('vocabulary')):
             self._set_vocabulary(weights.vocabulary, weights.source)
 
     def _set_vocabulary(self, vocabulary: str | None, source: str) -> None:
@@ -316,44 +325,67 @@ class _Run:
         """Columns, captions, classes by name, and as many outputs of each head."""
         config = self.config
         if not self.again:
-            for loader, dataset in datasets_of(config):
-                self._decide(loader, dataset)
-        self._settle_vocabulary()
+            self._decide()
+        self._settle_vocabulary(task == 'train' and not resume)
         if task == 'data':
             return
         classes: Mapping[str, Sequence[str]] = {}
         if weights and (task == 'test' or resume):
             classes = weights.classes
         if task == 'train' and config.get('train_dataloader') is not None:
-            classes = self._classes_of_training(classes, weights, resume)
+            classes = self._classes_of_training(classes, weights)
         elif counts_classes(config.get('model')) and not classes:
-            classes = self._classes_of_training({}, None, False)
+            classes = self._classes_of_training({}, None)
         if counts_classes(config.get('model')):
             source = weights.source if weights and task == 'test' else 'the training data'
             config.model = with_classes(config.model, classes, source)
+        heads = heads_of(config.get('model')).items()
+        named_by = {head.get('label', name) for name, head in heads if 'num_classes' in head}
         if task == 'test':  # another head's classes are no matter of this test
-            heads = heads_of(config.get('model')).items()
-            named_by = {head.get('label', name) for name, head in heads if 'num_classes' in head}
             classes = {label: names for label, names in classes.items() if label in named_by}
+            self._say_what_it_was_trained_on(weights)
         for _, dataset in datasets_of(config):
-            if classes and not dataset.get('classes') and issubclass(_kind(dataset), PairDataset):
-                dataset.classes = {label: list(names) for label, names in classes.items()}
+            if classes and issubclass(_kind(dataset), PairDataset):
+                given = {**(dataset.get('classes') or {}), **classes}
+                dataset.classes = {label: list(names) for label, names in given.items()}
+        unnamed = sorted(named_by - {*weights.classes}) if weights else []
+        if unnamed and (task == 'test' or not weights.classes):  # type: ignore[union-attr]
+            self.say(
+                f'classes: {weights.source} does not name those of {", ".join(unnamed)}; its rows '  # type: ignore[union-attr]
+                'are taken for the classes of the data in their order'
+            )
 
-    def _decide(self, loader: str, dataset: Config) -> None:
-        decide = getattr(_kind(dataset), 'decide', None)
-        if decide is None:
+    def _say_what_it_was_trained_on(self, weights: Weights | None) -> None:
+        """Where a test reads the data otherwise than the training did."""
+        if weights is None or weights.config is None:
             return
-        decided, sources = decide(dataset)
-        for key, value in decided.items():
-            value = list(value) if isinstance(value, tuple) else value
-            if _plain(dataset.get(key) or None) != _plain(value or None):
-                self.say(
-                    f'{loader.removesuffix("_dataloader")} data: {key} {value!r} ({sources[key]})'
-                )
-            dataset[key] = value
+        held: Any = next((one for _, one in datasets_of(weights.config)), {})
+        tested: Any = next((one for _, one in datasets_of(self.config)), {})
+        for key in ('caption', 'columns'):
+            ours, theirs = (_plain(one.get(key)) for one in (tested, held))
+            if ours and theirs and ours != theirs:
+                self.say(f'trained on {key} {theirs!r}, tested on {ours!r}')
+
+    def _decide(self) -> None:
+        changes: dict[str, list[str]] = {}
+        splits = []
+        for loader, dataset in datasets_of(self.config):
+            decide = getattr(_kind(dataset), 'decide', None)
+            if decide is None:
+                continue
+            splits.append(loader.removesuffix('_dataloader'))
+            decided, sources = decide(dataset)
+            for key, value in decided.items():
+                value = list(value) if isinstance(value, tuple) else value
+                if _plain(dataset.get(key) or None) != _plain(value or None):
+                    line = f'{key} {value!r} ({sources[key]})'
+                    changes.setdefault(line, []).append(splits[-1])
+                dataset[key] = value
+        for line, where in changes.items():
+            self.say(f'{"" if where == splits else ", ".join(where) + " "}data: {line}')
 
     def _classes_of_training(
-        self, stored: Mapping[str, Sequence[str]], weights: Weights | None, resume: bool
+        self, stored: Mapping[str, Sequence[str]], weights: Weights | None
     ) -> dict[str, list[str]]:
         """Label -> names of the training data, by name, or as a checkpoint numbers them.
 
@@ -370,7 +402,7 @@ class _Run:
         kind = _kind(settings)
         if not issubclass(kind, PairDataset):
             return dict(stored)  # type: ignore[arg-type]
-        given = dict(settings.get('classes') or {}) or {k: list(v) for k, v in stored.items()}
+        given = {**(settings.get('classes') or {}), **{k: list(v) for k, v in stored.items()}}
         with DefaultScope.overwrite_default_scope('mvlt'):
             dataset = DATASETS.build(dict(settings, classes=given or None))
         meta = dataset.metainfo
@@ -386,63 +418,26 @@ class _Run:
                 )
         return known_classes(meta)
 
-    def _settle_vocabulary(self) -> None:
-        """One that is trained by this run lies in its work dir: the data are the user's."""
+    def _settle_vocabulary(self, begins: bool) -> None:
+        """One that is trained by this run lies in its work dir: the data are the user's.
+
+        A training that ``begins`` makes it anew, whatever an earlier one has left there.
+        """
         settings = tokenizer_of(self.config)
-        hook = (self.config.get('default_hooks') or {}).get('vocabulary') or {}
+        hook: Any = (self.config.get('default_hooks') or {}).get('vocabulary') or {}
         if settings is None or hook.get('train_size') is None:
             return
-        if _is_there(settings.get('vocabulary')):
-            return
-        self._set_vocabulary(str(Path(self.config.work_dir) / 'vocabulary'), 'this run')
+        own = str(Path(self.config.work_dir) / 'vocabulary')
+        if not is_there(settings.get('vocabulary')):
+            self._set_vocabulary(own, 'this run')
+        hook.anew = begins and tokenizer_of(self.config)['vocabulary'] == own  # type: ignore[index]
 
 
+_READING = ('folder', 'init_cfg', 'checkpoint', 'pretrained', 'weights')
 _MMENGINE_HOOKS = (
     *('runtime_info', 'timer', 'sampler_seed'),
     *('logger', 'param_scheduler', 'checkpoint'),
 )
-
-
-def read_weights(source: str) -> Weights:
-    """What is known of a model folder, a checkpoint or other weights.
-
-    Raises:
-        FileNotFoundError, ValueError: there is none; it is not what was published.
-    """
-    if is_model_folder(source):
-        folder = read_model_folder(source)
-        heads = folder.description.categories.items()
-        return Weights(
-            folder.weights,
-            source,
-            folder.description,
-            classes={folder.description.label(name): names for name, names in heads},
-            vocabulary=str(folder.path),
-        )
-    if '://' in source or Path(source).is_dir():  # fetched, or a strategy's own folder
-        return Weights(source, source, why='it does not hold its config')
-    if not Path(source).exists():
-        raise FileNotFoundError(
-            f'{source}: no such checkpoint or model folder; a training names it by --from or '
-            'load_from'
-        )
-    meta = read_checkpoint(source).get('meta') or {}
-    classes = known_classes(meta.get('dataset_meta') or {})
-    if 'cfg' not in meta:
-        return Weights(source, source, classes=classes, why='it does not hold its config')
-    held: Config | None = None
-    description: ModelDescription | None = None
-    why = ''
-    try:
-        held = stored_config(meta['cfg'], source)
-        description = describe(held, classes, source)
-    except (AttributeError, KeyError, ValueError) as error:
-        why = str(error)
-    vocabulary = (tokenizer_of(held) or {}).get('vocabulary') if held is not None else None
-    beside = Path(source).parent / 'vocabulary'  # of a work dir that was moved
-    if not _is_there(vocabulary) and beside.is_dir():
-        vocabulary = str(beside)
-    return Weights(source, source, description, held, classes, vocabulary, why)
 
 
 def _labels_of_heads(weights: Weights, config: Config) -> dict[str, str]:
@@ -476,8 +471,14 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _is_there(vocabulary: str | None) -> bool:
-    return vocabulary is None or Path(vocabulary).is_dir()
+def reads_weights(settings: Any) -> bool:
+    """Whether a part of a model is told to read weights of its own."""
+    if isinstance(settings, Mapping):
+        return any(
+            bool(value) if key in _READING else reads_weights(value)
+            for key, value in settings.items()
+        )
+    return isinstance(settings, list | tuple) and any(map(reads_weights, settings))
 
 
 def _with_reading(

@@ -95,7 +95,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             (B, N, D), or None;
             ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to);
             ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is;
-            ``mixed``, (partner int64 (B,), share), where ``whole_image`` is mixed.
+            ``mixed``, (partner int64 (B,), share), where ``whole_image`` is mixed; ``step``, of the
+            training, as the loop has put it into ``data``.
             ``data_samples`` as they came, on the host.
 
         Raises:
@@ -113,6 +114,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             host['whole_token_ids'] = torch.where(labels >= 0, labels, token_ids)
         inputs = dict(self.cast_data(host), pixels=pixels)
         inputs['image'] = self.normalise(pixels, inputs['image_mask'])
+        if 'step' in data:
+            inputs['step'] = data['step']
         if image_mask is not None:
             inputs['whole_image'] = self.normalise(pixels)
         if training and np.random.random() < self.mix:

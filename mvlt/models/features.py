@@ -90,8 +90,8 @@ class Features:
 
     @cached_property
     def vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of picture and caption, float32 (B, D) of length 1 each: those of the head ``itc``."""
-        head = self.model.head('itc')
+        """Of picture and caption, float32 (B, D) of length 1 each: of the head that gives them."""
+        head = self.model.head_that('embedding')
         return head.image_vectors(self.pooled_image), head.text_vectors(self.pooled_text)
 
     @cached_property

@@ -1,11 +1,9 @@
 """The Masked Vision-Language Transformer: backbone, image decoder and the objectives' heads."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -23,17 +21,10 @@ class MVLT(BaseModel):
         backbone: ``encode_pair``, ``encode_image``, ``encode_text``; ``embed_dims``, ``strides``,
             ``word_table``.
         neck: maps of all stages -> one map, ``features.decoded``.
-        heads: name -> head or None; the objectives of Sec. 3.2 are ``itm``, ``mlm`` and ``mir``.
-            A head has ``loss(features, batch) -> dict[str, Tensor]``, whose ``loss`` becomes
-            ``loss_<name>``, and ``predict(features, batch)``, fields with a value a sample
-            (:class:`mvlt.models.Features`, :class:`mvlt.structures.Batch`). Of ``name`` and
-            ``label`` (both its name), ``in_channels``, ``vocab_size``, ``word_dims``,
-            ``decoded_channels``, ``stride`` and ``backbone`` its constructor is given those that it
-            names. ``cls_only = True`` says that of ``features.pair`` it reads ``cls`` alone,
-            ``training_only`` which of its settings a trained model has no use for. A head's setting
-            ``interval``, the model's own, lets it learn in one of so many steps of a training:
-            pairs cost several times what towers do. With several processes that needs
-            ``find_unused_parameters=True``.
+        heads: name -> :class:`mvlt.models.Head` or None; the objectives of Sec. 3.2 are ``itm``,
+            ``mlm`` and ``mir``. A head's setting ``interval``, the model's own, lets it learn in
+            one of so many steps of a training: pairs cost several times what towers do. With
+            several processes that needs ``find_unused_parameters=True``.
         data_preprocessor: stacks, normalises, masks, pads.
         chunk: pictures, and captions, that the towers encode at a time in training; each is encoded
             again for its gradients, so that the batch to be contrasted may be as large as is
@@ -58,8 +49,8 @@ class MVLT(BaseModel):
         wanted = {name: head for name, head in (heads or {}).items() if head is not None}
         wanted = {name: dict(head) for name, head in wanted.items()}
         self.intervals = {name: head.pop('interval', 1) for name, head in wanted.items()}
-        arguments = {name: _arguments(head) for name, head in wanted.items()}
-        decoding = [name for name, names in arguments.items() if 'decoded_channels' in names]
+        kinds: dict[str, Any] = {name: _kind(head) for name, head in wanted.items()}
+        decoding = [name for name, kind in kinds.items() if 'decoded' in kind.reads]
         if (neck is None) != (not decoding):
             raise ValueError(
                 'model.neck and the heads that read its map (mir) need each other: set both, or '
@@ -76,8 +67,8 @@ class MVLT(BaseModel):
         self.heads: Any = nn.ModuleDict()
         for name, head in wanted.items():
             given = dict(sizes, name=name, label=name)
-            own = {key: value for key, value in given.items() if key in arguments[name]}
-            self.heads[name] = MODELS.build({**own, **head})
+            taken = {key: given[key] for key in kinds[name].takes}
+            self.heads[name] = MODELS.build({**taken, **head})
 
     @property
     def word_table(self) -> torch.Tensor:
@@ -97,10 +88,23 @@ class MVLT(BaseModel):
             )
         return self.heads[name]
 
-    @property
-    def rebuilds(self) -> bool:
-        """Whether a head gives pictures: one may predict features of patches instead."""
-        return any(getattr(head, 'rebuilds', False) for head in self.heads.values())
+    def gives(self, what: str) -> bool:
+        """Whether a head gives it, e.g. 'pixels': see :class:`mvlt.models.Head`."""
+        return any(head.gives == what for head in self.heads.values())
+
+    def head_that(self, gives: str) -> Any:
+        """The head that gives something.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for head in self.heads.values():
+            if head.gives == gives:
+                return head
+        raise ValueError(
+            f'this needs a head that gives {gives}, which the config does not build; heads: '
+            f'{", ".join(f"{name} ({head.gives})" for name, head in self.heads.items()) or "none"}'
+        )
 
     def compile_parts(self, **settings: Any) -> None:
         """Let backbone, neck and heads run as one graph each: ``compile`` of a config.
@@ -148,11 +152,10 @@ class MVLT(BaseModel):
     ) -> dict[str, torch.Tensor]:
         """The weighted terms of Eq. 8; mmengine adds up what is called ``loss_*``."""
         features, batch = Features(self, inputs), Batch(inputs, data_samples)
-        step = MessageHub.get_current_instance().get_info('iter', 0)
         return {
             f'{key}_{name}': value
             for name, head in self.heads.items()
-            if step % self.intervals[name] == 0
+            if batch.step % self.intervals[name] == 0
             for key, value in head.loss(features, batch).items()
         }
 
@@ -161,7 +164,7 @@ class MVLT(BaseModel):
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
     ) -> list[PairDataSample]:
         """Run every head that is there and write its answers into the samples."""
-        cls_only = all(getattr(head, 'cls_only', False) for head in self.heads.values())
+        cls_only = not any({'pair', 'decoded'} & {*head.reads} for head in self.heads.values())
         features, batch = Features(self, inputs, cls_only), Batch(inputs, data_samples)
         for head in self.heads.values():
             for key, values in head.predict(features, batch).items():
@@ -173,7 +176,7 @@ class MVLT(BaseModel):
     def match(
         self, image: torch.Tensor, token_ids: torch.Tensor, text_mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """What the head ``itm`` ranks pairs by, float32 (B,); nothing else is run.
+        """What the matching head ranks pairs by, float32 (B,); nothing else is run.
 
         Of :class:`mvlt.models.ITMHead` log-odds, whose sigmoid is ``match_score`` of
         :meth:`predict`.
@@ -181,20 +184,21 @@ class MVLT(BaseModel):
         Raises:
             ValueError: the model has no matching head.
         """
-        head = self.head('itm')
+        head = self.head_that('match')
         inputs = dict(image=image, token_ids=token_ids, text_mask=text_mask)
         return head.match(Features(self, inputs, cls_only=True))
 
     @torch.no_grad()
     def image_vectors(self, image: torch.Tensor) -> torch.Tensor:
-        """Of pictures alone, float32 (B, D) of length 1: those of the head ``itc``."""
-        return self.head('itc').image_vectors(Features(self, dict(image=image)).pooled_image)
+        """Of pictures alone, float32 (B, D) of length 1: as its head gives them."""
+        pooled = Features(self, dict(image=image)).pooled_image
+        return self.head_that('embedding').image_vectors(pooled)
 
     @torch.no_grad()
     def text_vectors(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
         """Of captions alone, float32 (B, D) of length 1."""
         inputs = dict(token_ids=token_ids, text_mask=text_mask)
-        return self.head('itc').text_vectors(Features(self, inputs).pooled_text)
+        return self.head_that('embedding').text_vectors(Features(self, inputs).pooled_text)
 
 
 def _synchronises(part: nn.Module) -> bool:
@@ -202,8 +206,17 @@ def _synchronises(part: nn.Module) -> bool:
     return any(isinstance(one, nn.SyncBatchNorm) for one in part.modules())
 
 
-def _arguments(head: Mapping[str, Any]) -> set[str]:
-    """What the constructor of a head's class takes."""
-    kind = head['type']
-    found: Any = MODELS.get(kind) if isinstance(kind, str) else kind
-    return set(inspect.signature(found).parameters)
+def _kind(head: Mapping[str, Any]) -> Any:
+    """The class of a head's settings.
+
+    Raises:
+        ValueError: it does not say what a head says.
+    """
+    found: Any = MODELS.get(head['type']) if isinstance(head['type'], str) else head['type']
+    lacking = [name for name in ('reads', 'gives', 'takes') if not hasattr(found, name)]
+    if lacking:
+        raise ValueError(
+            f'{found.__name__} is no head: it lacks {", ".join(lacking)}; derive it from '
+            'mvlt.models.Head'
+        )
+    return found

@@ -53,7 +53,7 @@ class TowerEncoder:
     ) -> None:
         self.scorer = scorer
         self.vocabulary = vocabulary
-        self.scale = scorer.model.head('itc').scale.item()
+        self.scale = scorer.model.head_that('embedding').scale.item()
         self.mirrored = mirrored
 
     centred = False  # ``usual`` is nothing, whatever the pictures are
@@ -129,7 +129,7 @@ class WordEncoder:
     ) -> None:
         self.scorer = scorer
         self.vocabulary = vocabulary
-        self.head = scorer.model.head('mlm')
+        self.head = scorer.model.head_that('words')
         self.hidden = usual_length(captions[:CAPTIONS]) if captions else _HIDDEN
 
     centred = True
@@ -184,10 +184,13 @@ class WordEncoder:
 Encoder = TowerEncoder | WordEncoder
 
 
-def encoder_of(heads: Iterable[str]) -> str | None:
-    """Name of the encoder for a model with these heads; None where none will do."""
-    heads = set(heads)
-    return 'TowerEncoder' if 'itc' in heads else 'WordEncoder' if 'mlm' in heads else None
+def encoder_of(model: Any) -> str | None:
+    """Name of the encoder for a model; None where none will do."""
+    if not hasattr(model, 'gives'):
+        return None
+    if model.gives('embedding'):
+        return 'TowerEncoder'
+    return 'WordEncoder' if model.gives('words') else None
 
 
 def similarity(images: np.ndarray, usual: np.ndarray, texts: np.ndarray) -> np.ndarray:

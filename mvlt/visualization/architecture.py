@@ -86,7 +86,7 @@ def draw_architecture(
     for name, module in model.heads.items():
         classes = getattr(module, 'num_classes', None)
         shown = name.upper() if len(name) < 4 else name.replace('_', ' ')
-        if hasattr(module, 'rebuilds'):
+        if 'decoded' in module.reads:
             decoding = module
         else:
             heads[f'{shown}: {classes}' if classes and name not in uncounted else shown] = module
@@ -100,7 +100,9 @@ def draw_architecture(
         across = end - 2.9
         name = f'{type(model.neck).__name__}, {_short(_count(model.neck))}'
         pen.box(2.9, 0.4, across, 0.7, _BOTH, [f'{name}: a map at 1/{model.neck.stride}'])
-        said = ['MIR', f'{side} x {side} x 3'] if model.rebuilds else [type(decoding).__name__]
+        said = (
+            ['MIR', f'{side} x {side} x 3'] if model.gives('pixels') else [type(decoding).__name__]
+        )
         pen.box(left, 0.35, 2.1, 0.8, _HEAD, [*said, _short(_count(decoding))])
         pen.arrow(end, 0.75, left, 0.75)
     own = _short(_count(backbone.words))

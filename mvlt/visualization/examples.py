@@ -105,7 +105,7 @@ def reconstruction_cells(
     Raises:
         ValueError: the model rebuilds nothing, or the pipeline hides nothing.
     """
-    if not model.rebuilds or (rows and 'image_mask' not in dataset[rows[0]]['data_samples']):
+    if not model.gives('pixels') or (rows and 'image_mask' not in dataset[rows[0]]['data_samples']):
         raise ValueError(
             'the config has no model.heads.mir, one that rebuilds no picture, or its test pipeline '
             'hides nothing; take one that '

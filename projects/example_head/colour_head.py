@@ -4,16 +4,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import nn
 
-from mvlt.models import Features
+from mvlt.models import Features, Head
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
 
 @MODELS.register_module()
-class ColourHead(BaseModule):
+class ColourHead(Head):
     """Mean of the picture's last map -> one of the colours. The caption is not read.
 
     Args:
@@ -22,6 +21,11 @@ class ColourHead(BaseModule):
         label: which label of the samples holds the colour.
         name: that the head has; the model fills it in.
     """
+
+    reads = ('image',)
+    gives = 'classes'
+    takes = ('in_channels', 'label', 'name')
+    class_rows = ('classifier.weight', 'classifier.bias')
 
     def __init__(
         self, in_channels: int, num_classes: int, label: str, name: str = 'colour'

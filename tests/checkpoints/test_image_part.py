@@ -75,7 +75,7 @@ def test_mmengine_reads_local_files_through_the_safe_function(tmp_path):
     use_safe_files()
     save_file({'a': torch.ones(2)}, tmp_path / 'a.safetensors')
     loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'a.safetensors'))
-    assert torch.equal(loaded['a'], torch.ones(2))
+    assert torch.equal(loaded['state_dict']['a'], torch.ones(2))
     torch.save({'state_dict': print}, tmp_path / 'bad.pth')
     with pytest.raises(ValueError, match='refused'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'bad.pth'))

@@ -406,6 +406,12 @@ def test_html_in_titles(catalogue):
     )
 
 
+def test_several_pictures_and_an_unknown_category(catalogue):
+    _edit(catalogue, 2, 'image', 'images/2.png|images/3.png')
+    _edit(catalogue, 2, 'kind', '')
+    assert len(_open(catalogue)) == 21
+
+
 def test_classes_are_numbered_by_name_wherever_the_rows_are(catalogue):
     """A table that is sorted anew gives the same records in the same order."""
     before = _open(catalogue)
@@ -431,7 +437,8 @@ def test_classes_that_a_model_was_trained_with(catalogue):
 def test_a_column_of_splits_is_read_unless_it_is_null(catalogue, name, read):
     """The packaged configs name no split; a table that has one knows better than a hash."""
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
-    table[name] = ['test' if i % 6 == 0 else 'val' if i % 6 == 1 else 'train' for i in range(20)]
+    # in any letters, and by their other names
+    table[name] = ['Test' if i % 6 == 0 else 'valid' if i % 6 == 1 else 'train' for i in range(20)]
     table.to_csv(catalogue / 'products.csv', index=False)
     settings = dict(data_root=str(catalogue), ann_file='products.csv', caption=CAPTION)
     decided, sources = Catalogue.decide(dict(settings, columns=COLUMNS))

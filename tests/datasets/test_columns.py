@@ -6,13 +6,12 @@ import pandas as pd
 import pytest
 
 from mvlt.datasets import Catalogue
+from mvlt.datasets.column_guesses import guess_description, looks_like_several
 from mvlt.datasets.columns import (
     Meaning,
     Template,
     decide,
     description_of,
-    guess_description,
-    looks_like_several,
 )
 from mvlt.retrieval.records import open_catalogue
 

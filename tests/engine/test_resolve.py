@@ -118,7 +118,7 @@ def test_what_only_the_data_know_is_written_in_and_said(shop):
         assert dataset.classes.main_category == ['Bags', 'Hats', 'Shoes']
         assert dataset.classes.tint == ['blue', 'red']
     assert config.model.heads.main_category.num_classes == 3
-    (line,) = (line for line in config.resolved if line.startswith('train data: caption'))
+    (line,) = (line for line in config.resolved if line.startswith('data: caption'))
     assert 'products.json' in line and '{baseColour} {articleType}' in line
     assert read.train_dataloader.dataset.caption == '{productDisplayName}'  # as it was read
     again = resolve(config)
@@ -442,3 +442,136 @@ def test_no_line_of_ours_assigns_into_a_config():
                 continue
             for number, line in enumerate(path.read_text('utf-8').splitlines(), 1):
                 assert not assigns.search(line), f'{name}:{number}: {line.strip()}'
+
+
+def _swapped(shop, tmp_path):
+    """The same products, one kind under another name: its number by name is another one."""
+    other = tmp_path / 'other'
+    shutil.copytree(shop, other)
+    _write(other, [row | dict(subCategory=row['subCategory'].replace('Bags', 'Zaino'))
+                   for row in _rows(shop)])  # fmt: skip
+    return other
+
+
+def test_the_dump_of_a_test_is_asked_of_another_checkpoint(shop, tmp_path):
+    """Classes are the checkpoint's, not the dump's; the same the other way round."""
+    other = _swapped(shop, tmp_path)
+    ways = {}
+    for name, root in (('a', shop), ('c', other)):
+        build_runner(_recipe(root), work_dir=str(tmp_path / name)).train()
+        ways[name] = str(tmp_path / name / 'iter_5.pth')
+    (dump,) = (tmp_path / 'a').glob('*.py')
+    config = resolve(load_config(dump, data_root=str(other)), 'test', ways['c'])
+    assert config.test_dataloader.dataset.classes.main_category == ['Hats', 'Shoes', 'Zaino']
+    read = load_config('mvlt/recognition_eval_catalogue', data_root=str(shop))
+    resolve(read, 'test', ways['a']).dump(tmp_path / 'protocol.py')
+    again = resolve(load_config(tmp_path / 'protocol.py', data_root=str(other)), 'test', ways['c'])
+    assert again.test_dataloader.dataset.classes.main_category == ['Hats', 'Shoes', 'Zaino']
+    assert not any(ways['a'] in line for line in again.resolved)
+    with pytest.raises(ValueError, match='does not know the main_category Zaino'):
+        resolve(load_config(tmp_path / 'c/recognition_catalogue.py'), resume=ways['a'])
+
+
+def test_a_start_without_names_is_said_and_forgets_those_of_another(shop, tmp_path):
+    build_runner(_recipe(shop), work_dir=str(tmp_path / 'a')).train()
+    checkpoint = str(tmp_path / 'a/iter_5.pth')
+    state = torch.load(checkpoint, weights_only=False)['state_dict']
+    torch.save(dict(state_dict=state), tmp_path / 'bare.pth')
+    first = resolve(_recipe(shop), 'train', checkpoint)
+    assert first.default_hooks.load_report.classes.main_category == ['Bags', 'Hats', 'Shoes']
+    for task in ('train', 'test'):
+        found = resolve(first, task, str(tmp_path / 'bare.pth'))
+        assert 'classes' not in found.default_hooks.load_report or task == 'test'
+        (line,) = (one for one in found.resolved if one.startswith('classes: '))
+        assert 'bare.pth does not name those of main_category, sub_category' in line
+
+
+def test_a_recipe_compares_what_its_heads_read(shop, tmp_path):
+    """Other features give other answers by the same weights."""
+    build_runner(_recipe(shop), work_dir=str(tmp_path / 'a')).train()
+    other = _recipe(shop, {'model.heads.main_category.reads': 'image'})
+    checkpoint = str(tmp_path / 'a/iter_5.pth')
+    with pytest.raises(ValueError, match='main_category.reads is image here, pair there'):
+        resolve(other, 'test', checkpoint)
+    assert resolve(other, 'train', checkpoint).load_from == checkpoint  # to be learnt anew
+
+
+def test_no_weights_at_all(shop, tmp_path):
+    done = run_here('tools/test.py', 'configs/mvlt/recognition_catalogue.py', 'none',
+                    '--data-root', shop, '--work-dir', tmp_path)  # fmt: skip
+    assert done.returncode == 2 and 'would be tested at random; name a checkpoint' in done.stderr
+
+
+def test_towers_are_ranked_by_their_embeddings_and_it_is_said(tower_folder, demo_data, tmp_path):
+    folder = read_model_folder(tower_folder)
+    description = folder.description
+    model = {**description.model, 'neck': None, 'heads': {'itc': description.heads['itc']}}
+    bare = description._replace(model=model, mask=None, categories={})
+    out = write_model_folder(tmp_path / 'out', bare, load_file(folder.weights),
+                             str(tower_folder), '')  # fmt: skip
+    config = resolve(load_config('demo/retrieval_demo', data_root=str(demo_data)), 'test', str(out))
+    assert config.test_cfg.order == 'vectors'
+    assert any('has no matching head' in line for line in config.resolved)
+    both = resolve(load_config('demo/retrieval_demo', data_root=str(demo_data)), 'test',
+                   str(tower_folder))  # fmt: skip
+    assert both.test_cfg.order == 'matching'
+
+
+def test_a_caption_that_the_training_did_not_have_is_said(shop, tmp_path):
+    (shop / 'products.json').write_text('{"caption": "{baseColour} {articleType}"}')
+    build_runner(_recipe(shop), work_dir=str(tmp_path / 'a')).train()
+    (shop / 'products.json').unlink()
+    read = load_config('mvlt/recognition_eval_catalogue', data_root=str(shop))
+    config = resolve(read, 'test', str(tmp_path / 'a/iter_5.pth'))
+    line = "trained on caption '{baseColour} {articleType}', tested on '{productDisplayName}'"
+    assert line in config.resolved
+
+
+def test_a_training_that_begins_makes_its_vocabulary_anew(shop, tmp_path):
+    """Another table's, left in the work dir by an earlier run, is not taken for its own."""
+    build_runner(_recipe(shop), work_dir=str(tmp_path / 'a')).train()
+    before = Vocabulary(str(tmp_path / 'a/vocabulary')).fingerprint
+    _write(shop, [row | dict(productDisplayName=f'quite other words {row["id"]}')
+                  for row in _rows(shop)])  # fmt: skip
+    runner = build_runner(_recipe(shop), work_dir=str(tmp_path / 'a'))
+    runner.train()
+    assert Vocabulary(str(tmp_path / 'a/vocabulary')).fingerprint != before
+    resumed = resolve(_recipe(shop), resume=str(tmp_path / 'a/iter_5.pth'),
+                      work_dir=str(tmp_path / 'a'))  # fmt: skip
+    assert not resumed.default_hooks.vocabulary.anew
+
+
+def test_towers_start_from_a_folder_and_a_queue_is_no_hindrance(shop, tmp_path):
+    """With the moving average of the weights; a protocol has no use for the queue."""
+    options = {key: value for key, value in TINY.items() if 'resize' not in key}
+    options |= {
+        'model.heads.itc.queue': 8,
+        'model.heads.itc.dims': 8,
+        'model.heads.prompts': None,
+        'model.data_preprocessor.mix': 0.0,
+        'train_dataloader.dataset.pipeline.crop.scale': 32,
+        'train_dataloader.dataset.pipeline.resize.scale': (32, 32),
+        'test_dataloader.dataset.pipeline.resize.scale': (32, 32),
+        'default_hooks.prompts': None,
+        'val_cfg': None,
+    }
+    read = load_config('mvlt/towers_catalogue', options, str(shop))
+    read.default_hooks.momentum = dict(type='MomentumHook')
+    build_runner(read, work_dir=str(tmp_path / 'a')).train()
+    checkpoint = tmp_path / 'a/iter_5.pth'
+    done = run_here('tools/model_converters/publish.py', checkpoint, tmp_path / 'folder')
+    assert done.returncode == 0, done.stderr
+    protocol = load_config('mvlt/retrieval_full_catalogue', data_root=str(shop))
+    for model in (checkpoint, tmp_path / 'folder'):
+        runner = build_runner(protocol, 'test', str(model), work_dir=str(tmp_path / 'test'))
+        assert runner.test()['retrieval/tir/queries'] > 0
+    without = {key: value for key, value in options.items() if key != 'model.heads.itc.queue'}
+    read = load_config('mvlt/towers_catalogue', without, str(shop))
+    for i, model in enumerate((checkpoint, tmp_path / 'folder')):
+        build_runner(read, 'train', str(model), work_dir=str(tmp_path / f'b{i}')).train()
+    few = {'test_cfg.num_candidates': 2, 'test_cfg.num_queries': 2, **without}
+    few['test_dataloader.dataset.split'] = 'all'
+    read = load_config('mvlt/towers_catalogue', few, str(shop))
+    tested = build_runner(read, 'test', str(tmp_path / 'folder'), work_dir=str(tmp_path / 'c'))
+    assert {'main_category', 'sub_category', 'itc'} <= {*tested.model.heads}
+    assert tested.test()['retrieval/tir/queries'] == 2

@@ -143,8 +143,12 @@ def test_wrong_use():
     del data['data_samples'][0].matched
     with pytest.raises(KeyError, match="label 'matched'"):
         model(**data, mode='loss')
-    with pytest.raises(ValueError, match=r'needs model.heads.itm, .*; heads: main_cat'):
+    with pytest.raises(
+        ValueError, match=r'a head that gives match, .*; heads: main_category \(classes\)'
+    ):
         _model(**CATEGORIES).match(torch.zeros(1, 3, 32, 32), torch.zeros(1, 2).long(), None)
+    with pytest.raises(ValueError, match=r'UNet is no head: it lacks reads, gives, takes; derive'):
+        MVLT(backbone=BACKBONE, heads=dict(itm=dict(type='mvlt.UNet')))
 
 
 def test_layers_computed_twice_give_the_same_gradients():

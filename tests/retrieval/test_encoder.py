@@ -1,5 +1,7 @@
 """Contract: the vectors give what the words' log-probabilities give, one by one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -86,8 +88,13 @@ def test_towers_give_the_scaled_cosine(parts, tower_folder, mirrored):
 
 
 def test_the_encoder_that_a_model_has():
-    assert encoder_of(['itm', 'itc', 'mlm']) == 'TowerEncoder'
-    assert encoder_of(['itm', 'mlm']) == 'WordEncoder' and encoder_of(['itm']) is None
+    for given, name in (
+        (('match', 'embedding', 'words'), 'TowerEncoder'),
+        (('match', 'words'), 'WordEncoder'),
+        (('match',), None),
+    ):
+        assert encoder_of(SimpleNamespace(gives=given.__contains__)) == name
+    assert encoder_of(SimpleNamespace()) is None
 
 
 def test_usual_length():

@@ -28,7 +28,7 @@ from PIL import Image
 from rich.progress import track
 
 from mvlt.command_line import run_command
-from mvlt.datasets.columns import has_addresses
+from mvlt.datasets.column_guesses import has_addresses
 from mvlt.datasets.table import find_table, read_table
 from mvlt.files import written_whole
 

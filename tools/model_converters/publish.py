@@ -137,11 +137,11 @@ def model_card(
     can = [
         words
         for able, words in (
-            ('itc' in description.heads, 'search by vectors, from words and from pictures'),
-            ('itm' in description.heads, 'score a picture with a text; search, both ways'),
+            (description.that_give('embedding'), 'search by vectors, from words and from pictures'),
+            (description.that_give('match'), 'score a picture with a text; search, both ways'),
             (named, f'name its {named}'),
             (description.rebuilding, 'complete masked pictures'),
-            ('mlm' in description.heads, 'predict hidden words'),
+            (description.that_give('words'), 'predict hidden words'),
         )
         if able
     ]

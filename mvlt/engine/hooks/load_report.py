@@ -39,6 +39,7 @@ class LoadReportHook(Hook):
         self.classes = {name: list(names) for name, names in (classes or {}).items()}
         self.restart = tuple(restart)
         self.started_from: dict[str, Any] | None = None
+        self._new_classes = False
 
     def before_run(self, runner: Runner) -> None:
         """Before anything is loaded, in a notebook too: no file is unpickled."""
@@ -69,14 +70,15 @@ class LoadReportHook(Hook):
             restarted = [
                 key
                 for key in own
-                if key.startswith(self.restart)
-                and (key not in state or state[key].shape != own[key].shape)
+                if self._restarts(key) and (key not in state or state[key].shape != own[key].shape)
             ]
             state = {key: value for key, value in state.items() if key not in restarted}
-            self._move_rows(runner, model, own, state)
+            restarted += self._move_rows(runner, model, own, state)
         fit = compare(own, state)
         fit._replace(missing=[]).require('the checkpoint', advice=_ADVICE)
         missing = [key for key in fit.missing if key not in restarted]
+        if not runner._resume and training:
+            missing = [key for key in missing if not _is_of_training(model, key)]
         if missing and (runner._resume or not training):
             raise ValueError(
                 f'the checkpoint gives the model {len(fit.loaded)} tensors and leaves '
@@ -95,7 +97,9 @@ class LoadReportHook(Hook):
             (fit.extra, own, 'the model lacks'),
         ):
             broken = {part(key) for key in names} & {part(key) for key in others}
-            incomplete = [key for key in names if part(key) in broken]
+            incomplete = [
+                key for key in names if part(key) in broken and not _is_of_training(model, key)
+            ]
             if incomplete:
                 raise ValueError(
                     f'{what} {some(incomplete)}, of a part that both have: it was made by another '
@@ -106,8 +110,9 @@ class LoadReportHook(Hook):
         stored.update({key: state[key] for key in fit.loaded})
         runner.logger.info(
             f'checkpoint: {len(fit.loaded)} tensors loaded, {len(fit.resized)} of them '
-            f'resized; left at random: {_parts((*missing, *restarted)) or "nothing"}; not needed '
-            f'here: {_parts(fit.extra) or "nothing"}'
+            f'resized; left at random: {_parts((*missing, *restarted)) or "nothing"}'
+            f'{" but new classes" if self._new_classes else ""}; not needed here: '
+            f'{_parts(fit.extra) or "nothing"}'
         )
 
     def _move_rows(
@@ -116,8 +121,13 @@ class LoadReportHook(Hook):
         model: Any,
         own: Mapping[str, torch.Tensor],
         state: dict[str, torch.Tensor],
-    ) -> None:
-        """Give each class of the training data the row that the checkpoint has for its name."""
+    ) -> list[str]:
+        """Give each class of the training data the row that the checkpoint has for its name.
+
+        Returns:
+            Tensors that start at random, since they are to and no name is common.
+        """
+        restarted: list[str] = []
         meta = runner.train_loop.dataloader.dataset.metainfo
         for name, before in self.classes.items():
             head = model.heads[name] if name in getattr(model, 'heads', {}) else None
@@ -125,9 +135,18 @@ class LoadReportHook(Hook):
             now = list(meta.get(label, ()))[: meta.get(f'{label}_trained')]
             tensors = [f'heads.{name}.{key}' for key in getattr(head, 'class_rows', ())]
             tensors = [key for key in tensors if key in state]
-            if now == before or not now or not tensors:
+            fits = all(
+                state[key].shape[1:] == own[key].shape[1:] and len(state[key]) == len(before)
+                for key in tensors
+            )
+            if now == before or not now or not tensors or not fits:
                 continue
             rows = {row: before.index(one) for row, one in enumerate(now) if one in before}
+            if not rows and all(map(self._restarts, tensors)):
+                restarted += tensors
+                for key in tensors:
+                    del state[key]
+                continue
             if not rows:
                 raise ValueError(
                     f'heads.{name}: no class of the training data ({", ".join(now[:5])}) is one of '
@@ -141,10 +160,24 @@ class LoadReportHook(Hook):
                 state[key] = moved
             new = [one for one in now if one not in before]
             gone = [one for one in before if one not in now]
+            self._new_classes |= bool(new)
             runner.logger.info(
                 f'heads.{name}: {len(rows)} classes matched by name; new, at random: '
                 f'{", ".join(new) or "none"}; left out: {", ".join(gone) or "none"}'
             )
+        return restarted
+
+    def _restarts(self, key: str) -> bool:
+        return any(key == one or key.startswith(f'{one}.') for one in self.restart)
+
+
+def _is_of_training(model: Any, key: str) -> bool:
+    """Whether a tensor serves a head's training alone, as a queue does."""
+    names = key.split('.')
+    heads = getattr(model, 'heads', {})
+    if names[0] != 'heads' or names[1] not in heads:
+        return False
+    return names[2] in getattr(heads[names[1]], 'training_tensors', ())
 
 
 def _parts(keys: Iterable[str]) -> str:

@@ -77,10 +77,7 @@ class PicturesHook(Hook):
         model, dataset, rows = _model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
             sections = []
-            if (
-                getattr(model, 'rebuilds', False)
-                and 'image_mask' in dataset[rows[0]]['data_samples']
-            ):
+            if _gives(model, 'pixels') and 'image_mask' in dataset[rows[0]]['data_samples']:
                 cells = [
                     c for _, three in reconstruction_cells(model, dataset, rows) for c in three
                 ]
@@ -88,7 +85,7 @@ class PicturesHook(Hook):
                 sections.append(
                     Section('reconstruction', 'Rebuilt pictures', note, in_rows(cells, 6))
                 )
-            if {'itm', 'itc'} & set(getattr(model, 'heads', ['itm'])):  # another ranks by itself
+            if _gives(model, 'match') or _gives(model, 'embedding'):
                 note = f'Each caption ranks the same {len(rows)} pictures; green: its own.'
                 sections.append(
                     Section('ranking', 'Ranked pictures', note, _ranked(model, dataset, rows))
@@ -114,13 +111,18 @@ def _model(runner: Runner) -> Any:
     return getattr(runner.model, 'module', runner.model)
 
 
+def _gives(model: Any, what: str) -> bool:
+    """Of a model that has no heads: it matches pairs by itself."""
+    return model.gives(what) if hasattr(model, 'gives') else what == 'match'
+
+
 def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
     """A row a caption: the pictures in the order of the towers, or of the matching head."""
     from mvlt.visualization import ranking_rows
 
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))['inputs']
     images = model.data_preprocessor.normalise(batch['pixels'])
-    towers = 'itc' in getattr(model, 'heads', ())
+    towers = _gives(model, 'embedding')
     rankings: list[Mapping[str, Any]] = []
     for place, row in enumerate(rows):
         token_ids = batch['token_ids'][place].expand(len(rows), -1)
@@ -128,7 +130,7 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
         if towers:
             texts = model.text_vectors(token_ids, text_mask)
             similar = (model.image_vectors(images) * texts).sum(-1)
-            scores = (model.heads['itc'].scale * similar).cpu().numpy()
+            scores = (model.head_that('embedding').scale * similar).cpu().numpy()
         else:
             scores = model.match(images, token_ids, text_mask).cpu().numpy()
         positives = np.arange(len(rows)) == place

@@ -40,6 +40,7 @@ class StopHook(Hook):
     """
 
     priority = 'LOWEST'  # behind the checkpoint of the same step
+    listening: 'StopHook | None' = None  # of this process; a run that failed may have left one
 
     def __init__(self, every: int | None = None) -> None:
         self.every = every
@@ -50,6 +51,9 @@ class StopHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Listen; outside the main thread nothing can be heard, and the process ends as ever."""
         self._process = os.getpid()
+        if StopHook.listening is not None:
+            StopHook.listening._hear_no_more()
+        StopHook.listening = self
         try:
             for number in _SIGNALS:
                 self._before[number] = signal.signal(number, self._tell)

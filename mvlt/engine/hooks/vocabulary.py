@@ -22,10 +22,12 @@ class VocabularyHook(Hook):
     Args:
         train_size: if the folder that ``Tokenize`` names has no vocabulary yet, train one of this
             many word pieces on the training captions and keep it there; None = never.
+        anew: train it though there is one, which an earlier run has left.
     """
 
-    def __init__(self, train_size: int | None = None) -> None:
+    def __init__(self, train_size: int | None = None, anew: bool = False) -> None:
         self.train_size = train_size
+        self.anew = anew
         self.vocabulary: Vocabulary | None = None
 
     def before_run(self, runner: Runner) -> None:
@@ -56,6 +58,8 @@ class VocabularyHook(Hook):
             return transform.vocabulary
         if is_main_process():
             try:
+                if self.anew:
+                    raise FileNotFoundError
                 return transform.vocabulary
             except FileNotFoundError:
                 captions = list(dict.fromkeys(dataset.captions()))

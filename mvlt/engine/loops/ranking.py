@@ -146,9 +146,8 @@ class RankingLoop(BaseLoop):
     def encode(self, images: Sequence[int], texts: Sequence[torch.Tensor]) -> 'Vectors':
         """Vectors of the pictures of rows and of captions; ranks share the pictures."""
         tokenize = self.dataset.pipeline.tokenize()
-        heads = getattr(self.scorer.model, 'heads', ())
         settings = dict(self._encoder or {})
-        settings['type'] = settings.get('type') or encoder_of(heads) or 'WordEncoder'
+        settings['type'] = settings.get('type') or encoder_of(self.scorer.model) or 'WordEncoder'
         encoder = TASK_UTILS.build(
             dict(settings, scorer=self.scorer, vocabulary=tokenize.vocabulary, captions=texts)
         )

@@ -86,6 +86,7 @@ class _Steps:
             self._watched = True
         seed_all((self.runner.seed, get_rank(), self._iter))
         self._before, self._step = self._step, _Step(self._iter, args[-1])
+        args[-1]['step'] = self._iter
         try:
             super().run_iter(*args)  # type: ignore[misc]
         except _SkipStepError:

@@ -1,3 +1,4 @@
+from .base import Head
 from .category import CategoryHead
 from .hard_itm import HardITMHead
 from .itc import ITCHead
@@ -14,6 +15,7 @@ __all__ = [
     'CategoryHead',
     'HOGTargets',
     'HardITMHead',
+    'Head',
     'ITCHead',
     'ITMHead',
     'MIRHead',

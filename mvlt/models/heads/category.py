@@ -6,16 +6,16 @@ Legend: B batch, C channels of the last stage.
 from typing import Any, Literal
 
 import torch
-from mmengine.model import BaseModule
 
 from mvlt.models.features import Features
+from mvlt.models.heads.base import Head
 from mvlt.models.heads.parts import class_loss, linear, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
 
 @MODELS.register_module()
-class CategoryHead(BaseModule):
+class CategoryHead(Head):
     """[CLS] of the last stage, or the mean of the last map of the picture alone -> a class.
 
     Args:
@@ -31,7 +31,10 @@ class CategoryHead(BaseModule):
         loss_weight: factor of this loss.
     """
 
-    cls_only = True  # it reads nothing else of a pair's features
+    reads: tuple[str, ...] = ('cls',)
+    gives = 'classes'
+    takes = ('in_channels', 'label', 'name')
+
     class_rows = ('classifier.weight', 'classifier.bias')  # tensors with a row a class
     training_only = ('label_smoothing',)
 
@@ -55,7 +58,7 @@ class CategoryHead(BaseModule):
             )
         if reads not in ('pair', 'image'):
             raise ValueError(f"CategoryHead.reads='{reads}'; legal: 'pair', 'image'")
-        self.reads = reads
+        self.reads = ('cls',) if reads == 'pair' else ('image',)
         self.label_smoothing = label_smoothing
         self.num_classes = num_classes
         self.label = label
@@ -82,7 +85,7 @@ class CategoryHead(BaseModule):
             )
         category = batch.labels(self.label)
         logits = self(cls=self.read(features))
-        mixed = batch.mixed if self.reads == 'image' else None
+        mixed = batch.mixed if 'image' in self.reads else None
         loss = class_loss(logits, category, self.label_smoothing, mixed)
         return dict(loss=self.loss_weight * loss)
 
@@ -92,4 +95,4 @@ class CategoryHead(BaseModule):
 
     def read(self, features: Features) -> torch.Tensor:
         """What it learns from, (B, C)."""
-        return features.cls if self.reads == 'pair' else features.pooled_image
+        return features.pooled_image if 'image' in self.reads else features.cls

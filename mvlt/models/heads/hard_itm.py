@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MessageHub
 
 from mvlt.models.features import Features
 from mvlt.models.heads.itm import ITMHead
@@ -24,7 +23,7 @@ class HardITMHead(ITMHead):
 
     A wrong caption for a picture, or picture for a caption, is drawn from those of this process
     that do not belong to it, with the probabilities of softmax(hardness x logits), logits those of
-    the head ``itc``. The weights are those of :class:`ITMHead`.
+    the head that gives embeddings. The weights are those of :class:`ITMHead`.
 
     Args:
         in_channels, hidden_dims, loss_weight: see :class:`ITMHead`.
@@ -55,19 +54,17 @@ class HardITMHead(ITMHead):
         self.easy_steps = easy_steps
         self.semi_hard = semi_hard
 
-    @property
-    def hardness(self) -> float:
-        """0 to 1, at this step of the training."""
-        step = MessageHub.get_current_instance().get_info('iter', 0)
+    def hardness(self, step: int) -> float:
+        """0 to 1, at a step of the training."""
         return min(1.0, step / self.easy_steps) if self.easy_steps else 1.0
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over the B + N pairs."""
         with torch.no_grad():
             images, texts = features.vectors
-            logits = features.model.head('itc').logits(images, texts)
+            logits = features.model.head_that('embedding').logits(images, texts)
         true = batch.positives
-        image_rows, text_rows = self.wrong_pairs(logits, true)
+        image_rows, text_rows = self.wrong_pairs(logits, true, self.hardness(batch.step))
         drawn = (image_rows >= 0) & (text_rows >= 0)
         wrong = features.pairs(image_rows.clamp(min=0), text_rows.clamp(min=0), cls_only=True)
         scores = self(cls=torch.cat((features.cls, wrong.texts[-1][:, 0]))).float()
@@ -79,17 +76,18 @@ class HardITMHead(ITMHead):
         return dict(loss=self.loss_weight * errors.sum() / counted.sum())
 
     def wrong_pairs(
-        self, logits: torch.Tensor, true: torch.Tensor
+        self, logits: torch.Tensor, true: torch.Tensor, hardness: float = 1.0
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows of pictures and of captions, int64 (N,) each, -1 where none can be drawn.
 
         Args:
             logits: of pictures and captions, (B, B).
             true: bool (B, B), which belong together.
+            hardness: 0 to 1, see :func:`draw`.
         """
         rows = torch.arange(len(true), device=true.device)
-        by_image = draw(logits, true, self.hardness, self.semi_hard)
-        by_text = draw(logits.T, true.T, self.hardness, self.semi_hard)
+        by_image = draw(logits, true, hardness, self.semi_hard)
+        by_text = draw(logits.T, true.T, hardness, self.semi_hard)
         first, second = slice(None), slice(None)
         if self.negatives == 1:
             first, second = slice(0, None, 2), slice(1, None, 2)

@@ -14,17 +14,17 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather as gather_values
 from mmengine.dist import get_rank
-from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models.features import Features
+from mvlt.models.heads.base import Head
 from mvlt.models.heads.parts import all_gather, linear
 from mvlt.registry import MODELS
 from mvlt.structures import IMAGE_KEYS, TEXT_KEYS, Batch, belong
 
 
 @MODELS.register_module()
-class ITCHead(BaseModule):
+class ITCHead(Head):
     """Mean of the picture's last map and mean of the caption's last words -> vectors of length 1.
 
     Each picture is to be closer to its captions than to all others of all processes, and each
@@ -52,6 +52,14 @@ class ITCHead(BaseModule):
     Raises:
         ValueError: an unknown ``form``.
     """
+
+    reads = ('image', 'text')
+    gives = 'embedding'
+    takes = ('in_channels', 'backbone')
+    training_tensors = (
+        *('followers', 'queued_images', 'queued_texts'),
+        *('queued_image_keys', 'queued_text_keys', 'queued'),
+    )
 
     training_only = ('queue', 'momentum', 'label_smoothing', 'max_scale', 'count_wordings')
 

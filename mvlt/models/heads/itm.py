@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 
 from mvlt.models.features import Features
+from mvlt.models.heads.base import Head
 from mvlt.models.heads.parts import linear, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
 
 @MODELS.register_module()
-class ITMHead(BaseModule):
+class ITMHead(Head):
     """[CLS] of the last stage -> does the caption belong to the image?
 
     Two logits (0 mismatched, 1 matched) and softmax cross-entropy: with two classes this is the
@@ -28,7 +28,8 @@ class ITMHead(BaseModule):
         loss_weight: w_2 of Eq. 8.
     """
 
-    cls_only = True
+    reads = ('cls',)
+    gives = 'match'
 
     def __init__(
         self,

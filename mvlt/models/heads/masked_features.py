@@ -12,17 +12,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.models.features import Features
+from mvlt.models.heads.base import Head
 from mvlt.models.heads.parts import mean_count
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
 
-class MaskedPatchHead(BaseModule):
+class MaskedPatchHead(Head):
     """Hidden patches -> something of each of them; a subclass says what, and by which loss.
 
     A patch counts as hidden where half of its pixels are at least.
@@ -36,7 +36,9 @@ class MaskedPatchHead(BaseModule):
         loss_weight: in the place of MIR's w_1 (Eq. 8).
     """
 
-    rebuilds = False  # no picture: what draws or measures pictures passes it by
+    reads = ('decoded',)
+    takes = ('decoded_channels', 'stride')
+    published = False
 
     def __init__(
         self,

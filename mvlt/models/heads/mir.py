@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.models.features import Features
+from mvlt.models.heads.base import Head
 from mvlt.models.heads.parts import mean_count
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
 
 @MODELS.register_module()
-class MIRHead(BaseModule):
+class MIRHead(Head):
     """The neck's map -> RGB pixels, nominally 0 to 1.
 
     The paper does not say how its U-Net comes from 1/4 to full size; here a 1 x 1 convolution
@@ -33,7 +33,9 @@ class MIRHead(BaseModule):
         loss_weight: w_1 of Eq. 8.
     """
 
-    rebuilds = True
+    reads = ('decoded',)
+    gives = 'pixels'
+    takes = ('decoded_channels', 'stride')
 
     def __init__(
         self,

@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models.features import Features
+from mvlt.models.heads.base import Head
 from mvlt.models.heads.parts import linear, mean_count, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
 
 @MODELS.register_module()
-class MLMHead(BaseModule):
+class MLMHead(Head):
     """Text of the last stage -> the words that were hidden.
 
     Only masked positions are scored against the vocabulary. The decoder's weights are the
@@ -32,6 +32,9 @@ class MLMHead(BaseModule):
             nothing of its words; 'all' is the released code's.
         loss_weight: w_3 of Eq. 8.
     """
+
+    gives = 'words'
+    takes = ('in_channels', 'vocab_size', 'word_dims')
 
     def __init__(
         self,

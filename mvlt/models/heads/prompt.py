@@ -7,25 +7,23 @@ Legend: B pairs of this process, D size of a vector, P phrases: the classes of a
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from mmengine.logging import MessageHub
-from mmengine.model import BaseModule
 from torch.nn.utils.rnn import pad_sequence
 
 from mvlt.models.features import Features, mean_of_tokens
+from mvlt.models.heads.base import Head
 from mvlt.models.heads.parts import class_loss
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
 
 @MODELS.register_module()
-class PromptHead(BaseModule):
+class PromptHead(Head):
     """Pictures are to be closer to the name of their class than to those of the others.
 
-    Names are read by the same tower as captions, and compared by the head ``itc``: so that a colour
-    or a kind alone finds, and classes can be told by their names. It has no weights of its own.
+    Names are read by the same tower as captions, and compared by the head that gives embeddings: so
+    a colour or a kind alone finds, and classes can be told by their names. It has no weights.
     :class:`mvlt.engine.PromptsHook` hands it the names of the training data.
 
     Args:
@@ -38,7 +36,9 @@ class PromptHead(BaseModule):
         ValueError: a template without ``{}``.
     """
 
-    rebuilds = False  # it teaches the towers and answers nothing; what is published is without it
+    reads = ('image', 'text')
+    takes = ()
+    published = False
 
     def __init__(
         self,
@@ -90,20 +90,16 @@ class PromptHead(BaseModule):
         total = images.new_zeros(())
         if not self._counts:
             return dict(loss=total)
-        logits = features.model.head('itc').logits(images, self._vectors(features))
+        head = features.model.head_that('embedding')
+        logits = head.logits(images, self._vectors(features, batch.step))
         for label, own in zip(self._counts, logits.split(list(self._counts.values()), 1)):
             total = total + class_loss(own, batch.labels(label), self.label_smoothing, batch.mixed)
         return dict(loss=self.loss_weight * total)
 
-    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def _vectors(self, features: Features) -> torch.Tensor:
+    def _vectors(self, features: Features, step: int) -> torch.Tensor:
         """Of this step's phrases, float32 (P, D)."""
-        step = MessageHub.get_current_instance().get_info('iter', 0)
         phrases = self._phrases[step % len(self._phrases)]
         phrases = phrases.to(features.inputs['token_ids'].device, non_blocking=True)
         mask = phrases >= 0
         text = features.model.backbone.encode_text(phrases.clamp(min=0), mask)[-1]
-        return features.model.head('itc').text_vectors(mean_of_tokens(text, mask))
+        return features.model.head_that('embedding').text_vectors(mean_of_tokens(text, mask))

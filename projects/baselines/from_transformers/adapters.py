@@ -25,7 +25,7 @@ from transformers import (
     ViltForImageAndTextRetrieval,
 )
 
-from mvlt.models import Features, HardITMHead, ITCHead
+from mvlt.models import Features, HardITMHead, Head, ITCHead
 from mvlt.models.backbones import PairFeatures
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
@@ -202,12 +202,16 @@ class ViltPairs(FromTransformers):
 
 
 @MODELS.register_module()
-class ViltRankHead(BaseModule):
+class ViltRankHead(Head):
     """ViLT's rank output: one logit a pair. transformers has no loss for it; binary cross-entropy.
 
     Args:
         backbone: a :class:`ViltPairs`, which keeps the weights.
     """
+
+    reads = ('cls',)
+    gives = 'match'
+    takes = ('backbone',)
 
     def __init__(self, backbone: ViltPairs, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
@@ -287,6 +291,8 @@ class BlipITMHead(HardITMHead):
         in_channels, kwargs: those of :class:`HardITMHead`.
         backbone: a :class:`BlipPairs`, which keeps the weights.
     """
+
+    takes = ('in_channels', 'backbone')
 
     def __init__(self, in_channels: int, backbone: BlipPairs, **kwargs: Any) -> None:
         super().__init__(in_channels, hidden_dims=1, **kwargs)

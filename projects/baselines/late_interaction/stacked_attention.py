@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import nn
 
-from mvlt.models import Features
+from mvlt.models import Features, Head
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 from projects.baselines.two_towers.two_towers import CellsAndGRU, hinge_loss
@@ -56,7 +55,7 @@ def stacked_attention(
 
 
 @MODELS.register_module()
-class StackedAttentionHead(BaseModule):
+class StackedAttentionHead(Head):
     """SCAN's similarity and hinge; it takes the place of ``itm``: pairs are scored one by one.
 
     Args:
@@ -66,6 +65,9 @@ class StackedAttentionHead(BaseModule):
         sharpness, pooling, lse: see :func:`stacked_attention`.
         margin, hardest: see :func:`hinge_loss`.
     """
+
+    reads = ('image', 'text')
+    gives = 'match'
 
     def __init__(
         self,

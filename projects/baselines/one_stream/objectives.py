@@ -12,10 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
-from mmengine.model import BaseModule
 from torch import nn
 
-from mvlt.models import MVLT, Features, MaskedFeatureHead
+from mvlt.models import MVLT, Features, Head, MaskedFeatureHead
 from mvlt.models.heads.parts import class_loss
 from mvlt.registry import MODELS, TRANSFORMS
 from mvlt.structures import Batch, PairDataSample
@@ -110,7 +109,7 @@ def adaptive_weights(
 
 
 @MODELS.register_module()
-class WordRegionAlignmentHead(BaseModule):
+class WordRegionAlignmentHead(Head):
     """UNITER's word-region alignment: optimal transport between words and regions (Sec. 3.2).
 
     The distance is made small for matched pairs and large for mismatched ones.
@@ -120,6 +119,9 @@ class WordRegionAlignmentHead(BaseModule):
         step: beta of IPOT.
         loss_weight: factor; the original has 0.1.
     """
+
+    takes = ()
+    published = False
 
     def __init__(
         self,
@@ -199,7 +201,7 @@ class MaskOneModality(BaseTransform):
 
 
 @MODELS.register_module()
-class TagHead(BaseModule):
+class TagHead(Head):
     """OSCAR's tags: the linear layer that reads them, and the contrast of polluted ones.
 
     Half of the pictures get another picture's tags, and [CLS] is to tell which (OSCAR Eq. 2).
@@ -209,6 +211,8 @@ class TagHead(BaseModule):
         classes: the label whose classes are tags.
         loss_weight: factor of both.
     """
+
+    published = False
 
     def __init__(
         self,
@@ -252,7 +256,7 @@ JIGSAWS = tuple(permutations(range(4)))
 
 
 @MODELS.register_module()
-class KaleidoHead(BaseModule):
+class KaleidoHead(Head):
     """Kaleido-BERT's five tasks, one a scale, all in one pass (Sec. 3.4).
 
     Of each scale's picture, and of it alone: 1 x 1 turned by quarters (which?), 2 x 2 shuffled
@@ -265,6 +269,8 @@ class KaleidoHead(BaseModule):
         share: of the grey and of the blank parts.
         loss_weight: factor of the mean of the five.
     """
+
+    published = False
 
     def __init__(
         self,

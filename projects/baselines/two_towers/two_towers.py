@@ -11,7 +11,7 @@ from mmengine.model import BaseModule
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from mvlt.models import Features
+from mvlt.models import Features, Head
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 from projects.baselines.regions import Regions
@@ -100,7 +100,7 @@ def hinge_loss(
 
 
 @MODELS.register_module()
-class HingeHead(BaseModule):
+class HingeHead(Head):
     """Vectors of length 1 of both towers, and the hinge between their products.
 
     It takes the place of ``itc``: search, loops and export ask it for vectors. VSE takes the last
@@ -112,6 +112,8 @@ class HingeHead(BaseModule):
         margin, hardest: see :func:`hinge_loss`.
     """
 
+    reads = ('image', 'text')
+    gives = 'embedding'
     scale = torch.tensor(1.0)  # of the similarities
 
     def __init__(

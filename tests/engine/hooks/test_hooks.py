@@ -152,8 +152,12 @@ def test_rows_of_classes_are_moved_by_name():
         torch.testing.assert_close(state[name], torch.stack((old[2], own[name][1], old[0])))
         name = f'heads.main_category.classifier.{key}'
         torch.testing.assert_close(state[name], before[name].flip(0))
+    foreign = dict(classes, main_category=['x', 'y'])
     with pytest.raises(ValueError, match=r'no class of the training data \(bags, hats\) is one of'):
-        _load(before, runner, classes=dict(classes, main_category=['x', 'y']))
+        _load(before, runner, classes=foreign)
+    state = _load(before, runner, classes=foreign, restart=('heads.main_category',))  # as it says
+    assert 'heads.main_category.classifier.bias' not in state
+    assert 'heads.main_category.projection.0.bias' in state
 
 
 def test_checkpoint_of_another_vocabulary_is_refused(demo_data):

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MessageHub
 
 from mvlt.models import HardITMHead
 from mvlt.models.heads.hard_itm import draw
@@ -55,11 +54,10 @@ def test_pairs(negatives, count):
 
 
 def test_hardness_follows_the_step():
-    hub, head = MessageHub.get_current_instance(), HardITMHead(8, easy_steps=10)
+    head = HardITMHead(8, easy_steps=10)
     for step, hardness in ((0, 0.0), (5, 0.5), (10, 1.0), (99, 1.0)):
-        hub.update_info('iter', step)
-        assert head.hardness == hardness
-    assert HardITMHead(8).hardness == 1.0
+        assert head.hardness(step) == hardness
+    assert HardITMHead(8).hardness(0) == 1.0
     with pytest.raises(ValueError, match='negatives=3; legal: 1, 2'):
         HardITMHead(8, negatives=3)
 
@@ -77,7 +75,7 @@ def _features(asked):
     return SimpleNamespace(
         cls=images + texts,
         vectors=(None, None),
-        model=SimpleNamespace(head=dict(itc=itc).__getitem__),
+        model=SimpleNamespace(head_that=dict(embedding=itc).__getitem__),
         pairs=pairs,
     ), (images, texts)
 
@@ -86,7 +84,7 @@ def test_loss_is_the_mean_over_right_and_wrong_pairs():
     asked = []
     features, (images, texts) = _features(asked)
     head = HardITMHead(8, hidden_dims=16, loss_weight=2.0)
-    batch = SimpleNamespace(positives=TRUE)
+    batch = SimpleNamespace(positives=TRUE, step=0)
     found = head.loss(features, batch)['loss']
     ((image_rows, text_rows, cls_only),) = asked
     assert cls_only and len(image_rows) == 8
@@ -103,7 +101,7 @@ def test_a_batch_of_one_product_has_right_pairs_only():
     asked = []
     features, _ = _features(asked)
     head = HardITMHead(8)
-    batch = SimpleNamespace(positives=torch.ones(4, 4, dtype=torch.bool))
+    batch = SimpleNamespace(positives=torch.ones(4, 4, dtype=torch.bool), step=0)
     found = head.loss(features, batch)['loss']
     ones = torch.ones(4, dtype=torch.int64)
     torch.testing.assert_close(found, F.cross_entropy(head(cls=features.cls), ones))
