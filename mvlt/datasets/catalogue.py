@@ -16,6 +16,7 @@ from mvlt.datasets.columns import (
     SPLITS,
     Meaning,
     Template,
+    columns_read,
     decide,
     known_columns,
     split_of,
@@ -206,12 +207,9 @@ class Catalogue(PairDataset):
 
     def _open(self, names: Sequence[str]) -> tuple[CatalogueTable, list[str]]:
         """The table and the columns of it that records are made of."""
-        needed = [*self.columns.values(), *self.attributes.values()]
-        for text in (self.caption, *self.wordings):
-            try:
-                needed += Template(text, names).columns
-            except KeyError as error:
-                needed.append(error.args[0])
+        needed = columns_read(
+            Meaning(self.columns, self.caption, self.attributes, tuple(self.wordings)), names
+        )
         lacking = [name for name in needed if name not in names]
         if lacking:
             raise KeyError(

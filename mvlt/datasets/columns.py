@@ -261,6 +261,18 @@ def description_of(meaning: Meaning) -> dict[str, Any]:
     return content
 
 
+def columns_read(meaning: Meaning, names: Sequence[str]) -> list[str]:
+    """The columns that records are made of, those too that are not among a table's ``names``."""
+    named = (*meaning.columns.values(), *meaning.attributes.values())
+    columns = [name for name in named if name is not None]
+    for text in (meaning.caption, *meaning.wordings):
+        try:
+            columns += Template(text, names).columns
+        except KeyError as error:
+            columns.append(error.args[0])
+    return columns
+
+
 def _check(found: Meaning, path: Path, names: Sequence[str], guess: Callable[[str], Any]) -> None:
     """Every column that is named is there, and the ones that no model can do without."""
     perhaps = path.with_suffix('.json')
@@ -280,13 +292,7 @@ def _check(found: Meaning, path: Path, names: Sequence[str], guess: Callable[[st
             f'{path}: which column holds {lacking} does not show ({", ".join(names)}); say so in '
             f'{perhaps}: {json.dumps(example, ensure_ascii=False)}'
         )
-    wanted = [*found.columns.values(), *found.attributes.values()]
-    for template in (found.caption, *found.wordings):
-        try:
-            wanted += Template(template, names).columns
-        except KeyError as error:
-            wanted.append(error.args[0])
-    for name in wanted:
+    for name in columns_read(found, names):
         if name not in names:
             suggestion = {
                 key: value

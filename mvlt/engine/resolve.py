@@ -171,7 +171,9 @@ class _Run:
                 find_unused_parameters=config.get('find_unused_parameters', False),
             )
         if not torch.cuda.is_available() and config.get('sync_bn'):
-            config.sync_bn = None  # PyTorch has it for no CPU
+            config.sync_bn = None
+            if launcher != 'none':  # one process has nobody to share with
+                self.say('sync_bn: none, PyTorch has it for no CPU; each process counts its own')
 
     # what a model brings
 

@@ -18,4 +18,7 @@ def test_compile_is_a_word_of_the_config(small_config, tmp_path, monkeypatch):
 def test_sync_bn_is_left_out_without_a_gpu(small_config, tmp_path):
     config = small_config(tmp_path)
     config.sync_bn = 'torch'
-    assert resolve(config).sync_bn is None
+    alone, many = resolve(config), resolve(config, launcher='pytorch')
+    assert alone.sync_bn is None and many.sync_bn is None
+    assert not any(line.startswith('sync_bn') for line in alone.resolved)
+    assert any(line.startswith('sync_bn: none') for line in many.resolved)
