@@ -183,8 +183,8 @@ def differences(config: Config, description: ModelDescription, heads: bool = Tru
     for name, head in heads_of(config.model).items():
         for key in ('reads', 'label', 'upsample', 'form') if name in theirs_by_name else ():
             ours, theirs = (
-                _with_defaults(dict(_plain(dict(one), MODELS), label=one.get('label', name)))
-                for one in (head, theirs_by_name[name])
+                _with_defaults(dict(_plain(dict(side), MODELS), label=side.get('label', name)))
+                for side in (head, theirs_by_name[name])
             )
             if key in ours and key in theirs and ours[key] != theirs[key]:
                 lines.append(f'model.heads.{name}.{key} is {ours[key]} here, {theirs[key]} there')
@@ -209,7 +209,7 @@ def _with_defaults(settings: Any) -> dict[str, Any]:
     if not isinstance(settings, dict) or 'type' not in settings:
         return {}
     parameters = inspect.signature(find_part(settings['type'], MODELS)).parameters.values()
-    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
+    defaults = {item.name: item.default for item in parameters if item.default is not item.empty}
     return {**defaults, **settings}
 
 

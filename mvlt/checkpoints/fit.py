@@ -81,7 +81,9 @@ def unwrapped(own: Mapping[str, Any], stored: Mapping[str, Any], source: str) ->
     """
     state, cut = dict(stored), ''
     while state and not own.keys() & state.keys():
-        prefix = next((one for one in _WRAPPERS if all(name.startswith(one) for name in state)), '')
+        prefix = next(
+            (word for word in _WRAPPERS if all(name.startswith(word) for name in state)), ''
+        )
         if not prefix:
             break
         state = {name.removeprefix(prefix): value for name, value in state.items()}

@@ -128,7 +128,7 @@ def write_model_folder(
         )
         words.save(partial)
         (partial / 'README.md').write_text(card, 'utf-8')
-        names = sorted(one.name for one in partial.iterdir())
+        names = sorted(file.name for file in partial.iterdir())
         (partial / _SUMS).write_text(
             ''.join(f'{file_sha256(partial / name)}  {name}\n' for name in names), 'utf-8'
         )

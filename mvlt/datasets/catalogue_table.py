@@ -93,7 +93,7 @@ def open_table(rules: TableRules, columns: Sequence[str]) -> CatalogueTable:
 
 
 def _changed(folders: Sequence[str] | dict[str, int]) -> dict[str, int]:
-    return {one: os.stat(one).st_mtime_ns if os.path.isdir(one) else 0 for one in folders}
+    return {path: os.stat(path).st_mtime_ns if os.path.isdir(path) else 0 for path in folders}
 
 
 class _Reader:
@@ -226,21 +226,21 @@ class _Reader:
         for row, cell in cells.items():
             where = f"{self.path}, row {row}, column '{column}'"
             names = [cell] if self.folder.has(cell) else looks_like_several(cell) or [cell]
-            found = {name: self.folder.find(name) for name in names}
-            gone = [name for name, path in found.items() if path is None]
-            paths[cell] = [path for path in found.values() if path is not None]
+            files = {name: self.folder.find(name) for name in names}
+            gone = [name for name, path in files.items() if path is None]
+            paths[cell] = [path for path in files.values() if path is not None]
             if cell in self.rules.missing:
                 lacking[cell] = f"says '{cell}', which means unknown"
             elif gone and not may_lack:
-                expected = {one: below(self.rules.root, one, where) for one in gone}
+                expected = {name: below(self.rules.root, name, where) for name in gone}
                 if self.rules.strict:
                     check_is_there(expected[gone[0]], gone[0], self.rules.root, where)
-                paths[cell] = [found[one] or expected[one] for one in names]
+                paths[cell] = [files[name] or expected[name] for name in names]
             elif not paths[cell]:
                 below(self.rules.root, cell, where)  # a path that leaves is an error
                 lacking[cell] = f"no image '{gone[0]}' below {self.rules.root}"
             else:
-                partly += [f"row {row}: no image '{one}'" for one in gone]
+                partly += [f"row {row}: no image '{name}'" for name in gone]
         if partly:
             print_log(
                 f'{self.path}, {partly[0]} below {self.rules.root}; other pictures of its row are '

@@ -21,47 +21,51 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame | None = None) 
         ``wordings``.
     """
     plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     if image := _image(plain, sample):
-        found['image'] = image
-    if name := next((plain[one] for one in _USUAL['product_id'] if one in plain), None):
-        found['product_id'] = name
+        columns['image'] = image
+    if name := next((plain[word] for word in _USUAL['product_id'] if word in plain), None):
+        columns['product_id'] = name
     # the two finest levels that there are
-    levels = [name for one in _LEVELS if (name := next((plain[n] for n in one if n in plain), ''))]
+    levels = [
+        name for words in _LEVELS if (name := next((plain[n] for n in words if n in plain), ''))
+    ]
     if len(levels) > 1:
-        found.update(main_category=levels[-2], sub_category=levels[-1])
+        columns.update(main_category=levels[-2], sub_category=levels[-1])
     elif levels:
-        found['sub_category' if levels[0] in _named(plain, _LEVELS[2:]) else 'main_category'] = (
+        columns['sub_category' if levels[0] in _named(plain, _LEVELS[2:]) else 'main_category'] = (
             levels[0]
         )
-    found = {key: found[key] for key in KEYS if key in found}
-    title = next((plain[one] for one in _USUAL['caption'] if one in plain), None)
-    title = title or _wordiest(sample, {*found.values()})
+    columns = {key: columns[key] for key in KEYS if key in columns}
+    title = next((plain[word] for word in _USUAL['caption'] if word in plain), None)
+    title = title or _wordiest(sample, {*columns.values()})
     attributes = {
-        label: next(plain[one] for one in usual if one in plain)
+        label: next(plain[word] for word in usual if word in plain)
         for label, usual in _ATTRIBUTES.items()
         if plain.keys() & set(usual)
     }
-    kind = found.get('sub_category', found.get('main_category'))
+    kind = columns.get('sub_category', columns.get('main_category'))
     fallback = [name for name in (attributes.get('brand'), attributes.get('colour'), kind) if name]
     caption = f'{{{title}}}' if title else ''
     if title and fallback and sample is not None and (sample[title] == '').any():
         caption = f'{{{title}|{" ".join(fallback)}}}'
     elif not title and fallback:
         caption = ' '.join(f'{{{name}}}' for name in fallback)
-    description: dict[str, Any] = dict(columns=found, caption=caption)
+    description: dict[str, Any] = dict(columns=columns, caption=caption)
     if attributes:
         description['attributes'] = attributes
     if kind:
-        said = [[attributes[one] for one in wanted if one in attributes] for wanted in _SAID]
-        phrases = [' '.join(f'{{{name}}}' for name in (*names, kind)) for names in said]
+        told = [
+            [attributes[label] for label in labels if label in attributes] for labels in _WORDED
+        ]
+        phrases = [' '.join(f'{{{name}}}' for name in (*names, kind)) for names in told]
         description['wordings'] = list(dict.fromkeys(phrases))
     return description
 
 
 def _image(plain: Mapping[str, str], sample: pd.DataFrame | None) -> str | None:
     """The column of pictures: by its name, unless its cells are addresses and another's files."""
-    named = [plain[one] for one in _USUAL['image'] if one in plain]
+    named = [plain[word] for word in _USUAL['image'] if word in plain]
     if sample is None or sample.empty:
         return next(iter(named), None)
 
@@ -90,7 +94,7 @@ def _wordiest(sample: pd.DataFrame | None, aside: set[str]) -> str | None:
 
 
 def _named(plain: Mapping[str, str], groups: Sequence[Sequence[str]]) -> set[str]:
-    return {plain[one] for group in groups for one in group if one in plain}
+    return {plain[word] for group in groups for word in group if word in plain}
 
 
 def has_addresses(cells: pd.Series) -> bool:
@@ -101,10 +105,10 @@ def has_addresses(cells: pd.Series) -> bool:
 def looks_like_several(cell: str) -> list[str]:
     """Pictures in one cell: ``a.jpg|b.jpg``; also by semicolons, line breaks and, if all have a
     picture's suffix, commas."""
-    parts = [part for one in re.split(r'[|;\n]', cell) if (part := one.strip())]
+    parts = [part for text in re.split(r'[|;\n]', cell) if (part := text.strip())]
     if len(parts) == 1:
-        by_comma = [part for one in cell.split(',') if (part := one.strip())]
-        if all(re.search(PICTURE, one) for one in by_comma):
+        by_comma = [part for text in cell.split(',') if (part := text.strip())]
+        if all(re.search(PICTURE, part) for part in by_comma):
             parts = by_comma
     return parts
 
@@ -141,4 +145,4 @@ _ATTRIBUTES = dict(
     material=('material', 'fabric'),
 )
 # attributes that a wording names before the kind of a product
-_SAID = (('gender', 'colour'), ('colour',), ('gender',), (), ('usage',), ('season',))
+_WORDED = (('gender', 'colour'), ('colour',), ('gender',), (), ('usage',), ('season',))

@@ -361,10 +361,10 @@ class _Run:
         """Where a test reads the data otherwise than the training did."""
         if weights is None or weights.config is None:
             return
-        held: Any = next((one for _, one in datasets_of(weights.config)), {})
-        tested: Any = next((one for _, one in datasets_of(self.config)), {})
+        held: Any = next((dataset for _, dataset in datasets_of(weights.config)), {})
+        tested: Any = next((dataset for _, dataset in datasets_of(self.config)), {})
         for key in ('caption', 'columns'):
-            ours, theirs = (_plain(one.get(key)) for one in (tested, held))
+            ours, theirs = (_plain(side.get(key)) for side in (tested, held))
             if ours and theirs and ours != theirs:
                 self.say(f'trained on {key} {theirs!r}, tested on {ours!r}')
 
@@ -429,10 +429,10 @@ class _Run:
         hook: Any = (self.config.get('default_hooks') or {}).get('vocabulary') or {}
         if settings is None or hook.get('train_size') is None:
             return
-        own = str(Path(self.config.work_dir) / 'vocabulary')
+        trained = str(Path(self.config.work_dir) / 'vocabulary')
         if not is_there(settings.get('vocabulary')):
-            self._set_vocabulary(own, 'this run')
-        hook.anew = begins and tokenizer_of(self.config)['vocabulary'] == own  # type: ignore[index]
+            self._set_vocabulary(trained, 'this run')
+        hook.anew = begins and tokenizer_of(self.config)['vocabulary'] == trained  # type: ignore[index]
 
 
 _READING = ('folder', 'init_cfg', 'checkpoint', 'pretrained', 'weights')

@@ -212,11 +212,11 @@ def _kind(head: Mapping[str, Any]) -> Any:
     Raises:
         ValueError: it does not say what a head says.
     """
-    found: Any = MODELS.get(head['type']) if isinstance(head['type'], str) else head['type']
-    lacking = [name for name in ('reads', 'gives', 'takes') if not hasattr(found, name)]
+    kind: Any = MODELS.get(head['type']) if isinstance(head['type'], str) else head['type']
+    lacking = [name for name in ('reads', 'gives', 'takes') if not hasattr(kind, name)]
     if lacking:
         raise ValueError(
-            f'{found.__name__} is no head: it lacks {", ".join(lacking)}; derive it from '
+            f'{kind.__name__} is no head: it lacks {", ".join(lacking)}; derive it from '
             'mvlt.models.Head'
         )
-    return found
+    return kind

@@ -225,7 +225,7 @@ def _shop(
     models: Sequence[OpenedModel], gallery: Source, index: Any, cache_dir: str | Path | None
 ) -> Shop | None:
     """Search by an index, where a model has towers."""
-    model = next((one for one in models if one.description.that_give('embedding')), None)
+    model = next((model for model in models if model.description.that_give('embedding')), None)
     return None if model is None else Shop(model, gallery, index, cache_dir)
 
 

@@ -141,7 +141,7 @@ class LoadReportHook(Hook):
             )
             if now == before or not now or not tensors or not fits:
                 continue
-            rows = {row: before.index(one) for row, one in enumerate(now) if one in before}
+            rows = {row: before.index(kind) for row, kind in enumerate(now) if kind in before}
             if not rows and all(map(self._restarts, tensors)):
                 restarted += tensors
                 for key in tensors:
@@ -158,8 +158,8 @@ class LoadReportHook(Hook):
                 for row, old in rows.items():
                     moved[row] = state[key][old]
                 state[key] = moved
-            new = [one for one in now if one not in before]
-            gone = [one for one in before if one not in now]
+            new = [kind for kind in now if kind not in before]
+            gone = [kind for kind in before if kind not in now]
             self._new_classes |= bool(new)
             runner.logger.info(
                 f'heads.{name}: {len(rows)} classes matched by name; new, at random: '
@@ -168,7 +168,7 @@ class LoadReportHook(Hook):
         return restarted
 
     def _restarts(self, key: str) -> bool:
-        return any(key == one or key.startswith(f'{one}.') for one in self.restart)
+        return any(key == part or key.startswith(f'{part}.') for part in self.restart)
 
 
 def _is_of_training(model: Any, key: str) -> bool:

@@ -104,7 +104,7 @@ class RetrievalLoop(RankingLoop):
             return {}
         kinds = [record['sub_category'] for record in self.records]
         counts = [
-            sum(kinds[row] == kinds[one.query] for row in one.candidates[1:]) for one in lists
+            sum(kinds[row] == kinds[asked.query] for row in asked.candidates[1:]) for asked in lists
         ]
         return dict(negatives_of_kind=round(float(np.mean(counts)), 2))
 

@@ -144,7 +144,7 @@ class ITCHead(Head):
         of_images = self._with_own(belong(image_keys, all_text_keys), batch)
         of_texts = self._with_own(belong(all_image_keys, text_keys).T, batch)
         if self.form == 'softmax':
-            of_images, of_texts = (_shares(one) for one in (of_images, of_texts))
+            of_images, of_texts = map(_shares, (of_images, of_texts))
         if batch.mixed is not None:
             of_images, of_texts = self._mixed(of_images, of_texts, *batch.mixed)
         by_image = self._loss(self.logits(images, all_texts), of_images)
@@ -160,8 +160,8 @@ class ITCHead(Head):
         """With each row's own partner, where the pair matches: float (B, G)."""
         count = len(described)
         columns = torch.arange(count, device=described.device) + count * get_rank()
-        own = F.one_hot(columns, described.shape[1]).bool() & batch.matched[:, None]
-        return (described | own).float()
+        diagonal = F.one_hot(columns, described.shape[1]).bool() & batch.matched[:, None]
+        return (described | diagonal).float()
 
     def _mixed(
         self, of_images: torch.Tensor, of_texts: torch.Tensor, partner: torch.Tensor, share: float
