@@ -116,32 +116,39 @@ class StopHook(Hook):
 class FirstStepsHook(Hook):
     """Say within seconds that steps are made, and how long all of them will take.
 
+    The first step is left out: it fetches the first pictures and warms up, often for longer than
+    many others.
+
     Args:
-        after: seconds of steps that the first estimate is made from.
+        after: seconds of steps that the estimate is made from.
     """
 
     priority = 'VERY_LOW'
 
     def __init__(self, after: float = 1.0) -> None:
         self.after = after
+        self._waits = False
         self._began: float | None = None
         self._steps = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Count from here."""
-        self._began, self._steps = time.monotonic(), 0
+        """Each training says it once."""
+        self._waits, self._began, self._steps = True, None, 0
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Once, as soon as there is something to say."""
+        if not self._waits:
+            return
         if self._began is None:
+            self._began = time.monotonic()
             return
         self._steps += 1
         spent = time.monotonic() - self._began
         if spent < self.after:
             return
-        self._began = None
+        self._waits = False
         left = runner.max_iters - runner.iter - 1
         seconds = spent / self._steps
         runner.logger.info(

@@ -106,6 +106,6 @@ def test_the_first_estimate_comes_early(small_config, tmp_path, caplog):
     config.default_hooks.first_steps = dict(type='FirstStepsHook', after=0.0)
     build_runner(config).train()
     (log,) = tmp_path.rglob('*.log')
-    lines = re.findall(r'step 1 of 4: [\d.]+ s a step so far, \d+ s left', log.read_text())
+    lines = re.findall(r'step 2 of 4: [\d.]+ s a step so far, \d+ s left', log.read_text())
     assert len(lines) == 1  # and no more
     assert FirstStepsHook().after < 10
