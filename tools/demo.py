@@ -49,7 +49,7 @@ def main() -> None:
         f'tools/dataset_converters/make_demo_data.py {DATA}',
     )
     train('shop', trained)
-    evaluate('retrieval', trained, '--cfg-options test_cfg.order=vectors')
+    evaluate('retrieval', trained, '--cfg-options test_cfg.rerank=None')
     evaluate('generation', trained)
     evaluate('recognition', trained)
     report(trained)
@@ -150,7 +150,7 @@ def _rankings(rankings: list[dict]) -> list[Section]:
             ranking_rows(
                 dataset,
                 [one for one in rankings if one['direction'] == name][:6],
-                order='vectors',
+                rerank=None,
             ),
         )
         for name, title in (('tir', 'Text to image'), ('itr', 'Image to text'))

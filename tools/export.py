@@ -33,10 +33,10 @@ PARITY = 1e-4
 
 
 class Matching(nn.Module):
-    """Pixels and token ids -> ``log_odds``, to rank by, and ``match_score``, float32 (B,)."""
+    """Pixels and token ids -> ``log_odds``, to rank by, and ``itm_score``, float32 (B,)."""
 
     inputs: tuple[str, ...] = ('pixels', 'token_ids')
-    outputs: tuple[str, ...] = ('log_odds', 'match_score')
+    outputs: tuple[str, ...] = ('log_odds', 'itm_score')
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
@@ -260,7 +260,7 @@ def _batch(
     """Inputs of pairs, captions of all lengths; for completion every second 8 x 8 block hidden."""
     pipeline = Pipeline({**opened.transforms, 'pack': PackPairInputs()})
     packed = [
-        pipeline(dict(img=records.read(row), caption=records[row].get('caption', '')))['inputs']
+        pipeline(dict(img=records.read(row), caption=records.caption(row) or ''))['inputs']
         for row in rows
     ]
     found = dict(

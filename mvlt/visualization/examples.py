@@ -17,14 +17,14 @@ _BATCH = 32
 
 
 def ranking_rows(
-    dataset: BaseDataset, rankings: Sequence[Mapping], shown: int = 5, order: str = 'matching'
+    dataset: BaseDataset, rankings: Sequence[Mapping], shown: int = 5, rerank: str | None = 'itm'
 ) -> tuple[Row, ...]:
     """A query and its first ``shown`` candidates; the match too, if it ranks behind them: Fig. 5.
 
     Args:
         dataset: the evaluated one; gives pictures and captions.
         rankings: results of a :class:`mvlt.engine.RankingLoop` (``rankings.json``).
-        order: its ``order``; the similarity of 'vectors' is shown as it is, others as probability.
+        rerank: its ``rerank``; cosines (None) are shown as they are, logits as probabilities.
     """
     rows = []
     for one in rankings:
@@ -42,7 +42,7 @@ def ranking_rows(
         for i in (*places[:shown], *behind):
             row, matched = one['candidates'][i], one['positives'][i]
             score = one['scores'][i]
-            words = f'{score:.1f}' if order == 'vectors' else f'{expit(score):.3f}'
+            words = f'{score:.2f}' if rerank is None else f'{expit(score):.3f}'
             words += ' matched' if matched else ''
             if i in behind:
                 words += f', rank {one["rank"]}'

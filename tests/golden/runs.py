@@ -54,12 +54,12 @@ RANKINGS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     'full': ('mvlt/retrieval_full_catalogue', {}, None),
     'full, embeddings': (
         'mvlt/retrieval_full_catalogue',
-        {'test_cfg.order': 'vectors'},
+        {'test_cfg.rerank': None},
         'mvlt/towers_catalogue',
     ),
     'full, 10 best reranked': (
         'mvlt/retrieval_full_catalogue',
-        {'test_cfg.shortlist': 10},
+        {'test_cfg.rerank_topk': 10},
         'mvlt/shop_catalogue',
     ),
     'full, captions apart': ('mvlt/retrieval_full_coco', {}, None),

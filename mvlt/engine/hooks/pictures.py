@@ -117,7 +117,7 @@ def _gives(model: Any, what: str) -> bool:
 
 
 def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
-    """A row a caption: the pictures in the order of the towers, or of the matching head."""
+    """A row a caption: the pictures by their embeddings, or by the matching head."""
     from mvlt.visualization import ranking_rows
 
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))['inputs']
@@ -130,7 +130,7 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
         if towers:
             texts = model.text_vectors(token_ids, text_mask)
             similar = (model.image_vectors(images) * texts).sum(-1)
-            scores = (model.head_that('embedding').scale * similar).cpu().numpy()
+            scores = similar.cpu().numpy()
         else:
             scores = model.match(images, token_ids, text_mask).cpu().numpy()
         positives = np.arange(len(rows)) == place
@@ -144,8 +144,8 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
                 positives=positives,
             )
         )
-    order = 'vectors' if towers else 'matching'
-    return ranking_rows(dataset, rankings, shown=len(rows), order=order)
+    rerank = None if towers else 'itm'
+    return ranking_rows(dataset, rankings, shown=len(rows), rerank=rerank)
 
 
 @contextmanager

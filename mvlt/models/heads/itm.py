@@ -70,5 +70,5 @@ class ITMHead(Head):
         return self.log_odds(cls=features.cls)
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """``match_score``, probability of a match, float (B,)."""
-        return dict(match_score=self.log_odds(cls=features.cls).sigmoid().tolist())
+        """``itm_score``, probability of a match, float (B,)."""
+        return dict(itm_score=self.log_odds(cls=features.cls).sigmoid().tolist())

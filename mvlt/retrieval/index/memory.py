@@ -9,7 +9,7 @@ from mvlt.retrieval.index.filters import Group, mask
 from mvlt.retrieval.ranking import top
 
 
-class ArrayIndex(Index):
+class MemoryIndex(Index):
     """Plain arrays; gone with the process."""
 
     def __init__(self, description: IndexDescription, place: str = 'memory') -> None:
@@ -36,11 +36,11 @@ class ArrayIndex(Index):
         return pc.is_in(self._rows['product_id'], pa.array(product_ids, pa.string()))
 
     def _search(self, vector: np.ndarray, count: int, where: Group) -> pa.Table:
-        merits = np.where(mask(where, self._rows), self._vectors @ vector, -np.inf)
-        best = top(merits, count)
-        best = best[np.argsort(-merits[best], kind='stable')]
-        rows = self._rows.take(best).drop(['vector', 'content', 'cells'])
-        return rows.append_column('similarity', pa.array(merits[best], pa.float32()))
+        similarity = np.where(mask(where, self._rows), self._vectors @ vector, -np.inf)
+        best = top(similarity, count)
+        best = best[np.argsort(-similarity[best], kind='stable')]
+        rows = self._rows.take(best).drop(['vector', 'image_hash', 'row_hash'])
+        return rows.append_column('similarity', pa.array(similarity[best], pa.float32()))
 
     def _count(self, where: Group) -> int:
         return int(mask(where, self._rows).sum())
@@ -50,7 +50,7 @@ class ArrayIndex(Index):
 
     def keys(self) -> pa.Table:
         """See the base class."""
-        return self._rows.select(['product_id', 'view', 'content', 'cells'])
+        return self._rows.select(['product_id', 'image_index', 'image_hash', 'row_hash'])
 
-    def _upkeep(self, kept_seconds: float) -> None:
+    def _compact(self, kept_seconds: float) -> None:
         """Nothing is to be done."""
