@@ -104,4 +104,4 @@ val_cfg.order = 'vectors'
 val_cfg.num_queries = 1000
 val_cfg.num_candidates = 101
 default_hooks.checkpoint.save_best = 'retrieval/tir/R@1'
-test_cfg.order = 'vectors'
+test_cfg.rerank = None

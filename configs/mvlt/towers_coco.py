@@ -60,5 +60,5 @@ default_hooks.checkpoint.interval = 500
 log_processor.by_epoch = False
 val_dataloader = val_loader
 val_cfg.order = 'vectors'
-test_cfg.order = 'vectors'
+test_cfg.rerank = None
 test_cfg.merge_captions = False

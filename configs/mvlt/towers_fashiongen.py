@@ -66,4 +66,4 @@ default_hooks.checkpoint.interval = 500
 log_processor.by_epoch = False
 val_dataloader = val_loader
 val_cfg.order = 'vectors'
-test_cfg.order = 'vectors'
+test_cfg.rerank = None

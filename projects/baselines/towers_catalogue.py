@@ -70,5 +70,5 @@ default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 1000
 default_hooks.checkpoint.save_best = None
 log_processor.by_epoch = False
-test_cfg.order = 'vectors'
+test_cfg.rerank = None
 find_unused_parameters = True

@@ -44,7 +44,7 @@ class FullRankingLoop(RankingLoop):
     Args:
         dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
         evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
-        rerank_topk: see :class:`RankingLoop`. For each direction ``shortlist_recall`` says for how
+        rerank_topk: see :class:`RankingLoop`. For each direction ``rerank_recall`` says for how
             many queries, in percent, a positive is on the list, and ``recall_lost_at_most`` for how
             many some positive is not: the other queries rank as the exact ranking has them, or
             better.
@@ -106,7 +106,7 @@ class FullRankingLoop(RankingLoop):
         lists: dict[str, list[np.ndarray]] = {}
         if embeds is not None and self.rerank_topk is not None:
             for direction in ('tir', 'itr'):
-                lists[direction] = self._shortlists(embeds, direction)
+                lists[direction] = self._rerank_lists(embeds, direction)
         asked = _asked(lists, len(texts))
         # file times may differ between machines: the main process names the folder for all
         name = [self._fingerprint(texts, asked) if is_main_process() else '']
@@ -123,9 +123,9 @@ class FullRankingLoop(RankingLoop):
         barrier()
         if self.mode == 'val' and is_main_process():  # of weights that are gone in a moment
             shutil.rmtree(folder, ignore_errors=True)
-        return results, total, _shortlist_recall(gallery, lists) if lists else {}
+        return results, total, _rerank_recall(gallery, lists) if lists else {}
 
-    def _shortlists(self, embeds: Embeds, direction: str) -> list[np.ndarray]:
+    def _rerank_lists(self, embeds: Embeds, direction: str) -> list[np.ndarray]:
         """The shortlist of each query, int; ranks share the queries."""
         own = {
             query: rerank_candidates(np.ones(len(one), bool), one, self.rerank_topk)
@@ -299,13 +299,13 @@ def _shown(found: Ranking, positives: np.ndarray) -> np.ndarray:
     return np.append(first, best)
 
 
-def _shortlist_recall(gallery: Gallery, lists: dict[str, list[np.ndarray]]) -> dict[str, float]:
+def _rerank_recall(gallery: Gallery, lists: dict[str, list[np.ndarray]]) -> dict[str, float]:
     """Percent of queries with a positive on their list, and with one that is not."""
     found = {}
     for direction, own in (('tir', gallery.images_of), ('itr', gallery.texts_of)):
         listed = [np.isin(one, some) for one, some in zip(own, lists[direction])]
         some, whole = (np.mean([test(one) for one in listed]) for test in (np.any, np.all))
-        found[f'retrieval/{direction}/shortlist_recall'] = 100 * float(some)
+        found[f'retrieval/{direction}/rerank_recall'] = 100 * float(some)
         found[f'retrieval/{direction}/recall_lost_at_most'] = 100 * float(1 - whole)
     return found
 

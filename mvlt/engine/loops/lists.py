@@ -153,9 +153,9 @@ class RetrievalLoop(RankingLoop):
         for query, own, one, scores in zip(mine, chosen, similarity, self.score(mine, chosen)):
             count = len(query.lists.candidates)
             positives = np.arange(count) == 0
-            log_odds = np.full(count, np.nan, np.float32)
-            log_odds[own] = scores
-            found = rank(own, count, log_odds.__getitem__, one, self.rerank, logit_scale)
+            itm_logits = np.full(count, np.nan, np.float32)
+            itm_logits[own] = scores
+            found = rank(own, count, itm_logits.__getitem__, one, self.rerank, logit_scale)
             ranked = np.flatnonzero(found.scores > -np.inf)  # the others are behind all of them
             results.append(
                 dict(

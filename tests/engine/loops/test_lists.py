@@ -159,11 +159,12 @@ def test_recall_of_random_weights_is_chance(demo_data, tmp_path):
         assert abs(metrics[f'retrieval/{direction}/R@5'] - 100 * chance) < 3 * error
 
 
-def test_a_shortlist_leaves_the_others_out_and_behind(demo_data, tmp_path):
+def test_reranking_the_best_leaves_others_behind(demo_data, tmp_path):
     """results.json and rankings.json are there, with finite scores of what was ranked."""
     runner = _runner(
         demo_data, tmp_path, experiment_name='short',
-        **{'test_cfg.shortlist': 3, 'test_cfg.order': 'both'},
+        **{'test_cfg.rerank_topk': 3, 'test_cfg.rerank': 'sum'},
+        **{'model.heads.itc': dict(type='ITCHead', dims=8)},
     )  # fmt: skip
     runner.test()
     rankings = json.loads((tmp_path / 'rankings.json').read_text())
