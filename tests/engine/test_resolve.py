@@ -252,7 +252,7 @@ def test_a_protocol_takes_the_model_that_is_named(tower_folder, demo_data):
     config = resolve(read, 'test', str(tower_folder))
     folder = read_model_folder(tower_folder)
     assert config.model.backbone.type == folder.description.model['backbone']['type']
-    assert set(config.model.heads) == {'itc', 'itm', 'mlm'} and config.model.neck is None
+    assert set(config.model.heads) == {'itc', 'itm'} and config.model.neck is None
     pipeline = config.test_dataloader.dataset.pipeline
     assert list(pipeline.resize.scale) == [32, 32]
     assert pipeline.tokenize.vocabulary == str(tower_folder)
