@@ -4,10 +4,10 @@ import h5py
 import pytest
 from safetensors.torch import save_file
 
-from mvlt.checkpoints.conversion import convert_released
 from mvlt.config import load_config
-from mvlt.datasets.synthetic import draw_products, write_fashion_gen
 from mvlt.engine.launch import build_runner
+from mvlt.tools.dataset_converters.make_demo_data import draw_products, write_fashion_gen
+from mvlt.tools.model_converters.weight_names import convert_released
 from tests.models.released_twin import Sizes, draw_weights
 
 SIZES = Sizes(image_size=32, text_len=24, vocab_size=420, classes=(5, 12), decoder=8)
