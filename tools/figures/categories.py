@@ -6,7 +6,7 @@ from mmengine.dataset import BaseDataset
 
 from mvlt.models import MVLT
 from mvlt.visualization import Bar, Cell
-from mvlt.visualization.sheet import picture_of, predict
+from mvlt.visualization.examples import picture_of, predict
 
 
 def category_cells(
