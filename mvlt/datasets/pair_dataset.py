@@ -1,6 +1,7 @@
 """What every dataset of image-caption pairs shares."""
 
 import hashlib
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,6 +15,7 @@ from mmengine.logging import print_log
 from mvlt.datasets.drawing import OnError, fetch
 from mvlt.datasets.picture_paths import below, check_is_there
 from mvlt.datasets.pipeline import Pipeline, Steps
+from mvlt.registry import DATASETS
 from mvlt.structures import CATEGORIES
 
 
@@ -188,3 +190,35 @@ class PairDataset(BaseDataset):
             values: of each of its rows.
         """
         return sorted(names)
+
+
+class PairWrapper:
+    """A dataset over the records of another one; a subclass reads one sample, or a group of them.
+
+    Args:
+        dataset: a PairDataset or its config.
+    """
+
+    def __init__(self, dataset: PairDataset | dict) -> None:
+        self.dataset: PairDataset = (
+            DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        )
+
+    @property
+    def metainfo(self) -> dict:
+        """The wrapped dataset's."""
+        return self.dataset.metainfo
+
+    def full_init(self) -> None:
+        """Load the wrapped dataset."""
+        self.dataset.full_init()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, idx: int) -> Any:
+        return fetch(idx, self.read, len(self), self.dataset.on_error)
+
+    @abstractmethod
+    def read(self, row: int) -> Any:
+        """Row ``row`` as the collate function takes it."""
