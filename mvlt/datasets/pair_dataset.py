@@ -109,18 +109,16 @@ class PairDataset(BaseDataset):
     def _root(self) -> str:
         return str(Path(self.data_root or '.').resolve())
 
-    def _image_below_root(self, name: str, where: str) -> str:
-        """Path of a picture below ``data_root``; :func:`mvlt.datasets.picture_paths.below`."""
-        return below(self._root, name, where)
-
-    def _check_is_there(self, path: str, name: str, where: str) -> None:
-        """Refuse a picture that is missing, where reading is not to skip it; once, on opening.
+    def _picture_path(self, name: str, where: str) -> str:
+        """Path of a picture below ``data_root``; one that is missing is refused, unless skipped.
 
         Raises:
-            FileNotFoundError: no such file.
+            FileNotFoundError, ValueError: no such file; the path leaves the folder.
         """
+        path = below(self._root, name, where)
         if self.on_error == 'raise':
             check_is_there(path, name, self._root, where)
+        return path
 
     def _warn_of_rare(
         self, key: str, names: Sequence[str], products: Sequence[str], source: str

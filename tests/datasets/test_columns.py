@@ -128,7 +128,9 @@ def test_guesses_by_cells(columns, image, caption, more):
     ],
 )
 def test_columns_by_their_names(names, columns, caption, more):
-    assert guess_description(names) == dict(columns=columns, caption=caption, **more)
+    assert guess_description(names, pd.DataFrame(columns=names, dtype=str)) == dict(
+        columns=columns, caption=caption, **more
+    )
 
 
 def test_several_pictures_in_a_cell():
