@@ -49,7 +49,7 @@ def products(tmp_path_factory, demo_data):
 
     from PIL import Image
 
-    from mvlt.datasets.synthetic import draw_products, render
+    from mvlt.tools.dataset_converters.make_demo_data import draw_products, render
 
     root = tmp_path_factory.mktemp('products')
     (root / 'images').mkdir()

@@ -24,15 +24,10 @@ from mvlt.engine import resolve
 from mvlt.files import file_sha256
 from mvlt.models import MVLT
 from mvlt.registry import DATASETS
-from mvlt.visualization import (
-    Section,
-    category_cells,
-    in_rows,
-    plot_losses,
-    ranking_rows,
-    reconstruction_cells,
-    write_report,
-)
+from mvlt.tools.figures.categories import category_cells
+from mvlt.tools.figures.curves import plot_losses
+from mvlt.tools.figures.page import write_report
+from mvlt.visualization import Section, in_rows, ranking_rows, reconstruction_cells
 
 ROOT = Path('work_dirs/demo')
 DATA = ROOT / 'data'

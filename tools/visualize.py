@@ -39,18 +39,18 @@ from mvlt.engine.resolve import place_of, resolve
 from mvlt.files import file_sha256, written_whole
 from mvlt.registry import DATASETS, LOOPS, MODELS
 from mvlt.structures import CATEGORIES
+from mvlt.tools.figures.architecture import draw_architecture
+from mvlt.tools.figures.attention import attention_rows
+from mvlt.tools.figures.categories import category_cells
+from mvlt.tools.figures.page import write_sheet
 from mvlt.visualization import (
     Cell,
     Row,
     Section,
-    attention_rows,
-    category_cells,
-    draw_architecture,
     hide,
     in_rows,
     ranking_rows,
     reconstruction_cells,
-    write_sheet,
 )
 
 STYLES = (RandomGridMask, GridMask, StrokeMask, CentreMask)

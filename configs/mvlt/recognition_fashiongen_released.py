@@ -42,6 +42,8 @@ train_dataloader = dict(
     dataset=dict(
         train_set,
         split='all',  # nothing is validated
+        class_order='appearance',
         pipeline=pipeline,
     ),
 )
+test_dataloader.dataset.class_order = 'appearance'

@@ -160,8 +160,7 @@ class ImageCompletionInferencer(PairInferencer):
 
     def rows(self, item: Any, pred: PairDataSample) -> tuple:
         """What the model saw, what it draws, what was there."""
-        from mvlt.visualization.pictures import hide
-        from mvlt.visualization.sheet import Cell, Row
+        from mvlt.visualization.sheet import Cell, Row, hide
 
         seen = pred.pixels.cpu().numpy().transpose(1, 2, 0)
         cells = (
@@ -186,7 +185,7 @@ class ImageCompletionInferencer(PairInferencer):
 
 
 def _pixels(sample: PairDataSample) -> np.ndarray:
-    from mvlt.visualization.pictures import to_array as drawn
+    from mvlt.visualization.sheet import to_array as drawn
 
     return drawn(sample.reconstruction)
 

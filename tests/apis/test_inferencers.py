@@ -277,12 +277,12 @@ class TestCompletion:
         """Answers are in the cropped frame, and so are the masks."""
         folder = read_model_folder(model_folder)
         cropping = folder.description._replace(
-            preprocessing=[
-                dict(type='LoadImage'),
-                dict(type='Resize', scale=[40, 40], keep_ratio=False, backend='pillow'),
-                dict(type='CenterCrop', crop_size=[32, 32]),
-                dict(type='Tokenize', max_len=24),
-            ]
+            preprocessing=dict(
+                load=dict(type='LoadImage'),
+                resize=dict(type='Resize', scale=[40, 40], keep_ratio=False, backend='pillow'),
+                crop=dict(type='CenterCrop', crop_size=[32, 32]),
+                tokenize=dict(type='Tokenize', max_len=24),
+            )
         )
         model = write_model_folder(
             tmp_path / 'crop', cropping, load_file(folder.weights), str(model_folder), ''

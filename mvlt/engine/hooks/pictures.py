@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
+from mvlt.files import written_whole
 from mvlt.randomness import random_of
 from mvlt.registry import DATASETS, HOOKS
 from mvlt.retrieval.ranking import rank
@@ -72,7 +73,7 @@ class PicturesHook(Hook):
     @master_only
     def draw(self, runner: Runner) -> None:
         """Write the pictures of this step."""
-        from mvlt.visualization import Section, in_rows, reconstruction_cells, write_sheet
+        from mvlt.visualization import Section, draw, in_rows, reconstruction_cells
 
         model, dataset, rows = _model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
@@ -91,11 +92,12 @@ class PicturesHook(Hook):
                     Section('ranking', 'Ranked pictures', note, _ranked(model, dataset, rows))
                 )
         step = runner.iter + 1
-        folder = Path(runner.work_dir) / 'pictures' / f'{step:07d}'
-        facts = dict(step=step, run=runner.experiment_name)
-        for path in write_sheet(folder, f'Step {step}', sections, facts)[1:]:
+        for section in sections:
+            path = Path(runner.work_dir) / 'pictures' / f'{step:07d}' / f'{section.name}.png'
+            with written_whole(path) as file:
+                file.write(draw(section))
             picture = np.asarray(Image.open(path).convert('RGB'))
-            runner.visualizer.add_image(f'pictures_{path.stem}', picture, step)
+            runner.visualizer.add_image(f'pictures_{section.name}', picture, step)
 
     def _first_products(self) -> list[int]:
         """A row of each of the first products."""

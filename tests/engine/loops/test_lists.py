@@ -9,10 +9,10 @@ import torch
 
 from mvlt.config import load_config
 from mvlt.datasets import CandidateList
-from mvlt.datasets.candidate_files import candidate_content
 from mvlt.engine.launch import build_runner
 from mvlt.engine.loops.lists import Query
 from mvlt.files import write_json
+from mvlt.tools.dataset_converters.make_candidates import candidate_content
 from tests.small_model import with_model
 
 

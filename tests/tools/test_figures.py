@@ -13,23 +13,13 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mvlt.datasets import FashionGen, MatchingPairs, load_vocabulary
-from mvlt.registry import MODELS
-from mvlt.visualization import (
-    Bar,
-    Cell,
-    Row,
-    Section,
-    attention_rows,
-    category_cells,
-    cls_attention,
-    picture_uri,
-    pipeline_rows,
-    plot_losses,
-    ranking_rows,
-    reconstruction_cells,
-    write_report,
-    write_sheet,
-)
+from mvlt.tools.figures.attention import attention_rows, cls_attention
+from mvlt.tools.figures.categories import category_cells
+from mvlt.tools.figures.curves import plot_losses, read_scalars
+from mvlt.tools.figures.page import picture_uri, write_report, write_sheet
+from mvlt.tools.figures.pipeline import pipeline_rows
+from mvlt.visualization import Bar, Cell, Row, Section
+from tests.small_model import build_small
 
 
 def _decode(uri: str) -> np.ndarray:
@@ -54,8 +44,6 @@ def test_curves_of_a_resumed_run_have_each_step_once(tmp_path):
         folder.mkdir(parents=True)
         lines = [json.dumps(dict(step=s, loss=1.0, loss_itm=int(run))) for s in steps]
         (folder / 'scalars.json').write_text('\n'.join(lines))
-    from mvlt.visualization.curves import read_scalars
-
     entries = read_scalars(tmp_path)
     assert [(e['step'], e['loss_itm']) for e in entries] == [(50, 1), (100, 2), (150, 2)]
     assert plot_losses(tmp_path, ('loss_itm',)).startswith('data:image/svg+xml;base64,')
@@ -63,102 +51,40 @@ def test_curves_of_a_resumed_run_have_each_step_once(tmp_path):
         plot_losses(tmp_path / 'none', ('loss',))
 
 
-@pytest.fixture
-def dataset(demo_data):
-    pipeline = [
-        dict(type='LoadImage'),
-        dict(type='RandomGridMask', ratio=0.25, alpha=2),
-        dict(type='Tokenize', vocabulary=str(demo_data / 'vocabulary')),
-        dict(type='PackPairInputs'),
-    ]
-    with DefaultScope.overwrite_default_scope('mvlt'):
-        return FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_train.h5'), pipeline=pipeline)
-
-
-def _model(**parts):
-    sizes = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 1, 1), depths=(1, 2, 1, 1))
-    backbone = dict(type='PVTVL', image_size=32, vocab_size=400, word_dims=16, **sizes)
-    preprocessor = dict(type='PairDataPreprocessor')
-    with DefaultScope.overwrite_default_scope('mvlt'):
-        model = dict(type='MVLT', backbone=backbone, data_preprocessor=preprocessor, **parts)
-        return MODELS.build(model).eval()
-
-
-def test_ranking_rows_show_the_first_and_the_match(dataset):
-    ranking = dict(
-        direction='tir',
-        query=4,
-        rank=3,
-        candidates=[4, 0, 2, 6],
-        scores=[-1.0, 2.0, 0.0, -3.0],  # log-odds
-        positives=[True, False, False, False],
-    )
-    (row,) = ranking_rows(dataset, [ranking], shown=2)
-    query, first, second, match = row.cells
-    assert query.picture is None and query.words == dataset.get_data_info(4)['caption']
-    assert [first.words, second.words, match.words] == ['0.881', '0.500', '0.269 matched, rank 3']
-    assert [one.mark for one in row.cells] == ['query', '', '', 'right']
-    assert np.array_equal(first.picture, dataset.load(dataset.get_data_info(0))['img'])
-    (row,) = ranking_rows(dataset, [dict(ranking, direction='itr')], shown=4)
-    assert len(row.cells) == 5 and row.cells[1].picture is None
-    assert np.array_equal(row.cells[0].picture, dataset.load(dataset.get_data_info(4))['img'])
-    assert row.cells[3].words == f'0.269 matched {dataset.get_data_info(4)["caption"]}'
-    # a second positive behind adds nothing when the best one is shown
-    both = dict(
-        ranking, scores=[2.0, -1.0, 0.0, -3.0], positives=[True, True, False, False], rank=1
-    )
-    (row,) = ranking_rows(dataset, [both], shown=2)
-    assert [one.words for one in row.cells[1:]] == ['0.881 matched', '0.500']
-
-
-def test_models_without_the_head_are_refused(dataset):
+def test_a_model_without_the_head_is_refused(masked_products):
     with pytest.raises(ValueError, match='no head of categories'):
-        category_cells(_model(), dataset, [0])
-    with pytest.raises(ValueError, match=r'no model.heads.mir'):
-        reconstruction_cells(_model(), dataset, [0])
+        category_cells(build_small(), masked_products, [0])
 
 
-def test_category_cells_mark_the_truth(dataset):
+def test_category_cells_mark_the_truth(masked_products):
     heads = {
-        level: dict(type='CategoryHead', num_classes=len(dataset.metainfo[level]))
+        level: dict(type='CategoryHead', num_classes=len(masked_products.metainfo[level]))
         for level in ('main_category', 'sub_category')
     }
-    model = _model(heads=heads)
-    truth = dataset.get_data_info(2)
+    model = build_small(heads=heads)
+    truth = masked_products.get_data_info(2)
     for level, head in model.heads.items():
         torch.nn.init.zeros_(head.classifier.weight)
         with torch.no_grad():
             head.classifier.bias[truth[level]] = 10
-    ((certain, cell),) = category_cells(model, dataset, [2], best=2)
+    ((certain, cell),) = category_cells(model, masked_products, [2], best=2)
     assert certain > 0.99 and cell.mark == 'right'
-    names = [dataset.metainfo[level][truth[level]] for level in ('main_category', 'sub_category')]
+    names = [
+        masked_products.metainfo[level][truth[level]] for level in ('main_category', 'sub_category')
+    ]
     assert [bar.name for bar in cell.bars if bar.right] == names
     with torch.no_grad():
         model.heads['sub_category'].classifier.bias[truth['sub_category']] = -10
-    ((certain, cell),) = category_cells(model, dataset, [2], best=2)
+    ((certain, cell),) = category_cells(model, masked_products, [2], best=2)
     assert certain < 0.01 and cell.mark == 'wrong'
 
 
-def test_reconstruction_cells(dataset, monkeypatch):
-    model = _model(neck=dict(type='UNet'), heads=dict(mir=dict(type='MIRHead')))
-    monkeypatch.setattr(
-        type(model.heads.mir), 'forward', lambda self, decoded: torch.full((1, 3, 32, 32), 0.5)
-    )
-    ((psnr, (masked, rebuilt, original)),) = reconstruction_cells(model, dataset, [3])
-    truth = dataset.load(dataset.get_data_info(3))['img']
-    assert np.array_equal(original.picture, truth) and (rebuilt.picture == 128).all()
-    grey = (masked.picture == 190).all(-1)
-    assert grey.mean() == pytest.approx(0.25, abs=0.02)  # four of sixteen units
-    visible = (masked.picture == truth).all(-1)
-    hidden = ~visible
-    error = np.mean((truth[hidden] / 255 - 0.5) ** 2)
-    assert psnr == pytest.approx(-10 * np.log10(error), abs=0.05)
-
-
-def test_attention_is_what_the_layer_computes(dataset):
+def test_attention_is_what_the_layer_computes(masked_products):
     """Weights times values, put through the layer's own output, is the layer's own answer."""
-    model = _model(heads=dict(itm=dict(type='ITMHead')))
-    batch = model.data_preprocessor(pseudo_collate([dataset[0], dataset[5]]))['inputs']
+    model = build_small(heads=dict(itm=dict(type='ITMHead')))
+    batch = model.data_preprocessor(pseudo_collate([masked_products[0], masked_products[5]]))[
+        'inputs'
+    ]
     stages = cls_attention(model, batch)
     assert [image.shape[1:] for image, _ in stages] == [(1, 1), (1, 1), (1, 1), (1, 1)]
     for image, text in stages:
@@ -173,11 +99,11 @@ def test_attention_is_what_the_layer_computes(dataset):
     torch.testing.assert_close(attention.out(mixed)[:, 0], attention(x, size, None)[:, query])
 
 
-def test_attention_rows_name_the_words(dataset, demo_data):
+def test_attention_rows_name_the_words(masked_products, demo_data):
     vocabulary = load_vocabulary(str(demo_data / 'vocabulary'))
-    (row,) = attention_rows(_model(), dataset, [1], vocabulary)
+    (row,) = attention_rows(build_small(), masked_products, [1], vocabulary)
     assert len(row.cells) == 5 and row.cells[0].mark == 'query'
-    words = {vocabulary.token(i) for i in dataset[1]['inputs']['token_ids']}
+    words = {vocabulary.token(i) for i in masked_products[1]['inputs']['token_ids']}
     assert {bar.name for cell in row.cells[1:] for bar in cell.bars} <= words
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from mvlt.datasets import Vocabulary
 from mvlt.models import MVLT
-from mvlt.visualization.pictures import to_array
-from mvlt.visualization.sheet import Bar, Cell, Row
+from mvlt.visualization import Bar, Cell, Row
+from mvlt.visualization.sheet import to_array
 
 _WORDS = 6
 

@@ -9,7 +9,11 @@ from PIL import Image
 
 from mvlt.datasets import PairJSON
 from mvlt.datasets.candidate_files import read_candidates
-from mvlt.datasets.released import read_plain_pickle, read_released, read_released_lists
+from mvlt.tools.dataset_converters.released_to_json import (
+    read_plain_pickle,
+    read_released,
+    read_released_lists,
+)
 from tests.commands import run_here
 
 INFO = dict(

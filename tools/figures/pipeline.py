@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mvlt.datasets.transforms import MaskWords, PackPairInputs, Tokenize
-from mvlt.visualization.pictures import hide
-from mvlt.visualization.sheet import Cell, Row
+from mvlt.visualization import Cell, Row, hide
 
 
 def pipeline_rows(dataset: Any, rows: Sequence[int]) -> tuple[Row, ...]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mvlt.visualization.pictures import bytes_uri
+from mvlt.tools.figures.page import bytes_uri
 
 
 def read_scalars(work_dir: str | Path) -> list[dict[str, float]]:

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 
-from mvlt.checkpoints.conversion import convert_pvt, convert_released, folded_or_unused
 from mvlt.models import MVLT, PVTVL
+from mvlt.tools.model_converters.weight_names import convert_pvt, convert_released, folded_or_unused
 from tests.models.heads.stand_ins import loss_of
 from tests.models.released_twin import Sizes, draw_weights, run
 

@@ -5,7 +5,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mvlt.datasets.synthetic import COLOURS, CUTS, Product, draw_products, render, split_products
+from mvlt.tools.dataset_converters.make_demo_data import (
+    COLOURS,
+    CUTS,
+    Product,
+    draw_products,
+    render,
+    split_products,
+)
 
 
 def test_products_are_different_and_seeded():
