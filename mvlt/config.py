@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from pprint import pformat
 from typing import Any
@@ -13,10 +12,8 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mvlt import registry
+from mvlt.config_files import config_path, read_config
 from mvlt.structures import CATEGORIES
-
-# the configs that come with the package, an installed one too
-PACKAGED = Path(__file__).parent / 'configs'
 
 
 class RunConfig(Config):
@@ -29,34 +26,6 @@ class RunConfig(Config):
             f'{key} = {pformat(value, width=100, sort_dicts=False)}\n'
             for key, value in self.to_dict().items()
         )
-
-
-def config_path(name_or_path: str | Path) -> Path:
-    """A config file, or the packaged one of a name like 'mvlt/pretrain_catalogue'.
-
-    Raises:
-        FileNotFoundError: there is neither.
-    """
-    packaged = PACKAGED / f'{name_or_path}.py'
-    for path in (Path(name_or_path), packaged):
-        if path.is_file():
-            return path
-    names = [
-        str(one.relative_to(PACKAGED).with_suffix('')) for one in PACKAGED.glob('[!_]*/**/*.py')
-    ]
-    near = get_close_matches(str(name_or_path), names, n=1)
-    hint = f'; did you mean {near[0]}?' if near else ''
-    raise FileNotFoundError(
-        f'{name_or_path}: no such config{hint} (configs/README.md lists them, so does '
-        'mvlt.list_models())'
-    )
-
-
-def config_name(path: str | Path | None) -> str | None:
-    """A config file as a reader would name it: a packaged one by its name, others by their path."""
-    if path is not None and Path(path).is_relative_to(PACKAGED):
-        return str(Path(path).relative_to(PACKAGED).with_suffix(''))
-    return str(path) if path else None
 
 
 def load_config(
@@ -77,17 +46,10 @@ def load_config(
         FileNotFoundError, KeyError, ValueError: no such config; an unknown key; wrong data.
     """
     path = config_path(path)
-    # classes become their import paths: plain data, which dumps and reloads unchanged
-    try:
-        content = Config.fromfile(path).to_dict()
-    except AttributeError as error:
-        raise ValueError(
-            f'{path}: {error}: it changes an attribute of a part that its base does not have; give '
-            "the whole part, e.g. model.backbone.init_cfg = dict(type=..., checkpoint='...')"
-        ) from error
+    content = read_config(path)
     if data_root is not None:
         content = _moved(content, data_root, str(path))
-    config = RunConfig(content, filename=str(path))
+    config = RunConfig(content, cfg_text=str(path), filename=str(path))  # a row has no file
     init_default_scope(config.get('default_scope', 'mvlt'))
     for key in options or {}:
         _check_key(config, key)
