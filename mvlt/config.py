@@ -1,6 +1,7 @@
 """From a config file and the command line to the one config that is run."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pprint import pformat
@@ -54,6 +55,7 @@ def load_config(
     for key in options or {}:
         _check_key(config, key)
     config.merge_from_dict(dict(options or {}))
+    _fill_image_size(config, options or {})
     return config
 
 
@@ -84,6 +86,49 @@ def _moved(content: dict[str, Any], data_root: str, path: str) -> dict[str, Any]
         return value
 
     return moved(content)
+
+
+def _fill_image_size(config: Config, options: Mapping[str, Any]) -> None:
+    """Write the number ``image_size`` where 'image_size' or 'image_size * 1.75' stands for it."""
+    size = config.get('image_size')
+    count = 0
+
+    def filled(value: Any, key: str = '') -> Any:
+        nonlocal count
+        if isinstance(value, dict):
+            for name in value:
+                value[name] = filled(value[name], name)
+        elif isinstance(value, list | tuple):
+            return type(value)(filled(item, key) for item in value)
+        elif key in _SIZES and isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(
+                    f'{config.filename}: image_size={size}; give the side of the square pictures '
+                    'in pixels, e.g. image_size = 64 (most backbones need a multiple of 32)'
+                )
+            count += 1
+            return round(size * float(match[1] or 1))
+        return value
+
+    filled(config._cfg_dict)
+    if 'image_size' not in options:
+        return
+    if config.get('model') is None:
+        raise KeyError(
+            f'--cfg-options image_size: {config.filename} is a protocol, it reads pictures at the '
+            "size of the checkpoint's model"
+        )
+    if not count:
+        raise KeyError(
+            f'--cfg-options image_size: nothing in {config.filename} follows from it, a dump holds '
+            'the numbers themselves; take the recipe'
+        )
+    side = (config.model.get('backbone') or {}).get('image_size', size)
+    if side != size and 'model.backbone.image_size' not in options:
+        raise ValueError(
+            f'--cfg-options image_size={size}: model.backbone.image_size is {side}, a number of '
+            f"its own, in {config.filename}; write image_size='image_size' there"
+        )
 
 
 def _check_key(config: Config, key: str) -> None:
@@ -142,16 +187,11 @@ def _arguments(place: Any) -> list[str]:
 
 
 # what a Runner reads of a config, and what a data loader takes
-_SECTIONS = {*inspect.signature(Runner.__init__).parameters}
+_SECTIONS = {*inspect.signature(Runner.__init__).parameters, 'image_size'}
 _LOADER = {*inspect.signature(DataLoader.__init__).parameters} - {'self', 'dataset'}
-_MMENGINE_HOOKS = (
-    'runtime_info',
-    'timer',
-    'sampler_seed',
-    'logger',
-    'param_scheduler',
-    'checkpoint',
-)
+# arguments that may follow from image_size
+_SIZES = ('image_size', 'scale', 'side')
+_SIZE = re.compile(r'image_size(?: \* (\d+(?:\.\d+)?))?')
 _REGISTRIES = ('MODELS', 'DATASETS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'LOOPS')
 
 

@@ -38,7 +38,7 @@ rows = {
     'e1_without_pvt': {
         'model.backbone': dict(
             type=PVTVL,
-            image_size=image_size,
+            image_size='image_size',
             text_len=64,
             vocab_size=vocab_size,
             drop_path_rate=0.1,

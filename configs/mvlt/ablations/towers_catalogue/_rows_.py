@@ -45,7 +45,7 @@ rows = {
     'pvt_vl': {
         'model.backbone': dict(
             type=PVTVL,
-            image_size=image_size,
+            image_size='image_size',
             text_len=64,
             vocab_size=vocab_size,
             embed_dims=(48, 64, 128, 192),
@@ -73,7 +73,7 @@ rows = {
     'vit_vl': {
         'model.backbone': dict(
             type=ViTVL,
-            image_size=image_size,
+            image_size='image_size',
             text_len=64,
             vocab_size=vocab_size,
             embed_dims=(192,),
