@@ -1,9 +1,11 @@
 """Contract: a row is a config by its name; a base of another style gets a line that helps."""
 
 import pytest
+import torch
 from mmengine.config import Config
 
-from mvlt import list_models
+from mvlt import get_model, list_models
+from mvlt.checkpoints import read_trained
 from mvlt.config import load_config
 from mvlt.config_files import PACKAGED, config_name, config_path
 
@@ -62,6 +64,13 @@ def test_a_packaged_row_is_like_any_config(tmp_path):
     assert Config.fromfile(tmp_path / 'sigmoid.py').to_dict() == config.to_dict()
     with pytest.raises(FileNotFoundError, match=f'did you mean {name}'):
         load_config('mvlt/ablations/towers_catalogue/sigmoi')
+
+
+def test_a_packaged_row_opens_with_weights(demo_data, tmp_path):
+    name = 'mvlt/ablations/towers_catalogue/itc'
+    torch.save(get_model(name).state_dict(), tmp_path / 'itc.pth')
+    trained = read_trained(name, str(tmp_path / 'itc.pth'), str(demo_data / 'vocabulary'))
+    assert list(trained.description.heads) == ['itc']
 
 
 @pytest.mark.parametrize('imports', ['', 'from mvlt.models import PVTVL\n'])
