@@ -110,7 +110,8 @@ def _fill_image_size(config: Config, options: Mapping[str, Any]) -> None:
             return round(size * float(match[1] or 1))
         return value
 
-    filled(config._cfg_dict)
+    for key in config:
+        config[key] = filled(config[key], key)
     if 'image_size' not in options:
         return
     if config.get('model') is None:
