@@ -20,7 +20,6 @@ with read_base():
     from .._base_.models.mvlt_released import *
     from .._base_.schedules.released import *
 
-model.backbone.image_size = image_size
 model.neck = None
 model.heads.merge(
     dict(

@@ -24,7 +24,6 @@ with read_base():
     from .._base_.schedules.albef import *
 
 batch_size = 64
-model.backbone.image_size = image_size
 model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
 )
