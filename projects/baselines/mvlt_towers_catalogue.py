@@ -1,6 +1,7 @@
-"""This project's towers under the baselines' budget.
+"""The dual encoder of this project under the baselines' budget.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 3.8 minutes. R@1 of 101: TIR 11.2, ITR 10.5 (README.md).
 """
 
 from mmengine.config import read_base
@@ -9,7 +10,7 @@ with read_base():
     from mvlt.configs.mvlt.towers_catalogue import *
 
 default_hooks.checkpoint.save_best = None
-# as in towers_first_look_catalogue.py: both need more steps than a budget of minutes has
+# as in quick_start_catalogue.py: both need more steps than a budget of minutes has
 default_hooks.average = None
 model.data_preprocessor.mix = 0.0
 val_dataloader = None
