@@ -1,4 +1,4 @@
-"""What a result says of each query, from the files that tools/test.py leaves."""
+"""Results of each query, from the files of tools/test.py."""
 
 import json
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ import numpy as np
 
 
 class Answers(NamedTuple):
-    """What a result says of each query.
+    """Results of each query.
 
-    keys: what makes a query the same one; for lists of candidates those, too.
-    values: (n,), ranks, or (n, 2), truth and prediction.
-    groups: the product of each query, or the query where the file names none.
+    keys: identify a query; for lists they include the candidates.
+    values: ranks (n,), or truth and prediction (n, 2).
+    groups: the product of each query, or the query if the file names none.
     """
 
     keys: list[Any]
@@ -25,67 +25,71 @@ def read_answers(path: Path) -> dict[str, Answers]:
     """Answers by task: 'tir', 'itr', or a category level.
 
     Raises:
-        FileNotFoundError, ValueError: no such file; none of ours.
+        FileNotFoundError, ValueError: no such file, or no file of tools/test.py.
     """
     folder = path if path.is_dir() else path.parent
     names = ['rankings.json', 'predictions.json']
-    wanted = [path.name] if path.name in names else names
-    files = [folder / name for name in wanted if (folder / name).is_file()]
+    chosen = [path.name] if path.name in names else names
+    files = [folder / name for name in chosen if (folder / name).is_file()]
     if not files:
         raise FileNotFoundError(
-            f'{path}: no rankings.json or predictions.json there; tools/test.py writes them'
+            f'{path}: no rankings.json or predictions.json; run tools/test.py to write them'
         )
-    found: dict[str, Answers] = {}
+    answers: dict[str, Answers] = {}
     for file in files:
         content = json.loads(file.read_text('utf-8'))
         try:
-            found |= _ranks(content) if isinstance(content, list) else _classes(content)
+            answers |= _ranks(content) if isinstance(content, list) else _classes(content)
         except (KeyError, TypeError) as error:
             raise ValueError(f'{file}: not a file of tools/test.py ({error})') from error
-    return found
+    return answers
 
 
 def _ranks(content: Sequence[dict]) -> dict[str, Answers]:
-    found = {}
-    for direction in dict.fromkeys(one['direction'] for one in content):
-        own = [one for one in content if one['direction'] == direction]
-        # the full protocol has no draw, and keeps only the first candidates, which differ
+    answers = {}
+    for direction in dict.fromkeys(entry['direction'] for entry in content):
+        entries = [entry for entry in content if entry['direction'] == direction]
+        # the full protocol has no draw and keeps the first candidates only, which differ
         keys = [
-            (one['query'], one.get('draw', 0), tuple(one['candidates']) if 'draw' in one else ())
-            for one in own
+            (
+                entry['query'],
+                entry.get('draw', 0),
+                tuple(entry['candidates']) if 'draw' in entry else (),
+            )
+            for entry in entries
         ]
-        groups = [one.get('product_id', one['query']) for one in own]
-        found[direction] = Answers(keys, np.array([one['rank'] for one in own]), groups)
-    return found
+        groups = [entry.get('product_id', entry['query']) for entry in entries]
+        answers[direction] = Answers(keys, np.array([entry['rank'] for entry in entries]), groups)
+    return answers
 
 
 def _classes(content: dict[str, Any]) -> dict[str, Answers]:
     products = content.pop('product_id', None)
     return {
         level: Answers(
-            list(enumerate(one['truth'])),
-            np.stack((one['truth'], one['predicted']), axis=1),
-            products or list(range(len(one['truth']))),
+            list(enumerate(entry['truth'])),
+            np.stack((entry['truth'], entry['predicted']), axis=1),
+            products or list(range(len(entry['truth']))),
         )
-        for level, one in content.items()
+        for level, entry in content.items()
     }
 
 
 def same_data(first: Path, second: Path) -> None:
-    """Refuse results whose results.json name other data or another protocol.
+    """Refuse results of different data or protocols, by their results.json.
 
-    What only one of them tells, as an older file may, is not compared.
+    A key in only one of them, as in an older file, is not compared.
 
     Raises:
-        ValueError: they do; the message names what differs.
+        ValueError: they differ; the message names the keys.
     """
     told = []
     for path in (first, second):
         file = (path if path.is_dir() else path.parent) / 'results.json'
         told.append(json.loads(file.read_text('utf-8')) if file.is_file() else {})
-    one, other = told
-    for name in ('data', 'protocol') if one and other else ():
-        parts = one.get(name) or {}, other.get(name) or {}
+    this, other = told
+    for name in ('data', 'protocol') if this and other else ():
+        parts = this.get(name) or {}, other.get(name) or {}
         differing = [
             key
             for key in parts[0].keys() & parts[1].keys() - {'candidates'}
@@ -99,23 +103,23 @@ def same_data(first: Path, second: Path) -> None:
 
 
 def matched(first: Answers, second: Answers, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Values of both in one order.
+    """Values of both in the same order.
 
     Raises:
         ValueError: other queries, other candidates or, for categories, another truth.
     """
-    place = {key: row for row, key in enumerate(second.keys)}
-    if set(first.keys) != set(place):
-        differing = len(set(first.keys) ^ set(place))
+    row_of = {key: row for row, key in enumerate(second.keys)}
+    if set(first.keys) != set(row_of):
+        differing = len(set(first.keys) ^ set(row_of))
         raise ValueError(
-            f'{name}: {differing} queries (or their candidates) of one are not in the other; '
-            'compare results on the same data, lists and seeds of candidates'
+            f'{name}: {differing} queries or candidates are in one result only; compare results of '
+            'the same data, candidate lists and seeds'
         )
-    return first.values, second.values[[place[key] for key in first.keys]]
+    return first.values, second.values[[row_of[key] for key in first.keys]]
 
 
 def macro_f(pairs: np.ndarray) -> float:
-    """Macro-F, 0 to 1, of truth and prediction (n, 2), over the classes of either."""
+    """Macro-F, 0 to 1, of truth and prediction (n, 2), over the classes of both."""
     truth, predicted = pairs.T
     classes = 1 + int(pairs.max())
     right = np.bincount(truth[truth == predicted], minlength=classes)

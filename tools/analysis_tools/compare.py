@@ -1,11 +1,11 @@
-"""Is one result better than another, query by query? A paired bootstrap and McNemar's test.
+"""Compare two results query by query: paired bootstrap and McNemar's test.
 
     tools/analysis_tools/compare.py work_dirs/first work_dirs/second
 
-Each is a folder of tools/test.py, or the results.json, rankings.json or predictions.json in it.
-Both must have answered the same queries with the same candidates. Printed are both figures, their
-difference with its 95 % interval (* where 0 lies outside; the queries of one product are drawn
-together), and, for shares of queries that are one of a product each, McNemar's p.
+Name two folders of tools/test.py, or the results.json, rankings.json or predictions.json in them.
+Both need the same queries and candidates. The table has both values and their difference with its
+95 % interval (* if 0 lies outside; queries of a product are drawn together). McNemar's p is printed
+for shares of queries if each product has one query.
 """
 
 import argparse
@@ -34,7 +34,8 @@ def main() -> None:
     both = [name for name in first if name in second]
     if not both:
         raise ValueError(
-            f'{args.first} has answers of {", ".join(first)}, {args.second} of {", ".join(second)}'
+            f'no common task: {args.first} has {", ".join(first)}, {args.second} has '
+            f'{", ".join(second)}'
         )
     print(f'{"":26}{"first":>10}{"second":>10}{"difference":>12}  {"95 % interval":22}{"p":>8}')
     for name in both:
@@ -53,7 +54,7 @@ def compare(
     """Lines of the table."""
     if first.ndim == 1:
         return [_line(f'{name} R@{k}', first <= k, second <= k, _percent, groups) for k in topk]
-    right, other = (one[:, 0] == one[:, 1] for one in (first, second))
+    right, other = (pairs[:, 0] == pairs[:, 1] for pairs in (first, second))
     return [
         _line(f'{name} accuracy', right, other, _percent, groups),
         _line(f'{name} macro-F', first, second, macro_f, groups),
@@ -71,16 +72,17 @@ def _line(
     statistic: Callable[[np.ndarray], float],
     groups: Sequence[Any],
 ) -> str:
-    found = paired_bootstrap(first, second, statistic, groups)
+    difference = paired_bootstrap(first, second, statistic, groups)
     share = statistic is _percent
     digits = 2 if share else 3
-    interval = f'{found.low:+.{digits}f} to {found.high:+.{digits}f}'
-    # McNemar's test takes each query for itself
+    interval = f'{difference.low:+.{digits}f} to {difference.high:+.{digits}f}'
+    # McNemar's test needs independent queries
     alone = share and len(set(groups)) == len(groups)
     tested = f'{mcnemar(first, second):8.4f}' if alone else f'{"":8}'
     return (
         f'{name:26}{statistic(first):10.{digits}f}{statistic(second):10.{digits}f}'
-        f'{found.value:+12.{digits}f}  {interval:22}{tested}{" *" if found.significant else ""}'
+        f'{difference.value:+12.{digits}f}  {interval:22}{tested}'
+        + (' *' if difference.significant else '')
     )
 
 
