@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / 'mvlt'
 # each may import those before it; in one row, each other, but not in a circle
 LAYERS = (
-    ('registry', 'structures', 'randomness', 'files', 'deadline'),
+    ('registry', 'structures', 'randomness', 'files', 'deadline', 'mmengine_private'),
     ('config', 'command_line'),
     ('datasets',),
     ('models',),

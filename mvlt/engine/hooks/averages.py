@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
+from mvlt.mmengine_private import is_resumed
 from mvlt.models import ITCHead
 from mvlt.registry import HOOKS
 
@@ -67,7 +68,7 @@ class MomentumHook(Hook):
                 'MomentumHook: no ITCHead of the model has a queue; set model.heads.itc.queue, or '
                 'leave the hook out (default_hooks.momentum=None)'
             )
-        if not runner._resume:
+        if not is_resumed(runner):
             for head in _with_queue(runner):
                 head.start_following(_model(runner).backbone)
 

@@ -16,6 +16,7 @@ from mvlt.checkpoints.checkpoint import run_of
 from mvlt.config import config_name, heads_of
 from mvlt.engine.loops.ranking import RankingLoop
 from mvlt.files import file_sha256, write_json
+from mvlt.mmengine_private import loaded_from
 from mvlt.registry import HOOKS
 
 # what a reader must know of the data; classes stand in the config that is dumped beside
@@ -45,7 +46,7 @@ class ResultsHook(Hook):
 
 @master_only
 def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
-    checkpoint = runner._load_from
+    checkpoint = loaded_from(runner)
     loop = runner.test_loop
     protocol: dict[str, Any] = dict(rows=len(loop.dataloader.dataset))
     if isinstance(loop, RankingLoop):

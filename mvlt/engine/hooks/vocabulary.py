@@ -5,10 +5,11 @@ from typing import Any
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
 from mvlt.datasets import PairDataset, Vocabulary, train_vocabulary
 from mvlt.datasets.transforms import Tokenize
+from mvlt.mmengine_private import built_loops
 from mvlt.registry import HOOKS
 
 
@@ -54,7 +55,7 @@ class VocabularyHook(Hook):
         )
 
     def _load(self, transform: Tokenize, dataset: PairDataset, runner: Runner) -> Vocabulary:
-        if self.train_size is None or not isinstance(runner._train_loop, BaseLoop):
+        if self.train_size is None or 'train' not in built_loops(runner):
             return transform.vocabulary
         if is_main_process():
             try:
@@ -96,7 +97,7 @@ class VocabularyHook(Hook):
 
 def _tokenizers(runner: Runner) -> Iterator[tuple[Tokenize, PairDataset]]:
     """Tokenizers of the loops that this run has built, training first, with their records."""
-    for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+    for loop in built_loops(runner).values():
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
         while dataset is not None and not isinstance(dataset, PairDataset):
             dataset = getattr(dataset, 'dataset', None)

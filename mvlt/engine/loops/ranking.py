@@ -11,6 +11,7 @@ from mmengine.dist import all_gather_object, collect_results, get_rank, get_worl
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
+from mvlt.mmengine_private import built_loops
 from mvlt.registry import TASK_UTILS
 from mvlt.retrieval.encoder import encoder_of, similarity
 from mvlt.retrieval.ranking import Order, check_order
@@ -98,7 +99,7 @@ class RankingLoop(BaseLoop):
     @property
     def mode(self) -> str:
         """'val' while a training validates, else 'test'."""
-        return 'val' if self is getattr(self.runner, '_val_loop', None) else 'test'
+        return 'val' if self is built_loops(self.runner).get('val') else 'test'
 
     @property
     def dataset(self) -> Any:

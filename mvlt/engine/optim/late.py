@@ -13,7 +13,13 @@ from mvlt.registry import OPTIM_WRAPPERS
 class LateOptimWrapper(OptimWrapper):
     """The norm of clipped gradients is logged a step later where a GPU has made it."""
 
-    def _clip_grad(self) -> None:
+    def step(self, **kwargs: Any) -> None:
+        """Clip, then update the weights; args of the optimizer's step."""
+        if self.clip_grad_kwargs:
+            self._clip()
+        self.optimizer.step(**kwargs)
+
+    def _clip(self) -> None:
         weights = [
             weight
             for group in self.optimizer.param_groups
