@@ -15,6 +15,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mvlt.checkpoints.checkpoint import read_checkpoint, use_safe_files
+from mvlt.config import RunConfig
 from mvlt.datasets.samplers import EndlessSampler, EpochOrder
 from mvlt.engine.loops.train import EpochTrainLoop
 from mvlt.files import remove_partial
@@ -57,8 +58,14 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         self._resumed: dict[str, Any] = {}
 
     def before_run(self, runner: Runner) -> None:
-        """Before anything is loaded: read and write files safely, for runs from a notebook, too."""
+        """Whatever Runner this is: read and write files safely, keep the order of a config's keys.
+
+        mmengine's own Config has sorted them in the dump that the Runner began with.
+        """
         use_safe_files()
+        if not isinstance(runner.cfg, RunConfig) and runner.cfg.filename:
+            runner.cfg = RunConfig(runner.cfg.to_dict(), filename=runner.cfg.filename)
+            runner.dump_config()
 
     def before_train(self, runner: Runner) -> None:
         """Clear up behind a killed run; give each process its own state back."""

@@ -47,10 +47,11 @@ def settle_forms(run: Run) -> None:
 
 
 def settle_place(run: Run, work_dir: str | None, launcher: str, amp: bool) -> None:
-    """Where and on what it runs."""
+    """Where, on what and by which Runner it runs; mmengine's own runs it too, and says more."""
     config = run.config
     config.work_dir = place_of(config, work_dir)
     config.launcher = launcher
+    config.setdefault('runner_type', 'mvlt.QuietRunner')
     if amp:
         config.optim_wrapper.type = 'mvlt.BFloat16OptimWrapper'
         run.say('optim_wrapper: bfloat16 (--amp)')
