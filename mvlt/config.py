@@ -12,11 +12,12 @@ from mmengine.registry.utils import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mvlt import registry
+from mvlt import HOME, registry
+from mvlt.mmengine_private import bases_in
 from mvlt.structures import CATEGORIES
 
 # the configs that come with the package, an installed one too
-PACKAGED = Path(__file__).parent / 'configs'
+PACKAGED = HOME / 'configs'
 
 
 class RunConfig(Config):
@@ -79,7 +80,8 @@ def load_config(
     path = config_path(path)
     # classes become their import paths: plain data, which dumps and reloads unchanged
     try:
-        content = Config.fromfile(path).to_dict()
+        with bases_in('mvlt', HOME):
+            content = Config.fromfile(path).to_dict()
     except AttributeError as error:
         raise ValueError(
             f'{path}: {error}: it changes an attribute of a part that its base does not have; give '
@@ -182,14 +184,6 @@ def _arguments(place: Any) -> list[str]:
 # what a Runner reads of a config, and what a data loader takes
 _SECTIONS = {*inspect.signature(Runner.__init__).parameters}
 _LOADER = {*inspect.signature(DataLoader.__init__).parameters} - {'self', 'dataset'}
-_MMENGINE_HOOKS = (
-    'runtime_info',
-    'timer',
-    'sampler_seed',
-    'logger',
-    'param_scheduler',
-    'checkpoint',
-)
 _REGISTRIES = ('MODELS', 'DATASETS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'LOOPS')
 
 

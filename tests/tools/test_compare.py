@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from mvlt.tools.analysis_tools.answers import macro_f, matched, read_answers, same_data
-from tools.analysis_tools.compare import compare
+from mvlt.tools.analysis_tools.compare import compare
 
 
 def _rankings(folder, ranks, **more):

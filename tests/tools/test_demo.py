@@ -2,7 +2,7 @@
 
 import torch
 
-from tools import demo
+from mvlt.tools import demo
 
 
 def test_a_cut_checkpoint_is_passed_over(tmp_path):

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tools.dataset_converters import fetch_pictures
-from tools.dataset_converters.fetch_pictures import Limits, addresses_in, fetch, fetch_to
+from mvlt.tools.dataset_converters import fetch_pictures
+from mvlt.tools.dataset_converters.fetch_pictures import Limits, addresses_in, fetch, fetch_to
 
 QUICK = Limits(seconds=1, max_bytes=20_000, retries=1, private=True)
 

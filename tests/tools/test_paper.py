@@ -10,8 +10,8 @@ import torch
 
 from mvlt.config import load_config
 from mvlt.files import file_sha256
+from mvlt.tools.paper import _eta, _rows, config_of, plan, shorter
 from tests.commands import run_apart
-from tools.paper import _eta, _rows, config_of, plan, shorter
 
 ROOT = Path(__file__).parents[2]
 

@@ -38,8 +38,8 @@ def main() -> None:
         )
     print(f'{"":26}{"first":>10}{"second":>10}{"difference":>12}  {"95 % interval":22}{"p":>8}')
     for name in both:
-        pair = matched(first[name], second[name], name)
-        for line in compare(name, *pair, first[name].groups, args.topk):
+        ours, theirs = matched(first[name], second[name], name)
+        for line in compare(name, ours, theirs, first[name].groups, args.topk):
             print(line)
 
 
