@@ -24,15 +24,10 @@ from mvlt.engine import resolve
 from mvlt.files import file_sha256
 from mvlt.models import MVLT
 from mvlt.registry import DATASETS
-from mvlt.visualization import (
-    Section,
-    category_cells,
-    in_rows,
-    plot_losses,
-    ranking_rows,
-    reconstruction_cells,
-    write_report,
-)
+from mvlt.tools.figures.categories import category_cells
+from mvlt.tools.figures.curves import plot_losses
+from mvlt.tools.figures.page import write_report
+from mvlt.visualization import Section, in_rows, ranking_rows, reconstruction_cells
 
 ROOT = Path('work_dirs/demo')
 DATA = ROOT / 'data'
@@ -49,7 +44,7 @@ def main() -> None:
         f'tools/dataset_converters/make_demo_data.py {DATA}',
     )
     train('shop', trained)
-    evaluate('retrieval', trained, '--cfg-options test_cfg.order=vectors')
+    evaluate('retrieval', trained, '--cfg-options test_cfg.rerank=None')
     evaluate('generation', trained)
     evaluate('recognition', trained)
     report(trained)
@@ -150,7 +145,7 @@ def _rankings(rankings: list[dict]) -> list[Section]:
             ranking_rows(
                 dataset,
                 [one for one in rankings if one['direction'] == name][:6],
-                order='vectors',
+                rerank=None,
             ),
         )
         for name, title in (('tir', 'Text to image'), ('itr', 'Image to text'))

@@ -64,7 +64,9 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         """
         use_safe_files()
         if not isinstance(runner.cfg, RunConfig) and runner.cfg.filename:
-            runner.cfg = RunConfig(runner.cfg.to_dict(), filename=runner.cfg.filename)
+            runner.cfg = RunConfig(
+                runner.cfg.to_dict(), cfg_text=runner.cfg.text, filename=runner.cfg.filename
+            )
             runner.dump_config()
 
     def before_train(self, runner: Runner) -> None:

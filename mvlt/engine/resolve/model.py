@@ -1,12 +1,13 @@
 """What a model brings: the network that is tested, or what a training starts from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
 
 from mvlt.checkpoints.description import (
     LEGAL_READING,
+    ModelDescription,
     differences,
     import_parts,
     is_transform,
@@ -62,15 +63,27 @@ def take_tested(run: Run, weights: Weights | None) -> None:
         raise ValueError(f'{config.filename}: {lacking}')
     config.model = description.settings(heads)
     run.say(f'model: that of {weights.source}, heads {", ".join(heads)}')
-    order = (config.get('test_cfg') or {}).get('order')
-    matches = set(description.that_give('match')) & set(heads)
-    if order in ('matching', 'both') and not matches and description.that_give('embedding'):
-        config.test_cfg.order = 'vectors'
-        run.say(f"test_cfg.order: 'vectors', {weights.source} has no matching head (itm)")
+    _set_rerank(run, description, heads)
     reading = description.transforms(weights.vocabulary or '')
     for _, dataset in datasets_of(config):
         dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
     set_vocabulary(run, weights.vocabulary, weights.source)
+
+
+def _set_rerank(run: Run, description: ModelDescription, heads: Sequence[str]) -> None:
+    """Rank by what the model has: embeddings, or a matching head."""
+    test_cfg = run.config.get('test_cfg')
+    if not test_cfg or 'rerank' not in test_cfg:
+        return
+    matches, embeds = (
+        bool({*description.that_give(what)} & {*heads}) for what in ('match', 'embedding')
+    )
+    if test_cfg.rerank is not None and embeds and not matches:
+        test_cfg.rerank = None
+        run.say('test_cfg.rerank: None, the model has no matching head (itm)')
+    elif test_cfg.rerank != 'itm' and matches and not embeds:
+        test_cfg.update(rerank='itm', rerank_topk=None)
+        run.say('test_cfg.rerank: itm, the model has no head that gives embeddings (itc)')
 
 
 def _check_fits(run: Run, weights: Weights | None, heads: bool) -> None:
