@@ -50,6 +50,13 @@ def tower_folder(demo_data, tmp_path_factory) -> Path:
     return write_small_model(out, demo_data / 'vocabulary', towers=True)
 
 
+@pytest.fixture(scope='session')
+def dual_folder(demo_data, tmp_path_factory) -> Path:
+    """A published dual encoder: mmpretrain's ResNet beside a transformer over tokens."""
+    out = tmp_path_factory.mktemp('published') / 'dual'
+    return write_small_model(out, demo_data / 'vocabulary', dual=True)
+
+
 @pytest.fixture
 def catalogue(tmp_path) -> Path:
     """20 products of two main and four sub-categories in a CSV, 40 x 30 pictures."""

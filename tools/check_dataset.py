@@ -243,7 +243,9 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
         return None, None
     tokenize = TRANSFORMS.build(settings)
     backbone = (config.get('model') or {}).get('backbone') or {}
-    rows, text_len = backbone.get('vocab_size'), backbone.get('text_len')
+    text = backbone.get('text_encoder') or {}
+    rows = backbone.get('vocab_size')
+    text_len = backbone.get('text_len', text.get('context_length'))
     try:
         pieces = len(tokenize.vocabulary)
     except (FileNotFoundError, ValueError) as error:
@@ -262,7 +264,8 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
         )
     if text_len is not None and tokenize.max_len > text_len:
         report['fail'].append(
-            f'Tokenize.max_len={tokenize.max_len} is more than model.backbone.text_len={text_len}'
+            f'Tokenize.max_len={tokenize.max_len} is more than the model reads, '
+            f'{text_len}: lower it, or raise model.backbone.text_len'
         )
     return tokenize, tokenize.max_len
 

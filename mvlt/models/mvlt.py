@@ -7,7 +7,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import nn
 
-from mvlt.models.backbones import PairFeatures
+from mvlt.models.encoders import PairFeatures
 from mvlt.models.features import Features
 from mvlt.registry import MODELS
 from mvlt.structures import Batch, PairDataSample
@@ -18,8 +18,8 @@ class MVLT(BaseModel):
     """Paper Fig. 3. A head that a config does not name is not built, not run and not trained.
 
     Args:
-        backbone: ``encode_pair``, ``encode_image``, ``encode_text``; ``embed_dims``, ``strides``,
-            ``word_table``.
+        backbone: an encoder, joint (:class:`mvlt.models.encoders.JointEncoder`) or dual
+            (:class:`mvlt.models.DualEncoder`).
         neck: maps of all stages -> one map, ``features.decoded``.
         heads: name -> :class:`mvlt.models.Head` or None; the objectives of Sec. 3.2 are ``itm``,
             ``mlm`` and ``mir``. A head's setting ``interval``, the model's own, lets it learn in
@@ -31,8 +31,8 @@ class MVLT(BaseModel):
             wanted. Heads that read pairs keep all of the batch. None = all at once.
 
     Raises:
-        ValueError: a head that reads the neck's map without ``neck``, or ``neck`` without one, or
-            a neck that cannot use the backbone's maps.
+        ValueError: a head that reads the neck's map without ``neck``, or ``neck`` without one; a
+            neck that cannot use the encoder's maps; a head that reads pairs on a dual encoder.
     """
 
     def __init__(
@@ -69,10 +69,25 @@ class MVLT(BaseModel):
             given = dict(sizes, name=name, label=name)
             taken = {key: given[key] for key in kinds[name].takes}
             self.heads[name] = MODELS.build({**taken, **head})
+            self._check_reads(name)
+
+    def _check_reads(self, name: str) -> None:
+        reads = {*self.heads[name].reads} & {'cls', 'pair', 'decoded'}
+        if reads and not self.is_joint:
+            raise ValueError(
+                f'a dual-encoder model cannot read image and text together, which '
+                f'model.heads.{name} does: leave the head out, or take a joint encoder as '
+                'model.backbone (PVTVL, PVTV2VL, ViTVL)'
+            )
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether the encoder reads image and text together."""
+        return hasattr(self.backbone, 'encode_pair')
 
     @property
     def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims) of the backbone."""
+        """Word vectors (vocabulary, word_dims) of the encoder."""
         return self.backbone.word_table
 
     def head(self, name: str) -> Any:
@@ -140,7 +155,8 @@ class MVLT(BaseModel):
             mode: one of the three.
         """
         if mode == 'tensor':
-            return Features(self, inputs).pair
+            features = Features(self, inputs)
+            return features.pair if self.is_joint else PairFeatures(features.image, features.text)
         if mode == 'loss':
             return self.loss(inputs, list(data_samples or []))
         if mode == 'predict':
@@ -182,23 +198,27 @@ class MVLT(BaseModel):
         :meth:`predict`.
 
         Raises:
-            ValueError: the model has no matching head.
+            ValueError: the model has no matching head, as no dual encoder has.
         """
+        if not self.is_joint and not self.gives('match'):
+            raise ValueError(
+                "a dual-encoder model cannot match pairs: rank by test_cfg.order='vectors'"
+            )
         head = self.head_that('match')
         inputs = dict(image=image, token_ids=token_ids, text_mask=text_mask)
         return head.match(Features(self, inputs, cls_only=True))
 
     @torch.no_grad()
-    def image_vectors(self, image: torch.Tensor) -> torch.Tensor:
+    def image_embeds(self, image: torch.Tensor) -> torch.Tensor:
         """Of pictures alone, float32 (B, D) of length 1: as its head gives them."""
         pooled = Features(self, dict(image=image)).pooled_image
-        return self.head_that('embedding').image_vectors(pooled)
+        return self.head_that('embedding').image_embeds(pooled)
 
     @torch.no_grad()
-    def text_vectors(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
+    def text_embeds(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
         """Of captions alone, float32 (B, D) of length 1."""
         inputs = dict(token_ids=token_ids, text_mask=text_mask)
-        return self.head_that('embedding').text_vectors(Features(self, inputs).pooled_text)
+        return self.head_that('embedding').text_embeds(Features(self, inputs).pooled_text)
 
 
 def _synchronises(part: nn.Module) -> bool:

@@ -34,7 +34,7 @@ class TowerEncoder:
     """Vectors of pictures alone and captions alone; their product is the scaled cosine.
 
     Args:
-        scorer: gives model (``image_vectors``, ``text_vectors``, head ``itc``), batch size and
+        scorer: gives model (``image_embeds``, ``text_embeds``, head ``itc``), batch size and
             precision.
         vocabulary: which ids are words.
         captions: not read.
@@ -74,9 +74,9 @@ class TowerEncoder:
             preprocessor = model.data_preprocessor
             image = preprocessor.normalise(preprocessor.cast_data(torch.stack(batch)))
             with scorer.autocast():
-                vectors = model.image_vectors(image)
+                vectors = model.image_embeds(image)
                 if self.mirrored:
-                    both = vectors + model.image_vectors(image.flip(3))
+                    both = vectors + model.image_embeds(image.flip(3))
                     vectors = torch.nn.functional.normalize(both, dim=-1)
             found.append(vectors.cpu())
         return torch.cat(found).numpy() if found else np.empty((0, 0), np.float32)
@@ -94,7 +94,7 @@ class TowerEncoder:
             rows = order[start : start + self.scorer.batch_size]
             listed = [torch.as_tensor(np.asarray(token_ids[row])) for row in rows]
             with self.scorer.autocast():
-                vectors = model.text_vectors(*preprocessor.captions(listed)).cpu().numpy()
+                vectors = model.text_embeds(*preprocessor.captions(listed)).cpu().numpy()
             has_word = [not np.isin(ids, special).all() for ids in listed]
             if found is None:
                 found = np.zeros((len(order), vectors.shape[1]), np.float32)
@@ -160,7 +160,7 @@ class WordEncoder:
             image = preprocessor.normalise(preprocessor.cast_data(torch.stack(batch)))
             ids = torch.tensor([tokens] * len(batch), device=image.device)
             with scorer.autocast():
-                text = model.backbone(image, ids, None).texts[-1][:, 1:-1]
+                text = model.backbone.encode_pair(image, ids, None).texts[-1][:, 1:-1]
                 words = self.head.words(text)
                 logits = self.head(text=text, word_table=table)
             total = logits.float().logsumexp(-1, keepdim=True)

@@ -173,6 +173,24 @@ def test_vectors_and_similarity_of_towers(tower_folder, tmp_path):
         search('a red bag', order='matching')
 
 
+def test_a_dual_encoder_answers_what_it_can(dual_folder, tmp_path):
+    opened, settings = open_model(dual_folder), dict(device='cpu', show_progress=False)
+    (found,) = FeatureExtractor(opened, **settings)(RED, 'a red bag', stages=True)
+    assert set(found) == {'image_vector', 'text_vector', 'images', 'texts'}
+    assert found['images'][0].shape == (16, 1, 1) and found['texts'][0].shape[1] == 16
+    cosine = float(found['image_vector'] @ found['text_vector'])
+    (said,) = MatchingInferencer(opened, **settings)(RED, 'a red bag')
+    assert said == dict(similarity=pytest.approx(cosine, abs=1e-5))
+    (named,) = CategoryInferencer(opened, **settings)(RED)
+    assert set(named) == {'main_category', 'sub_category'}
+    search = TextToImageRetrievalInferencer(opened, cache_dir=tmp_path, **settings)
+    search.read([RED, BLUE])
+    ((best, _),) = search('a red bag')
+    assert 'match_score' not in best
+    with pytest.raises(ValueError, match='this model has no head'):
+        ImageCompletionInferencer(opened, **settings)
+
+
 def test_features(model_folder):
     extract = FeatureExtractor(model_folder, device='cpu')
     short, long = extract([RED, BLUE], ['a', 'a red striped wool bag'], stages=True)

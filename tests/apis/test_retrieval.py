@@ -92,7 +92,7 @@ def _word_log_probabilities(infer, pixels, hidden):
     with torch.no_grad():
         for picture in pixels:
             image = model.data_preprocessor.normalise(torch.from_numpy(np.array(picture))[None])
-            text = model.backbone(image, torch.tensor([ids]), None).texts[-1][:, 1:-1]
+            text = model.backbone.encode_pair(image, torch.tensor([ids]), None).texts[-1][:, 1:-1]
             logits = model.heads.mlm(text=text, word_table=model.word_table)
             found.append(logits.log_softmax(-1)[0].mean(0).numpy())
     return np.stack(found)

@@ -36,7 +36,7 @@ def _naive(model, vocabulary, picture, caption, hidden):
     """Mean over hidden places and over words of the word's log-probability."""
     ids = [vocabulary.cls_id, *[vocabulary.mask_id] * hidden, vocabulary.sep_id]
     image = model.data_preprocessor.normalise(picture[None])
-    text = model.backbone(image, torch.tensor([ids]), None).texts[-1][:, 1:-1]
+    text = model.backbone.encode_pair(image, torch.tensor([ids]), None).texts[-1][:, 1:-1]
     logits = model.heads.mlm(text=text, word_table=model.word_table)
     log_probs = logits.log_softmax(-1)[0].mean(0)
     words = [word for word in caption.tolist() if word not in set(vocabulary.special_ids)]
@@ -75,12 +75,12 @@ def test_towers_give_the_scaled_cosine(parts, tower_folder, mirrored):
     head = model.heads.itc
     for i, picture in enumerate(pictures):
         image = model.data_preprocessor.normalise(picture[None])
-        vector = head.image_vectors(model.backbone.encode_image(image)[-1].mean((2, 3)))
+        vector = head.image_embeds(model.backbone.encode_image(image)[-1].mean((2, 3)))
         if mirrored:
             other = model.backbone.encode_image(image.flip(3))[-1].mean((2, 3))
-            vector = torch.nn.functional.normalize(vector + head.image_vectors(other), dim=-1)
+            vector = torch.nn.functional.normalize(vector + head.image_embeds(other), dim=-1)
         for j, text in enumerate(texts[:3]):
-            words = head.text_vectors(model.backbone.encode_text(text[None])[-1].mean(1))
+            words = head.text_embeds(model.backbone.encode_text(text[None])[-1].mean(1))
             cosine = float((vector * words).sum())
             assert found[i, j] == pytest.approx(float(head.scale) * cosine, abs=1e-4)
             assert encoder.shown(found)[i, j] == pytest.approx(cosine, abs=1e-4)

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from mvlt.models import Features, HardITMHead, Head, ITCHead
-from mvlt.models.backbones import PairFeatures
+from mvlt.models.encoders import PairFeatures
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
@@ -176,10 +176,6 @@ class ViltPairs(FromTransformers):
         """C."""
         return (self.model.config.hidden_size,)
 
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`."""
-        return self.encode_pair(*args, **kwargs)
-
     def encode_pair(
         self,
         image: torch.Tensor,
@@ -242,10 +238,6 @@ class BlipPairs(FromTransformers):
     def embed_dims(self) -> tuple[int]:
         """D of both vectors; the matching head reads the words' own."""
         return (self.model.config.image_text_hidden_size,)
-
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`."""
-        return self.encode_pair(*args, **kwargs)
 
     def encode_pair(
         self,

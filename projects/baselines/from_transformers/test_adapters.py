@@ -65,8 +65,8 @@ def test_clip_from_a_folder(tmp_path, pad):
     ids = torch.where(IDS == 0, pad, IDS)
     mask = torch.tensor([[1] * 5, [1, 1, 1, 0, 0]])
     wanted = CLIPModel.from_pretrained(tmp_path)(ids, image, attention_mask=mask)
-    images = model.image_vectors(image)
-    texts = model.text_vectors(ids, model.data_preprocessor.text_mask(ids))
+    images = model.image_embeds(image)
+    texts = model.text_embeds(ids, model.data_preprocessor.text_mask(ids))
     torch.testing.assert_close(images, wanted.image_embeds, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(texts, wanted.text_embeds, rtol=1e-4, atol=1e-5)
     logits = model.head('itc').logits(images, texts)
@@ -79,7 +79,7 @@ def test_siglip_from_a_folder(tmp_path):
     image, ids = torch.randn(2, 3, 64, 64), F.pad(IDS, (0, 27))
     wanted = SiglipModel.from_pretrained(tmp_path)(ids, image)
     found = model.head('itc').logits(
-        model.image_vectors(image), model.text_vectors(ids, model.data_preprocessor.text_mask(ids))
+        model.image_embeds(image), model.text_embeds(ids, model.data_preprocessor.text_mask(ids))
     )
     torch.testing.assert_close(found, wanted.logits_per_image, rtol=1e-4, atol=1e-4)
 
@@ -108,7 +108,7 @@ def test_siglip_from_a_folder_with_its_own_tokenizer(tmp_path):
     padded = model.data_preprocessor.pad(ids)
     wanted = theirs(words, padding='max_length', max_length=32, return_tensors='pt').input_ids
     assert torch.equal(padded, wanted)
-    found = model.text_vectors(padded, model.data_preprocessor.text_mask(padded))
+    found = model.text_embeds(padded, model.data_preprocessor.text_mask(padded))
     image = torch.randn(2, 3, 64, 64)
     whole = SiglipModel.from_pretrained(tmp_path)(wanted, image)
     torch.testing.assert_close(found, whole.text_embeds, rtol=1e-4, atol=1e-5)

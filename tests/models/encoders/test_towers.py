@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mvlt.models import PVTV2VL, PVTVL, Features, ViTVL
-from tests.models.backbones.test_swapped import PYRAMID, SINGLE
+from tests.models.encoders.test_swapped import PYRAMID, SINGLE
 
 KINDS = dict(
     pvt=lambda: PVTVL(**{k: v for k, v in PYRAMID.items() if k != 'pool_size'}),
