@@ -29,6 +29,7 @@ from mvlt.datasets import (
 from mvlt.datasets.pipeline import named
 from mvlt.models import Head
 from mvlt.registry import MODELS, TRANSFORMS, Registry
+from mvlt.structures import STREAMS
 
 _MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
 LEGAL_READING = (LoadImage, CropMiddle, CropToProduct, *_MMCV)
@@ -161,7 +162,7 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
     ]
     mask = next((_plain(one, TRANSFORMS) for one in masks if is_transform(one, ImageMask)), None)
     if mask is not None:
-        mask.pop('prob', None)
+        mask = {key: value for key, value in mask.items() if key not in ('prob', 'streams')}
     return checked(
         dict(model=model, preprocessing=preprocessing, mask=mask, categories=categories),
         source,
@@ -224,12 +225,14 @@ def reading_of(config: Config) -> dict[str, dict[str, Any]]:
         name: _plain(one, TRANSFORMS)
         for name, one in steps.items()
         if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
+        # in use a model reads pairs
+        and {*one.get('streams', STREAMS.values())} & {*STREAMS.values()}
     }
     if all(name.isdigit() for name in found):
         found = _by_role(list(found.values()))
     for one in found.values():
         # the vocabulary is the folder's; nobody reads the same pictures again and again
-        for key in ('vocabulary', 'download', 'keep'):
+        for key in ('vocabulary', 'download', 'keep', 'streams'):
             one.pop(key, None)
     return found
 

@@ -11,6 +11,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from mvlt.models.encoders import PairFeatures
+from mvlt.structures import with_streams
 
 
 class Features:
@@ -26,6 +27,16 @@ class Features:
         self.model = model
         self.inputs = inputs
         self.cls_only = cls_only
+        self._others: dict[tuple[str, str], Features] = {}
+
+    def of(self, image: str = 'image', text: str = 'text') -> 'Features':
+        """Of another image or text stream, each computed once; errors of ``with_streams``."""
+        if (image, text) == ('image', 'text'):
+            return self
+        if (image, text) not in self._others:
+            inputs = with_streams(self.inputs, image, text)
+            self._others[image, text] = Features(self.model, inputs, self.cls_only)
+        return self._others[image, text]
 
     @cached_property
     def pair(self) -> PairFeatures:

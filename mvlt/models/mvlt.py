@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -219,6 +220,23 @@ class MVLT(BaseModel):
         """Of captions alone, float32 (B, D) of length 1."""
         inputs = dict(token_ids=token_ids, text_mask=text_mask)
         return self.head_that('embedding').text_embeds(Features(self, inputs).pooled_text)
+
+    @torch.no_grad()
+    def embed(self, inputs: dict[str, Any], streams: Sequence[str]) -> torch.Tensor:
+        """Some streams of each row as one vector, float32 (B, D) of length 1: their sum.
+
+        Args:
+            inputs: what the data preprocessor returns under ``inputs``.
+            streams: names, 'image' and 'text' the pair's own.
+        """
+        head, features = self.head_that('embedding'), Features(self, inputs)
+        embeds = [
+            head.image_embeds(features.of(image=name).pooled_image)
+            if name == 'image' or name in inputs.get('images', {})
+            else head.text_embeds(features.of(text=name).pooled_text)
+            for name in streams
+        ]
+        return F.normalize(torch.stack(embeds).sum(0), dim=-1)
 
 
 def _synchronises(part: nn.Module) -> bool:

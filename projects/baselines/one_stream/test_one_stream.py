@@ -79,7 +79,7 @@ def test_tags_in_another_order_are_not_polluted():
         def tag_logits(self, image):
             return torch.tensor([[3.0, 2, 0], [2, 3, 0]])
 
-        def __call__(self, image, ids, mask, tags):
+        def encode_pair(self, image, ids, mask, tags):
             return SimpleNamespace(texts=(torch.zeros(2, 1, 4),))
 
     head = TagHead(4)
