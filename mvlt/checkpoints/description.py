@@ -26,10 +26,9 @@ from mvlt.datasets import (
     PackPairInputs,
     Tokenize,
 )
-from mvlt.datasets.pipeline import named
+from mvlt.datasets.pipeline import changes_pair, named
 from mvlt.models import Head
 from mvlt.registry import MODELS, TRANSFORMS, Registry
-from mvlt.structures import STREAMS
 
 _MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
 LEGAL_READING = (LoadImage, CropMiddle, CropToProduct, *_MMCV)
@@ -225,8 +224,7 @@ def reading_of(config: Config) -> dict[str, dict[str, Any]]:
         name: _plain(one, TRANSFORMS)
         for name, one in steps.items()
         if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
-        # in use a model reads pairs
-        and {*one.get('streams', STREAMS.values())} & {*STREAMS.values()}
+        and changes_pair(one.get('streams'))  # in use a model reads pairs
     }
     if all(name.isdigit() for name in found):
         found = _by_role(list(found.values()))

@@ -115,6 +115,11 @@ def build_step(settings: Mapping[str, Any]) -> Any:
     return step
 
 
+def changes_pair(streams: Sequence[str] | None) -> bool:
+    """Whether a step that names these streams changes the pair's own; None names all."""
+    return streams is None or bool({*streams} & {*STREAMS.values()})
+
+
 def over_streams(step: Any, record: dict) -> dict | None:
     """A record whose streams a step has changed, those of its kind or those that it names.
 

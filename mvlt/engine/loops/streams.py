@@ -66,6 +66,8 @@ class StreamRankingLoop(RankingLoop):
 
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Embed this rank's records, gather, rank this rank's queries."""
+        if not self.records:
+            return [], 0, {}
         queries, embeds = self._embed()
         rows = np.array([same[0] for same in self._candidates], int)
         right: dict[str, list[int]] = {}  # product -> candidates
