@@ -8,7 +8,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from PIL import Image
 
-from mvlt.datasets import PairJSON, Pipeline, Tokenize
+from mvlt.datasets import PairJSON, Pipeline, TarPairs, Tokenize
 from mvlt.models import PairDataPreprocessor
 from mvlt.structures import Batch
 
@@ -137,3 +137,5 @@ def test_streams_of_a_json_file(tmp_path, steps):
     (tmp_path / 'train.json').write_text(json.dumps(dict(records=[record])))
     with pytest.raises(FileNotFoundError, match=r'c\.png'):
         PairJSON(**settings, images=('other',))
+    with pytest.raises(ValueError, match='TarPairs.images: a sample has one picture'):
+        TarPairs(ann_file='train-*.tar', images=('other',))
