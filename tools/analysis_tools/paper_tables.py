@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mvlt.command_line import run_command
-from mvlt.tools.analysis_tools.answers import matched, read_answers
+from mvlt.tools.analysis_tools.compare import matched, read_answers, right
 from mvlt.tools.analysis_tools.paper_results import RECOGNITION, RELEASED, Result, read_results
 from mvlt.tools.analysis_tools.significance import paired_bootstrap
 
@@ -102,16 +102,21 @@ def main() -> None:
         'differ from Final (95 %%)',
     )
     args = parser.parse_args()
-    results, others = read_results(args.folders)
-    if args.format == 'text':
-        for one in results:
-            print(f'read: {one.path} -> {one.column}, {one.protocol}')
+    print_tables(args.folders, args.format, args.significance)
+
+
+def print_tables(folders: Sequence[Path], style: str = 'text', significance: bool = False) -> None:
+    """Print every table that has a result in the folders."""
+    results, others = read_results(folders)
+    if style == 'text':
+        for result in results:
+            print(f'read: {result.path} -> {result.column}, {result.protocol}')
         for path in others:
             print(f'read: {path} -> no column of the paper')
-    for data in sorted({one.data for one in results}):
-        print(f'\n===== {data}' if args.format == 'text' else f'\n{data}\n')
-        own = [one for one in results if one.data == data]
-        print('\n\n'.join(FORMATS[args.format](one) for one in tables(own, args.significance)))
+    for data in sorted({result.data for result in results}):
+        print(f'\n===== {data}' if style == 'text' else f'\n{data}\n')
+        of_data = [result for result in results if result.data == data]
+        print('\n\n'.join(FORMATS[style](table) for table in tables(of_data, significance)))
 
 
 def tables(results: Sequence[Result], significance: bool = False) -> list[Table]:
@@ -273,12 +278,9 @@ def _hits(one: Result, other: Result, metric: str) -> tuple[np.ndarray, np.ndarr
     """Which queries are right, bool (n,), of two results in one order, and their products."""
     name = metric.split('/')[-2]
     first, second = (read_answers(result.path)[name] for result in (one, other))
-    values = matched(first, second, name)
-    if metric.startswith('retrieval/'):
-        k = int(metric.rpartition('@')[2])
-        return values[0] <= k, values[1] <= k, first.groups
-    right = [pair[:, 0] == pair[:, 1] for pair in values]
-    return right[0], right[1], first.groups
+    k = int(metric.rpartition('@')[2]) if '@' in metric else 1
+    hits = [right(values, k) for values in matched(first, second, name)]
+    return hits[0], hits[1], first.groups
 
 
 def _text(table: Table) -> str:
