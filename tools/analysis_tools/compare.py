@@ -64,7 +64,7 @@ def read_answers(path: Path) -> dict[str, Answers]:
     """
     folder = path if path.is_dir() else path.parent
     names = {'rankings.json', 'predictions.json'}
-    files = [folder / name for name in sorted({path.name} & names or names)]
+    files = [folder / name for name in sorted({path.name} & names or names, reverse=True)]
     files = [file for file in files if file.is_file()]
     if not files:
         raise FileNotFoundError(

@@ -167,48 +167,29 @@ def _rows(
 ) -> list[list[str]]:
     """Rows of one protocol."""
     recognition = protocol == RECOGNITION
-    coco = 'COCO' in columns
-    in_paper = recognition or protocol == ('full' if coco else PROTOCOL)
+    in_paper = recognition or protocol == ('full' if 'COCO' in columns else PROTOCOL)
     by_column = {name: [one for one in results if one.column == name] for name in columns}
     rows = []
     for name, metrics in _CATEGORIES if recognition else _RETRIEVAL:
-        label = name if recognition or in_paper else f'{name} ({protocol})'
+        label = name if in_paper else f'{name} ({protocol})'
         digits = 3 if metrics[-1].endswith('macro_f') and len(metrics) == 1 else 2
-        paper = {
-            column: _total({m: PAPER[m].get(column) for m in metrics}, metrics)
-            if in_paper
-            else None
-            for column in columns
-        }
-        ours = {
-            column: [
-                value
-                for one in by_column[column]
-                if (value := _total(one.metrics, metrics)) is not None
-            ]
-            for column in columns
-        }
+        printed = {m: PAPER[m] if in_paper else {} for m in metrics}
+        paper = {c: _total({m: printed[m].get(c) for m in metrics}, metrics) for c in columns}
+        measured = {c: [_total(one.metrics, metrics) for one in by_column[c]] for c in columns}
+        ours = {c: [value for value in measured[c] if value is not None] for c in columns}
         if not any(ours.values()):
             continue
         marks = _marks(by_column, metrics, against) if significance else {}
-        rows.append(
-            [
-                label,
-                *(
-                    _cell(paper.get(column), ours[column], digits) + marks.get(column, '')
-                    for column in columns
-                ),
-            ]
-        )
+        cells = [_cell(paper[c], ours[c], digits) + marks.get(c, '') for c in columns]
+        rows.append([label, *cells])
         if against is not None and (len(metrics) > 1 or against != 'Final' or 'E1' in columns):
             base = paper.get(against)
             if against == 'Kaleido-BERT' and len(metrics) == 1 and in_paper:
                 base = PAPER[metrics[0]]['Second']
             # the paper's competitors can be compared with on its own data only
-            told = 'fashiongen' in results[0].data and base is not None
-            own = base if told and against == 'Kaleido-BERT' else None
-            own = mean(ours[against]) if ours[against] else own
-            cells = _differences(paper, ours, columns, base, own, digits)
+            comparable = 'fashiongen' in results[0].data and against == 'Kaleido-BERT'
+            mean_base = mean(ours[against]) if ours[against] else base if comparable else None
+            cells = [_difference(paper[c], base, ours[c], mean_base, digits) for c in columns]
             if set(cells) == {_NOTHING}:
                 continue
             cells[columns.index(against)] = ''
@@ -237,22 +218,17 @@ def _cell(paper: float | None, ours: Sequence[float], digits: int) -> str:
     return f'{said} / {mean(ours):.{digits}f}{spread} (n={len(ours)})'
 
 
-def _differences(
-    paper: Mapping[str, float | None],
-    ours: Mapping[str, Sequence[float]],
-    columns: Sequence[str],
-    base_paper: float | None,
+def _difference(
+    paper: float | None,
+    paper_base: float | None,
+    ours: Sequence[float],
     base: float | None,
     digits: int,
-) -> list[str]:
-    """Columns less what they are compared with, in the paper and here."""
-    cells = []
-    for column in columns:
-        told, own = paper.get(column), ours[column]
-        said = '-' if None in (told, base_paper) else f'{told - base_paper:+.{digits}f}'  # type: ignore[operator]
-        got = '-' if not own or base is None else f'{mean(own) - base:+.{digits}f}'
-        cells.append(f'{said} / {got}')
-    return cells
+) -> str:
+    """A column less what it is compared with, in the paper and here."""
+    printed = '-' if paper is None or paper_base is None else f'{paper - paper_base:+.{digits}f}'
+    measured = '-' if not ours or base is None else f'{mean(ours) - base:+.{digits}f}'
+    return f'{printed} / {measured}'
 
 
 def _marks(
