@@ -14,7 +14,11 @@ CATEGORIES = dict(main_category=['BAGS', 'SHOES'], sub_category=['BACKPACKS', 'T
 
 
 def write_small_model(
-    out: str | Path, vocabulary: str | Path, seed: int = 0, towers: bool = False
+    out: str | Path,
+    vocabulary: str | Path,
+    seed: int = 0,
+    towers: bool = False,
+    pyramid: bool = True,
 ) -> Path:
     """Write a model folder: four narrow stages, every head, pictures of 32 px, 24 tokens.
 
@@ -23,6 +27,7 @@ def write_small_model(
         vocabulary: folder with at most 400 word pieces.
         seed: of the weights.
         towers: with a head ``itc``, too.
+        pyramid: False is a single stage of one layer.
     """
     heads: dict[str, dict] = dict(
         mir=dict(type='MIRHead'),
@@ -35,24 +40,19 @@ def write_small_model(
     )
     if towers:
         heads['itc'] = dict(type='ITCHead', dims=12)
-    backbone = dict(
-        type='PVTVL',
-        image_size=SIDE,
-        text_len=24,
-        vocab_size=400,
-        word_dims=16,
-        embed_dims=[8, 16, 24, 32],
-        num_heads=[1, 1, 1, 1],
-        depths=[1, 1, 1, 1],
-        reductions=[4, 2, 1, 1],
-    )
+    backbone: dict = dict(image_size=SIDE, text_len=24, vocab_size=400, word_dims=16)
+    if pyramid:
+        backbone |= dict(type='PVTVL', embed_dims=[8, 16, 24, 32], num_heads=[1, 1, 1, 1])
+        backbone |= dict(depths=[1, 1, 1, 1], reductions=[4, 2, 1, 1])
+    else:
+        backbone |= dict(type='ViTVL', embed_dims=[16], num_heads=1, depth=1)
     preprocessor = dict(type='PairDataPreprocessor')
     description = checked(
         dict(
             model=dict(
                 type='MVLT',
                 backbone=backbone,
-                neck=dict(type='UNet'),
+                neck=dict(type='UNet' if pyramid else 'LightDecoder'),
                 heads=heads,
                 data_preprocessor=preprocessor,
             ),
