@@ -23,12 +23,10 @@ web: $(STAMP) $(if $(MODEL)$(CATALOGUE),,demo)
 	@if [ -e '$(MODEL)' ]; then set -- '$(MODEL)'; else set -- $(MODEL); fi; \
 	exec $(BIN)/python -m projects.web_demo.app --port $(or $(PORT),7860) $${1:+--model "$$@"} $(if $(CATALOGUE),--catalogue '$(CATALOGUE)')
 
-# the service of an index: make serve MODEL=my_model CATALOGUE=my/products.csv PORT=8000
-INDEX ?= work_dirs/index/$(subst /,_,$(CATALOGUE))
+# search behind HTTP, on the page's index: make serve MODEL=my_model CATALOGUE=my/products.csv PORT=8000
 serve: $(STAMP)
 	@test -n "$(MODEL)" -a -n "$(CATALOGUE)" || { echo 'make serve MODEL=my_model CATALOGUE=my/products.csv'; exit 2; }
-	$(BIN)/python tools/build_index.py '$(MODEL)' '$(CATALOGUE)' '$(INDEX)'
-	$(BIN)/python -m projects.search_service.app --model '$(MODEL)' --index '$(INDEX)' --pictures "$$([ -d '$(CATALOGUE)' ] && echo '$(CATALOGUE)' || dirname '$(CATALOGUE)')" --port $(or $(PORT),8000)
+	$(BIN)/python -m projects.search_service.app --model '$(MODEL)' --catalogue '$(CATALOGUE)' $(if $(INDEX),--index '$(INDEX)') --port $(or $(PORT),8000)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mvlt.config import load_config
-from mvlt.datasets import train_vocabulary
-from mvlt.datasets.synthetic import draw_products, write_fashion_gen
+from mvlt.datasets import FashionGen, train_vocabulary
 from mvlt.engine import resolve
+from mvlt.tools.dataset_converters.make_demo_data import draw_products, write_fashion_gen
 from tests.small_model import write_small_model
 
 torch.set_num_threads(1)
@@ -48,6 +49,19 @@ def tower_folder(demo_data, tmp_path_factory) -> Path:
     """The same with towers."""
     out = tmp_path_factory.mktemp('published') / 'towers'
     return write_small_model(out, demo_data / 'vocabulary', towers=True)
+
+
+@pytest.fixture
+def masked_products(demo_data):
+    """The demo's training products, a quarter of each picture hidden."""
+    pipeline = [
+        dict(type='LoadImage'),
+        dict(type='RandomGridMask', ratio=0.25, alpha=2),
+        dict(type='Tokenize', vocabulary=str(demo_data / 'vocabulary')),
+        dict(type='PackPairInputs'),
+    ]
+    with DefaultScope.overwrite_default_scope('mvlt'):
+        return FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_train.h5'), pipeline=pipeline)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """From a config file and the command line to the one config that is run."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from pprint import pformat
 from typing import Any
@@ -13,10 +13,8 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mvlt import registry
+from mvlt.config_files import config_path, read_config
 from mvlt.structures import CATEGORIES
-
-# the configs that come with the package, an installed one too
-PACKAGED = Path(__file__).parent / 'configs'
 
 
 class RunConfig(Config):
@@ -29,34 +27,6 @@ class RunConfig(Config):
             f'{key} = {pformat(value, width=100, sort_dicts=False)}\n'
             for key, value in self.to_dict().items()
         )
-
-
-def config_path(name_or_path: str | Path) -> Path:
-    """A config file, or the packaged one of a name like 'mvlt/pretrain_catalogue'.
-
-    Raises:
-        FileNotFoundError: there is neither.
-    """
-    packaged = PACKAGED / f'{name_or_path}.py'
-    for path in (Path(name_or_path), packaged):
-        if path.is_file():
-            return path
-    names = [
-        str(one.relative_to(PACKAGED).with_suffix('')) for one in PACKAGED.glob('[!_]*/**/*.py')
-    ]
-    near = get_close_matches(str(name_or_path), names, n=1)
-    hint = f'; did you mean {near[0]}?' if near else ''
-    raise FileNotFoundError(
-        f'{name_or_path}: no such config{hint} (configs/README.md lists them, so does '
-        'mvlt.list_models())'
-    )
-
-
-def config_name(path: str | Path | None) -> str | None:
-    """A config file as a reader would name it: a packaged one by its name, others by their path."""
-    if path is not None and Path(path).is_relative_to(PACKAGED):
-        return str(Path(path).relative_to(PACKAGED).with_suffix(''))
-    return str(path) if path else None
 
 
 def load_config(
@@ -77,21 +47,15 @@ def load_config(
         FileNotFoundError, KeyError, ValueError: no such config; an unknown key; wrong data.
     """
     path = config_path(path)
-    # classes become their import paths: plain data, which dumps and reloads unchanged
-    try:
-        content = Config.fromfile(path).to_dict()
-    except AttributeError as error:
-        raise ValueError(
-            f'{path}: {error}: it changes an attribute of a part that its base does not have; give '
-            "the whole part, e.g. model.backbone.init_cfg = dict(type=..., checkpoint='...')"
-        ) from error
+    content = read_config(path)
     if data_root is not None:
         content = _moved(content, data_root, str(path))
-    config = RunConfig(content, filename=str(path))
+    config = RunConfig(content, cfg_text=str(path), filename=str(path))  # a row has no file
     init_default_scope(config.get('default_scope', 'mvlt'))
     for key in options or {}:
         _check_key(config, key)
     config.merge_from_dict(dict(options or {}))
+    _fill_image_size(config, options or {})
     return config
 
 
@@ -122,6 +86,50 @@ def _moved(content: dict[str, Any], data_root: str, path: str) -> dict[str, Any]
         return value
 
     return moved(content)
+
+
+def _fill_image_size(config: Config, options: Mapping[str, Any]) -> None:
+    """Write the number ``image_size`` where 'image_size' or 'image_size * 1.75' stands for it."""
+    size = config.get('image_size')
+    count = 0
+
+    def filled(value: Any, key: str = '') -> Any:
+        nonlocal count
+        if isinstance(value, dict):
+            for name in value:
+                value[name] = filled(value[name], name)
+        elif isinstance(value, list | tuple):
+            return type(value)(filled(item, key) for item in value)
+        elif key in _SIZES and isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(
+                    f'{config.filename}: image_size={size}; give the side of the square pictures '
+                    'in pixels, e.g. image_size = 64 (most backbones need a multiple of 32)'
+                )
+            count += 1
+            return round(size * float(match[1] or 1))
+        return value
+
+    for key in config:
+        config[key] = filled(config[key], key)
+    if 'image_size' not in options:
+        return
+    if config.get('model') is None:
+        raise KeyError(
+            f'--cfg-options image_size: {config.filename} is a protocol, it reads pictures at the '
+            "size of the checkpoint's model"
+        )
+    if not count:
+        raise KeyError(
+            f'--cfg-options image_size: nothing in {config.filename} follows from it, a dump holds '
+            'the numbers themselves; take the recipe'
+        )
+    side = (config.model.get('backbone') or {}).get('image_size', size)
+    if side != size and 'model.backbone.image_size' not in options:
+        raise ValueError(
+            f'--cfg-options image_size={size}: model.backbone.image_size is {side}, a number of '
+            f"its own, in {config.filename}; write image_size='image_size' there"
+        )
 
 
 def _check_key(config: Config, key: str) -> None:
@@ -180,16 +188,11 @@ def _arguments(place: Any) -> list[str]:
 
 
 # what a Runner reads of a config, and what a data loader takes
-_SECTIONS = {*inspect.signature(Runner.__init__).parameters}
+_SECTIONS = {*inspect.signature(Runner.__init__).parameters, 'image_size'}
 _LOADER = {*inspect.signature(DataLoader.__init__).parameters} - {'self', 'dataset'}
-_MMENGINE_HOOKS = (
-    'runtime_info',
-    'timer',
-    'sampler_seed',
-    'logger',
-    'param_scheduler',
-    'checkpoint',
-)
+# arguments that may follow from image_size
+_SIZES = ('image_size', 'scale', 'side')
+_SIZE = re.compile(r'image_size(?: \* (\d+(?:\.\d+)?))?')
 _REGISTRIES = ('MODELS', 'DATASETS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'LOOPS')
 
 

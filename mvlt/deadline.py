@@ -1,4 +1,4 @@
-"""Work that ends when nobody waits for it any longer."""
+"""Time limits for requests."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def check() -> None:
         TimeoutError: it is.
     """
     if time.monotonic() > _UNTIL.get():
-        raise TimeoutError('nobody waits for this any longer')
+        raise TimeoutError('request timed out')
 
 
 def left() -> float | None:

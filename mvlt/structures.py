@@ -45,7 +45,7 @@ class PairDataSample(BaseDataElement):
     image_mask           bool (H/u, W/u)     True = hidden from the model; u = 1: single pixels;
                                              (N, D) of features in the place of pictures
     word_labels          int64 (T,)          original token id where a word is hidden, else -1
-    match_score          float               predicted probability of a match, 0 to 1
+    itm_score          float               predicted probability of a match, 0 to 1
     word_predictions     int64 (N,)          predicted ids at the N positions where labels >= 0
     word_log_probs       float32 (N,)        log-probability of the hidden word at each of them
     similarity           float               of the two vectors of the head ``itc``, -1 to 1

@@ -1,13 +1,16 @@
 """A published model that is small, at random, and can do everything."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from mvlt.checkpoints.description import checked
 from mvlt.checkpoints.folder import write_model_folder
 from mvlt.config import load_config
+from mvlt.registry import MODELS
 
 SIDE = 32  # pixels
 CATEGORIES = dict(main_category=['BAGS', 'SHOES'], sub_category=['BACKPACKS', 'TOTES', 'BOOTS'])
@@ -70,6 +73,16 @@ def write_small_model(
         torch.manual_seed(seed)
         state = description.build().state_dict()
     return write_model_folder(out, description, state, str(vocabulary), '# a card')
+
+
+def build_small(**parts: Any) -> Any:
+    """A model of four narrow stages, at random; ``parts`` are heads and neck."""
+    sizes = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 1, 1), depths=(1, 2, 1, 1))
+    backbone = dict(type='PVTVL', image_size=SIDE, vocab_size=400, word_dims=16, **sizes)
+    preprocessor = dict(type='PairDataPreprocessor')
+    with DefaultScope.overwrite_default_scope('mvlt'):
+        model = dict(type='MVLT', backbone=backbone, data_preprocessor=preprocessor, **parts)
+        return MODELS.build(model).eval()
 
 
 def with_model(config: Config, recipe: str) -> Config:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mvlt import list_models
 from mvlt.config import load_config
 
 FOLDER = Path(__file__).parent.parent / 'configs/mvlt/ablations'
@@ -92,13 +93,14 @@ CATALOGUE = {
 
 
 def test_every_row_has_a_twin_on_a_catalogue():
-    assert {path.stem for path in (FOLDER / 'catalogue').glob('*.py')} == set(CATALOGUE)
+    names = list_models('mvlt/ablations/catalogue/*')
+    assert {name.rpartition('/')[2] for name in names} == set(CATALOGUE)
 
 
 @pytest.mark.parametrize('name', CATALOGUE)
 def test_the_same_rows_on_a_catalogue(name):
     final = _flat(load_config(FOLDER.parent / 'pretrain_catalogue.py').to_dict())
-    row = _flat(load_config(FOLDER / f'catalogue/{name}.py').to_dict())
+    row = _flat(load_config(f'mvlt/ablations/catalogue/{name}').to_dict())
     changed = {
         key
         for key in final.keys() | row.keys()
@@ -117,7 +119,7 @@ def test_the_same_rows_on_a_catalogue(name):
 
 def test_the_start_from_imagenet_is_all_that_e1_changes():
     first, second = (
-        _flat(load_config(FOLDER / f'catalogue/e1_{name}_pvt.py').to_dict())
+        _flat(load_config(f'mvlt/ablations/catalogue/e1_{name}_pvt').to_dict())
         for name in ('with', 'without')
     )
     changed = {key for key in first.keys() | second.keys() if first.get(key) != second.get(key)}

@@ -83,4 +83,4 @@ def test_vilts_randaugment():
 
 def test_the_row_is_ranked_by_the_matching_head():
     config = _config('retrieval_full_coco')
-    assert config.test_cfg.order == 'matching' and config.test_cfg.shortlist is None
+    assert config.test_cfg.rerank == 'itm' and config.test_cfg.rerank_topk is None

@@ -3,8 +3,14 @@
 import pytest
 
 from mvlt.config import load_config
+from mvlt.registry import MODELS
 
 CONFIG = 'configs/demo/pretrain_demo.py'
+INHERITS = (
+    'from mmengine.config import read_base\n'
+    'with read_base():\n'
+    '    from mvlt.configs.mvlt.{} import *\n'
+)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +25,7 @@ CONFIG = 'configs/demo/pretrain_demo.py'
             r"no '.*pipeline.masks' .*; beside it are: load, crop, augment, resize, flip, mask",
         ),
         ('train_dataloader.batchsize', "'batchsize' is unknown here"),
-        ('image_size', "'image_size' only helps the file to write"),
+        ('vocab_size', "'vocab_size' only helps the file to write"),
         ('data_root', 'for data_root: --data-root'),
     ],
 )
@@ -52,6 +58,51 @@ def test_data_root_moves_every_path():
     assert 'work_dirs/demo/data' not in config.pretty_text
 
 
+def _sides(config):
+    """The numbers that follow from image_size."""
+    train = config.train_dataloader.dataset.pipeline
+    steps = [train, config.val_dataloader.dataset.pipeline, config.test_dataloader.dataset.pipeline]
+    return (
+        config.model.backbone.image_size,
+        train.crop.scale,
+        *(step.resize.scale for step in steps),
+        *(step.load.side for step in steps),
+    )
+
+
+def test_image_size_is_one_value(tmp_path):
+    options = {'image_size': 128}
+    config = load_config('mvlt/towers_catalogue', options)
+    assert _sides(config) == (128, 128, *[(128, 128)] * 3, *[224] * 3)
+    (tmp_path / 'mine.py').write_text(f'{INHERITS.format("towers_catalogue")}image_size = 128\n')
+    assert load_config(tmp_path / 'mine.py').to_dict() == config.to_dict()
+    assert "'image_size'" not in config.pretty_text.replace("'image_size':", '')
+    config.dump(tmp_path / 'dump.py')
+    assert load_config(tmp_path / 'dump.py').to_dict() == config.to_dict()
+    with pytest.raises(KeyError, match=r'nothing in .*dump\.py follows from it'):
+        load_config(tmp_path / 'dump.py', options)
+    # a number of its own stays
+    key = 'test_dataloader.dataset.pipeline.resize.scale'
+    config = load_config('mvlt/towers_catalogue', {**options, key: (96, 64)})
+    assert config.test_dataloader.dataset.pipeline.resize.scale == (96, 64)
+
+
+def test_image_size_that_cannot_be(tmp_path):
+    with pytest.raises(KeyError, match='is a protocol, it reads pictures at the size of the check'):
+        load_config('mvlt/retrieval_catalogue', {'image_size': 128})
+    for wrong in (0, 'large'):
+        with pytest.raises(ValueError, match=f'image_size={wrong}; give the side'):
+            load_config('mvlt/towers_catalogue', {'image_size': wrong})
+    uneven = load_config('mvlt/pretrain_catalogue', {'image_size': 100})
+    with pytest.raises(ValueError, match='32 must divide the side; near it are 96 and 128'):
+        MODELS.build(uneven.model)
+    own = f'{INHERITS.format("pretrain_catalogue")}model.backbone.image_size = 96\n'
+    (tmp_path / 'mine.py').write_text(own)
+    assert load_config(tmp_path / 'mine.py').model.backbone.image_size == 96
+    with pytest.raises(ValueError, match=r"is 96, a number of its own, .*write image_size='image_"):
+        load_config(tmp_path / 'mine.py', {'image_size': 128})
+
+
 def test_no_such_config():
     with pytest.raises(FileNotFoundError, match='configs/README.md lists them'):
         load_config('configs/none.py')
@@ -73,9 +124,7 @@ def test_a_protocol_has_no_model_to_change():
 def test_an_attribute_of_a_part_that_is_not_there(tmp_path):
     """Else a traceback that ends within mmengine."""
     (tmp_path / 'mine.py').write_text(
-        'from mmengine.config import read_base\n'
-        'with read_base():\n'
-        '    from mvlt.configs.mvlt.pretrain_catalogue import *\n'
+        f'{INHERITS.format("pretrain_catalogue")}'
         "model.backbone.init_cfg.checkpoint = 'pvt.safetensors'\n"
     )
     with pytest.raises(ValueError, match=r'mine\.py: .*init_cfg.*: it changes an attribute'):

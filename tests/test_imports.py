@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / 'mvlt'
 # each may import those before it; in one row, each other, but not in a circle
 LAYERS = (
     ('registry', 'structures', 'randomness', 'files', 'deadline'),
-    ('config', 'command_line'),
+    ('config_files', 'config', 'command_line'),
     ('datasets',),
     ('models',),
     ('checkpoints',),

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mvlt.apis import ProductSearch
+from mvlt.apis import Search
 from mvlt.datasets import train_vocabulary
 from tests.small_model import write_small_model
 
@@ -65,7 +65,7 @@ def prepare(folder: Path) -> None:
     train_vocabulary([*lines, 'blue leather shoes'], folder / 'words', 200)
     out = write_small_model(folder / 'MY_MODEL', folder / 'words', towers=True)
     (folder / 'MY_RECOGNITION').symlink_to(out)
-    ProductSearch(out, folder / 'MY_INDEX').build(folder / 'MY_CATALOGUE/products.csv')
+    Search(out, folder / 'MY_INDEX').build(folder / 'MY_CATALOGUE/products.csv')
 
 
 def examples() -> list[str]:

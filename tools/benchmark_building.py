@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from mvlt.apis import ProductSearch
+from mvlt.apis import Search
 from mvlt.checkpoints import open_model
 from mvlt.command_line import run_command
 from mvlt.retrieval.records import Records
@@ -38,11 +38,11 @@ def main() -> None:
         made = iter(range(args.repeat))
         some = [records.path(row) for row in rows]
 
-        def search() -> ProductSearch:
+        def search() -> Search:
             place = Path(folder, f'{next(made)}')
-            return ProductSearch(model, place, dtype=args.dtype, show_progress=False)
+            return Search(model, place, dtype=args.dtype, show_progress=False)
 
-        opened = ProductSearch(model, Path(folder, 'none'), dtype=args.dtype)
+        opened = Search(model, Path(folder, 'none'), dtype=args.dtype)
 
         def decode() -> list:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -51,7 +51,7 @@ def main() -> None:
         pixels = decode()
         seconds = dict(
             decoding=best(decode, args.repeat),
-            model=best(lambda: opened.encoder.images(pixels), args.repeat),
+            model=best(lambda: opened.embed_images(pixels), args.repeat),
             building=best(lambda: search().build(some), args.repeat),
         )
     for name, one in seconds.items():

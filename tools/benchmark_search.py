@@ -64,7 +64,8 @@ class Rows:
 def table(index: Any, numbers: np.ndarray, vectors: np.ndarray) -> Any:
     """Rows of an index: ``part`` is the number modulo 1000, ``group`` modulo 10."""
     columns = dict(part=[float(i % 1000) for i in numbers], group=[f'g{i % 10}' for i in numbers])
-    own = dict(view=np.zeros(len(numbers)), content=[''] * len(numbers), cells=[''] * len(numbers))
+    none = [''] * len(numbers)
+    own = dict(image_index=np.zeros(len(numbers)), image_hash=none, row_hash=none)
     return index.rows(vectors, columns, product_id=[str(i) for i in numbers], **own)
 
 
@@ -83,13 +84,13 @@ def build(place: str, rows: Rows, total: int) -> dict[str, Any]:
         for numbers, vectors in blocks(rows, total):
             index.upsert(table(index, numbers, vectors))
         filled = time.perf_counter()
-        index.upkeep(kept_seconds=0)
+        index.compact(kept_seconds=0)
     done = time.perf_counter()
-    return dict(filling_s=filled - started, upkeep_s=done - filled, disk_mb=disk(place))
+    return dict(filling_s=filled - started, compact_s=done - filled, disk_mb=disk(place))
 
 
 def change(place: str, rows: Rows, total: int) -> dict[str, Any]:
-    """Delete a fifth, replace another, then 1,000 single upserts; upkeep after each."""
+    """Delete a fifth, replace another, then 1,000 single upserts; compact after each."""
     index = open_index(place)
     started = time.perf_counter()
     with index.writing():
@@ -98,20 +99,20 @@ def change(place: str, rows: Rows, total: int) -> dict[str, Any]:
             index.delete([str(i) for i in numbers[numbers % 5 == 0]])
             again = numbers[numbers % 5 == 1]
             index.upsert(table(index, again, rows.vectors(start, len(again), 1)))
-        index.upkeep()
+        index.compact()
     changed = time.perf_counter()
     singles = rows.vectors(0, 1000, 2)
     for i in range(1000):
         index.upsert(table(index, np.array([total + i]), singles[i : i + 1]))
     single = time.perf_counter()
     before = disk(place)
-    index.upkeep(kept_seconds=0)  # a day's upkeep finds nothing that is so young
+    index.compact(kept_seconds=0)  # a day's compact finds nothing that is so young
     return dict(
         changed_s=changed - started,
         single_upsert_ms=single - changed,  # of 1,000
-        disk_before_upkeep_mb=before,
+        disk_before_compact_mb=before,
         disk_mb=disk(place),
-        upkeep_s=time.perf_counter() - single,
+        compact_s=time.perf_counter() - single,
         rows=index.count(),
     )
 

@@ -161,7 +161,7 @@ def growth(out: Path) -> list[str]:
         f'Matching scores {speed} pairs a second here: ranking everything takes a day from '
         f'{speed * 86400 / 1e6:.1f} million pairs on, which is a catalogue of '
         f'{(speed * 86400) ** 0.5:.0f} products (full ranking grows with the square); with '
-        '`--shortlist 50` it takes a day from '
+        '`--rerank-topk 50` it takes a day from '
         f'{speed * 86400 / 100:.0f} products on.',
     ]
 

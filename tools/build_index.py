@@ -1,9 +1,9 @@
-"""Make the search index of a catalogue, or bring it to what the catalogue says now.
+"""Build the search index of a catalogue, or update it to the catalogue's present content.
 
-    tools/build_index.py MY_MODEL MY_CATALOGUE/products.csv MY_INDEX
+    tools/build_index.py MY_MODEL MY_CATALOGUE/products.csv [MY_INDEX]
 
-Pictures that are in it already are not embedded again, products that are gone are deleted; a run
-that was killed is gone on with by the same command. Several processes, each with its share:
+Images that are in the index already are not embedded again; products that are gone are deleted. Run
+the same command again to resume a killed run. Several processes share the work:
 torchrun --nproc_per_node 8 tools/build_index.py ... --launcher pytorch
 """
 
@@ -15,7 +15,7 @@ import torch
 from mmengine.dist import get_rank
 from torch import distributed
 
-from mvlt.apis import ProductSearch
+from mvlt.apis import Search
 from mvlt.command_line import run_command
 
 
@@ -24,23 +24,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('model', help='folder of publish.py, or a checkpoint; with a head itc')
-    parser.add_argument('catalogue', help='CSV, Parquet, or a folder of pictures')
+    parser.add_argument('model', help='folder of publish.py, or a checkpoint; a dual encoder')
+    parser.add_argument('catalogue', help='CSV, Parquet, or a folder of images')
     parser.add_argument(
-        'index', help="a folder; or a Milvus server's address, http://host:19530/collection"
+        'index',
+        nargs='?',
+        help="a folder, or a Milvus server's address, http://host:19530/collection; default: where "
+        'page and service look for the index of this model and catalogue, below work_dirs/index',
     )
     parser.add_argument('--device', help="'cpu', 'cuda'; default: a GPU where there is one")
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
-    parser.add_argument('--batch-size', type=int, default=64, help='pictures at once')
+    parser.add_argument('--batch-size', type=int, default=64, help='images at once')
     parser.add_argument('--launcher', choices=('none', 'pytorch'), default='none')
-    parser.add_argument('--upkeep', action='store_true', help='only put the index in order')
+    parser.add_argument(
+        '--compact', action='store_true', help='only compact the index, given by its place'
+    )
     args = parser.parse_args()
     if args.launcher == 'pytorch':
         # vectors meet on the CPU, whatever they are computed on
         distributed.init_process_group('gloo')
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
-    search = ProductSearch(
+    search = Search(
         args.model,
         args.index,
         device=args.device,
@@ -48,13 +53,13 @@ def main() -> None:
         batch_size=args.batch_size,
         show_progress=get_rank() == 0,
     )
-    if args.upkeep:
-        search.index.upkeep()
-        said = f'{search.count()} pictures'
+    if args.compact:
+        search.index.compact()
+        summary = f'{search.count()} images'
     else:
-        said = str(search.build(args.catalogue))
+        summary = str(search.build(args.catalogue))
     if get_rank() == 0:
-        print(f'{args.index}: {said}; columns: {_columns(search.index.description.columns)}')
+        print(f'{search.place}: {summary}; columns: {_columns(search.index.description.columns)}')
 
 
 def _columns(kinds: Mapping[str, str]) -> str:

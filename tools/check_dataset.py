@@ -154,6 +154,12 @@ def check(config: Config, workers: int) -> dict[str, Any]:
         products[name] = [record['product_id'] for record in records]
         digests[name] = set(pictures.digests)
         _judge(name, found, report, _may_skip(config, name) * len(records))
+    rows = {name: len(ids) for name, ids in products.items()}
+    if 'train' in rows and rows.get('test', 0) > rows['train']:
+        report['warn'].append(
+            f'test has more rows than train ({rows["test"]} > {rows["train"]}): were the two '
+            'swapped?'
+        )
     common_products = leaks(products)
     for pair, common in common_products.items():
         report['warn'].append(

@@ -18,16 +18,11 @@ from mvlt.config import load_config
 from mvlt.datasets import PairDataset
 from mvlt.models import MVLT
 from mvlt.registry import DATASETS
+from mvlt.tools.figures.categories import category_cells
+from mvlt.tools.figures.curves import plot_losses
+from mvlt.tools.figures.page import write_report
 from mvlt.tools.run_plan import Step, config_step, run
-from mvlt.visualization import (
-    Section,
-    category_cells,
-    in_rows,
-    plot_losses,
-    ranking_rows,
-    reconstruction_cells,
-    write_report,
-)
+from mvlt.visualization import Section, in_rows, ranking_rows, reconstruction_cells
 
 ROOT = Path('work_dirs/demo')
 DATA = ROOT / 'data'
@@ -69,7 +64,7 @@ def plan() -> list[Step]:
 
 
 def _config(task: str) -> Config:
-    options = {'test_cfg.order': 'vectors'} if task == 'retrieval' else {}
+    options = {'test_cfg.rerank': None} if task == 'retrieval' else {}
     return load_config(f'demo/{TASKS[task]}_demo', options)
 
 
@@ -120,7 +115,7 @@ def _rankings(rankings: list[dict]) -> list[Section]:
         name: [query for query in rankings if query['direction'] == name][:6] for name in titles
     }
     return [
-        Section(name, *titles[name], ranking_rows(dataset, first[name], order='vectors'))
+        Section(name, *titles[name], ranking_rows(dataset, first[name], rerank=None))
         for name in titles
     ]
 

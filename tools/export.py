@@ -33,10 +33,10 @@ PARITY = 1e-4
 
 
 class Matching(nn.Module):
-    """Pixels and token ids -> ``log_odds``, to rank by, and ``match_score``, float32 (B,)."""
+    """Pixels and token ids -> ``itm_logits``, to rank by, and ``itm_score``, float32 (B,)."""
 
     inputs: tuple[str, ...] = ('pixels', 'token_ids')
-    outputs: tuple[str, ...] = ('log_odds', 'match_score')
+    outputs: tuple[str, ...] = ('itm_logits', 'itm_score')
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
@@ -63,8 +63,8 @@ class Matching(nn.Module):
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
         """See the class."""
-        log_odds = self.model.head_that('match').log_odds(cls=self.cls(pixels, token_ids))
-        return log_odds, log_odds.sigmoid()
+        itm_logits = self.model.head_that('match').itm_logits(cls=self.cls(pixels, token_ids))
+        return itm_logits, itm_logits.sigmoid()
 
 
 class ImageTower(Matching):
@@ -260,7 +260,7 @@ def _batch(
     """Inputs of pairs, captions of all lengths; for completion every second 8 x 8 block hidden."""
     pipeline = Pipeline({**opened.transforms, 'pack': PackPairInputs()})
     packed = [
-        pipeline(dict(img=records.read(row), caption=records[row].get('caption', '')))['inputs']
+        pipeline(dict(img=records.read(row), caption=records.caption(row) or ''))['inputs']
         for row in rows
     ]
     found = dict(

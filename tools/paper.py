@@ -5,8 +5,8 @@
 
 Each step is a command of its own, with the config that it runs and its output in its folder below
 --work-dir. What is there is passed over; a run that was stopped goes on from its last checkpoint.
-Rows are those of Table 3, 'final', or the name of any config in configs/mvlt/ablations/ (on a
-catalogue in its folder catalogue/). The small settings of a trial: --length and --tune-length.
+Rows are those of Table 3, 'final', or any config that is named mvlt/ablations/... (on a catalogue
+mvlt/ablations/catalogue/...). The small settings of a trial: --length and --tune-length.
 """
 
 import argparse
@@ -17,7 +17,8 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from mvlt.command_line import run_command
-from mvlt.config import PACKAGED, load_config
+from mvlt.config import load_config
+from mvlt.config_files import config_path, packaged_configs
 from mvlt.tools.analysis_tools.paper_tables import FORMATS, print_tables
 from mvlt.tools.run_plan import Step, config_step, run
 
@@ -92,10 +93,14 @@ def config_of(row: str, data: str) -> Path:
     Raises:
         ValueError: no such row; the message lists them.
     """
-    folder = PACKAGED / 'mvlt' / 'ablations' / ('catalogue' if data == 'catalogue' else '')
     if row == 'final':
-        return PACKAGED / 'mvlt' / f'pretrain_{data}.py'
-    known = {path.stem: path for path in sorted(folder.glob('*.py'))}
+        return config_path(f'mvlt/pretrain_{data}')
+    folder = f'mvlt/ablations{"/catalogue" if data == "catalogue" else ""}'
+    known = {
+        name.rpartition('/')[2]: config_path(name)
+        for name in packaged_configs()
+        if name.rpartition('/')[0] == folder
+    }
     for name, path in known.items():
         if name == row or (name.startswith(f'{row}_') and name not in _VARIANTS):
             return path

@@ -3,7 +3,7 @@
 A protocol, a config without a model, tests any model; a recipe's checkpoint must fit the recipe.
 
 tools/test.py configs/mvlt/retrieval_fashiongen.py CHECKPOINT
-tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --shortlist 100
+tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --rerank-topk 100
 """
 
 import argparse
@@ -25,15 +25,15 @@ def main() -> None:
         'model reads itself, e.g. of a folder of transformers',
     )
     parser.add_argument(
-        '--shortlist',
+        '--rerank-topk',
         '--rerank',
         type=int,
         metavar='K',
         help='rankings: exact scores only for the K best of the encoder of test_cfg',
     )
     args = parser.parse_args()
-    if args.shortlist is not None:
-        args.cfg_options['test_cfg.shortlist'] = args.shortlist
+    if args.rerank_topk is not None:
+        args.cfg_options['test_cfg.rerank_topk'] = args.rerank_topk
     config = config_from(args)
     model = None if args.checkpoint == 'none' else args.checkpoint
     if model is None and config.get('model') and not reads_weights(config.model):

@@ -10,9 +10,11 @@ import os
 import sys
 from contextlib import nullcontext
 
+import torch
+
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
-from mvlt.engine.launch import build_runner, busy_cores
+from mvlt.engine.launch import build_runner
 from mvlt.engine.resolve import place_of
 from mvlt.files import sole_process
 
@@ -65,6 +67,23 @@ def main() -> None:
             launcher=args.launcher,
             amp=args.amp,
         ).train()
+
+
+def busy_cores() -> str | None:
+    """What to do where other programs keep this machine's cores busy; None = nothing.
+
+    Threads of one program wait for each other at every operation; where one of them gets no core,
+    all do: seven times as long a step was measured (docs/results/2026-11-28-new-users.md).
+    """
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    busy = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.0
+    if torch.cuda.is_available() or threads == 1 or busy < cores / 2:
+        return None
+    return (
+        f'other programs ask for {busy:.1f} cores of {cores}: {threads} threads that wait for each '
+        'other are then many times slower than one; better stop, and start with OMP_NUM_THREADS=1 '
+        'in front of the command'
+    )
 
 
 if __name__ == '__main__':

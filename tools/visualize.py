@@ -39,18 +39,18 @@ from mvlt.engine.resolve import place_of, resolve
 from mvlt.files import file_sha256, written_whole
 from mvlt.registry import DATASETS, LOOPS, MODELS
 from mvlt.structures import CATEGORIES
+from mvlt.tools.figures.architecture import draw_architecture
+from mvlt.tools.figures.attention import attention_rows
+from mvlt.tools.figures.categories import category_cells
+from mvlt.tools.figures.page import write_sheet
 from mvlt.visualization import (
     Cell,
     Row,
     Section,
-    attention_rows,
-    category_cells,
-    draw_architecture,
     hide,
     in_rows,
     ranking_rows,
     reconstruction_cells,
-    write_sheet,
 )
 
 STYLES = (RandomGridMask, GridMask, StrokeMask, CentreMask)
@@ -161,8 +161,8 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
     runner.test()
     loop: Any = runner.test_loop
     dataset, name = loop.dataloader.dataset, loop.protocol['name']
-    order = dict(order=loop.order)
-    scores = 'Similarity' if loop.order == 'vectors' else 'Matching probability'
+    rerank = dict(rerank=loop.rerank)
+    scores = 'Similarity' if loop.rerank is None else 'Matching probability'
     if args.ids:
         rows: list[Row] = []
         for direction in ('tir', 'itr'):
@@ -179,7 +179,7 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
                     'a file of candidates asks for its own products)'
                 )
             chosen = [of_product[product] for product in args.ids]
-            rows += ranking_rows(dataset, chosen, **order)
+            rows += ranking_rows(dataset, chosen, **rerank)
         note = f'Protocol {name}. {scores}; green: the match.'
         return [Section('retrieval', 'Text to image, image to text', note, tuple(rows))]
     sections = []
@@ -194,7 +194,7 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
                     f'Of {len(found)} queries those whose match ranks '
                     f'{"first" if which == "best" else "last"}; protocol {name}. '
                     f'{scores}; green: the match.',
-                    ranking_rows(dataset, chosen, **order),
+                    ranking_rows(dataset, chosen, **rerank),
                 )
             )
     return sections

@@ -148,10 +148,10 @@ def size(recipe: str, data_root: str | None) -> dict[str, float]:
     image, words = torch.zeros(1, 3, side, side), torch.full((1, tokens), 5)
     torch.backends.mha.set_fastpath_enabled(False)  # one operation that is not counted
     with FlopCounterMode(display=False) as counter:
-        if config.test_cfg.order != 'matching':
+        if config.test_cfg.rerank != 'itm':
             model.image_vectors(image)
             model.text_vectors(words, None)
-        if config.test_cfg.order != 'vectors':
+        if config.test_cfg.rerank is not None:
             model.match(image, words, None)
     count = sum(weight.numel() for weight in model.parameters())
     return dict(parameters=round(count / 1e6, 2), gflop=round(counter.get_total_flops() / 1e9, 4))

@@ -23,7 +23,6 @@ with read_base():
     from .._base_.schedules.iterations import *
 
 model.backbone.vocab_size = vocab_size
-model.backbone.image_size = image_size
 model.heads.itm.loss_weight = 8.0
 model.heads.mlm.loss_weight = 8.0
 default_hooks.vocabulary.train_size = vocab_size

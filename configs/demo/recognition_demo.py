@@ -17,7 +17,6 @@ with read_base():
     from .._base_.schedules.iterations import *
 
 model.backbone.vocab_size = vocab_size
-model.backbone.image_size = image_size
 model.neck = None
 model.heads.merge(
     dict(

@@ -1,6 +1,6 @@
 """TIR and ITR on the demo's products, full protocol: 3,780 pictures x their captions.
 
-Command: tools/test.py configs/demo/retrieval_full_demo.py CHECKPOINT --shortlist 50
+Command: tools/test.py configs/demo/retrieval_full_demo.py CHECKPOINT --rerank-topk 50
 """
 
 from mmengine.config import read_base

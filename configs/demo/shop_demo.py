@@ -25,7 +25,6 @@ with read_base():
 
 interval = 2
 model.backbone.vocab_size = vocab_size
-model.backbone.image_size = image_size
 model.backbone.embed_dims = (32, 48, 96, 128)
 model.backbone.num_heads = (1, 2, 3, 4)
 model.neck = dict(type=UNet, channels=(24, 32, 48))

@@ -17,7 +17,6 @@ with read_base():
     from .retrieval_catalogue import *
 
 model.backbone.vocab_size = vocab_size
-model.backbone.image_size = image_size
 model.neck = None
 model.heads.mir = None
 model.heads.mlm = None

@@ -18,7 +18,6 @@ with read_base():
     from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.vilt import *
 
-model.backbone.image_size = image_size
 model.neck = None
 model.heads.mir = None
 model.heads.mlm = None

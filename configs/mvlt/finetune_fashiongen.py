@@ -17,7 +17,6 @@ with read_base():
     from .._base_.schedules.paper import *
     from .retrieval_fashiongen import *
 
-model.backbone.image_size = image_size
 model.neck = None
 model.heads.mir = None
 model.heads.mlm = None

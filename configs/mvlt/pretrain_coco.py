@@ -22,7 +22,6 @@ with read_base():
     from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.vilt import *
 
-model.backbone.image_size = image_size
 model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
 )

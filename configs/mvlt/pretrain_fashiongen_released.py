@@ -24,7 +24,6 @@ with read_base():
     from .._base_.models.mvlt_released import *
     from .._base_.schedules.released import *
 
-model.backbone.image_size = image_size
 model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
 )

@@ -17,7 +17,6 @@ with read_base():
     from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.paper import *
 
-model.backbone.image_size = image_size
 model.neck = None
 model.heads.merge(
     dict(

@@ -20,7 +20,6 @@ with read_base():
     from .._base_.models.mvlt_released import *
     from .._base_.schedules.released import *
 
-model.backbone.image_size = image_size
 model.neck = None
 model.heads.merge(
     dict(
@@ -42,6 +41,8 @@ train_dataloader = dict(
     dataset=dict(
         train_set,
         split='all',  # nothing is validated
+        class_order='appearance',
         pipeline=pipeline,
     ),
 )
+test_dataloader.dataset.class_order = 'appearance'

@@ -13,6 +13,5 @@ with read_base():
     from .._base_.evaluations.retrieval import *
     from .._base_.models.mvlt_released import *
 
-model.backbone.image_size = image_size
 model.neck = None
 model.heads.mir = None  # the MLM head is the encoder's, where test_cfg.order asks for one

@@ -1,6 +1,6 @@
 """TIR and ITR on Fashion-Gen, full protocol: 32,528 pictures x 7,519 products' captions, zero-shot.
 
-Command: tools/dist_test.sh configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT 8 [--shortlist K]
+Command: tools/dist_test.sh configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT 8 [--rerank-topk K]
 """
 
 from mmengine.config import read_base

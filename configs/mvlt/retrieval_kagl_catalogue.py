@@ -12,5 +12,5 @@ from mvlt.evaluation import SharedTitleMetric
 with read_base():
     from .retrieval_full_catalogue import *
 
-test_cfg.order = 'vectors'
+test_cfg.rerank = None
 test_evaluator = dict(type=SharedTitleMetric, topk=(1, 10), queries=2000)

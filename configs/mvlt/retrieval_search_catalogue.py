@@ -1,7 +1,7 @@
-"""What search finds on one's own catalogue: every caption of the test split against all pictures.
+"""What search finds on one's own catalogue: every caption of the test split against all images.
 
-The order and the shortlist are those of TextToImageRetrievalInferencer and of the page; others:
---cfg-options test_cfg.order=vectors test_cfg.shortlist=100.
+Ranked as by mvlt.apis.Search, service and page; another ranking: --cfg-options
+test_cfg.rerank=itm test_cfg.rerank_topk=100.
 Command: tools/test.py configs/mvlt/retrieval_search_catalogue.py MY_MODEL --data-root MY_CATALOGUE
 """
 
@@ -10,5 +10,4 @@ from mmengine.config import read_base
 with read_base():
     from .retrieval_full_catalogue import *
 
-test_cfg.order = 'both'
-test_cfg.shortlist = 300
+test_cfg.rerank = None

@@ -57,12 +57,11 @@ model.heads.prompts = dict(
 default_hooks.prompts = dict(type=PromptsHook)
 model.data_preprocessor.mix = 1.0
 model.backbone.vocab_size = vocab_size
-model.backbone.image_size = image_size
 model.backbone.drop_path_rate = 0.05
 default_hooks.vocabulary.train_size = vocab_size
 default_hooks.average = dict(type=WeightAverageHook, momentum=0.002)
 # small pictures that stay in memory: decoding takes as long as a step
-loading = dict(type=LoadImage, side=112, keep=10000)
+loading = dict(type=LoadImage, side='image_size * 1.75', keep=10000)
 pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading
 val_loader.dataset.pipeline.load = loading
@@ -80,7 +79,7 @@ train_dataloader = dict(
             pipeline,
             crop=dict(
                 type=RandomResizedCrop,
-                scale=image_size,
+                scale='image_size',
                 crop_ratio_range=(0.65, 1.0),
                 interpolation='area',
             ),
@@ -104,4 +103,4 @@ val_cfg.order = 'vectors'
 val_cfg.num_queries = 1000
 val_cfg.num_candidates = 101
 default_hooks.checkpoint.save_best = 'retrieval/tir/R@1'
-test_cfg.order = 'vectors'
+test_cfg.rerank = None

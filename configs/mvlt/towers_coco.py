@@ -24,7 +24,6 @@ with read_base():
     from .._base_.schedules.albef import *
 
 batch_size = 64
-model.backbone.image_size = image_size
 model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
 )
@@ -60,5 +59,5 @@ default_hooks.checkpoint.interval = 500
 log_processor.by_epoch = False
 val_dataloader = val_loader
 val_cfg.order = 'vectors'
-test_cfg.order = 'vectors'
+test_cfg.rerank = None
 test_cfg.merge_captions = False

@@ -25,7 +25,6 @@ with read_base():
     from .._base_.schedules.albef import *
 
 batch_size = 64
-model.backbone.image_size = image_size
 model.backbone.init_cfg = dict(
     type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
 )
@@ -50,7 +49,7 @@ train_dataloader = dict(
             pipeline,
             crop=dict(
                 type=RandomResizedCrop,
-                scale=image_size,
+                scale='image_size',
                 crop_ratio_range=(0.7, 1.0),
                 interpolation='area',
             ),
@@ -66,4 +65,4 @@ default_hooks.checkpoint.interval = 500
 log_processor.by_epoch = False
 val_dataloader = val_loader
 val_cfg.order = 'vectors'
-test_cfg.order = 'vectors'
+test_cfg.rerank = None

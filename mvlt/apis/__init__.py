@@ -1,25 +1,25 @@
-"""What a program, a notebook and the web page call. Each name is imported when it is first used."""
+"""What programs, notebooks and the web page call. Each name is imported when it is first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mvlt.retrieval.search import Search
+
     from .category import CategoryInferencer
     from .completion import ImageCompletionInferencer
     from .features import FeatureExtractor
-    from .image_to_text import ImageToTextRetrievalInferencer
     from .matching import MatchingInferencer
-    from .search import ProductSearch
-    from .text_to_image import TextToImageRetrievalInferencer
+    from .retrieval import ImageToTextRetrievalInferencer, TextToImageRetrievalInferencer
 
 _MODULES = dict(
-    CategoryInferencer='category',
-    FeatureExtractor='features',
-    ImageCompletionInferencer='completion',
-    ImageToTextRetrievalInferencer='image_to_text',
-    MatchingInferencer='matching',
-    ProductSearch='search',
-    TextToImageRetrievalInferencer='text_to_image',
+    CategoryInferencer='mvlt.apis.category',
+    FeatureExtractor='mvlt.apis.features',
+    ImageCompletionInferencer='mvlt.apis.completion',
+    ImageToTextRetrievalInferencer='mvlt.apis.retrieval',
+    MatchingInferencer='mvlt.apis.matching',
+    Search='mvlt.retrieval.search',
+    TextToImageRetrievalInferencer='mvlt.apis.retrieval',
 )
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     'ImageCompletionInferencer',
     'ImageToTextRetrievalInferencer',
     'MatchingInferencer',
-    'ProductSearch',
+    'Search',
     'TextToImageRetrievalInferencer',
 ]
 
@@ -36,4 +36,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f'module {__name__} has no {name}')
-    return getattr(import_module(f'{__name__}.{_MODULES[name]}'), name)
+    return getattr(import_module(_MODULES[name]), name)

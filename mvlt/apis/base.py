@@ -1,4 +1,4 @@
-"""What the inferencers share: inputs of every kind, batches, precision, pictures of the answers."""
+"""What the inferencers share: inputs of every kind, batches, precision, drawn predictions."""
 
 import inspect
 import io
@@ -16,7 +16,7 @@ from PIL import Image
 from rich.progress import track
 
 from mvlt.checkpoints.description import ModelDescription
-from mvlt.checkpoints.opening import OpenedModel, open_model
+from mvlt.checkpoints.opening import OpenedModel, list_models, open_model
 from mvlt.datasets import PackPairInputs, Pipeline
 from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
 from mvlt.deadline import check
@@ -27,18 +27,18 @@ DType = Literal['float32', 'bfloat16']
 
 
 def whole_number(name: str, value: Any) -> int:
-    """A number of things, 1 or more.
+    """A count of 1 or more.
 
     Raises:
         ValueError: something else.
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ValueError(f'{name}={value!r}: a whole number is needed, one at least')
+        raise ValueError(f'{name}={value!r}; give a whole number of 1 or more')
     return int(value)
 
 
 class PairInferencer(BaseInferencer):
-    """Ask a trained model about pictures, texts or pairs of them; mmengine's workflow.
+    """Apply a trained model to images, texts or pairs of them; mmengine's protocol.
 
     Args:
         model: a folder of ``tools/model_converters/publish.py``, a checkpoint of a training, or a
@@ -46,15 +46,13 @@ class PairInferencer(BaseInferencer):
             :func:`mvlt.checkpoints.open_model` has opened, once for several inferencers.
         weights: a checkpoint of that config.
         device: 'cpu', 'cuda', ...; None = a GPU where there is one.
-        dtype: 'bfloat16' computes under autocast; answers are float32 either way.
+        dtype: 'bfloat16' computes under autocast; predictions are float32 either way.
         show_progress: a bar for calls of more than one batch.
-        batch_size: pairs at once.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, or it has none of the heads that are needed.
+        FileNotFoundError, ValueError: no such model, or it lacks the heads that are needed.
     """
 
-    heads: tuple[str, ...] = ()  # names of those that must be there; others are not built
     preprocess_kwargs: set = set()
     forward_kwargs: set = set()
     visualize_kwargs: set = {'show', 'out_dir'}
@@ -67,12 +65,10 @@ class PairInferencer(BaseInferencer):
         device: str | None = None,
         dtype: DType = 'float32',
         show_progress: bool = True,
-        batch_size: int = 32,
     ) -> None:
         # mmengine's own constructor would unpickle the checkpoint and run the config in it
         if dtype not in ('float32', 'bfloat16'):
             raise ValueError(f"dtype='{dtype}'; legal: float32, bfloat16")
-        self.batch_size = whole_number('batch_size', batch_size)
         opened = model
         if isinstance(opened, OpenedModel):
             opened = opened.only(self.heads_of(opened.description))
@@ -91,15 +87,17 @@ class PairInferencer(BaseInferencer):
 
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
-        """Names of the heads that this asks.
+        """Names of the heads that this needs; others are not built.
 
         Raises:
             ValueError: the model lacks one.
         """
-        for name in cls.heads:
-            if name not in description.heads:
-                raise ValueError(description.lacks(f"head '{name}'"))
-        return list(cls.heads)
+        return []
+
+    @staticmethod
+    def list_models(pattern: str = '*') -> list[str]:
+        """As :func:`mvlt.list_models`: names that are taken with ``weights``."""
+        return list_models(pattern)
 
     def _init_pipeline(self, cfg: Any) -> Pipeline:
         """Transforms of the model and packing."""
@@ -110,54 +108,63 @@ class PairInferencer(BaseInferencer):
         images: Pictures,
         texts: Texts | None = None,
         return_datasamples: bool = False,
+        batch_size: int = 32,
         **kwargs: Any,
-    ) -> list[Any]:
-        """Answers, one a pair, in the order of the inputs.
+    ) -> dict[str, Any]:
+        """Predictions, one a pair, in the order of the inputs.
 
         Args:
-            images: path, folder (its pictures by name), uint8 array (H, W, 3) in RGB or (H, W),
-                PIL image, or a list of them. One picture goes with each of several texts.
-            texts: a text or a list; one text goes with each of several pictures; None = no words.
-            return_datasamples: give PairDataSamples instead of plain dicts.
-            kwargs: ``show`` opens each answer as a picture, ``out_dir`` writes it there as
+            images: path, folder (its images by name), uint8 array (H, W, 3) in RGB or (H, W),
+                PIL image, or a list of them. One image goes with each of several texts.
+            texts: a text or a list; one text goes with each of several images; None = no text.
+            return_datasamples: predictions are PairDataSamples instead of plain dicts.
+            batch_size: pairs at once.
+            kwargs: ``show`` opens each prediction as an image, ``out_dir`` writes it there as
                 ``000000.png``, ...; others are the subclass's.
 
-        Raises:
-            OSError, ValueError: a picture cannot be read (its path or place is named); the numbers
-                of pictures and texts differ; nothing is asked.
-        """
-        return self.answer(make_pairs(images, texts), return_datasamples, **kwargs)
+        Returns:
+            ``predictions``, a list, and ``visualization``: uint8 (H, W, 3) each, None unless
+            ``show`` or ``out_dir`` is given.
 
-    def answer(self, inputs: Sequence[Any], return_datasamples: bool, **kwargs: Any) -> list[Any]:
+        Raises:
+            OSError, ValueError: an image cannot be read (its path or index is named); the numbers
+                of images and texts differ; an empty input.
+        """
+        return self.infer(make_pairs(images, texts), return_datasamples, batch_size, **kwargs)
+
+    def infer(
+        self, inputs: Sequence[Any], return_datasamples: bool, batch_size: int, **kwargs: Any
+    ) -> dict[str, Any]:
         """mmengine's workflow over a list of inputs."""
+        whole_number('batch_size', batch_size)
         pre, forward, visualize, post = self._dispatch_kwargs(**kwargs)
         preds: list[PairDataSample] = []
-        batches = self.preprocess(inputs, self.batch_size, **pre)
-        for data in self.track(batches, -(-len(inputs) // self.batch_size)):
+        batches = self.preprocess(inputs, batch_size, **pre)
+        for data in self.track(batches, -(-len(inputs) // batch_size)):
             check()
             preds.extend(self.forward(data, **forward))
         visualization = self.visualize(list(inputs), preds, **visualize)
         return self.postprocess(preds, visualization, return_datasamples, **post)
 
     def _dispatch_kwargs(self, **kwargs: Any) -> tuple[dict, dict, dict, dict]:
-        """mmengine's; an option that a call does not know is said in a line."""
+        """mmengine's, with an error for an option that a call does not have."""
         legal = self.preprocess_kwargs | self.forward_kwargs
         legal |= self.visualize_kwargs | self.postprocess_kwargs
-        own = inspect.signature(type(self)).parameters
+        made_with = inspect.signature(type(self)).parameters
         for name in kwargs:
-            if name in own:
+            if name in made_with:
                 raise ValueError(
                     f'{name} is an option of {type(self).__name__}({name}=...), not of a call'
                 )
             if name not in legal:
                 raise ValueError(
                     f"{type(self).__name__}: a call has no option '{name}'; legal: "
-                    f'{", ".join(sorted(legal))}; when it is made: {", ".join(own)}'
+                    f'{", ".join(sorted(legal))}; of its constructor: {", ".join(made_with)}'
                 )
         return super()._dispatch_kwargs(**kwargs)
 
     def track(self, batches: Iterable, total: int) -> Iterable:
-        """``batches`` with a bar, if one is wanted and there are several."""
+        """``batches`` with a progress bar, if there are several."""
         if not self.show_progress or total < 2:
             return batches
         return track(batches, type(self).__name__, total=total)
@@ -168,13 +175,13 @@ class PairInferencer(BaseInferencer):
         """Batches of packed samples; an input is what :meth:`record` takes."""
         for start in range(0, len(inputs), batch_size):
             block = enumerate(inputs[start : start + batch_size], start)
-            yield self.collate_fn([self.pipeline(self.record(one, place)) for place, one in block])
+            yield self.collate_fn([self.pipeline(self.record(pair, i)) for i, pair in block])
 
-    def record(self, one: Any, place: int) -> dict[str, Any]:
-        """An input, (picture, text), as the pipeline takes it; ``place`` is for messages."""
-        image, text = one
+    def record(self, pair: Any, index: int) -> dict[str, Any]:
+        """An input, (image, text), as the pipeline takes it; ``index`` is for messages."""
+        image, text = pair
         path = dict(img_path=str(image)) if isinstance(image, str | Path) else {}
-        return dict(img=to_array(image, place), caption=text, **path)
+        return dict(img=to_array(image, index), caption=text, **path)
 
     def autocast(self) -> torch.autocast:
         """The context that ``dtype`` asks for."""
@@ -183,7 +190,7 @@ class PairInferencer(BaseInferencer):
 
     @torch.no_grad()
     def forward(self, inputs: Any, **kwargs: Any) -> list[Any]:
-        """Samples with the model's answers."""
+        """Samples with the model's predictions."""
         data = self.model.data_preprocessor(inputs)
         with self.autocast():
             return self.model(**data, mode='predict')
@@ -195,36 +202,37 @@ class PairInferencer(BaseInferencer):
         show: bool = False,
         out_dir: str | Path | None = None,
     ) -> list[np.ndarray] | None:
-        """Each answer as a picture, uint8 (H, W, 3); None where nobody wants to see it."""
+        """Each prediction as an image, uint8 (H, W, 3); None without ``show`` and ``out_dir``."""
         if not show and out_dir is None:
             return None
         from mvlt.visualization.sheet import Section, draw  # slow to import
 
-        drawn = []
-        for number, (one, pred) in enumerate(zip(inputs, preds)):
-            png = draw(Section('', type(self).__name__, '', self.rows(one, pred)))
+        images = []
+        for number, (item, pred) in enumerate(zip(inputs, preds)):
+            png = draw(Section('', type(self).__name__, '', self.rows(item, pred)))
             image = Image.open(io.BytesIO(png)).convert('RGB')
             if out_dir is not None:
                 with written_whole(Path(out_dir, f'{number:06}.png')) as file:
                     file.write(png)
             if show:
                 image.show()
-            drawn.append(np.asarray(image))
-        return drawn
+            images.append(np.asarray(image))
+        return images
 
     @abstractmethod
-    def rows(self, one: Any, pred: Any) -> tuple:
-        """Rows of :mod:`mvlt.visualization.sheet` for an input and its answer."""
+    def rows(self, item: Any, pred: Any) -> tuple:
+        """Rows of :mod:`mvlt.visualization.sheet` for an input and its prediction."""
 
     def postprocess(  # type: ignore[override]
         self,
         preds: list[Any],
         visualization: list[np.ndarray] | None,
         return_datasamples: bool = False,
-    ) -> list[Any]:
-        """Samples as they are, or as plain dicts."""
-        return preds if return_datasamples else [self.plain(one) for one in preds]
+    ) -> dict[str, Any]:
+        """``predictions``, as they are or as plain dicts, and ``visualization``."""
+        predictions = preds if return_datasamples else [self.plain(pred) for pred in preds]
+        return dict(predictions=predictions, visualization=visualization)
 
     @abstractmethod
     def plain(self, pred: Any) -> Mapping[str, Any]:
-        """An answer as a dict."""
+        """A prediction as a dict."""

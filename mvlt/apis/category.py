@@ -13,7 +13,7 @@ class CategoryInferencer(PairInferencer):
 
     The model reads the title too, where there is one (paper Sec. 3.3).
 
-    >>> CategoryInferencer('MODEL')('shoe.jpg', 'a red shoe', topk=1)
+    >>> CategoryInferencer('MODEL')('shoe.jpg', 'a red shoe', topk=1)['predictions']
     [{'main_category': [{'name': 'Shoes', 'probability': 0.99}], 'sub_category': [...]}]
     """
 
@@ -32,14 +32,13 @@ class CategoryInferencer(PairInferencer):
         visualization: Any,
         return_datasamples: bool = False,
         topk: int = 5,
-    ) -> list[Any]:
+    ) -> dict[str, Any]:
         """The ``topk`` most probable names of each level."""
         whole_number('topk', topk)
-        if return_datasamples:
-            return preds
-        return [self.plain(one, topk) for one in preds]
+        predictions = preds if return_datasamples else [self.plain(pred, topk) for pred in preds]
+        return dict(predictions=predictions, visualization=visualization)
 
-    def rows(self, one: Any, pred: PairDataSample) -> tuple:
+    def rows(self, item: Any, pred: PairDataSample) -> tuple:
         """The picture above its three best names of each level."""
         from mvlt.visualization.sheet import Bar, Cell, Row
 
@@ -48,7 +47,7 @@ class CategoryInferencer(PairInferencer):
             for ranked in self.plain(pred, 3).values()
             for best in ranked
         ]
-        return (Row('', (Cell(to_array(one[0]), one[1], '', tuple(bars)),)),)
+        return (Row('', (Cell(to_array(item[0]), item[1], '', tuple(bars)),)),)
 
     def plain(self, pred: PairDataSample, topk: int = 5) -> dict[str, list[dict[str, Any]]]:
         """level -> names, the most probable first."""

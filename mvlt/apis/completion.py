@@ -43,8 +43,8 @@ class ImageCompletionInferencer(PairInferencer):
     and takes masks and boxes in that size.
 
     Examples:
-        >>> found = ImageCompletionInferencer('MODEL')('shoe.jpg', 'a red shoe', mask='stroke')
-        >>> Image.fromarray(found[0]['image']).save('completed.png')
+        >>> result = ImageCompletionInferencer('MODEL')('shoe.jpg', 'a red shoe', mask='stroke')
+        >>> Image.fromarray(result['predictions'][0]['image']).save('completed.png')
     """
 
     @classmethod
@@ -63,12 +63,13 @@ class ImageCompletionInferencer(PairInferencer):
         box: Box | None = None,
         seed: int = 0,
         return_datasamples: bool = False,
+        batch_size: int = 32,
         **kwargs: Any,
-    ) -> list[Any]:
-        """Completed pictures, a dict each.
+    ) -> dict[str, Any]:
+        """Completed pictures, a dict each under ``predictions``.
 
         Args:
-            images, texts, return_datasamples, kwargs: as of :class:`PairInferencer`.
+            images, texts, return_datasamples, batch_size, kwargs: as of :class:`PairInferencer`.
             mask: a style of Fig. 8; or bool (H, W), True = hide, for all pictures or a list of one
                 each: the model then sees no u x u pixels that such a pixel touches. A model that
                 was trained on pixels gets 'stroke' as free-form strokes, others in whole units.
@@ -96,13 +97,13 @@ class ImageCompletionInferencer(PairInferencer):
             for place, pixels in enumerate(hidden)
         ]
         inputs = [(image, text, units) for (image, text), units in zip(arrays, masks)]
-        samples = self.answer(inputs, True, **kwargs)
-        if return_datasamples:
-            return samples
-        return [
-            self.plain((image, pixels, sample))
-            for (image, _), pixels, sample in zip(arrays, hidden, samples)
-        ]
+        result = self.infer(inputs, True, batch_size, **kwargs)
+        if not return_datasamples:
+            result['predictions'] = [
+                self.plain((image, pixels, sample))
+                for (image, _), pixels, sample in zip(arrays, hidden, result['predictions'])
+            ]
+        return result
 
     def _init_pipeline(self, cfg: Any) -> Pipeline:
         """Cropping, where the model crops, is a step of its own: masks follow it.
@@ -121,10 +122,10 @@ class ImageCompletionInferencer(PairInferencer):
         self._frame = frame
         return super()._init_pipeline({name: cfg[name] for name in cfg if name not in reading})
 
-    def record(self, one: Any, place: int) -> dict[str, Any]:
+    def record(self, pair: Any, index: int) -> dict[str, Any]:
         """(picture, text, hidden units) as the pipeline takes it."""
-        image, text, units = one
-        return dict(super().record((image, text), place), image_mask=units)
+        image, text, units = pair
+        return dict(super().record((image, text), index), image_mask=units)
 
     def _style(self, name: str, ratio: float) -> ImageMask:
         if name not in _STYLES:
@@ -157,14 +158,13 @@ class ImageCompletionInferencer(PairInferencer):
             total = total.take(last, axis) - total.take(first, axis)
         return total > 0
 
-    def rows(self, one: Any, pred: PairDataSample) -> tuple:
+    def rows(self, item: Any, pred: PairDataSample) -> tuple:
         """What the model saw, what it draws, what was there."""
-        from mvlt.visualization.pictures import hide
-        from mvlt.visualization.sheet import Cell, Row
+        from mvlt.visualization.sheet import Cell, Row, hide
 
         seen = pred.pixels.cpu().numpy().transpose(1, 2, 0)
         cells = (
-            Cell(hide(seen, pred.image_mask), one[1]),
+            Cell(hide(seen, pred.image_mask), item[1]),
             Cell(_pixels(pred), 'rebuilt'),
             Cell(seen, 'original'),
         )
@@ -185,7 +185,7 @@ class ImageCompletionInferencer(PairInferencer):
 
 
 def _pixels(sample: PairDataSample) -> np.ndarray:
-    from mvlt.visualization.pictures import to_array as drawn
+    from mvlt.visualization.sheet import to_array as drawn
 
     return drawn(sample.reconstruction)
 

@@ -13,11 +13,11 @@ class FeatureExtractor(PairInferencer):
     """[CLS] of the last stage, or all maps and sequences; see :class:`PairInferencer`.
 
     Picture and text are read together, so a vector is of the pair; without a text, of the picture.
-    Of a model with a head ``itc`` also ``image_vector`` and ``text_vector``, of the picture alone
+    Of a model with a head ``itc`` also ``image_embed`` and ``text_embed``, of the picture alone
     and of the text alone, float32 (D,) of length 1, whose product is their similarity.
 
     Examples:
-        >>> FeatureExtractor('MODEL')('shoe.jpg')[0]['cls'].shape
+        >>> FeatureExtractor('MODEL')('shoe.jpg')['predictions'][0]['cls'].shape
         torch.Size([512])
     """
 
@@ -51,7 +51,7 @@ class FeatureExtractor(PairInferencer):
             found = dict(cls=texts[-1][:, 0].float().cpu())
             if self.model.gives('embedding'):
                 vectors = Features(self.model, data).vectors
-                names = ('image_vector', 'text_vector')
+                names = ('image_embed', 'text_embed')
                 found.update({name: one.cpu() for name, one in zip(names, vectors)})
         if not all(values.isfinite().all() for values in found.values()):
             raise ValueError('the features are no numbers: the model has diverged; take another')
@@ -67,7 +67,7 @@ class FeatureExtractor(PairInferencer):
             for i, length in enumerate(lengths)
         ]
 
-    def rows(self, one: Any, pred: Any) -> tuple:
+    def rows(self, item: Any, pred: Any) -> tuple:
         """Vectors are not drawn."""
         raise ValueError('FeatureExtractor draws nothing: leave out show and out_dir')
 

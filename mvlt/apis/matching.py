@@ -14,8 +14,8 @@ class MatchingInferencer(PairInferencer):
     A model with a head ``itc`` gives ``similarity``, too, the cosine of two vectors, -1 to 1; one
     without a matching head gives that alone.
 
-    >>> MatchingInferencer('MODEL')('shoe.jpg', ['a red shoe', 'a blue bag'])
-    [{'match_score': 0.98}, {'match_score': 0.01}]
+    >>> MatchingInferencer('MODEL')('shoe.jpg', ['a red shoe', 'a blue bag'])['predictions']
+    [{'itm_score': 0.98}, {'itm_score': 0.01}]
     """
 
     @classmethod
@@ -25,20 +25,20 @@ class MatchingInferencer(PairInferencer):
         Raises:
             ValueError: there is none.
         """
-        names = [*description.that_give('match'), *description.that_give('embedding')]
+        names = description.that_give('match', 'embedding')
         if not names:
             raise ValueError(description.lacks('head that gives a match (itm)'))
         return names
 
-    def rows(self, one: Any, pred: PairDataSample) -> tuple:
+    def rows(self, item: Any, pred: PairDataSample) -> tuple:
         """The picture above text and probability."""
         from mvlt.visualization.sheet import Cell, Row
 
-        image, text = one
+        image, text = item
         score = next(iter(self.plain(pred).values()))
         return (Row('', (Cell(to_array(image), f'{score:.3f} {text}'),)),)
 
     def plain(self, pred: PairDataSample) -> dict[str, float]:
-        """``match_score``, 0 to 1, and ``similarity``, -1 to 1, those that the model gives."""
-        names = ('match_score', 'similarity')
+        """``itm_score``, 0 to 1, and ``similarity``, -1 to 1, those that the model gives."""
+        names = ('itm_score', 'similarity')
         return {name: float(pred.get(name)) for name in names if name in pred}

@@ -1,63 +1,38 @@
-"""What search in both directions shares: two steps, vectors and the matching head.
+"""Retrieval in both directions, in mmengine's protocol: two doors to :class:`mvlt.apis.Search`."""
 
-A model that was trained to tell pictures and texts apart by their vectors (head ``itc``) orders by
-these alone. For others what is found is ordered by the sum of two log-odds: the matching head's,
-and how much likelier than usual the picture makes the words of the text (:mod:`mvlt.retrieval`).
-tools/test.py measures every order; what that changes: docs/results/.
-
-Legend: D size of a vector.
-"""
-
-import hashlib
-import json
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import torch
-from scipy.special import expit
+from mmengine.device import get_device
+from mmengine.logging import print_log
 
-import mvlt
-from mvlt.apis.base import DType, PairInferencer, whole_number
-from mvlt.checkpoints.description import ModelDescription
-from mvlt.checkpoints.opening import OpenedModel
-from mvlt.registry import TASK_UTILS
-from mvlt.retrieval.cache import CACHE
-from mvlt.retrieval.encoder import Encoder, encoder_of
-from mvlt.retrieval.ranking import Order, rank, shortlisted
+from mvlt.apis.base import DType, PairInferencer
+from mvlt.checkpoints.opening import OpenedModel, open_model
+from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
+from mvlt.retrieval.embedder import heads_of
+from mvlt.retrieval.index import Index, Where
+from mvlt.retrieval.ranking import Rerank
 from mvlt.retrieval.records import Source
-from mvlt.retrieval.scorer import PairScorer
+from mvlt.retrieval.search import Search
 
 
 class RetrievalInferencer(PairInferencer):
-    """Two steps: vectors choose ``shortlist`` entries, these or the matching head order them.
+    """A model and a gallery that it searches.
 
     Args:
-        model, weights, device, dtype, show_progress, batch_size: see :class:`PairInferencer`.
-        shortlist: entries that the matching head scores for a query; None = all of them, exactly
-            and slowly. A model with neither head ``itc`` nor ``mlm`` always scores all.
-        cache_dir: where what is read is kept, found by its content; None = ``~/.cache/mvlt``.
+        model, weights, device, dtype, show_progress: see :class:`PairInferencer`.
+        index: where the gallery's embeddings are kept (:class:`mvlt.apis.Search`); 'memory' = with
+            this object.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, or it has neither head ``itc`` nor ``itm``.
+        FileNotFoundError, ValueError: no such model, or it neither embeds nor matches.
     """
 
-    forward_kwargs: set = {'topk', 'order'}
+    heads_of = staticmethod(heads_of)  # type: ignore[assignment]
     preprocess_kwargs: set = set()
-    encoder: Encoder | None
-
-    @classmethod
-    def heads_of(cls, description: ModelDescription) -> list[str]:
-        """The matching head and the one that the encoder needs, those that are there."""
-        names = [*description.that_give('embedding'), *description.that_give('match')]
-        if not names:
-            raise ValueError(description.lacks('head that gives embeddings (itc) or a match (itm)'))
-        if description.that_give('embedding'):
-            return names
-        return [*names, *description.that_give('words')]
+    forward_kwargs: set = {'topk', 'where', 'rerank', 'rerank_topk', 'dedup_threshold'}
+    texts = False
 
     def __init__(
         self,
@@ -66,121 +41,140 @@ class RetrievalInferencer(PairInferencer):
         device: str | None = None,
         dtype: DType = 'float32',
         show_progress: bool = True,
-        batch_size: int = 64,
-        shortlist: int | None = 300,
-        cache_dir: str | Path | None = None,
+        index: str | Path | Index = 'memory',
     ) -> None:
-        super().__init__(model, weights, device, dtype, show_progress, batch_size)
-        if shortlist is not None:
-            whole_number('shortlist', shortlist)
-        self._encodes = encoder_of(self.model)
-        self.shortlist = shortlist if self._encodes else None
-        self.cache_dir = Path(cache_dir or CACHE)
-        self.scorer = PairScorer(
-            self.model, None, batch_size, None if dtype == 'float32' else dtype
+        if not isinstance(model, OpenedModel):
+            model = open_model(str(model), weights, device or get_device(), heads_of)
+        super().__init__(model, dtype=dtype, show_progress=show_progress)
+        self.search = Search(
+            model, index, texts=self.texts, dtype=dtype, show_progress=show_progress
         )
 
-    def _encoder(self, captions: Sequence[Any]) -> Encoder | None:
-        """The model's, for a gallery with these captions."""
-        if self._encodes is None:
-            return None
-        arguments = dict(scorer=self.scorer, vocabulary=self.vocabulary, captions=captions)
-        return TASK_UTILS.build(dict(arguments, type=self._encodes))
-
-    @abstractmethod
     def read(self, gallery: Source) -> Any:
-        """Read what is searched in, once, and give this inferencer back.
+        """Index a gallery (:meth:`mvlt.apis.Search.build`) and return this inferencer.
 
         Raises:
-            FileNotFoundError, KeyError, OSError, ValueError: no such gallery, nothing readable in
-                it, a wrong row.
+            FileNotFoundError, KeyError, OSError, ValueError: no such gallery, nothing in it can be
+                read, a wrong row.
         """
+        update = self.search.build(gallery)
+        if update.unreadable:
+            print_log(f'{gallery}: {update}', 'current', level=30)
+        return self
 
-    def _vectors(self, pictures: Iterable[torch.Tensor], count: int) -> np.ndarray:
-        """Of pictures, float32 (count, D)."""
-        assert self.encoder is not None
-        batches = -(-count // self.scorer.batch_size)
-        found = iter(pictures)
-        return np.concatenate(
-            [
-                self.encoder.images(islice(found, self.scorer.batch_size))
-                for _ in self.track(range(batches), batches)
-            ]
-        )
-
-    def _weights_key(self) -> str:
-        """Hash of model, precision and version: vectors of another one are other vectors."""
-        settings = [self.description.model, str(self.dtype), mvlt.__version__]
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-        for key, value in sorted(self.model.state_dict().items()):
-            digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
-
-    def _tokens(self, texts: Iterable[str]) -> list[torch.Tensor]:
-        length = self.pipeline.tokenize().max_len
-        return [torch.tensor(self.vocabulary.encode(text, length)) for text in texts]
-
-    def _need(self, name: str) -> None:
-        if not hasattr(self, name):
-            raise ValueError(f'{type(self).__name__}: nothing to search in; read(GALLERY) first')
-
-    def preprocess(self, inputs: Sequence[Any], batch_size: int = 1) -> Any:  # type: ignore[override]
-        """One query at a time: ``batch_size`` is that of pictures and pairs."""
-        return ([one] for one in inputs)
-
-    def _best(
-        self,
-        likeness: np.ndarray | None,
-        allowed: np.ndarray,
-        score: Callable[[np.ndarray], np.ndarray],
-        topk: int,
-        order: Order | None,
-    ) -> Iterator[tuple[int, dict[str, float]]]:
-        """Best entries, with ``score`` and, of a model with a matching head, ``match_score``.
-
-        Args:
-            likeness: the encoder's similarity of each entry; None = there is no encoder.
-            allowed: bool, which entries may be found.
-            score: entries int (n,) -> log-odds (n,).
-            topk: how many are wanted.
-            order: what they are ordered by; None = :attr:`usual_order`.
-        """
-        whole_number('topk', topk)
-        matches = self.model.gives('match')
-        order = order or self.usual_order
-        if order != 'vectors' and not matches:
-            raise ValueError(f"order='{order}': this model has no head itm; legal: 'vectors'")
-        length = None if self.shortlist is None else max(self.shortlist, topk)
-        chosen = shortlisted(allowed, likeness, length)
-        found = rank(chosen, len(allowed), score if matches else None, likeness, order)
-        first = found.first(topk)
-        merits = found.merits[first]
-        scores, log_odds = expit(merits), found.log_odds[first]
-        if order == 'vectors':
-            assert self.encoder is not None  # or rank() had refused
-            scores = self.encoder.shown(merits)
-            log_odds = score(first) if matches and len(first) else log_odds
-        for entry, shown, odds in zip(first.tolist(), scores, log_odds):
-            match = dict(match_score=float(expit(np.float64(odds)))) if matches else {}
-            yield entry, dict(score=float(shown), **match)
-
-    @property
-    def usual_order(self) -> Order:
-        """'vectors' of a model with towers, else 'both'; 'matching' where there is no encoder."""
-        if self._encodes is None:
-            return 'matching'
-        return 'vectors' if self._encodes == 'TowerEncoder' else 'both'
+    def preprocess(  # type: ignore[override]
+        self, inputs: Sequence[Any], batch_size: int = 1
+    ) -> Iterator[Sequence[Any]]:
+        """Batches of queries."""
+        for start in range(0, len(inputs), batch_size):
+            yield inputs[start : start + batch_size]
 
     def plain(self, pred: Any) -> Any:
         """As they are."""
         return pred
 
 
-class Tensors:
-    """Arrays of an indexable, as tensors of their own memory."""
+class TextToImageRetrievalInferencer(RetrievalInferencer):
+    """Images for a text; see :class:`RetrievalInferencer`.
 
-    def __init__(self, arrays: Any) -> None:
-        self.arrays = arrays
+    Examples:
+        >>> search = TextToImageRetrievalInferencer('MODEL').read('MY_CATALOGUE/products.csv')
+        >>> search('a red shoe', topk=3)['predictions'][0][0]
+        {'product_id': '17', 'image_index': 0, 'score': 0.41, 'img_path': 'images/17.jpg', ...}
+    """
 
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return torch.from_numpy(np.array(self.arrays[index]))
+    def __call__(  # type: ignore[override]
+        self,
+        texts: Texts,
+        return_datasamples: Literal[False] = False,
+        batch_size: int = 32,
+        topk: int = 10,
+        where: Where | None = None,
+        rerank: Rerank | None = None,
+        rerank_topk: int = 50,
+        dedup_threshold: float | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Under ``predictions`` for each text the rows that :class:`mvlt.apis.Search` returns.
+
+        Args:
+            texts: one or a list.
+            return_datasamples: rows are plain dicts either way.
+            batch_size: texts embedded at once.
+            topk, where, rerank, rerank_topk, dedup_threshold: see :class:`mvlt.apis.Search`.
+            kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
+
+        Raises:
+            ValueError: an unknown column or value; a text without a word that the model knows.
+        """
+        options: dict[str, Any] = dict(topk=topk, where=where, rerank=rerank)
+        options.update(rerank_topk=rerank_topk, dedup_threshold=dedup_threshold, **kwargs)
+        return self.infer(list_texts(texts), return_datasamples, batch_size, **options)
+
+    def forward(self, inputs: Sequence[str], **options: Any) -> list[list[dict[str, Any]]]:
+        """Rows for each text of a batch."""
+        embeds = self.search.text_embeds(inputs)
+        return [self.search.ranked(embed, text, **options) for embed, text in zip(embeds, inputs)]
+
+    def rows(self, item: str, pred: list[dict[str, Any]]) -> tuple:
+        """The text and its images."""
+        from mvlt.visualization.sheet import Cell, Row
+
+        cells = [Cell(self.search.read_image(row), f'{row["score"]:.3f}') for row in pred]
+        return (Row('', (Cell(None, item, 'query'), *cells)),)
+
+
+class ImageToTextRetrievalInferencer(RetrievalInferencer):
+    """Texts for an image; see :class:`RetrievalInferencer`.
+
+    The gallery is a list of texts, a ``.txt`` file (one a line), a table or a dataset. Equal texts
+    are one row, that of the first product with it.
+
+    >>> captions = ImageToTextRetrievalInferencer('MODEL').read(['a red shoe', 'a bag'])
+    >>> captions('shoe.jpg', topk=1)['predictions']
+    [[{'product_id': '0', 'image_index': 0, 'score': 0.41, 'caption': 'a red shoe', ...}]]
+    """
+
+    texts = True
+
+    def __call__(  # type: ignore[override]
+        self,
+        images: Pictures,
+        return_datasamples: Literal[False] = False,
+        batch_size: int = 32,
+        topk: int = 10,
+        where: Where | None = None,
+        rerank: Rerank | None = None,
+        rerank_topk: int = 50,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Under ``predictions`` for each image the rows that :class:`mvlt.apis.Search` returns.
+
+        Args:
+            images: see :class:`PairInferencer`.
+            return_datasamples: rows are plain dicts either way.
+            batch_size: images embedded at once.
+            topk, where, rerank, rerank_topk: see :class:`mvlt.apis.Search`.
+            kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
+
+        Raises:
+            OSError, ValueError: an image cannot be read.
+        """
+        options = dict(topk=topk, where=where, rerank=rerank, rerank_topk=rerank_topk, **kwargs)
+        return self.infer(list_pictures(images), return_datasamples, batch_size, **options)
+
+    def forward(self, inputs: Sequence[Any], **options: Any) -> list[list[dict[str, Any]]]:
+        """Rows for each image of a batch."""
+        arrays = [to_array(image, i) for i, image in enumerate(inputs)]
+        embeds = self.search.embed_images([self.search.pixels(array) for array in arrays])
+        return [
+            self.search.ranked(embed, images=[array], **options)
+            for embed, array in zip(embeds, arrays)
+        ]
+
+    def rows(self, item: Any, pred: list[dict[str, Any]]) -> tuple:
+        """The image and its texts."""
+        from mvlt.visualization.sheet import Cell, Row
+
+        cells = [Cell(None, f'{row["score"]:.3f} {row["caption"]}') for row in pred]
+        return (Row('', (Cell(to_array(item), 'query', 'query'), *cells)),)

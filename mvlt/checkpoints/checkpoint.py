@@ -17,7 +17,6 @@ from mmengine.runner import CheckpointLoader
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from mvlt.checkpoints.earlier import todays_state
 from mvlt.files import WholeFileBackend
 
 # what identifies the training that a checkpoint is of
@@ -51,15 +50,13 @@ _ALLOWED: list[Any] = [
 def read_checkpoint(path: str) -> dict[str, Any]:
     """Load ``.safetensors``, or ``.pth`` with ``weights_only=True``, onto the CPU; no fallback.
 
-    Tensors have the names of today, whichever version wrote them.
-
     Raises:
         FileNotFoundError, ValueError: no such file, no checkpoint, cut short, or with contents
             that would run code.
     """
     try:
         if path.endswith('.safetensors'):
-            return todays_state(load_file(path))
+            return load_file(path)
         with torch.serialization.safe_globals(_ALLOWED):
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except FileNotFoundError as error:
@@ -85,9 +82,6 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path}: a checkpoint is a dict, this holds {type(checkpoint).__name__}')
-    for key in ('state_dict', 'ema_state_dict'):
-        if isinstance(checkpoint.get(key), dict):
-            checkpoint[key] = todays_state(checkpoint[key])
     return checkpoint
 
 

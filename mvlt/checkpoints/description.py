@@ -14,7 +14,6 @@ from mmcv.transforms import CenterCrop, Resize
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mvlt.checkpoints.earlier import todays_model
 from mvlt.checkpoints.parts import check_foreign, find_part, part_name
 from mvlt.config import heads_of
 from mvlt.datasets import (
@@ -130,14 +129,14 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
         ValueError: a part has no registered name, class names are unknown, or no pipeline
             tells how pictures and captions are read.
     """
-    wanted = todays_model(config.model)
-    heads = heads_of(wanted)
-    heads = {name: without_training(head) for name, head in heads.items()}
-    # they teach the backbone and answer nothing
-    wanted['heads'] = {name: head for name, head in heads.items() if _head(head).published}
-    if not any('decoded' in _head(head).reads for head in wanted['heads'].values()):
-        wanted['neck'] = None
-    model = _plain(wanted, MODELS)
+    heads = {
+        name: without_training(head)
+        for name, head in heads_of(config.model).items()
+        if _head(head).published  # the others teach the backbone and answer nothing
+    }
+    decoding = any('decoded' in _head(head).reads for head in heads.values())
+    neck = config.model.get('neck') if decoding else None
+    model = _plain({**config.model, 'heads': heads, 'neck': neck}, MODELS)
     categories = {}
     for name, head in model['heads'].items():
         if 'num_classes' not in head:
@@ -225,8 +224,9 @@ def reading_of(config: Config) -> dict[str, dict[str, Any]]:
         for name, one in steps.items()
         if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
     }
-    if all(name.isdigit() for name in found):
-        found = _by_role(list(found.values()))
+    if all(name.isdigit() for name in found):  # a list, as OpenMMLab's: by what its steps do
+        roles = dict(LoadImage='load', CropToProduct='crop', Resize='resize', Tokenize='tokenize')
+        found = {roles.get(one['type'], f'step_{name}'): one for name, one in found.items()}
     for one in found.values():
         # the vocabulary is the folder's; nobody reads the same pictures again and again
         for key in ('vocabulary', 'download', 'keep'):
@@ -248,13 +248,9 @@ def checked(content: Any, source: str) -> ModelDescription:
         raise ValueError(
             f'{source}: an object with {", ".join(ModelDescription._fields)} is needed'
         )
-    if not isinstance(content['model'], dict) or not isinstance(
-        content['preprocessing'], dict | list
-    ):
+    if not isinstance(content['model'], dict) or not isinstance(content['preprocessing'], dict):
         raise ValueError(f'{source}: model is an object, preprocessing one of steps by name')
-    found = ModelDescription(**content)._replace(
-        model=todays_model(content['model']), preprocessing=_by_role(content['preprocessing'])
-    )
+    found = ModelDescription(**content)
     for registry in (MODELS, TRANSFORMS):
         registry.import_from_location()
     _check(found.model, {*MODELS.module_dict}, f'{source}: model', needs_type=True)
@@ -282,17 +278,6 @@ def checked(content: Any, source: str) -> ModelDescription:
     if counts != {name: len(names) for name, names in found.categories.items()}:
         raise ValueError(f'{source}: categories must name the classes of each category head')
     return found
-
-
-def _by_role(steps: Any) -> dict[str, Any]:
-    """Steps by name; of a list, as folders had before, by what they do."""
-    if isinstance(steps, dict):
-        return steps
-    roles = dict(LoadImage='load', CropToProduct='crop', Resize='resize', Tokenize='tokenize')
-    return {
-        roles.get(str(one.get('type')) if isinstance(one, dict) else '', f'step_{place}'): one
-        for place, one in enumerate(steps)
-    }
 
 
 def stored_config(text: str, source: str) -> Config:

@@ -20,14 +20,8 @@ from mvlt.checkpoints.description import (
 )
 from mvlt.checkpoints.fit import check_finite, compare, unwrapped
 from mvlt.checkpoints.folder import is_model_folder, read_model_folder
-from mvlt.config import (
-    PACKAGED,
-    config_path,
-    counts_classes,
-    known_classes,
-    load_config,
-    with_classes,
-)
+from mvlt.config import counts_classes, known_classes, load_config, with_classes
+from mvlt.config_files import config_path, packaged_configs
 from mvlt.datasets import Vocabulary, load_vocabulary
 from mvlt.registry import MODELS
 
@@ -75,8 +69,7 @@ def list_models(pattern: str = '*') -> list[str]:
     Args:
         pattern: with ``*`` and ``?``, e.g. 'mvlt/pretrain_*'.
     """
-    names = (path.relative_to(PACKAGED).with_suffix('') for path in PACKAGED.glob('[!_]*/**/*.py'))
-    return sorted(name for name in map(str, names) if fnmatchcase(name, pattern))
+    return [name for name in packaged_configs() if fnmatchcase(name, pattern)]
 
 
 def get_model(name_or_path: Source, weights: str | None = None, device: str = 'cpu') -> Any:
@@ -161,9 +154,8 @@ def read_trained(
     held = stored_config(meta['cfg'], weights) if 'cfg' in meta else None
     if config is not None:
         import_parts(config)
-        config = Config(
-            {**config.to_dict(), 'model': _model_of(config, stored)}, filename=config.filename
-        )
+        content = {**config.to_dict(), 'model': _model_of(config, stored)}
+        config = Config(content, cfg_text=config.text, filename=config.filename)
     elif held is None:
         raise ValueError(f'{weights} does not hold its config; name the config file too')
     known = known_classes(meta.get('dataset_meta') or {})

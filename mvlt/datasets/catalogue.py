@@ -131,14 +131,19 @@ class Catalogue(PairDataset):
         self.split_ratios = tuple(split_ratios)
         self.split_seed = split_seed
         self.missing = frozenset(missing)
-        self.min_products = min_products
-        self.rare = rare
         self.all_columns = all_columns
-        self.encoding = encoding
-        self.clean = clean
-        self.left_out = left_out
-        self.wordless = wordless
-        self.table_order = table_order
+        self.rules = TableRules(
+            columns=tuple(sorted(self.columns.items())),
+            caption=caption,
+            missing=self.missing,
+            min_products=min_products,
+            rare=rare,
+            encoding=encoding,
+            clean=clean,
+            left_out=left_out,
+            wordless=wordless,
+            table_order=table_order,
+        )
         kwargs.setdefault('serialize_data', False)  # Rows are small and shared as they are
         super().__init__(ann_file=ann_file, **kwargs)
 
@@ -176,7 +181,7 @@ class Catalogue(PairDataset):
     def load_data_list(self) -> Rows:  # type: ignore[override]
         """The rows of the split, of a table that is read and checked once."""
         self.ann_file = str(find_table(self.ann_file))
-        names = column_names(Path(self.ann_file), self.encoding)
+        names = column_names(Path(self.ann_file), self.rules.encoding)
         table, columns = self._open(names)
         self._title = Template(self.caption, names)
         self._wordings = [self._wording(text, names) for text in self.wordings]
@@ -217,21 +222,8 @@ class Catalogue(PairDataset):
                 'the right one: tools/check_dataset.py says what the columns are taken for'
             )
         columns = list(names) if self.all_columns else list(dict.fromkeys(needed))
-        rules = TableRules(
-            path=self.ann_file,
-            root=self._root,
-            columns=tuple(sorted(self.columns.items())),
-            caption=self.caption,
-            missing=self.missing,
-            min_products=self.min_products,
-            rare=self.rare,
-            encoding=self.encoding,
-            clean=self.clean,
-            left_out=self.left_out,
-            wordless=self.wordless,
-            table_order=self.table_order,
-            strict=self.left_out is None and self.on_error == 'raise',
-        )
+        strict = self.rules.left_out is None and self.on_error == 'raise'
+        rules = self.rules._replace(path=self.ann_file, root=self._root, strict=strict)
         return open_table(rules, columns), columns
 
     def _wording(self, text: str, names: Sequence[str]) -> Wording:

@@ -27,8 +27,6 @@ class TableRules(NamedTuple):
     strict: a missing picture or an empty caption is an error.
     """
 
-    path: str
-    root: str
     columns: tuple[tuple[str, str], ...]
     caption: str
     missing: frozenset[str]
@@ -39,7 +37,9 @@ class TableRules(NamedTuple):
     left_out: float | None
     wordless: bool
     table_order: bool
-    strict: bool
+    path: str = ''
+    root: str = ''
+    strict: bool = True
 
 
 class CatalogueTable(NamedTuple):

@@ -52,8 +52,7 @@ class COCOCaptions(PairDataset):
                 captions = [' '.join(sentence['raw'].split()) for sentence in image['sentences']]
             except (KeyError, TypeError, AttributeError) as error:
                 raise KeyError(f'{where}: {error} is missing or wrong; {_REMEDY}') from error
-            path = self._image_below_root(name, where)
-            self._check_is_there(path, name, where)
+            path = self._picture_path(name, where)
             if not captions or not all(captions):
                 raise ValueError(f'{where}: image {image_id} has an empty caption or none')
             records += [

@@ -13,7 +13,7 @@ PICTURE = r'(?i)\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif)\s*$'
 ADDRESS = r'(?i)^\s*https?://'
 
 
-def guess_description(names: Sequence[str], sample: pd.DataFrame | None = None) -> dict[str, Any]:
+def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, Any]:
     """What a JSON file beside a table would say, as its columns' names and cells suggest.
 
     Returns:
@@ -47,7 +47,7 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame | None = None) 
     kind = columns.get('sub_category', columns.get('main_category'))
     fallback = [name for name in (attributes.get('brand'), attributes.get('colour'), kind) if name]
     caption = f'{{{title}}}' if title else ''
-    if title and fallback and sample is not None and (sample[title] == '').any():
+    if title and fallback and (sample[title] == '').any():
         caption = f'{{{title}|{" ".join(fallback)}}}'
     elif not title and fallback:
         caption = ' '.join(f'{{{name}}}' for name in fallback)
@@ -63,10 +63,10 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame | None = None) 
     return description
 
 
-def _image(plain: Mapping[str, str], sample: pd.DataFrame | None) -> str | None:
+def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str | None:
     """The column of pictures: by its name, unless its cells are addresses and another's files."""
     named = [plain[word] for word in _USUAL['image'] if word in plain]
-    if sample is None or sample.empty:
+    if sample.empty:
         return next(iter(named), None)
 
     def share(name: str, pattern: str) -> float:
@@ -79,10 +79,10 @@ def _image(plain: Mapping[str, str], sample: pd.DataFrame | None) -> str | None:
     return next(iter([*likely, *files, *named]), None)
 
 
-def _wordiest(sample: pd.DataFrame | None, aside: set[str]) -> str | None:
+def _wordiest(sample: pd.DataFrame, aside: set[str]) -> str | None:
     """The column whose cells have most words and differ, one that could be a caption."""
     best: tuple[float, str | None] = (2.0, None)
-    if sample is None or sample.empty:
+    if sample.empty:
         return None
     for name, cells in sample.items():
         if name in aside or cells.str.contains(ADDRESS).any() or cells.str.contains(PICTURE).any():

@@ -17,7 +17,6 @@ from mvlt.files import read_json
 
 SPLITS = ('train', 'val', 'test')
 _OTHER_SPLITS = dict(training='train', valid='val', validation='val', dev='val', testing='test')
-_AUTOMATIC = 'decided_by_mvlt'  # in a file that a version before 0.2 wrote by itself
 
 
 class Meaning(NamedTuple):
@@ -236,14 +235,6 @@ def known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, s
 def _read(path: Path) -> dict[str, Any]:
     legal = ('attributes', 'caption', 'columns', 'wordings')
     content = read_json(str(path), 'it describes the table beside it')
-    if isinstance(content, dict) and content.get(_AUTOMATIC):
-        print_log(
-            f'{path} is not read: an earlier version wrote it by itself. Delete it; '
-            'tools/check_dataset.py --write makes one that counts',
-            'current',
-            level=30,
-        )
-        return {}
     if not isinstance(content, dict) or not content.keys() <= {*legal}:
         raise KeyError(f'{path}: an object with {", ".join(legal)} is needed, no other key')
     if 'columns' in content:

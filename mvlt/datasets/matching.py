@@ -1,9 +1,8 @@
 """Matched and mismatched pairs for image-text matching (Objective 2)."""
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 
-from mvlt.datasets.drawing import fetch
+from mvlt.datasets.pair_dataset import PairDataset, PairWrapper
 from mvlt.registry import DATASETS
 from mvlt.structures import text_key
 
@@ -11,7 +10,7 @@ _TRIES = 1000
 
 
 @DATASETS.register_module()
-class MatchingPairs:
+class MatchingPairs(PairWrapper):
     """Give an image another product's caption now and then, and say so in ``matched``.
 
     The other product never has the same id nor the same caption (fidelity point 18).
@@ -27,7 +26,7 @@ class MatchingPairs:
 
     def __init__(
         self,
-        dataset: BaseDataset | dict,
+        dataset: PairDataset | dict,
         negative_prob: float = 0.5,
         same_category_prob: float = 0.0,
     ) -> None:
@@ -36,31 +35,17 @@ class MatchingPairs:
         ).items():
             if not 0 <= value <= 1:
                 raise ValueError(f'MatchingPairs.{name}={value}: a share from 0 to 1 is needed')
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        super().__init__(dataset)
         self.negative_prob = negative_prob
         self.same_category_prob = same_category_prob
         self._rows_of: dict[int, np.ndarray] | None = None
-
-    @property
-    def metainfo(self) -> dict:
-        """The wrapped dataset's."""
-        return self.dataset.metainfo
-
-    def full_init(self) -> None:
-        """Load the wrapped dataset."""
-        self.dataset.full_init()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
 
     def get_data_info(self, idx: int) -> dict:
         """Record ``idx`` of the wrapped dataset, the same each time: nothing is drawn here."""
         return self.dataset.get_data_info(idx)
 
-    def __getitem__(self, idx: int) -> dict:
-        return fetch(idx, self._read, len(self), self.dataset.on_error)
-
-    def _read(self, row: int) -> dict:
+    def read(self, row: int) -> dict:
+        """The record with a caption drawn for it, through the pipeline."""
         return self.dataset.run_pipeline(self.draw(self.dataset.get_data_info(row)))
 
     def draw(self, record: dict) -> dict:

@@ -1,6 +1,7 @@
 """What every dataset of image-caption pairs shares."""
 
 import hashlib
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,6 +15,7 @@ from mmengine.logging import print_log
 from mvlt.datasets.drawing import OnError, fetch
 from mvlt.datasets.picture_paths import below, check_is_there
 from mvlt.datasets.pipeline import Pipeline, Steps
+from mvlt.registry import DATASETS
 from mvlt.structures import CATEGORIES
 
 
@@ -107,18 +109,16 @@ class PairDataset(BaseDataset):
     def _root(self) -> str:
         return str(Path(self.data_root or '.').resolve())
 
-    def _image_below_root(self, name: str, where: str) -> str:
-        """Path of a picture below ``data_root``; :func:`mvlt.datasets.picture_paths.below`."""
-        return below(self._root, name, where)
-
-    def _check_is_there(self, path: str, name: str, where: str) -> None:
-        """Refuse a picture that is missing, where reading is not to skip it; once, on opening.
+    def _picture_path(self, name: str, where: str) -> str:
+        """Path of a picture below ``data_root``; one that is missing is refused, unless skipped.
 
         Raises:
-            FileNotFoundError: no such file.
+            FileNotFoundError, ValueError: no such file; the path leaves the folder.
         """
+        path = below(self._root, name, where)
         if self.on_error == 'raise':
             check_is_there(path, name, self._root, where)
+        return path
 
     def _warn_of_rare(
         self, key: str, names: Sequence[str], products: Sequence[str], source: str
@@ -188,3 +188,35 @@ class PairDataset(BaseDataset):
             values: of each of its rows.
         """
         return sorted(names)
+
+
+class PairWrapper:
+    """A dataset over the records of another one; a subclass reads one sample, or a group of them.
+
+    Args:
+        dataset: a PairDataset or its config.
+    """
+
+    def __init__(self, dataset: PairDataset | dict) -> None:
+        self.dataset: PairDataset = (
+            DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        )
+
+    @property
+    def metainfo(self) -> dict:
+        """The wrapped dataset's."""
+        return self.dataset.metainfo
+
+    def full_init(self) -> None:
+        """Load the wrapped dataset."""
+        self.dataset.full_init()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, idx: int) -> Any:
+        return fetch(idx, self.read, len(self), self.dataset.on_error)
+
+    @abstractmethod
+    def read(self, row: int) -> Any:
+        """Row ``row`` as the collate function takes it."""

@@ -101,9 +101,7 @@ class PairJSON(PairDataset):
 
     def _picture(self, name: str, where: str) -> dict[str, Any]:
         """Where a record's picture is."""
-        path = self._image_below_root(name, where)
-        self._check_is_there(path, name, where)
-        return dict(img_path=path)
+        return dict(img_path=self._picture_path(name, where))
 
 
 def check_records(records: Sequence[Any], path: str) -> None:

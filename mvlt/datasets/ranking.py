@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmengine.dataset import pseudo_collate
 
-from mvlt.datasets.drawing import fetch
-from mvlt.datasets.pair_dataset import PairDataset
+from mvlt.datasets.pair_dataset import PairDataset, PairWrapper
 from mvlt.datasets.pipeline import Pipeline
 from mvlt.datasets.transforms import Tokenize
 from mvlt.registry import DATASETS, FUNCTIONS
@@ -16,7 +15,7 @@ _TRIES = 1000
 
 
 @DATASETS.register_module()
-class RankingGroups:
+class RankingGroups(PairWrapper):
     """A group is one image with its caption first and ``num_negatives`` captions of others.
 
     Needs ``collate_fn=dict(type='collate_groups')`` in the data loader, which lays the groups of a
@@ -31,36 +30,16 @@ class RankingGroups:
         ValueError: too few other captions.
     """
 
-    def __init__(
-        self,
-        dataset: PairDataset | dict,
-        num_negatives: int = 15,
-    ) -> None:
+    def __init__(self, dataset: PairDataset | dict, num_negatives: int = 15) -> None:
         if num_negatives < 1:
             raise ValueError(f'RankingGroups.num_negatives={num_negatives}: one at least is needed')
-        self.dataset: PairDataset = (
-            DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        )
+        super().__init__(dataset)
         steps: Pipeline = self.dataset.pipeline
         self.image_steps, self.text_steps = steps.around(Tokenize)
         self.num_negatives = num_negatives
 
-    @property
-    def metainfo(self) -> dict:
-        """The wrapped dataset's."""
-        return self.dataset.metainfo
-
-    def full_init(self) -> None:
-        """Load the wrapped dataset."""
-        self.dataset.full_init()
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, idx: int) -> list[dict]:
-        return fetch(idx, self._read, len(self), self.dataset.on_error)
-
-    def _read(self, row: int) -> list[dict]:
+    def read(self, row: int) -> list[dict]:
+        """The samples of one group."""
         record = self.dataset.get_data_info(row)
         captions = [record['caption'], *self._others(record)]
         seen = self.image_steps(self.dataset.load(record))

@@ -13,23 +13,6 @@ from mvlt.engine.resolve import Task, resolve
 from mvlt.registry import RUNNERS
 
 
-def busy_cores() -> str | None:
-    """What to do where other programs keep this machine's cores busy; None = nothing.
-
-    Threads of one program wait for each other at every operation; where one of them gets no core,
-    all do: seven times as long a step was measured (docs/results/2026-11-28-new-users.md).
-    """
-    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
-    busy = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.0
-    if torch.cuda.is_available() or threads == 1 or busy < cores / 2:
-        return None
-    return (
-        f'other programs ask for {busy:.1f} cores of {cores}: {threads} threads that wait for each '
-        'other are then many times slower than one; better stop, and start with OMP_NUM_THREADS=1 '
-        'in front of the command'
-    )
-
-
 def build_runner(
     config: Config, task: Task = 'train', model: str | None = None, **options: Any
 ) -> Runner:

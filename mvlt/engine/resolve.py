@@ -21,6 +21,7 @@ from mmengine.registry import DefaultScope
 
 from mvlt.checkpoints.description import (
     LEGAL_READING,
+    ModelDescription,
     differences,
     import_parts,
     is_transform,
@@ -212,15 +213,26 @@ class _Run:
             raise ValueError(f'{config.filename}: {lacking}')
         config.model = description.settings(heads)
         self.say(f'model: that of {weights.source}, heads {", ".join(heads)}')
-        order = (config.get('test_cfg') or {}).get('order')
-        matches = set(description.that_give('match')) & set(heads)
-        if order in ('matching', 'both') and not matches and description.that_give('embedding'):
-            config.test_cfg.order = 'vectors'
-            self.say(f"test_cfg.order: 'vectors', {weights.source} has no matching head (itm)")
+        self._set_rerank(description, heads)
         reading = description.transforms(weights.vocabulary or '')
         for _, dataset in datasets_of(config):
             dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
         self._set_vocabulary(weights.vocabulary, weights.source)
+
+    def _set_rerank(self, description: ModelDescription, heads: Sequence[str]) -> None:
+        """Rank by what the model has: embeddings, or a matching head."""
+        test_cfg = self.config.get('test_cfg')
+        if not test_cfg or 'rerank' not in test_cfg:
+            return
+        matches, embeds = (
+            bool({*description.that_give(what)} & {*heads}) for what in ('match', 'embedding')
+        )
+        if test_cfg.rerank is not None and embeds and not matches:
+            test_cfg.rerank = None
+            self.say('test_cfg.rerank: None, the model has no matching head (itm)')
+        elif test_cfg.rerank != 'itm' and matches and not embeds:
+            test_cfg.update(rerank='itm', rerank_topk=None)
+            self.say('test_cfg.rerank: itm, the model has no head that gives embeddings (itc)')
 
     def _check_fits(self, weights: Weights | None, heads: bool) -> None:
         """Refuse weights of another network than the recipe's; ``heads`` too, or not."""

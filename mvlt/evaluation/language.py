@@ -4,13 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.evaluator import BaseMetric
-
+from mvlt.evaluation.base import Metric
 from mvlt.registry import METRICS
 
 
 @METRICS.register_module()
-class MLMMetric(BaseMetric):
+class MLMMetric(Metric):
     """Share of hidden words, in percent, that the model names first, and their perplexity.
 
     Perplexity is exp of the mean negative log-probability of the hidden words: 1 = certain and
@@ -18,9 +17,6 @@ class MLMMetric(BaseMetric):
     """
 
     default_prefix = 'mlm'
-
-    def __init__(self, collect_device: str = 'gpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device, prefix)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Each sample: ``word_labels`` (T,); ``word_predictions``, ``word_log_probs`` (N,)."""

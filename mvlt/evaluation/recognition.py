@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 
+from mvlt.evaluation.base import Metric
 from mvlt.registry import METRICS
 
 
 @METRICS.register_module()
-class CategoryMetric(BaseMetric):
+class CategoryMetric(Metric):
     """Accuracy (percent), macro-F and weighted F (0 to 1), SumC of one category level (Table 2).
 
     ``macro_f`` is the released code's, scikit-learn's macro average: the mean F1 of the classes
@@ -35,13 +35,9 @@ class CategoryMetric(BaseMetric):
     """
 
     def __init__(
-        self,
-        category: str,
-        head: str | None = None,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
+        self, category: str, head: str | None = None, prefix: str | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(collect_device, prefix or head or category)
+        super().__init__(prefix=prefix or head or category, **kwargs)
         self.category = category
         self.head = head or category
         self.details: dict[str, Any] = {}

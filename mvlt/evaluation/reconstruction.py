@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.evaluator import BaseMetric
 
+from mvlt.evaluation.base import Metric
 from mvlt.evaluation.functional import fill_bilinear, fill_mean
 from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.registry import METRICS
@@ -16,7 +16,7 @@ _RADIUS = 5  # of SSIM's window, 11 x 11
 
 
 @METRICS.register_module()
-class ReconstructionMetric(BaseMetric):
+class ReconstructionMetric(Metric):
     """Mean over images of PSNR (dB, at most 100) and SSIM, over the whole image and hidden pixels.
 
     ``psnr``, ``ssim``, ``masked_psnr``, ``masked_ssim`` are the model's. Beside them stand two
@@ -28,9 +28,6 @@ class ReconstructionMetric(BaseMetric):
     """
 
     default_prefix = 'reconstruction'
-
-    def __init__(self, collect_device: str = 'gpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device, prefix)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Each sample: ``reconstruction`` (3, H, W) 0..1, ``pixels`` uint8, ``image_mask``."""

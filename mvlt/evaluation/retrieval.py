@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 
+from mvlt.evaluation.base import Metric
 from mvlt.evaluation.functional import precision_at_k, rank_statistics
 from mvlt.registry import METRICS
 
 
 @METRICS.register_module()
-class RetrievalMetric(BaseMetric):
+class RetrievalMetric(Metric):
     """R@k, SumR and MRR in percent, median and mean rank: ``tir/R@1``, ..., ``itr/MRR``.
 
     TIR: text query, ranked images. ITR: image query, ranked texts (paper Table 2). It scores what
@@ -26,13 +26,8 @@ class RetrievalMetric(BaseMetric):
 
     default_prefix = 'retrieval'
 
-    def __init__(
-        self,
-        topk: Sequence[int] = (1, 5, 10),
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device, prefix)
+    def __init__(self, topk: Sequence[int] = (1, 5, 10), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.topk = tuple(topk)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -67,7 +62,7 @@ class RetrievalMetric(BaseMetric):
 
 
 @METRICS.register_module()
-class PrecisionMetric(BaseMetric):
+class PrecisionMetric(Metric):
     """P@k in percent, a kind of phrase: ``colour_kind/P@10``, and what stands beside it.
 
     It scores what :class:`mvlt.engine.PhraseLoop` hands it.
@@ -78,13 +73,8 @@ class PrecisionMetric(BaseMetric):
 
     default_prefix = 'phrases'
 
-    def __init__(
-        self,
-        topk: Sequence[int] = (1, 10),
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__(collect_device, prefix)
+    def __init__(self, topk: Sequence[int] = (1, 10), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.topk = tuple(topk)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -107,7 +97,7 @@ class PrecisionMetric(BaseMetric):
 
 
 @METRICS.register_module()
-class SharedTitleMetric(BaseMetric):
+class SharedTitleMetric(Metric):
     """Text to image as Marqo's KAGL counts it, where several products have one title; percent.
 
     ``tir/R@k`` is the mean share of a title's pictures that are among the first k, so
@@ -122,13 +112,9 @@ class SharedTitleMetric(BaseMetric):
     default_prefix = 'kagl'
 
     def __init__(
-        self,
-        topk: Sequence[int] = (1, 10),
-        queries: int | None = 2000,
-        collect_device: str = 'gpu',
-        prefix: str | None = None,
+        self, topk: Sequence[int] = (1, 10), queries: int | None = 2000, **kwargs: Any
     ) -> None:
-        super().__init__(collect_device, prefix)
+        super().__init__(**kwargs)
         self.topk = tuple(topk)
         self.queries = queries
 

@@ -178,7 +178,7 @@ class MVLT(BaseModel):
     ) -> torch.Tensor:
         """What the matching head ranks pairs by, float32 (B,); nothing else is run.
 
-        Of :class:`mvlt.models.ITMHead` log-odds, whose sigmoid is ``match_score`` of
+        Of :class:`mvlt.models.ITMHead` log-odds, whose sigmoid is ``itm_score`` of
         :meth:`predict`.
 
         Raises:

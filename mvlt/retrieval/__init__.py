@@ -1,13 +1,5 @@
-from .encoder import TowerEncoder, WordEncoder
-from .ranking import Order, Ranking, rank, shortlisted
+from .encoder import Encoder
+from .ranking import Ranking, Rerank, rank, rerank_candidates
 from .scorer import PairScorer
 
-__all__ = [
-    'Order',
-    'PairScorer',
-    'Ranking',
-    'TowerEncoder',
-    'WordEncoder',
-    'rank',
-    'shortlisted',
-]
+__all__ = ['Encoder', 'PairScorer', 'Ranking', 'Rerank', 'rank', 'rerank_candidates']

@@ -1,8 +1,7 @@
-"""A catalogue becomes an index, and an index follows its catalogue.
+"""Build the index of a gallery, and update it when the gallery changes.
 
-What is read again, embedded or deleted goes by content: a row's picture and cells have a hash each,
-so that a second run costs what has changed. Blocks are confirmed one by one; a run that was killed
-is gone on with by the same command.
+Each row's image and cells have a hash, so a second run embeds and writes only what has changed.
+Blocks are committed one by one; run the same command again to resume a killed run.
 """
 
 import hashlib
@@ -20,26 +19,25 @@ from mmengine.dist import get_dist_info
 from torch import distributed as dist
 
 from mvlt.deadline import check
-from mvlt.files import file_sha256
 from mvlt.retrieval.index import Index, Kind
 from mvlt.retrieval.records import Records
 
 BLOCK = 512  # rows that are written at once
 MAX_TEXT = 2000  # characters of a cell that are kept
 SHOWN = ('img_path', 'caption')  # columns beside those of the table
-_RESERVED = {'product_id', 'view', 'content', 'cells', 'vector', 'similarity'}
-_RESERVED |= {'score', 'match_score', 'and', 'or', 'not', *SHOWN}
+_RESERVED = {'product_id', 'image_index', 'image_hash', 'row_hash', 'vector', 'similarity'}
+_RESERVED |= {'score', 'itm_score', 'duplicates', 'and', 'or', 'not', *SHOWN}
 _FLAGS = dict(true=True, yes=True, false=False, no=False)
 
 
 class Columns:
-    """What is known of each row of a catalogue, as values of one kind a column.
+    """Cells of a gallery's rows as typed values, one kind a column.
 
-    A column whose cells are all numbers is one of numbers, of true, false, yes, no one of flags.
+    A column is of numbers if all its cells are, of flags if all are true, false, yes or no.
 
     Args:
         records: opened with ``all_columns``.
-        kinds: of an index that there is; None goes by the cells.
+        kinds: of an existing index; None infers them from the cells.
 
     Raises:
         ValueError: a cell is not of its column's kind; a column is missing or new.
@@ -47,8 +45,12 @@ class Columns:
 
     def __init__(self, records: Records, kinds: Mapping[str, Kind] | None = None) -> None:
         self.texts = {column_name(name): _texts(cells) for name, cells in records.table().items()}
-        self.ids, self.shown = _shown(records)
-        labels = records.dataset.metainfo if records.dataset is not None else {}
+        self.ids = [records.product_id(i) for i in range(len(records))]
+        self.shown: dict[str, list[str | None]] = dict(
+            img_path=[records.img_path(i) for i in range(len(records))],
+            caption=[records.caption(i) for i in range(len(records))],
+        )
+        labels = records.classes
         self.kinds: dict[str, Kind] = {name: 'text' for name in SHOWN}
         for name, cells in self.texts.items():
             self.kinds[name] = 'text' if name in labels else _kind(cells)
@@ -117,44 +119,44 @@ class Update(NamedTuple):
         return line
 
 
-class Embedder(NamedTuple):
-    """How pictures become vectors.
+class RowReader(NamedTuple):
+    """How rows become embeddings.
 
-    read: uint8 (H, W, 3) -> what the model reads, uint8 (3, S, S).
-    embed: many of these -> float32 (n, D).
+    hash: row -> hash of its image or text; raises OSError if it cannot be read.
+    read: row -> what the model reads, a tensor; raises OSError likewise.
+    embed: many of these tensors -> float32 (n, D).
     """
 
-    read: Callable[[np.ndarray], torch.Tensor]
+    hash: Callable[[int], str]
+    read: Callable[[int], torch.Tensor]
     embed: Callable[[Sequence[torch.Tensor]], np.ndarray]
 
 
 class _Row(NamedTuple):
-    """A row of the catalogue that was read; ``picture`` only where it must be embedded."""
+    """A row that was read; ``item`` only if it must be embedded."""
 
     row: int
-    content: str
-    picture: torch.Tensor | None
+    hash: str
+    item: torch.Tensor | None
     error: str = ''
 
 
 def update_index(
     index: Index,
-    records: Records,
     columns: Columns,
-    embedder: Embedder,
+    reader: RowReader,
     track: Callable[[Iterable, int], Iterable],
     block: int = BLOCK,
 ) -> Update:
-    """Bring an index to what a catalogue says; on several processes each embeds its share.
+    """Update an index to a gallery's rows; of several processes each embeds its share.
 
-    A picture that cannot be read is not found; if it was read by an earlier run, it stays as it
-    was. Reading goes on beside the model.
+    An image that cannot be read is not in the index; if an earlier run read it, that entry stays.
+    Threads read while the model computes.
 
     Args:
         index: of the model and the columns.
-        records: the catalogue.
-        columns: of its rows.
-        embedder: how pictures become vectors.
+        columns: of the gallery's rows.
+        reader: how rows become embeddings.
         track: wraps an iteration of a known length.
         block: rows that are read, embedded and written at once.
 
@@ -171,7 +173,7 @@ def update_index(
     def start(listed: Mapping[str, list[int]]) -> list[Future]:
         keyed = [(row, (one, v)) for one, places in listed.items() for v, row in enumerate(places)]
         return [
-            pool.submit(_read, records, row, known.get(key, ('', ''))[0], embedder)
+            pool.submit(_read, row, known.get(key, ('', ''))[0], reader)
             for row, key in keyed[rank::processes]
         ]
 
@@ -182,9 +184,9 @@ def update_index(
             while len(waiting) < min(2, len(blocks) - number):
                 waiting.append(start(blocks[number + len(waiting)]))
             rows: list[_Row] = [future.result() for future in waiting.pop(0)]
-            pictures = [row.picture for row in rows if row.picture is not None]
-            vectors = iter(embedder.embed(pictures) if pictures else ())
-            made = [(row._replace(picture=None), _next(row, vectors)) for row in rows]
+            items = [row.item for row in rows if row.item is not None]
+            vectors = iter(reader.embed(items) if items else ())
+            made = [(row._replace(item=None), _next(row, vectors)) for row in rows]
             if processes > 1:
                 shares: list[Any] = [None] * processes
                 dist.all_gather_object(shares, made)
@@ -199,10 +201,53 @@ def update_index(
             for place in range(0, len(gone), block):
                 index.delete(gone[place : place + block])
             if gone or counts['new'] or counts['changed']:
-                index.upkeep()
+                index.compact()
         if processes > 1:
             dist.barrier()
     return Update(len(seen), **counts, deleted=len(gone), first_unreadable=first)
+
+
+def upsert_product(
+    index: Index,
+    product_id: str,
+    embeds: np.ndarray,
+    hashes: Sequence[str],
+    paths: Sequence[str | None] | None,
+    values: Mapping[str, Any],
+) -> None:
+    """Add a product or replace it.
+
+    Args:
+        index: where.
+        product_id: its id.
+        embeds: of its images, float32 (n, D).
+        hashes: of its images.
+        paths: of its images; None = they are no files.
+        values: of the index's columns, a text or a value of the column's kind; missing ones are
+            unknown.
+
+    Raises:
+        ValueError: a column is unknown, a value wrong.
+    """
+    kinds = index.description.columns
+    if unknown := set(values) - set(kinds):
+        raise ValueError(f'no column {", ".join(sorted(unknown))}; legal: {", ".join(kinds)}')
+    cells = {
+        name: value_of(value, kind, name) if isinstance(value, str) else value
+        for name, kind in kinds.items()
+        for value in (values.get(name),)
+    }
+    rows = [dict(cells, img_path=path) for path in paths or [None] * len(hashes)]
+    index.upsert(
+        index.rows(
+            embeds,
+            {name: [row[name] for row in rows] for name in kinds},
+            product_id=[product_id] * len(rows),
+            image_index=range(len(rows)),
+            image_hash=hashes,
+            row_hash=[cells_hash(row) for row in rows],
+        )
+    )
 
 
 def _write(
@@ -228,7 +273,7 @@ def _write(
             if vector is None and before is None:
                 continue  # it cannot be read and never could
             own.append((product_id, view, place, digest))
-            changed = changed or before != (row.content, digest)
+            changed = changed or before != (row.hash, digest)
         if changed and own:
             counts['changed' if (product_id, 0) in known else 'new'] += 1
             touched.add(product_id)
@@ -239,7 +284,7 @@ def _write(
     if any(read[place][1] is None for _, _, place, _ in rows):
         stored = index.fetch(sorted(touched))
         vectors = np.asarray(stored['vector'].combine_chunks().flatten())
-        keys = zip(stored['product_id'].to_pylist(), stored['view'].to_pylist())
+        keys = zip(stored['product_id'].to_pylist(), stored['image_index'].to_pylist())
         kept = dict(zip(keys, vectors.reshape(len(stored), -1)))
     ids, views, chosen, digests = zip(*rows)
     found = []
@@ -251,37 +296,34 @@ def _write(
             np.stack(found),
             columns.values(chosen),
             product_id=ids,
-            view=views,
-            content=[read[place][0].content for place in chosen],
-            cells=digests,
+            image_index=views,
+            image_hash=[read[place][0].hash for place in chosen],
+            row_hash=digests,
         )
     )
     return counts
 
 
-def _read(records: Records, row: int, known: str, embedder: Embedder) -> _Row:
-    """A row whose picture is read only where its content is not the known one."""
-    path = records.path(row)
+def _read(row: int, known: str, reader: RowReader) -> _Row:
+    """A row whose item is read only if its hash is not the known one."""
     try:
-        content = file_sha256(path) if path is not None else array_hash(records.read(row))
-        if content == known:
-            return _Row(row, content, None)
-        return _Row(row, content, embedder.read(records.read(row)))
+        hash_ = reader.hash(row)
+        return _Row(row, hash_, None if hash_ == known else reader.read(row))
     except OSError as error:
         return _Row(row, known, None, str(error))
 
 
 def _next(row: _Row, vectors: Iterator[np.ndarray]) -> np.ndarray | None:
-    return None if row.picture is None else next(vectors)
+    return None if row.item is None else next(vectors)
 
 
 def array_hash(image: np.ndarray) -> str:
-    """Hexadecimal SHA-256 of a picture in memory."""
+    """Hexadecimal SHA-256 of an image in memory."""
     return hashlib.sha256(f'{image.shape}'.encode() + image.tobytes()).hexdigest()
 
 
 def cells_hash(values: Mapping[str, Any]) -> str:
-    """Hexadecimal SHA-256 of what is known of a row."""
+    """Hexadecimal SHA-256 of a row's cells."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -291,11 +333,10 @@ def _digests(columns: Columns, places: Sequence[int]) -> list[str]:
 
 
 def _known(index: Index) -> dict[tuple[str, int], tuple[str, str]]:
-    """(product id, view) -> (content, cells)."""
+    """(product id, image index) -> (image hash, row hash)."""
     keys = index.keys().to_pydict()
-    return dict(
-        zip(zip(keys['product_id'], keys['view']), zip(keys['content'], keys['cells']), strict=True)
-    )
+    ids = zip(keys['product_id'], keys['image_index'])
+    return dict(zip(ids, zip(keys['image_hash'], keys['row_hash']), strict=True))
 
 
 def _blocks(ids: Sequence[str], size: int) -> Iterator[dict[str, list[int]]]:
@@ -313,23 +354,6 @@ def _blocks(ids: Sequence[str], size: int) -> Iterator[dict[str, list[int]]]:
             block, count = {}, 0
     if block:
         yield block
-
-
-def _shown(records: Records) -> tuple[list[str], dict[str, list[str | None]]]:
-    """Product ids, and what is shown of each entry; paths are below the catalogue's folder."""
-    root = records.root.resolve()
-    ids = []
-    shown: dict[str, list[str | None]] = {name: [] for name in SHOWN}
-    for i in range(len(records)):
-        record, path = records[i], records.path(i)
-        below = None
-        if path is not None:
-            whole = path.resolve()
-            below = str(whole.relative_to(root)) if whole.is_relative_to(root) else path.name
-        ids.append(str(record.get('product_id', below or i)))
-        shown['img_path'].append(below)
-        shown['caption'].append(record.get('caption'))
-    return ids, shown
 
 
 def _texts(cells: Any) -> list[str | None]:

@@ -1,8 +1,9 @@
-"""The only ranking: loops, inferencers, page and tools order candidates by it.
+"""The only ranking: loops, search, page and tools order candidates by it.
 
-A query has n candidates. An encoder may say cheaply how similar each is; the matching head says
-more exactly, and slowly, whether they belong together. ``order`` says what counts: 'matching', the
-matching head's log-odds, as the paper ranks; 'vectors', the encoder's similarity; 'both', the sum.
+A query has n candidates. A dual encoder says cheaply how similar each is; the matching head says
+more exactly, and slowly, whether they belong together. ``rerank`` says what counts: None, the
+similarity alone; 'itm', the matching head's logits, as the paper ranks; 'sum', the matching logits
+plus the similarity times the logit scale, as BLIP ranks.
 """
 
 from collections.abc import Callable
@@ -12,78 +13,79 @@ import numpy as np
 
 from mvlt.evaluation.functional import pessimistic_rank
 
-Order = Literal['both', 'matching', 'vectors']
+Rerank = Literal['itm', 'sum']
 
 
 class Ranking(NamedTuple):
     """How the candidates of a query are ordered.
 
-    merits: float64 (n,), higher is better; minus infinity: behind all others, not shown.
-    log_odds: float32 (n,), the matching head's; not a number where it was not asked.
+    scores: float64 (n,), higher is better; minus infinity: behind all others, not shown.
+    itm_logits: float32 (n,), log-odds of a match; NaN where the matching head was not asked.
     """
 
-    merits: np.ndarray
-    log_odds: np.ndarray
+    scores: np.ndarray
+    itm_logits: np.ndarray
 
     def first(self, count: int) -> np.ndarray:
         """The best candidates, best first, int (at most count,); ties in the candidates' order."""
-        best = top(self.merits, count)
-        return best[np.argsort(-self.merits[best], kind='stable')]
+        best = top(self.scores, count)
+        return best[np.argsort(-self.scores[best], kind='stable')]
 
     def rank_of(self, positives: np.ndarray) -> int:
         """Rank of the best positive, 1 = first; ties count against it. ``positives`` bool (n,)."""
-        return pessimistic_rank(self.merits, positives)
+        return pessimistic_rank(self.scores, positives)
 
 
 def rank(
-    chosen: np.ndarray,
+    candidates: np.ndarray,
     count: int,
-    score: Callable[[np.ndarray], np.ndarray] | None,
+    match: Callable[[np.ndarray], np.ndarray] | None,
     similarity: np.ndarray | None = None,
-    order: Order = 'matching',
+    rerank: Rerank | None = 'itm',
+    logit_scale: float = 1.0,
 ) -> Ranking:
     """Order the candidates of one query.
 
     Args:
-        chosen: the candidates that may be found, int (m,): all of them, or :func:`shortlisted`.
+        candidates: those that may appear, int (m,): all of them, or :func:`rerank_candidates`.
         count: n.
-        score: candidates int (m,) -> log-odds float (m,); None where 'vectors' needs none.
-        similarity: the encoder's, float (n,); None where there is no encoder.
-        order: see this module.
+        match: candidates int (m,) -> matching logits float (m,); not needed if ``rerank`` is None.
+        similarity: cosine of the embeddings, float (n,); None for a model without embeddings.
+        rerank: see this module.
+        logit_scale: what 'sum' multiplies the similarity by.
 
     Raises:
-        ValueError: an order that is unknown, or needs an encoder.
+        ValueError: an unknown ``rerank``, or one that needs embeddings.
     """
-    check_order(order, similarity is not None)
-    merits = np.full(count, -np.inf)
-    log_odds = np.full(count, np.nan, np.float32)
-    if order != 'matching' and similarity is not None:
-        merits[chosen] = similarity[chosen]
-    if score is not None and order != 'vectors' and len(chosen):
-        log_odds[chosen] = score(chosen)
-        merits[chosen] = (0 if order == 'matching' else merits[chosen]) + log_odds[chosen].astype(
-            np.float64
-        )
-    return Ranking(merits, log_odds)
+    check_rerank(rerank, similarity is not None)
+    scores = np.full(count, -np.inf)
+    itm_logits = np.full(count, np.nan, np.float32)
+    if rerank != 'itm' and similarity is not None:
+        scores[candidates] = similarity[candidates]
+    if rerank is not None and match is not None and len(candidates):
+        itm_logits[candidates] = match(candidates)
+        base = logit_scale * scores[candidates] if rerank == 'sum' else 0
+        scores[candidates] = base + itm_logits[candidates].astype(np.float64)
+    return Ranking(scores, itm_logits)
 
 
-def shortlisted(
-    allowed: np.ndarray, similarity: np.ndarray | None, shortlist: int | None
+def rerank_candidates(
+    allowed: np.ndarray, similarity: np.ndarray | None, rerank_topk: int | None
 ) -> np.ndarray:
-    """The candidates that are worth the matching head, int (m,), ascending.
+    """The candidates that the matching head reads, int (m,), ascending.
 
     Args:
-        allowed: bool (n,), which may be found.
-        similarity: the encoder's, float (n,); None = no encoder, all that are allowed.
-        shortlist: how many; None = all that are allowed.
+        allowed: bool (n,), which candidates may appear.
+        similarity: float (n,); None for a model without embeddings: all that are allowed.
+        rerank_topk: how many of the most similar; None = all that are allowed.
     """
-    if similarity is None or shortlist is None:
+    if similarity is None or rerank_topk is None:
         return np.flatnonzero(allowed)
-    return top(np.where(allowed, similarity, -np.inf), shortlist)
+    return top(np.where(allowed, similarity, -np.inf), rerank_topk)
 
 
 def top(values: np.ndarray, count: int) -> np.ndarray:
-    """Places of the ``count`` highest of (n,), ascending; of ties the first; none that is -inf."""
+    """Indices of the ``count`` highest of (n,), ascending; of ties the first; none that is -inf."""
     if len(values) > count:
         bound = np.partition(values, -count)[-count]
         above = values > bound
@@ -94,11 +96,9 @@ def top(values: np.ndarray, count: int) -> np.ndarray:
     return np.flatnonzero(above & (values > -np.inf))
 
 
-def check_order(order: str, encoder: bool) -> None:
-    """Refuse an order that is unknown, or that needs an encoder where there is none."""
-    legal = get_args(Order) if encoder else ('matching',)
-    if order not in legal:
-        raise ValueError(
-            f"order='{order}'; legal here: {', '.join(legal)}"
-            + ('' if encoder else ' (the others need an encoder, as model.heads.mlm gives)')
-        )
+def check_rerank(rerank: str | None, embeds: bool) -> None:
+    """Refuse an unknown ``rerank``, or one that needs embeddings where the model gives none."""
+    legal = (None, *get_args(Rerank)) if embeds else ('itm',)
+    if rerank not in legal:
+        hint = '' if embeds else ' (the others need a head that gives embeddings, as itc does)'
+        raise ValueError(f'rerank={rerank!r}; legal here: {", ".join(map(repr, legal))}{hint}')

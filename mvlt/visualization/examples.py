@@ -1,4 +1,4 @@
-"""What a model answers to single products, as rows of a sheet (Fig. 5 to 8 of the paper)."""
+"""What a model answers to single products, as rows of a sheet (Fig. 5, 7 and 8 of the paper)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,25 +6,23 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import BaseDataset, pseudo_collate
 from scipy.special import expit
-from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mvlt.models import MVLT
 from mvlt.models.data_preprocessor import mask_to_pixels
-from mvlt.visualization.pictures import hide, to_array
-from mvlt.visualization.sheet import Bar, Cell, Row
+from mvlt.visualization.sheet import Cell, Row, hide, to_array
 
 _BATCH = 32
 
 
 def ranking_rows(
-    dataset: BaseDataset, rankings: Sequence[Mapping], shown: int = 5, order: str = 'matching'
+    dataset: BaseDataset, rankings: Sequence[Mapping], shown: int = 5, rerank: str | None = 'itm'
 ) -> tuple[Row, ...]:
     """A query and its first ``shown`` candidates; the match too, if it ranks behind them: Fig. 5.
 
     Args:
         dataset: the evaluated one; gives pictures and captions.
         rankings: results of a :class:`mvlt.engine.RankingLoop` (``rankings.json``).
-        order: its ``order``; the similarity of 'vectors' is shown as it is, others as probability.
+        rerank: its ``rerank``; cosines (None) are shown as they are, logits as probabilities.
     """
     rows = []
     for one in rankings:
@@ -34,7 +32,7 @@ def ranking_rows(
         behind = [i for i in behind if i not in places[:shown]]
         cells = [
             Cell(
-                _picture(dataset, one['query']) if not text_query else None,
+                picture_of(dataset, one['query']) if not text_query else None,
                 _caption(dataset, one['query']) if text_query else 'query',
                 'query',
             )
@@ -42,56 +40,16 @@ def ranking_rows(
         for i in (*places[:shown], *behind):
             row, matched = one['candidates'][i], one['positives'][i]
             score = one['scores'][i]
-            words = f'{score:.1f}' if order == 'vectors' else f'{expit(score):.3f}'
+            words = f'{score:.2f}' if rerank is None else f'{expit(score):.3f}'
             words += ' matched' if matched else ''
             if i in behind:
                 words += f', rank {one["rank"]}'
             if not text_query:
                 words += f' {_caption(dataset, row)}'
-            picture = _picture(dataset, row) if text_query else None
+            picture = picture_of(dataset, row) if text_query else None
             cells.append(Cell(picture, words, 'right' if matched else ''))
         rows.append(Row(f'rank of the match: {one["rank"]}', tuple(cells)))
     return tuple(rows)
-
-
-def category_cells(
-    model: MVLT, dataset: BaseDataset, rows: Sequence[int], best: int = 3
-) -> list[tuple[float, Cell]]:
-    """Picture, truth and the ``best`` most probable classes of each level: Fig. 6.
-
-    Returns:
-        For each row the lowest probability that any level gives to the truth, and the card.
-
-    Raises:
-        ValueError: the model has no category head.
-    """
-    levels = {head.label for head in model.heads.values() if hasattr(head, 'num_classes')}
-    if not levels:
-        raise ValueError(
-            'the config has no head of categories to draw; take a recognition config, e.g. '
-            'configs/mvlt/recognition_catalogue.py'
-        )
-    found = []
-    for row, sample in zip(rows, predict(model, dataset, rows)):
-        bars: list[Bar] = []
-        words, certain = [], 1.0
-        right = True
-        for level in sorted(levels):
-            names = dataset.metainfo[level]
-            scores = sample.get(f'{level}_scores').cpu()
-            truth = sample.get(level)
-            order = scores.argsort(descending=True)[:best].tolist()
-            words.append(f'{level.replace("_", " ")}: {names[truth]}')
-            bars += [
-                Bar(names[i] if i < len(names) else f'row {i}', float(scores[i]), i == truth)
-                for i in order
-            ]
-            # a class that training lacks has no probability at all
-            certain = min(certain, float(scores[truth]) if truth < len(scores) else 0.0)
-            right = right and order[0] == truth
-        mark = 'right' if right else 'wrong'
-        found.append((certain, Cell(_picture(dataset, row), '; '.join(words), mark, tuple(bars))))
-    return found
 
 
 def reconstruction_cells(
@@ -116,7 +74,7 @@ def reconstruction_cells(
         truth, rebuilt = sample.pixels.cpu().float() / 255, sample.reconstruction.cpu()
         hidden = mask_to_pixels(sample.image_mask[None].cpu(), truth.shape[1:])[0].expand_as(truth)
         where = hidden if hidden.any() else ~hidden
-        psnr = float(peak_signal_noise_ratio(rebuilt[where], truth[where], data_range=1.0))
+        psnr = -10 * float(((rebuilt - truth)[where] ** 2).mean().log10())
         picture = to_array(sample.pixels)
         found.append(
             (
@@ -150,5 +108,6 @@ def _caption(dataset: BaseDataset, row: int) -> str:
     return dataset.get_data_info(row)['caption']
 
 
-def _picture(dataset: BaseDataset, row: int) -> np.ndarray:
+def picture_of(dataset: BaseDataset, row: int) -> np.ndarray:
+    """A record's picture as its pipeline packs it, uint8 (H, W, 3)."""
     return to_array(dataset[row]['inputs']['image'])

@@ -1,18 +1,16 @@
-"""Rows of small pictures with words: as a self-contained page and as PNG."""
+"""Rows of small pictures with words, drawn as PNG."""
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
+import torch
 
-from mvlt.files import write_text, written_whole
-from mvlt.visualization.pictures import picture_uri
+from mvlt.models.data_preprocessor import mask_to_pixels
 
 COLOURS = dict(right='#1c8a4e', wrong='#b3365b', query='#23202b')
+HIDDEN = 190  # the grey of what is hidden
 _WIDTH, _HEIGHT, _LINES = 1.6, 1.6, 7  # inches a cell, lines of words below it
 
 
@@ -49,43 +47,22 @@ class Section(NamedTuple):
     rows: tuple[Row, ...]
 
 
-def environment() -> Environment:
-    """Templates of this package; words are escaped, pictures become data URIs."""
-    found = Environment(loader=PackageLoader('mvlt.visualization', '.'), autoescape=True)
-    found.filters['uri'] = picture_uri
-    return found
+def to_array(pixels: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Uint8 (H, W, 3) of uint8 (H, W, 3) or (3, H, W), or of float (3, H, W), 0 to 1."""
+    array = pixels.detach().cpu().numpy() if isinstance(pixels, torch.Tensor) else pixels
+    if array.shape[0] == 3 and array.shape[-1] != 3:
+        array = array.transpose(1, 2, 0)
+    if array.dtype != np.uint8:
+        array = (array.clip(0, 1) * 255).round().astype(np.uint8)
+    return array
 
 
-def write_sheet(
-    folder: str | Path, title: str, sections: Sequence[Section], facts: Mapping[str, Any]
-) -> list[Path]:
-    """Write ``index.html``, which needs no network, no script and no second file, and the PNGs.
-
-    Args:
-        folder: made if missing.
-        title: heading of the page.
-        sections: what to show; each also becomes ``<name>.png``.
-        facts: where it comes from, e.g. config and checkpoint.
-
-    Returns:
-        The files.
-    """
-    folder = Path(folder)
-    page = folder / 'index.html'
-    write_text(
-        page,
-        environment()
-        .get_template('sheet.html')
-        .render(title=title, sections=sections, facts=dict(facts)),
-    )
-    written = [page]
-    for section in sections:
-        if section.rows:
-            path = folder / f'{section.name}.png'
-            with written_whole(path) as file:
-                file.write(draw(section))
-            written.append(path)
-    return written
+def hide(pixels: np.ndarray, mask: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Uint8 (H, W, 3) with the hidden units of ``mask``, bool (H / u, W / u), in grey."""
+    mask = torch.as_tensor(mask).cpu()
+    shown = pixels.copy()
+    shown[mask_to_pixels(mask[None], pixels.shape[:2])[0, 0].numpy()] = HIDDEN
+    return shown
 
 
 def draw(section: Section) -> bytes:

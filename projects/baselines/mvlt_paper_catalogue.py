@@ -8,7 +8,7 @@ from mmengine.config import read_base
 from mvlt.engine import RetrievalLoop
 from mvlt.evaluation import RetrievalMetric
 from mvlt.models import CategoryHead
-from mvlt.retrieval import PairScorer
+from mvlt.retrieval import Encoder, PairScorer
 
 with read_base():
     from mvlt.configs.mvlt.pretrain_catalogue import *
@@ -35,9 +35,9 @@ test_cfg = dict(
     seed=0,
     draws=1,
     candidates=None,
-    order='matching',
-    shortlist=None,
-    encoder=dict(type=None),
+    rerank='itm',
+    rerank_topk=None,
+    encoder=dict(type=Encoder),
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

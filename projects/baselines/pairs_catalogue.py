@@ -26,4 +26,4 @@ train_dataloader.merge(
         )
     )
 )
-test_cfg.order = 'matching'
+test_cfg.rerank = 'itm'

@@ -44,7 +44,7 @@ model = dict(
     ),
 )
 default_hooks.vocabulary.train_size = vocab_size
-loading = dict(type=LoadImage, side=112, keep=10000)
+loading = dict(type=LoadImage, side='image_size * 1.75', keep=10000)
 pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading
 train_dataloader = dict(
@@ -57,7 +57,7 @@ train_dataloader = dict(
             pipeline,
             crop=dict(
                 type=RandomResizedCrop,
-                scale=image_size,
+                scale='image_size',
                 crop_ratio_range=(0.65, 1.0),
                 interpolation='area',
             ),
@@ -70,5 +70,5 @@ default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 1000
 default_hooks.checkpoint.save_best = None
 log_processor.by_epoch = False
-test_cfg.order = 'vectors'
+test_cfg.rerank = None
 find_unused_parameters = True

@@ -34,11 +34,11 @@ class ColourTowers(BaseModel):
         self, inputs: dict[str, Any], data_samples: Sequence[Any] = (), mode: str = 'tensor'
     ) -> Any:
         """mmengine's entry."""
-        log_odds = self.match(inputs['image'], inputs['token_ids'], inputs['text_mask'])
+        itm_logits = self.match(inputs['image'], inputs['token_ids'], inputs['text_mask'])
         if mode == 'loss':
             matched = torch.tensor([float(one.matched) for one in data_samples])
-            return dict(loss=F.binary_cross_entropy_with_logits(log_odds, matched.to(log_odds)))
-        return log_odds
+            return dict(loss=F.binary_cross_entropy_with_logits(itm_logits, matched.to(itm_logits)))
+        return itm_logits
 
     def match(
         self, image: torch.Tensor, token_ids: torch.Tensor, text_mask: torch.Tensor | None

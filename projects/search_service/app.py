@@ -1,6 +1,6 @@
 """Search as a service: an index of a catalogue behind HTTP.
 
-    python -m projects.search_service.app --model MY_MODEL --index MY_INDEX --pictures MY_CATALOGUE
+    python -m projects.search_service.app --model MY_MODEL --catalogue MY_CATALOGUE
 
 Anyone who reaches it may search; who writes shows the token of the environment's
 MVLT_SEARCH_TOKEN (without one nobody writes). It fetches nothing from an address that a visitor
@@ -41,29 +41,30 @@ from mvlt.files import written_whole
 from mvlt.retrieval.index.base import MAX_ID, check_id
 from projects.search_service.batching import BatchedSearch
 
-MAX_WORDS = 200  # characters
+MAX_TEXT = 200  # characters
 MAX_PICTURES = 8  # of a request
 MAX_BYTES = 20_000_000  # of a request
 MAX_PIXELS = 25_000_000  # of a picture
 UPLOADS = 'uploads'  # below the pictures' folder
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-Words = Annotated[str, Field(max_length=MAX_WORDS)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 
 
 class Query(BaseModel):
-    """What is searched for; see :class:`mvlt.apis.ProductSearch`."""
+    """What is searched for; see :class:`mvlt.apis.Search`."""
 
     model_config = ConfigDict(extra='forbid')
 
-    words: Words | None = None
+    text: Text | None = None
     products: list[Id] = Field(default=[], max_length=MAX_PICTURES)
-    without: Words | None = None
+    negative_query: Text | None = None
     where: dict[str, Any] | None = None
     topk: int = Field(default=10, ge=1, le=200)
-    order: Literal['vectors', 'both', 'matching'] = 'vectors'
-    fold: float | None = Field(default=None, ge=-1, le=1)
+    rerank: Literal['itm', 'sum'] | None = None
+    rerank_topk: int = Field(default=50, ge=1, le=300)
+    dedup_threshold: float | None = Field(default=None, ge=-1, le=1)
 
 
 class Settings(BaseModel):
@@ -72,13 +73,13 @@ class Settings(BaseModel):
     token: of those who write; '' = nobody does.
     rate: requests of one address, as ``limits`` writes them.
     seconds: that a request may take.
-    upkeep_hours: between two upkeeps of the index; 0 = none.
+    compact_hours: between two compactions of the index; 0 = none.
     """
 
     token: str = ''
     rate: str = '50/second'
     seconds: float = 10
-    upkeep_hours: float = 24
+    compact_hours: float = 24
 
 
 def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
@@ -90,7 +91,7 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stop = Event()
-        keeper = Thread(target=_keep_up, args=(search, settings.upkeep_hours, stop), daemon=True)
+        keeper = Thread(target=_keep_up, args=(search, settings.compact_hours, stop), daemon=True)
         keeper.start()
         yield
         stop.set()
@@ -150,13 +151,13 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
             raise HTTPException(401, 'writing needs the header "Authorization: Bearer TOKEN"')
 
     @app.post('/search')
-    def search_words(query: Query) -> dict[str, Any]:
-        """Products for words, for products that they should look like, or for both."""
+    def search_text(query: Query) -> dict[str, Any]:
+        """Products for a text, products that look like others, or both."""
         asked = query.model_dump()
         return _answer(ask(lambda: search(**asked)))
 
     @app.post('/similar')
-    def search_pictures(
+    def search_images(
         images: Annotated[list[UploadFile], File()],
         query: Annotated[str, Form(max_length=10_000)] = '{}',
     ) -> dict[str, Any]:
@@ -176,16 +177,16 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     ) -> dict[str, Any]:
         """Add a product or replace it; ``values`` is JSON, column -> value."""
         ask(lambda: check_id(product_id))
-        if search.pictures is None:
-            raise HTTPException(403, 'the service was started without a folder of pictures')
+        if search.images is None:
+            raise HTTPException(403, 'the service was started without a folder of images')
         try:
             cells = json.loads(values)
         except ValueError as error:
             raise HTTPException(422, f'values: no JSON ({error})') from error
         if not isinstance(cells, dict) or {'img_path', 'product_id', 'images'} & set(cells):
             raise HTTPException(422, 'values: an object of column -> value, without img_path')
-        with _stored(search.pictures, _few(images)) as paths:
-            below = [str(path.relative_to(search.pictures)) for path in paths]
+        with _stored(search.images, _few(images)) as paths:
+            below = [str(path.relative_to(search.images)) for path in paths]
             ask(lambda: _upsert(search, product_id, paths, below, cells))
         return dict(product_id=product_id, pictures=len(paths))
 
@@ -199,11 +200,14 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     @app.get('/pictures/{product_id:path}')
     def picture(product_id: str) -> FileResponse:
         """The first picture of a product."""
-        rows = ask(lambda: search.index.fetch([product_id])).sort_by('view').to_pylist()
-        root = search.pictures
-        path = (root / str(rows[0]['img_path'])).resolve() if rows and root else None
-        if path is None or root is None or not path.is_relative_to(root.resolve()):
+        rows = ask(lambda: search.index.fetch([product_id])).sort_by('image_index').to_pylist()
+        below = rows[0]['img_path'] if rows else None
+        # links in the catalogue's folder are its owner's; visitors cannot make any
+        if below is None or search.images is None or '..' in Path(below).parts:
             raise HTTPException(404, 'no such product')
+        path = search.images / below
+        if Path(below).is_absolute():
+            raise HTTPException(404, 'its image lies outside the folder of images')
         if not path.is_file():
             raise HTTPException(404, 'its picture is not there')
         return FileResponse(path, headers={'X-Content-Type-Options': 'nosniff'})
@@ -305,12 +309,12 @@ def _upsert(
 
 
 def _keep_up(search: BatchedSearch, hours: float, stop: Event) -> None:
-    """The index is put in order once in so many hours."""
+    """Compact the index once in so many hours."""
     while hours and not stop.wait(hours * 3600):
         try:
-            search.index.upkeep()
+            search.index.compact()
         except Exception as error:  # another process writes: the next time will do
-            print_log(f'upkeep: {_first_line(error)}', 'current', level=30)
+            print_log(f'compaction: {_first_line(error)}', 'current', level=30)
 
 
 def _described(api: dict[str, Any]) -> str:
@@ -334,23 +338,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--model', required=True, help='folder of publish.py, with a head itc')
-    parser.add_argument('--index', required=True, help='what tools/build_index.py has made')
-    parser.add_argument('--pictures', help='folder of the catalogue; uploads go below it')
+    parser.add_argument('--model', required=True, help='folder of publish.py, a dual encoder')
+    parser.add_argument(
+        '--catalogue', help='table or folder of images, whose index is updated before serving'
+    )
+    parser.add_argument(
+        '--index', help='of tools/build_index.py; default: the one that the page has, too'
+    )
+    parser.add_argument('--images', help="default: the catalogue's folder; uploads go below it")
     parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 lets other machines in')
     parser.add_argument('--port', type=int, default=8000)
     parser.add_argument('--rate', default='50/second', help='requests of one address')
     parser.add_argument('--seconds', type=float, default=10, help='that a request may take')
-    parser.add_argument('--upkeep-hours', type=float, default=24, help='0 = no upkeep')
+    parser.add_argument('--compact-hours', type=float, default=24, help='0 = never')
     args = parser.parse_args()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-    search = BatchedSearch(args.model, args.index, args.pictures)
+    if not args.catalogue and not args.index:
+        raise ValueError('give --catalogue, or the --index of one')
+    search = BatchedSearch(args.model, args.index, args.images)
+    if args.catalogue:
+        print(search.build(args.catalogue), flush=True)
     count = search.count()  # an index that does not fit is refused before the port is opened
     settings = Settings(
         token=os.environ.get('MVLT_SEARCH_TOKEN', ''),
         rate=args.rate,
         seconds=args.seconds,
-        upkeep_hours=args.upkeep_hours,
+        compact_hours=args.compact_hours,
     )
     print(f'{count} pictures; http://{args.host}:{args.port} (ctrl-C stops it)', flush=True)
     uvicorn.run(

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from mvlt.apis import ProductSearch
+from mvlt.apis import Search
 from mvlt.deadline import left
 
 AT_ONCE = 64  # texts or pictures
 
 
-class BatchedSearch(ProductSearch):
+class BatchedSearch(Search):
     """A search whose model runs in one thread, on all that has been asked meanwhile.
 
-    Args: see :class:`mvlt.apis.ProductSearch`.
+    Args: see :class:`mvlt.apis.Search`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

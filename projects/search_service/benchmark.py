@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from mvlt.apis import ProductSearch
+from mvlt.apis import Search
 from mvlt.command_line import run_command
 from mvlt.files import write_json
 from mvlt.retrieval.index import open_index
@@ -61,7 +61,7 @@ def main() -> None:
 
 def fill(model: str, seeds: str, place: str, count: int) -> None:
     """An index with the columns of another one, and as many rows as wanted."""
-    search = ProductSearch(model, seeds)
+    search = Search(model, seeds)
     known = search.index.fetch(sorted(set(search.index.keys()['product_id'].to_pylist())))
     vectors = known['vector'].combine_chunks().flatten()
     rows = Rows(np.asarray(vectors).reshape(len(known), -1), search.index.description.dims)
@@ -71,7 +71,11 @@ def fill(model: str, seeds: str, place: str, count: int) -> None:
         for start in range(0, count, BLOCK):
             numbers = np.arange(start, min(start + BLOCK, count))
             cells = known.take(numbers % len(known)).to_pydict()
-            own = dict(view=[0] * len(numbers), content=cells['content'], cells=cells['cells'])
+            own = dict(
+                image_index=[0] * len(numbers),
+                image_hash=cells['image_hash'],
+                row_hash=cells['row_hash'],
+            )
             made = index.rows(
                 rows.vectors(start, len(numbers)),
                 {name: cells[name] for name in names},
@@ -79,7 +83,7 @@ def fill(model: str, seeds: str, place: str, count: int) -> None:
                 **own,
             )
             index.upsert(made)
-        index.upkeep()
+        index.compact()
 
 
 def wait() -> None:
@@ -124,7 +128,7 @@ async def ask(clients: int, seconds: float, pause: float) -> tuple[list[float], 
             until = time.monotonic() + seconds
             turn = number
             while (started := time.monotonic()) < until:
-                query = dict(words=WORDS[turn % len(WORDS)], topk=10)
+                query = dict(text=WORDS[turn % len(WORDS)], topk=10)
                 answer = await http.post('/search', json=query)
                 waited.append(time.monotonic() - started)
                 errors += answer.status_code != 200 or len(answer.json()['found']) != 10

@@ -12,11 +12,11 @@ import httpx
 
 
 def main() -> None:
-    """Search for words; with a picture, also for what looks like it, and add and delete it."""
-    address, words, *picture = sys.argv[1:]
+    """Search for a text; with a picture, also for what looks like it, and add and delete it."""
+    address, text, *picture = sys.argv[1:]
     token = os.environ.get('MVLT_SEARCH_TOKEN', '')
     with httpx.Client(base_url=address, timeout=30) as client:
-        show(client.post('/search', json=dict(words=words, topk=3)))
+        show(client.post('/search', json=dict(text=text, topk=3)))
         for path in picture:
             files = [('images', (Path(path).name, Path(path).read_bytes()))]
             show(client.post('/similar', files=files, data=dict(query=json.dumps(dict(topk=3)))))

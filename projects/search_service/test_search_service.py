@@ -85,20 +85,20 @@ def files(*contents):
 
 
 def test_search_is_that_of_python(client, service):
-    found = client.post('/search', json=dict(words='a red shoe', topk=5)).json()['found']
+    found = client.post('/search', json=dict(text='a red shoe', topk=5)).json()['found']
     expected = service[1]('a red shoe', topk=5)
     assert [one['product_id'] for one in found] == [one['product_id'] for one in expected]
     assert found[0]['score'] == pytest.approx(expected[0]['score'], abs=1e-5)
     assert 'img_path' not in found[0] and found[0]['caption'].startswith('Bag')
     where = dict(price=dict(max=3))
-    cheap = client.post('/search', json=dict(words='shoe', where=where)).json()['found']
+    cheap = client.post('/search', json=dict(text='shoe', where=where)).json()['found']
     assert {one['product_id'] for one in cheap} == {'0', '1', '2', '3'}
 
 
 def test_more_like_this(client):
     found = client.post('/similar', files=files(png((12 * 7, 0, 255 - 12 * 7)))).json()['found']
     assert found[0]['product_id'] == '7'
-    query = json.dumps(dict(words='shoe', topk=2, where=dict(main_category='Bags')))
+    query = json.dumps(dict(text='shoe', topk=2, where=dict(main_category='Bags')))
     found = client.post('/similar', files=files(png()), data=dict(query=query)).json()['found']
     assert len(found) == 2 and all(int(one['product_id']) % 2 == 0 for one in found)
     alike = client.post('/search', json=dict(products=['7'])).json()['found']
@@ -137,15 +137,15 @@ def bomb():
 @pytest.mark.parametrize(
     'query, says',
     [
-        (dict(words='a' * 5000), 'words: String should have at most 200'),
-        (dict(words='shoe', topk=0), 'topk'),
-        (dict(words='shoe', where=dict(size=3)), "no column 'size'; legal: "),
-        (dict(words='shoe', where=dict(price='cheap')), "'price' holds numbers"),
-        (dict(words='shoe', wheer={}), 'wheer: Extra inputs'),
-        (dict(words=''), 'nothing is asked'),
+        (dict(text='a' * 5000), 'text: String should have at most 200'),
+        (dict(text='shoe', topk=0), 'topk'),
+        (dict(text='shoe', where=dict(size=3)), "no column 'size'; legal: "),
+        (dict(text='shoe', where=dict(price='cheap')), "'price' holds numbers"),
+        (dict(text='shoe', wheer={}), 'wheer: Extra inputs'),
+        (dict(text=''), 'empty query'),
         (dict(products=['../../etc/passwd']), "no product '../../etc/passwd'"),
-        (dict(words='shoe', order='random'), 'order'),
-        (dict(words='shoe', fold=7), 'fold'),
+        (dict(text='shoe', rerank='random'), 'rerank'),
+        (dict(text='shoe', dedup_threshold=7), 'dedup_threshold'),
     ],
 )
 def test_a_wrong_query_is_refused(client, query, says):
@@ -196,7 +196,7 @@ def test_another_writer_is_told(client, service, tmp_path):
         assert holder.stdout.readline() == 'held\n'
         refused = client.put('/products/x', files=files(png()), headers=TOKEN)
         assert refused.status_code == 409 and str(holder.pid) in refused.json()['error']
-        assert client.post('/search', json=dict(words='shoe')).status_code == 200
+        assert client.post('/search', json=dict(text='shoe')).status_code == 200
     finally:
         holder.kill()
         holder.wait()
@@ -206,13 +206,13 @@ def test_limits_of_time_and_number(serve):
     address, search = serve(rate='5/minute', seconds=0.5)
     with httpx.Client(base_url=address, timeout=30) as client:
         assert client.put('/products/x', files=files(png())).status_code == 403
-        assert client.post('/search', json=dict(words='shoe')).status_code == 200
+        assert client.post('/search', json=dict(text='shoe')).status_code == 200
         slow = search.encoder.texts
         search.encoder.texts = lambda ids: time.sleep(1) or slow(ids)
-        late = client.post('/search', json=dict(words='shoe'))
+        late = client.post('/search', json=dict(text='shoe'))
         assert late.status_code == 503 and '0.5 seconds' in late.json()['error']
         search.encoder.texts = slow
-        codes = [client.post('/search', json=dict(words='shoe')).status_code for _ in range(4)]
+        codes = [client.post('/search', json=dict(text='shoe')).status_code for _ in range(4)]
         assert codes[-1] == 429 and client.get('/healthz').status_code == 200
 
 
@@ -220,7 +220,7 @@ def test_twenty_clients_at_once_get_their_own_answers(service):
     words = [f'{colour} {kind}' for colour in ('red', 'blue', 'green') for kind in ('shoe', 'bag')]
 
     def ask(i):
-        response = httpx.post(f'{service[0]}/search', json=dict(words=words[i % 6]), timeout=30)
+        response = httpx.post(f'{service[0]}/search', json=dict(text=words[i % 6]), timeout=30)
         return [one['product_id'] for one in response.json()['found']]
 
     with ThreadPoolExecutor(20) as pool:
@@ -240,8 +240,8 @@ def test_metrics_and_documents(client):
 
 
 def test_an_error_of_ours_tells_nothing(service, monkeypatch):
-    monkeypatch.setattr(service[1], 'query', lambda *_: 1 / 0)
-    refused = httpx.post(f'{service[0]}/search', json=dict(words='shoe'))
+    monkeypatch.setattr(service[1], 'embed_query', lambda *_: 1 / 0)
+    refused = httpx.post(f'{service[0]}/search', json=dict(text='shoe'))
     assert refused.status_code == 500
     assert refused.json() == dict(error='this cannot be answered; the log says why')
 
@@ -249,20 +249,14 @@ def test_an_error_of_ours_tells_nothing(service, monkeypatch):
 def test_the_command_serves_and_stops(tower_folder, shop, tmp_path):
     """As make serve runs it; SIGTERM ends it with the request in work answered."""
     index = tmp_path / 'index'
-    built = subprocess.run(
-        [sys.executable, 'tools/build_index.py', str(tower_folder), str(shop), str(index)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert '20 products: 20 new' in built.stdout and 'price (number)' in built.stdout
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     command = [sys.executable, '-m', 'projects.search_service.app', '--port', str(port)]
-    command += ['--model', str(tower_folder), '--index', str(index), '--pictures', str(shop)]
+    command += ['--model', str(tower_folder), '--index', str(index), '--catalogue', str(shop)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
+        assert '20 products: 20 new' in process.stdout.readline()
         assert f'20 pictures; http://127.0.0.1:{port}' in process.stdout.readline()
         address = f'http://127.0.0.1:{port}'
         transport = httpx.HTTPTransport(retries=20)

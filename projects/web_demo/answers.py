@@ -11,13 +11,11 @@ from typing import Any, get_args
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
 from mvlt.apis import (
     CategoryInferencer,
     ImageCompletionInferencer,
     ImageToTextRetrievalInferencer,
-    TextToImageRetrievalInferencer,
 )
 from mvlt.apis.base import PairInferencer
 from mvlt.apis.completion import Style
@@ -37,6 +35,7 @@ SHOWN = 12
 ALL = 'all'
 BRUSH = 'brush'
 NOTHING = 'Type a word or upload a picture.'
+NO_TEXT = 'Type a word at least.'
 
 
 class Page:
@@ -45,17 +44,15 @@ class Page:
     Args:
         models: published folders; the first with a head serves what needs it.
         catalogue: table, folder of pictures, config or dataset.
-        cache_dir: see the retrieval inferencers.
         seconds: after which a request is answered with a refusal.
-        index: place of the search index (:func:`mvlt.retrieval.index.open_index`); None = in
-            ``cache_dir``. Models without towers have none: they search as the paper does.
+        index: place of the search index (:func:`mvlt.retrieval.index.open_index`); None = the
+            service's. Models without embeddings have none: they search as the paper does.
     """
 
     def __init__(
         self,
         models: Sequence[str | Path],
         catalogue: Any,
-        cache_dir: str | Path | None = None,
         seconds: float = SECONDS,
         index: str | Path | None = None,
     ) -> None:
@@ -63,24 +60,16 @@ class Page:
         self.places = Semaphore(AT_ONCE)
         gallery = open_gallery(catalogue)
         opened = [open_model(model) for model in models]
+        embeds = [model for model in opened if model.description.that_give('embedding')]
+        matches = [model for model in opened if model.description.that_give('match')]
+        searching = next(iter([*embeds, *matches]), None)
+        self.shop = None if searching is None else Shop(searching, gallery, index)
         self.caption_in: Any = None
-        self.shop = _shop(opened, gallery, index, cache_dir)
-        self.search_in: Any = None
-        if self.shop is None:
-            self.search_in = _first(opened, TextToImageRetrievalInferencer, cache_dir=cache_dir)
-            records = self.search_in and self.search_in.read(gallery).records
-        else:
-            records = self.shop.records
-        if records and records.captions(1):
-            self.caption_in = _first(opened, ImageToTextRetrievalInferencer, cache_dir=cache_dir)
+        if searching is not None and self.shop and self.shop.records.has_captions:
+            self.caption_in = ImageToTextRetrievalInferencer(searching, show_progress=False)
             self.caption_in.read(gallery)
         # columns by which a search can be narrowed, and what stands in them
-        self.filters: dict[str, list[str]] = {}
-        if self.shop is not None:
-            self.filters = self.shop.names
-        elif self.search_in is not None:
-            levels = self.search_in.labels.items()
-            self.filters = {level: sorted(names) for level, (names, _) in levels}
+        self.filters = {} if self.shop is None else self.shop.names
         self.recognise: Any = _first(opened, CategoryInferencer)
         self.complete_with: Any = _first(opened, ImageCompletionInferencer)
 
@@ -107,41 +96,36 @@ class Page:
         words = _text(words)
         picture = picture_of(path) if path else None
         if not words and picture is None and like is None:
-            raise refusal('Type a word at least.' if self.shop is None else NOTHING)
-        where = {name: one for name, one in zip(self.filters, chosen) if one and one != ALL}
+            raise refusal(NOTHING if self.shop and self.shop.embeds else NO_TEXT)
+        where = {name: value for name, value in zip(self.filters, chosen) if value not in ('', ALL)}
+        prices = (low or None, high or None)  # an empty field of the page is 0
+        shop = self.shop
+        assert shop is not None
 
-        def ask() -> tuple[list, int, list[str]]:
-            if self.shop is not None:
-                # an empty field of the page is 0
-                prices = (low or None, high or None)
-                found = self.shop.find(words, picture, like, where, prices, SHOWN, once)
-                drawn = [(self.shop.picture(one), one) for one in found]
-                total = len(self.shop.records)
-            else:
-                (found,) = self.search_in(words, topk=SHOWN, where=where)
-                drawn = [(self._picture(one), one) for one in found]
-                total = len(self.search_in.records)
-            drawn = [(image, one) for image, one in drawn if image is not None]
-            cards = [(i, f'{one["score"]:.2f}  {one.get("caption") or ""}') for i, one in drawn]
-            return cards, total, [str(one.get('product_id', '')) for _, one in drawn]
+        def ask() -> tuple[list, list[str]]:
+            rows = shop(words, picture, like, where, prices, SHOWN, once)
+            shown = [(image, row) for row in rows if (image := shop.image(row)) is not None]
+            cards = [(image, f'{row["score"]:.2f}  {row["caption"] or ""}') for image, row in shown]
+            return cards, [row['product_id'] for _, row in shown]
 
-        cards, total, ids = self._within_time(ask)
-        said = f'{len(cards)} of {total} pictures'
-        return cards, said if cards else 'Nothing of these categories.', ids
+        cards, ids = self._within_time(ask)
+        summary = f'{len(cards)} of {len(shop.records)} pictures'
+        return cards, summary if cards else 'No product fits.', ids
 
     def captions(self, path: str | None) -> str:
         """Captions of the catalogue for a picture, best first, as HTML."""
-        (found,) = self._within_time(self.caption_in, [picture_of(path)], topk=10)
+        result = self._within_time(self.caption_in, [picture_of(path)], topk=10)
         return ''.join(
-            f'<div class="caption"><b>{one["score"]:.2f}</b> {escape(one["caption"])}'
-            f'<div style="width: {max(one["score"], 0):.0%}"></div></div>'
-            for one in found
+            f'<div class="caption"><b>{row["score"]:.2f}</b> {escape(row["caption"])}'
+            f'<div style="width: {max(row["score"], 0):.0%}"></div></div>'
+            for row in result['predictions'][0]
         )
 
     def categories(self, path: str | None, title: str) -> list[dict[str, float]]:
         """Names and probabilities, a dict a level."""
-        (found,) = self._within_time(self.recognise, [picture_of(path)], _text(title))
-        return [{one['name']: one['probability'] for one in names} for names in found.values()]
+        result = self._within_time(self.recognise, [picture_of(path)], _text(title))
+        (levels,) = result['predictions']
+        return [{one['name']: one['probability'] for one in names} for names in levels.values()]
 
     def complete(self, drawn: dict | None, title: str, style: str, ratio: float) -> list:
         """What the model saw, and the completed picture."""
@@ -155,15 +139,16 @@ class Page:
                 raise refusal('Paint over what is to be completed, or choose another style.')
         elif style not in get_args(Style):
             raise refusal('No such style.')
-        (found,) = self._within_time(
+        result = self._within_time(
             self.complete_with,
             [picture],
             _text(title),
             mask=mask,
             ratio=min(max(float(ratio), 0.0), 1.0),
         )
-        seen = np.where(found['mask'][..., None], np.uint8(190), picture)
-        return [(seen, 'what the model sees'), (found['image'], 'completed')]
+        (completed,) = result['predictions']
+        seen = np.where(completed['mask'][..., None], np.uint8(190), picture)
+        return [(seen, 'what the model sees'), (completed['image'], 'completed')]
 
     def _within_time(self, ask: Callable, *args: Any, **kwargs: Any) -> Any:
         """What ``ask`` answers, or a refusal after ``seconds``, those that it waits included."""
@@ -192,15 +177,6 @@ class Page:
         except Exception as error:
             raise gr.Error('This cannot be answered; the log says why.') from error
 
-    def _picture(self, found: dict) -> Image.Image:
-        """An entry as it is on the disk, or as the model reads it; small enough to send."""
-        try:
-            image = Image.fromarray(self.search_in.records.read(found['index']))
-        except OSError:
-            image = Image.fromarray(self.search_in.picture(found['index']))
-        image.thumbnail((320, 320))
-        return image
-
 
 def open_gallery(catalogue: Any) -> Source:
     """A table, folder or dataset as it is; the test data of a config."""
@@ -210,23 +186,15 @@ def open_gallery(catalogue: Any) -> Source:
     return catalogue
 
 
-def _first(models: Sequence[OpenedModel], kind: type[PairInferencer], **kwargs: Any) -> Any:
+def _first(models: Sequence[OpenedModel], kind: type[PairInferencer]) -> Any:
     """An inferencer of the first model that has what it needs."""
     for model in models:
         try:
             kind.heads_of(model.description)
         except ValueError:
             continue
-        return kind(model=model, show_progress=False, **kwargs)
+        return kind(model=model, show_progress=False)
     return None
-
-
-def _shop(
-    models: Sequence[OpenedModel], gallery: Source, index: Any, cache_dir: str | Path | None
-) -> Shop | None:
-    """Search by an index, where a model has towers."""
-    model = next((model for model in models if model.description.that_give('embedding')), None)
-    return None if model is None else Shop(model, gallery, index, cache_dir)
 
 
 def _text(words: str | None) -> str:

@@ -37,7 +37,7 @@ def build(page: Page) -> gr.Blocks:
     """The page: a tab for each thing that its models can do."""
     with gr.Blocks(title='MVLT', analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
         gr.Markdown('# MVLT\nWords and pictures of a catalogue, compared by one model.')
-        if page.shop is not None or page.search_in is not None:
+        if page.shop is not None:
             with gr.Tab('Search'):
                 _search(page)
         if page.caption_in is not None:
@@ -100,7 +100,8 @@ def build(page: Page) -> gr.Blocks:
 
 def _search(page: Page) -> None:
     """Words, a picture, filters; a click on what was found asks for more like it."""
-    shop = page.shop is not None
+    assert page.shop is not None
+    embeds = page.shop.embeds
     with gr.Row():
         with gr.Column(scale=3):
             words = gr.Textbox(label='Words', max_length=MAX_WORDS, elem_id='words')
@@ -111,21 +112,21 @@ def _search(page: Page) -> None:
                     )
                     for name, names in page.filters.items()
                 ]
-            with gr.Row(visible=shop and page.shop.prices):
+            with gr.Row(visible=page.shop.prices):
                 low = gr.Number(None, label='Price from', elem_id='low')
                 high = gr.Number(None, label='to', elem_id='high')
         with gr.Column():
-            once = gr.Checkbox(label='Show look-alikes once', visible=shop, elem_id='once')
-            like = _upload('looks', 'Picture that it should look like', visible=shop, height=200)
+            once = gr.Checkbox(label='Show look-alikes once', visible=embeds, elem_id='once')
+            like = _upload('looks', 'Picture that it should look like', embeds, 200)
     go = gr.Button('Search', variant='primary', elem_id='search')
     said = gr.Markdown(elem_id='said')
     found = gr.Gallery(
-        label='Found; a click finds more like it' if shop else 'Found',
+        label='Found; a click finds more like it' if embeds else 'Found',
         columns=4,
         elem_id='found',
         object_fit='contain',
         buttons=[],
-        allow_preview=not shop,
+        allow_preview=not embeds,
     )
     ids = gr.JSON([], visible=False)  # a State would hold a connection open for each visitor
     asked = [words, like, low, high, once, *narrow]
@@ -135,7 +136,7 @@ def _search(page: Page) -> None:
     def alike(at: gr.SelectData, known: list[str], *chosen: Any) -> tuple:
         return page.search('', None, *chosen, like=known[int(at.index)])
 
-    if shop:
+    if embeds:
         found.select(alike, [ids, low, high, once, *narrow], [found, said, ids], **EVENT)
 
 
@@ -196,7 +197,9 @@ def main() -> None:
         help='CSV, Parquet, a folder of pictures, or a config, whose test data are shown; default: '
         "the demo's",
     )
-    parser.add_argument('--index', help="of tools/build_index.py; default: one of the page's own")
+    parser.add_argument(
+        '--index', help='of tools/build_index.py; default: the one that the service has, too'
+    )
     parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 lets other machines in')
     parser.add_argument('--port', type=int, default=7860)
     args = parser.parse_args()

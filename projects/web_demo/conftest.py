@@ -25,12 +25,9 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def page_of(model_folder, shop, tmp_path_factory):
+def page_of(model_folder, shop):
     def build(**kwargs):
-        cache = tmp_path_factory.mktemp('cache')
-        return _app().Page(
-            [model_folder], shop / 'products.csv', cache_dir=cache, **{'seconds': 120, **kwargs}
-        )
+        return _app().Page([model_folder], shop / 'products.csv', **{'seconds': 120, **kwargs})
 
     return build
 
@@ -48,8 +45,8 @@ def shop_page(tower_folder, shop, tmp_path_factory):
     table = (shop / 'products.csv').read_text().splitlines()
     lines = [f'{line},{"price" if not i else i - 1}' for i, line in enumerate(table)]
     (shop / 'priced.csv').write_text('\n'.join(lines))
-    cache = tmp_path_factory.mktemp('cache')
-    return _app().Page([tower_folder], shop / 'priced.csv', cache_dir=cache, seconds=120)
+    index = tmp_path_factory.mktemp('index') / 'index'
+    return _app().Page([tower_folder], shop / 'priced.csv', index=index, seconds=120)
 
 
 @pytest.fixture(scope='module')

@@ -88,7 +88,7 @@ def test_requests_end_in_time(page_of, monkeypatch):
     import time
 
     page = page_of(seconds=0.2)
-    monkeypatch.setattr(page, 'search_in', lambda *_, **__: time.sleep(1))
+    monkeypatch.setattr(page, 'shop', lambda *_, **__: time.sleep(1))
     started = time.monotonic()
     with pytest.raises(gr.Error, match=r'No answer within 0.2 seconds'):
         page.search('bag')
@@ -103,12 +103,12 @@ def test_a_request_that_hangs_keeps_no_place(page_of, monkeypatch):
     import time
 
     page = page_of(seconds=0.3)
-    answer = page.search_in
-    monkeypatch.setattr(page, 'search_in', lambda *_, **__: time.sleep(2))
+    answer = page.shop
+    monkeypatch.setattr(page, 'shop', lambda *_, **__: time.sleep(2))
     with ThreadPoolExecutor(2) as pool:  # as many as may run
         assert all('No answer' in said for said in pool.map(lambda _: _message(page), range(2)))
     page.seconds = 20
-    monkeypatch.setattr(page, 'search_in', answer)
+    monkeypatch.setattr(page, 'shop', answer)
     started = time.monotonic()
     assert len(page.search('bag')[0]) == 12 and time.monotonic() - started < 1.5
 
@@ -144,17 +144,17 @@ def test_what_a_visitor_may_ask(page_of, shop):
     assert (seen[:10] == 190).all() and not (seen[10:] == 190).all()
 
 
-def test_a_folder_of_pictures_has_no_captions_and_no_categories(shop, model_folder, tmp_path):
-    page = app.Page([model_folder], shop / 'images', cache_dir=tmp_path)
+def test_a_folder_of_pictures_has_no_captions_and_no_categories(shop, model_folder):
+    page = app.Page([model_folder], shop / 'images')
     assert page.caption_in is None and page.filters == {}
     assert len(page.search('bag')[0]) == 12
     app.build(page)
 
 
-def test_pictures_that_are_no_files(tower_folder, demo_data, tmp_path):
+def test_pictures_that_are_no_files(tower_folder, demo_data):
     """As the demo's: in one HDF5 file, under product ids that are no rows."""
     views = FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_validation.h5'), test_mode=True)
-    page = app.Page([tower_folder], views, cache_dir=tmp_path)
+    page = app.Page([tower_folder], views)
     cards, said, ids = page.search('a red bag')
     assert len(cards) == 12 and said.startswith('12 of ')
     records = [views.get_data_info(row) for row in range(len(views))]

@@ -29,6 +29,10 @@ def matching(model_folder):
     return MatchingInferencer(model_folder, device='cpu', show_progress=False)
 
 
+def predictions(infer, *args, **kwargs):
+    return infer(*args, **kwargs)['predictions']
+
+
 def test_the_package_imports_at_once_and_prints_nothing():
     found = subprocess.run(
         [
@@ -54,28 +58,26 @@ def test_kinds_of_pictures_give_the_same_answer(matching, tmp_path):
     path = tmp_path / 'red.png'
     Image.fromarray(RED).save(path)
     kinds = [RED, Image.fromarray(RED), path, str(path), np.dstack((RED, RED[..., :1] * 0 + 255))]
-    scores = [one['match_score'] for one in matching(kinds, 'a red bag')]
+    scores = [one['itm_score'] for one in predictions(matching, kinds, 'a red bag')]
     assert len(scores) == 5 and scores == pytest.approx([scores[0]] * 5, abs=1e-6)
-    (folder,) = matching(tmp_path, 'a red bag')
-    assert folder['match_score'] == pytest.approx(scores[0], abs=1e-6)
+    (folder,) = predictions(matching, tmp_path, 'a red bag')
+    assert folder['itm_score'] == pytest.approx(scores[0], abs=1e-6)
 
 
-def test_pairs_and_batches(matching, model_folder):
+def test_pairs_and_batches(matching):
     """Each pair alone gives what it gives in a batch; one of either goes with all."""
     pairs = [(RED, 'a red bag'), (BLUE, 'boots'), (RED, ''), (BLUE, 'a striped wool tote bag')]
-    alone = [matching(image, text)[0]['match_score'] for image, text in pairs]
+    alone = [predictions(matching, *pair)[0]['itm_score'] for pair in pairs]
     for batch_size in (1, 3, 8):
-        batched = MatchingInferencer(
-            model_folder, device='cpu', show_progress=False, batch_size=batch_size
-        )
-        together = batched([image for image, _ in pairs], [text for _, text in pairs])
-        assert [one['match_score'] for one in together] == pytest.approx(alone, abs=1e-5)
-    assert len(matching(RED, ['a', 'b', 'c'])) == 3
-    assert len(matching([RED, BLUE], 'a')) == 2
+        images, texts = zip(*pairs)
+        together = predictions(matching, list(images), list(texts), batch_size=batch_size)
+        assert [one['itm_score'] for one in together] == pytest.approx(alone, abs=1e-5)
+    assert len(predictions(matching, RED, ['a', 'b', 'c'])) == 3
+    assert len(predictions(matching, [RED, BLUE], 'a')) == 2
     assert 0 < alone[0] < 1
 
 
-def test_wrong_inputs_are_named(matching, model_folder, tmp_path):
+def test_wrong_inputs_are_named(matching, tmp_path):
     with pytest.raises(ValueError, match='2 pictures and 3 texts'):
         make_pairs([RED, BLUE], ['a', 'b', 'c'])
     with pytest.raises(ValueError, match='no picture'):
@@ -102,16 +104,17 @@ def test_wrong_inputs_are_named(matching, model_folder, tmp_path):
     with pytest.raises(TypeError, match='5 is a int; a text or a list'):
         matching(RED, 5)
     for wrong in (0, None, '3', True):
-        with pytest.raises(ValueError, match=f'batch_size={wrong!r}: a whole number'):
-            MatchingInferencer(model_folder, batch_size=wrong)
-    with pytest.raises(ValueError, match=r'batch_size is an option of MatchingInferencer\('):
-        matching(RED, 'a', batch_size=4)
+        with pytest.raises(ValueError, match=f'batch_size={wrong!r}; give a whole number'):
+            matching(RED, 'a', batch_size=wrong)
+    with pytest.raises(ValueError, match=r'dtype is an option of MatchingInferencer\('):
+        matching(RED, 'a', dtype='bfloat16')
     with pytest.raises(ValueError, match="a call has no option 'topk'; legal: out_dir, show"):
         matching(RED, 'a', topk=3)
 
 
 def test_pictures_of_the_answers(matching, tmp_path):
-    matching([RED, BLUE], 'a $1 bag', out_dir=tmp_path / 'out')
+    result = matching([RED, BLUE], 'a $1 bag', out_dir=tmp_path / 'out')
+    assert len(result['visualization']) == 2 and result['visualization'][0].dtype == np.uint8
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
         '000000.png',
         '000001.png',
@@ -122,16 +125,16 @@ def test_pictures_of_the_answers(matching, tmp_path):
 
 def test_bfloat16_is_close_and_other_types_are_refused(matching, model_folder):
     half = MatchingInferencer(model_folder, device='cpu', dtype='bfloat16')
-    (found,), (exact,) = half(RED, 'a bag'), matching(RED, 'a bag')
-    assert found['match_score'] == pytest.approx(exact['match_score'], abs=0.02)
-    assert found['match_score'] != exact['match_score']
+    (found,), (exact,) = predictions(half, RED, 'a bag'), predictions(matching, RED, 'a bag')
+    assert found['itm_score'] == pytest.approx(exact['itm_score'], abs=0.02)
+    assert found['itm_score'] != exact['itm_score']
     with pytest.raises(ValueError, match="dtype='float16'; legal"):
         MatchingInferencer(model_folder, dtype='float16')
 
 
 def test_datasamples(matching):
-    (sample,) = matching(RED, 'a bag', return_datasamples=True)
-    assert sample.caption == 'a bag' and 0 <= sample.match_score <= 1
+    (sample,) = predictions(matching, RED, 'a bag', return_datasamples=True)
+    assert sample.caption == 'a bag' and 0 <= sample.itm_score <= 1
 
 
 def test_only_what_is_needed_is_built(matching, model_folder):
@@ -141,41 +144,44 @@ def test_only_what_is_needed_is_built(matching, model_folder):
 
 def test_categories_are_named_most_probable_first(model_folder):
     infer = CategoryInferencer(model_folder, device='cpu')
-    (found,) = infer(RED, 'a bag')
+    (found,) = predictions(infer, RED, 'a bag')
     assert {one['name'] for one in found['main_category']} == {'BAGS', 'SHOES'}
     values = [one['probability'] for one in found['sub_category']]
     assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(1, abs=1e-5)
-    (one,) = infer(RED, topk=1)
+    (one,) = predictions(infer, RED, topk=1)
     assert [len(names) for names in one.values()] == [1, 1]
 
 
-def test_vectors_and_similarity_of_towers(tower_folder, tmp_path):
-    """The same numbers from every inferencer; a model of towers alone answers, too."""
+def test_embeddings_and_similarity(tower_folder):
+    """The same numbers from every inferencer; a dual encoder without matching head too."""
     picture = np.full((40, 30, 3), 90, np.uint8)
     settings = dict(device='cpu', show_progress=False)
     opened = open_model(tower_folder)
-    (found,) = FeatureExtractor(opened, **settings)(picture, 'a red bag')
-    cosine = float(found['image_vector'] @ found['text_vector'])
-    assert float(found['image_vector'].norm()) == pytest.approx(1, abs=1e-5)
-    (said,) = MatchingInferencer(opened, **settings)(picture, 'a red bag')
-    assert said['similarity'] == pytest.approx(cosine, abs=1e-5) and 0 < said['match_score'] < 1
+    (features,) = predictions(FeatureExtractor(opened, **settings), picture, 'a red bag')
+    cosine = float(features['image_embed'] @ features['text_embed'])
+    assert float(features['image_embed'].norm()) == pytest.approx(1, abs=1e-5)
+    (scores,) = predictions(MatchingInferencer(opened, **settings), picture, 'a red bag')
+    assert scores['similarity'] == pytest.approx(cosine, abs=1e-5) and 0 < scores['itm_score'] < 1
     alone = opened.description._replace(
         model={**opened.description.model, 'heads': dict(itc=opened.description.heads['itc'])}
     )
     opened = opened._replace(description=alone)
-    (said,) = MatchingInferencer(opened, **settings)(picture, 'a red bag')
-    assert list(said) == ['similarity']
-    search = TextToImageRetrievalInferencer(opened, cache_dir=tmp_path, **settings)
-    search.read([picture])
-    ((best,),) = search('a red bag')
-    assert best['score'] == pytest.approx(cosine, abs=1e-5) and 'match_score' not in best
-    with pytest.raises(ValueError, match="order='matching': this model has no head itm"):
-        search('a red bag', order='matching')
+    (scores,) = predictions(MatchingInferencer(opened, **settings), picture, 'a red bag')
+    assert list(scores) == ['similarity']
+    search = TextToImageRetrievalInferencer(opened, **settings).read([picture])
+    ((best,),) = predictions(search, 'a red bag')
+    assert best['score'] == pytest.approx(cosine, abs=1e-5) and 'itm_score' not in best
+    with pytest.raises(ValueError, match="rerank='itm' needs a model with a matching head"):
+        search('a red bag', rerank='itm')
+
+
+def test_models_are_listed():
+    assert 'mvlt/pretrain_catalogue' in MatchingInferencer.list_models('mvlt/pretrain*')
 
 
 def test_features(model_folder):
     extract = FeatureExtractor(model_folder, device='cpu')
-    short, long = extract([RED, BLUE], ['a', 'a red striped wool bag'], stages=True)
+    short, long = predictions(extract, [RED, BLUE], ['a', 'a red striped wool bag'], stages=True)
     assert short['cls'].shape == (32,) and short['cls'].dtype == torch.float32
     assert [tuple(one.shape) for one in short['images']] == [
         (8, 8, 8),
@@ -184,7 +190,7 @@ def test_features(model_folder):
         (32, 1, 1),
     ]
     assert len(short['texts'][3]) < len(long['texts'][3])
-    (alone,) = extract(RED, 'a')
+    (alone,) = predictions(extract, RED, 'a')
     assert torch.allclose(alone['cls'], short['cls'], atol=1e-5)
     with pytest.raises(ValueError, match='draws nothing'):
         extract(RED, out_dir='anywhere')
@@ -198,7 +204,7 @@ class TestCompletion:
     def test_what_is_visible_stays_as_it_is(self, complete):
         """40 x 30 pixels, units of 8 in the model's 32: each is 10 x 7.5 pixels of the picture."""
         picture = np.random.default_rng(0).integers(0, 256, (40, 32, 3), dtype=np.uint8)
-        (found,) = complete(picture, 'a bag', mask='grid', ratio=0.5)
+        (found,) = predictions(complete, picture, 'a bag', mask='grid', ratio=0.5)
         assert found['image'].shape == picture.shape and found['mask'].sum() == 640
         assert (found['image'][~found['mask']] == picture[~found['mask']]).all()
         assert (found['image'][found['mask']] != picture[found['mask']]).any()
@@ -206,16 +212,18 @@ class TestCompletion:
 
     @pytest.mark.parametrize('ratio', [0, 1])
     def test_all_and_nothing(self, complete, ratio):
-        (found,) = complete(RED, mask='random', ratio=ratio)
+        (found,) = predictions(complete, RED, mask='random', ratio=ratio)
         assert found['mask'].mean() == ratio
         assert ratio or (found['image'] == RED).all()
 
     def test_styles_and_seeds(self, complete):
         for style in ('random', 'grid', 'stroke', 'centre'):
-            first, again = (complete(BLUE, mask=style, seed=3)[0] for _ in range(2))
+            first, again = (predictions(complete, BLUE, mask=style, seed=3)[0] for _ in range(2))
             assert first['mask'].mean() == 0.5 and (first['mask'] == again['mask']).all()
-        other = complete(BLUE, mask='random', seed=4)[0]
-        assert (other['mask'] != complete(BLUE, mask='random', seed=3)[0]['mask']).any()
+        other = predictions(complete, BLUE, mask='random', seed=4)[0]
+        assert (
+            other['mask'] != predictions(complete, BLUE, mask='random', seed=3)[0]['mask']
+        ).any()
         with pytest.raises(ValueError, match="mask='ring'; legal: random, grid"):
             complete(BLUE, mask='ring')
 
@@ -223,19 +231,22 @@ class TestCompletion:
         """The model sees no unit that the brush touches; only what it touches is replaced."""
         brush = np.zeros((40, 30), dtype=bool)
         brush[0, 0] = True
-        (sample,) = complete(RED, mask=brush, return_datasamples=True)
+        (sample,) = predictions(complete, RED, mask=brush, return_datasamples=True)
         assert sample.image_mask.sum() == 1 and sample.image_mask[0, 0]
-        (found,) = complete(RED, mask=[brush])
+        (found,) = predictions(complete, RED, mask=[brush])
         assert (found['mask'] == brush).all()
-        (boxed,) = complete(RED, box=(10, 20, 99, 40))
+        (boxed,) = predictions(complete, RED, box=(10, 20, 99, 40))
         assert boxed['mask'].sum() == 20 * 20 and boxed['mask'][20:, 10:].all()
         pixel = np.zeros((100, 100), dtype=bool)
         pixel[0, 12] = True  # of 4 units of 25 pixels in the first only
         large = np.zeros((100, 100, 3), np.uint8)
-        assert complete(large, mask=pixel, return_datasamples=True)[0].image_mask.sum() == 1
+        assert (
+            predictions(complete, large, mask=pixel, return_datasamples=True)[0].image_mask.sum()
+            == 1
+        )
         pixel = np.zeros((3, 3), dtype=bool)
         pixel[0, 1] = True  # from 1.33 to 2.67 of 4 units
-        (sample,) = complete(large[:3, :3], mask=pixel, return_datasamples=True)
+        (sample,) = predictions(complete, large[:3, :3], mask=pixel, return_datasamples=True)
         assert sample.image_mask[:2, 1:3].all() and sample.image_mask.sum() == 4
         with pytest.raises(ValueError, match='nothing of picture 0'):
             complete(RED, box=(50, 0, 60, 5))
@@ -254,31 +265,33 @@ class TestCompletion:
         complete = ImageCompletionInferencer(model, device='cpu')
         brush = np.zeros((64, 96), dtype=bool)
         brush[10:12, 30:33] = True  # 2 x 3 pixels of 64 x 96 are one of 32 x 32
-        (sample,) = complete(np.zeros((64, 96, 3), np.uint8), mask=brush, return_datasamples=True)
+        (sample,) = predictions(
+            complete, np.zeros((64, 96, 3), np.uint8), mask=brush, return_datasamples=True
+        )
         assert sample.image_mask.shape == (32, 32) and sample.image_mask.sum() == 1
         assert sample.image_mask[5, 10]
-        (sample,) = complete(RED, mask='stroke', ratio=0.5, return_datasamples=True)
+        (sample,) = predictions(complete, RED, mask='stroke', ratio=0.5, return_datasamples=True)
         assert sample.image_mask.shape == (32, 32) and sample.image_mask.sum() == 512
 
     def test_a_model_that_crops(self, model_folder, tmp_path):
         """Answers are in the cropped frame, and so are the masks."""
         folder = read_model_folder(model_folder)
         cropping = folder.description._replace(
-            preprocessing=[
-                dict(type='LoadImage'),
-                dict(type='Resize', scale=[40, 40], keep_ratio=False, backend='pillow'),
-                dict(type='CenterCrop', crop_size=[32, 32]),
-                dict(type='Tokenize', max_len=24),
-            ]
+            preprocessing=dict(
+                load=dict(type='LoadImage'),
+                resize=dict(type='Resize', scale=[40, 40], keep_ratio=False, backend='pillow'),
+                crop=dict(type='CenterCrop', crop_size=[32, 32]),
+                tokenize=dict(type='Tokenize', max_len=24),
+            )
         )
         model = write_model_folder(
             tmp_path / 'crop', cropping, load_file(folder.weights), str(model_folder), ''
         )
-        (found,) = ImageCompletionInferencer(model, device='cpu')(RED, mask='grid')
+        (found,) = predictions(ImageCompletionInferencer(model, device='cpu'), RED, mask='grid')
         assert found['image'].shape == (32, 32, 3) and found['mask'].mean() == 0.5
         brush = np.zeros((32, 32), dtype=bool)
         brush[:4] = True
-        (found,) = ImageCompletionInferencer(model, device='cpu')(RED, mask=brush)
+        (found,) = predictions(ImageCompletionInferencer(model, device='cpu'), RED, mask=brush)
         assert (found['mask'] == brush).all()
 
 

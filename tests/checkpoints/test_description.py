@@ -94,7 +94,7 @@ def test_a_config_in_a_checkpoint_is_read_and_not_run(tmp_path):
 def _content(**model):
     return dict(
         model=dict(dict(type='MVLT'), **model),
-        preprocessing=[dict(type='Tokenize')],
+        preprocessing=dict(a=dict(type='Tokenize')),
         mask=None,
         categories={},
     )
@@ -119,16 +119,16 @@ def _content(**model):
             _content(backbone=dict(type='mmpretrain.TIMMBackbone', pretrained=True)),
             'may not have pretrained, which reads other files',
         ),
-        (dict(_content(), preprocessing=[dict(type='MVLT')]), "the part 'MVLT'"),
-        (dict(_content(), preprocessing=[dict(type='MaskWords')]), "the part 'MaskWords'"),
-        (dict(_content(), preprocessing=[1]), 'preprocessing.step_0 is an object with a type'),
-        (dict(_content(), preprocessing=[]), 'needs one Tokenize'),
+        (dict(_content(), preprocessing=dict(a=dict(type='MVLT'))), "the part 'MVLT'"),
+        (dict(_content(), preprocessing=dict(a=dict(type='MaskWords'))), "the part 'MaskWords'"),
+        (dict(_content(), preprocessing=dict(a=1)), 'preprocessing.a is an object with a type'),
+        (dict(_content(), preprocessing={}), 'needs one Tokenize'),
         (
-            dict(_content(), preprocessing=[dict(type='Tokenize', download=True)]),
+            dict(_content(), preprocessing=dict(a=dict(type='Tokenize', download=True))),
             "the vocabulary is the folder's own",
         ),
         (
-            _content(category_heads=dict(a=dict(type='CategoryHead', num_classes=3))),
+            _content(heads=dict(a=dict(type='CategoryHead', num_classes=3))),
             'must name the classes',
         ),
         (dict(_content(), mask=dict(type='LoadImageFromFile')), "the part 'LoadImageFromFile'"),

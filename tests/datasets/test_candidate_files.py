@@ -6,7 +6,8 @@ import pytest
 from mmengine.logging import MMLogger
 
 from mvlt.datasets import draw_candidates
-from mvlt.datasets.candidate_files import candidate_content, read_candidates, row_ids
+from mvlt.datasets.candidate_files import read_candidates, row_ids
+from mvlt.tools.dataset_converters.make_candidates import candidate_content
 
 RECORDS = [
     dict(product_id=product, caption=f'caption of {product}', sub_category=0)

@@ -96,11 +96,16 @@ def test_bad_files(coco):
         _open(coco)
 
 
-def test_the_tool_checks(coco):
-    command = ('tools/dataset_converters/check_coco.py', coco)
-    found = run_here(*command)
-    assert found.returncode == 0, found.stderr
-    assert 'train: 3 pictures, 15 captions' in found.stdout
+def test_check_dataset_reads_it(coco, demo_data):
+    vocabulary = demo_data / 'vocabulary'
+    command = ('tools/check_dataset.py', 'mvlt/retrieval_full_coco', '--data-root', coco)
+    command += (
+        '--cfg-options',
+        f'test_dataloader.dataset.pipeline.tokenize.vocabulary={vocabulary}',
+    )
+    checked = run_here(*command)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert 'train: 15 rows, 3 products, 3 pictures (0 unreadable)' in checked.stdout
     (coco / 'val2014/1.jpg').write_bytes(b'no picture')
-    found = run_here(*command)
-    assert found.returncode == 2 and 'val2014/1.jpg: unreadable image' in found.stderr
+    checked = run_here(*command)
+    assert checked.returncode == 1 and 'val2014/1.jpg: unreadable image' in checked.stdout

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from mvlt.datasets import FashionGen
-from mvlt.datasets.synthetic import Product, draw_products, render, write_fashion_gen
+from mvlt.tools.dataset_converters.make_demo_data import (
+    Product,
+    draw_products,
+    render,
+    write_fashion_gen,
+)
 
 FILE = 'fashiongen_64_64_validation.h5'
 

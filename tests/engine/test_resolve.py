@@ -252,7 +252,7 @@ def test_a_protocol_takes_the_model_that_is_named(tower_folder, demo_data):
     config = resolve(read, 'test', str(tower_folder))
     folder = read_model_folder(tower_folder)
     assert config.model.backbone.type == folder.description.model['backbone']['type']
-    assert set(config.model.heads) == {'itc', 'itm', 'mlm'} and config.model.neck is None
+    assert set(config.model.heads) == {'itc', 'itm'} and config.model.neck is None
     pipeline = config.test_dataloader.dataset.pipeline
     assert list(pipeline.resize.scale) == [32, 32]
     assert pipeline.tokenize.vocabulary == str(tower_folder)
@@ -510,11 +510,11 @@ def test_towers_are_ranked_by_their_embeddings_and_it_is_said(tower_folder, demo
     out = write_model_folder(tmp_path / 'out', bare, load_file(folder.weights),
                              str(tower_folder), '')  # fmt: skip
     config = resolve(load_config('demo/retrieval_demo', data_root=str(demo_data)), 'test', str(out))
-    assert config.test_cfg.order == 'vectors'
+    assert config.test_cfg.rerank is None
     assert any('has no matching head' in line for line in config.resolved)
     both = resolve(load_config('demo/retrieval_demo', data_root=str(demo_data)), 'test',
                    str(tower_folder))  # fmt: skip
-    assert both.test_cfg.order == 'matching'
+    assert both.test_cfg.rerank == 'itm'
 
 
 def test_a_caption_that_the_training_did_not_have_is_said(shop, tmp_path):

@@ -29,10 +29,10 @@ from mvlt.datasets import (
     train_vocabulary,
 )
 from mvlt.datasets.candidate_files import read_candidates
-from mvlt.datasets.released import read_plain_pickle
 from mvlt.datasets.transforms.loading import read_image
 from mvlt.engine.loops.full import read_shard
 from mvlt.files import file_sha256
+from mvlt.tools.dataset_converters.released_to_json import read_plain_pickle
 from tests.small_model import write_small_model
 
 Read = Callable[[], Any]

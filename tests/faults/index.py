@@ -85,7 +85,7 @@ def write_without_end(place: str, seed: int) -> None:
         index.delete([str(one) for one in gone])
         print('deleted', 0, *gone, flush=True)
         if version % 4 == 0:
-            index.upkeep(kept_seconds=0)
+            index.compact(kept_seconds=0)
         version += 1
 
 
@@ -176,7 +176,7 @@ def damage(folder: Path) -> Iterator[Row]:
     whole = folder / 'whole'
     index = open_index(whole, DESCRIPTION)
     index.upsert(rows_of(index, 1.0, list(range(500))))
-    index.upkeep(kept_seconds=0)
+    index.compact(kept_seconds=0)
     files = sorted(file for file in whole.rglob('*') if file.is_file() and file.name != '.lock')
     ways = dict(
         halved=lambda content: content[: len(content) // 2],

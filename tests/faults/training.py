@@ -11,7 +11,7 @@ from typing import Any
 from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.config import load_config
 from mvlt.datasets import train_vocabulary
-from mvlt.datasets.synthetic import draw_products, write_fashion_gen
+from mvlt.tools.dataset_converters.make_demo_data import draw_products, write_fashion_gen
 from tests.faults.runs import difference, free_port
 
 TOOLS = Path(__file__).parents[2] / 'tools'

@@ -47,13 +47,23 @@ TRAININGS = (
     'demo/pretrain_demo',
 )
 GENERATIONS = ('mvlt/generation_fashiongen', 'mvlt/generation_catalogue', 'demo/generation_demo')
-RANKINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    '101': ('mvlt/retrieval_catalogue', {'test_cfg.num_candidates': 9}),
-    '101 x 5': ('mvlt/retrieval_101x5_catalogue', {'test_cfg.num_candidates': 9}),
-    'full': ('mvlt/retrieval_full_catalogue', {}),
-    'full, 3 best reranked': ('mvlt/retrieval_full_catalogue', {'test_cfg.shortlist': 3}),
-    'full, captions apart': ('mvlt/retrieval_full_coco', {}),
-    '101, fashion': ('mvlt/retrieval_fashiongen', {'test_cfg.num_candidates': 9}),
+# protocol, options, recipe of the model; None = the pre-training on such data
+RANKINGS: dict[str, tuple[str, dict[str, Any], str | None]] = {
+    '101': ('mvlt/retrieval_catalogue', {'test_cfg.num_candidates': 9}, None),
+    '101 x 5': ('mvlt/retrieval_101x5_catalogue', {'test_cfg.num_candidates': 9}, None),
+    'full': ('mvlt/retrieval_full_catalogue', {}, None),
+    'full, embeddings': (
+        'mvlt/retrieval_full_catalogue',
+        {'test_cfg.rerank': None},
+        'mvlt/towers_catalogue',
+    ),
+    'full, 10 best reranked': (
+        'mvlt/retrieval_full_catalogue',
+        {'test_cfg.rerank_topk': 10},
+        'mvlt/shop_catalogue',
+    ),
+    'full, captions apart': ('mvlt/retrieval_full_coco', {}, None),
+    '101, fashion': ('mvlt/retrieval_fashiongen', {'test_cfg.num_candidates': 9}, None),
 }
 _WORDS = ('red', 'blue', 'green', 'light', 'dark', 'wool', 'bag', 'shoe', 'boot', 'shirt', 'skirt')
 
@@ -129,15 +139,17 @@ def write_data(root: Path) -> None:
     (root / 'vocabulary/vocab.txt').write_text('\n'.join([*special, *_WORDS, 'thing', '.']))
 
 
-def small(name: str, root: Path, options: dict[str, Any] | None = None) -> Config:
+def small(
+    name: str, root: Path, options: dict[str, Any] | None = None, recipe: str | None = None
+) -> Config:
     """A config at 32 px, with narrow stages and without dropout, on the data of ``root``.
 
-    A protocol gets the model of the pre-training on such data.
+    A protocol gets the model of ``recipe``, or of the pre-training on such data.
     """
     config = load_config(ROOT / f'configs/{name}.py', options, str(root))
     if config.get('model') is None:
         kind, data = name.split('/')[0], name.rpartition('_')[2]
-        config = with_model(config, f'{kind}/pretrain_{data}')
+        config = with_model(config, recipe or f'{kind}/pretrain_{data}')
     else:
         config = resolve(Config({**config.to_dict(), 'load_from': None}, filename=config.filename))
     backbone = config.model.backbone
@@ -216,9 +228,11 @@ def generation(name: str, root: Path) -> dict[str, float]:
     return metric.evaluate(len(answers))
 
 
-def ranking(name: str, options: dict[str, Any], root: Path, work_dir: Path) -> dict[str, Any]:
+def ranking(
+    name: str, options: dict[str, Any], recipe: str | None, root: Path, work_dir: Path
+) -> dict[str, Any]:
     """Ranks of all queries, in their order, and the metrics."""
-    config = small(name, root, options)
+    config = small(name, root, options, recipe)
     config.work_dir = str(work_dir)
     config.experiment_name = f'golden_{zlib.crc32(str(work_dir).encode())}'
     runner = build_runner(config, 'test')
@@ -239,8 +253,8 @@ def main() -> None:
             losses={name: losses(name, root) for name in TRAININGS},
             generation={name: generation(name, root) for name in GENERATIONS},
             rankings={
-                title: ranking(name, options, root, root / f'work_{place}')
-                for place, (title, (name, options)) in enumerate(RANKINGS.items())
+                title: ranking(*asked, root, root / f'work_{place}')
+                for place, (title, asked) in enumerate(RANKINGS.items())
             },
         )
     for name, content in files.items():

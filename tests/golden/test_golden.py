@@ -35,8 +35,7 @@ def test_generation(name, data):
 @pytest.mark.parametrize('title', runs.RANKINGS)
 def test_rankings(title, data, tmp_path):
     """Every rank is the same."""
-    name, options = runs.RANKINGS[title]
-    found, kept = runs.ranking(name, options, data, tmp_path), _kept('rankings')[title]
+    found, kept = runs.ranking(*runs.RANKINGS[title], data, tmp_path), _kept('rankings')[title]
     assert found['ranks'] == kept['ranks']
     # what stands beside the figures has come later
     beside = {name for name in found['metrics'] if name.endswith(('/chance', '/candidates'))}

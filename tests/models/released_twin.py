@@ -2,7 +2,7 @@
 
 Two uses: random weights of any size in the released layout, and what the released network makes of
 them, without its code. No fused kernel, no module: each line is a formula. It agrees with numbers
-from the released network itself (see test_conversion.py, where these are at hand).
+from the released network itself (see test_weight_names.py, where these are at hand).
 """
 
 from dataclasses import dataclass

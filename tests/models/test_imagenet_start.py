@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mvlt.checkpoints.conversion import convert_pvt_v2, convert_vit, folded_or_unused
 from mvlt.config import load_config
 from mvlt.models import PVTV2VL, ViTVL
+from mvlt.tools.model_converters.weight_names import convert_pvt_v2, convert_vit, folded_or_unused
 
 WORDS = dict(text_len=8, vocab_size=20, word_dims=16)
 IMAGE = dict(WORDS, image_size=64)

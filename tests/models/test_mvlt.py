@@ -98,7 +98,7 @@ def test_predictions():
     model = _model(**ITM, **MLM, **MIR, **CATEGORIES).eval()
     samples = model(**_prepare(model), mode='predict')
     for sample in samples:
-        assert 0 < sample.match_score < 1
+        assert 0 < sample.itm_score < 1
         assert sample.reconstruction.shape == (3, 32, 32)
         assert sample.pixels.dtype == torch.uint8
         assert len(sample.word_predictions) == 2
@@ -109,7 +109,7 @@ def test_predictions():
 def test_match_agrees_with_predict_and_runs_no_other_head(monkeypatch):
     model = _model(**ITM, **MLM, **MIR).eval()
     data = _prepare(model)
-    scores = [sample.match_score for sample in model(**data, mode='predict')]
+    scores = [sample.itm_score for sample in model(**data, mode='predict')]
     for part in (model.neck, model.heads.mir, model.heads.mlm):
         monkeypatch.setattr(part, 'forward', None)
     inputs = data['inputs']

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mvlt.apis import ImageToTextRetrievalInferencer, TextToImageRetrievalInferencer
+from mvlt.apis import ImageToTextRetrievalInferencer, Search, TextToImageRetrievalInferencer
 from mvlt.checkpoints import open_model
 from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
@@ -32,51 +32,63 @@ def shop(tmp_path):
     return tmp_path
 
 
+def _captions(rows, count=6):
+    return [row['caption'] for row in rows[:count]]
+
+
 @pytest.mark.parametrize(
-    ('order', 'shortlist', 'towers'),
+    ('rerank', 'rerank_topk', 'folder'),
     [
-        *(('both', 12, False), ('matching', 300, False), ('vectors', 300, False)),
-        *(('vectors', 300, True), ('both', 12, True)),
+        ('itm', None, 'model_folder'),
+        (None, None, 'tower_folder'),
+        ('itm', 12, 'tower_folder'),
+        ('sum', 12, 'tower_folder'),
     ],
 )
-def test_loop_inferencers_and_page_find_the_same(
-    shop, model_folder, tower_folder, tmp_path, order, shortlist, towers
-):
-    model_folder = tower_folder if towers else model_folder
-    config = load_config(
-        'mvlt/retrieval_search_catalogue',
-        {
-            'test_cfg.order': order,
-            'test_cfg.shortlist': shortlist,
-            'test_dataloader.dataset.split': 'all',
-        },
-        str(shop),
-    )
-    config.experiment_name = f'doors_{order}_{shortlist}_{towers}'
-    runner = build_runner(config, 'test', str(model_folder), work_dir=str(tmp_path))
+def test_every_door_finds_the_same(shop, request, tmp_path, rerank, rerank_topk, folder):
+    """The loop that evaluates, Search over two stores, inferencers, service and page."""
+    model = request.getfixturevalue(folder)
+    options = {'test_cfg.rerank': rerank, 'test_cfg.rerank_topk': rerank_topk}
+    options['test_dataloader.dataset.split'] = 'all'
+    config = load_config('mvlt/retrieval_search_catalogue', options, str(shop))
+    config.experiment_name = f'doors_{rerank}_{rerank_topk}_{folder}'
+    runner = build_runner(config, 'test', str(model), work_dir=str(tmp_path))
     runner.test()
     loop = runner.test_loop
     measured = {(one['direction'], one['query']): one for one in loop.results}
 
-    opened = open_model(model_folder)
-    settings = dict(show_progress=False, shortlist=shortlist, cache_dir=tmp_path / 'cache')
-    search = TextToImageRetrievalInferencer(opened, **settings).read(shop / 'products.csv')
-    words = ImageToTextRetrievalInferencer(opened, **settings).read(shop / 'products.csv')
+    def expected(direction, row):
+        rows = measured[direction, row]['candidates'][:6]
+        return [loop.records[row]['caption'] for row in rows]
+
+    opened = open_model(model)
+    asked = dict(topk=6, rerank=rerank, rerank_topk=rerank_topk or 50)
+    memory = Search(opened, 'memory', show_progress=False)
+    memory.build(shop)
+    lance = Search(opened, tmp_path / 'index', shop, show_progress=False)
+    lance.build(shop)
+    images = TextToImageRetrievalInferencer(opened, show_progress=False).read(shop)
+    texts = ImageToTextRetrievalInferencer(opened, show_progress=False).read(shop)
     for row in (0, 3, 11):
         record = loop.records[row]
-        usual = 'vectors' if towers else 'both'
-        asked = dict(order=None if order == usual else order)
-        (found,) = search(record['caption'], topk=6, **asked)
-        one = measured['tir', row]
-        assert [entry['index'] for entry in found] == list(one['candidates'][:6])
-        (found,) = words(record['img_path'], topk=6, **asked)
-        one = measured['itr', row]
-        assert [entry['index'] for entry in found] == list(one['candidates'][:6])
-    if order == usual:
-        app = pytest.importorskip('projects.web_demo.answers', reason="the page needs '.[web]'")
-        page = app.Page([model_folder], shop / 'products.csv', cache_dir=tmp_path / 'page')
-        if not towers:
-            page.search_in.shortlist = shortlist
-        cards, _, _ = page.search(loop.records[3]['caption'])
-        captions = [loop.records[row]['caption'] for row in measured['tir', 3]['candidates'][:6]]
-        assert [words.partition('  ')[2] for _, words in cards[:6]] == captions
+        (best,) = images(record['caption'], **asked)['predictions']
+        for rows in (memory(record['caption'], **asked), lance(record['caption'], **asked)):
+            assert [{**r, 'score': None, 'itm_score': None} for r in rows] == [
+                {**r, 'score': None, 'itm_score': None} for r in best
+            ]
+            scores = [r['score'] for r in best]
+            assert [r['score'] for r in rows] == pytest.approx(scores, abs=1e-5)
+        assert _captions(best) == expected('tir', row)
+        (best,) = texts(record['img_path'], **asked)['predictions']
+        assert _captions(best) == expected('itr', row)
+    caption = loop.records[3]['caption']
+    service = pytest.importorskip('projects.search_service.app', reason="needs '.[serve]'")
+    client = pytest.importorskip('fastapi.testclient').TestClient(
+        service.create_app(service.BatchedSearch(opened, lance.index, shop), service.Settings())
+    )
+    answer = client.post('/search', json=dict(text=caption, **asked))
+    assert _captions(answer.json()['found']) == expected('tir', 3)
+    if rerank is None or folder == 'model_folder':
+        page = pytest.importorskip('projects.web_demo.answers', reason="needs '.[web]'")
+        shown, _, _ = page.Page([model], shop, index=lance.place).search(caption)
+        assert [text.partition('  ')[2] for _, text in shown[:6]] == expected('tir', 3)

@@ -3,53 +3,59 @@
 import numpy as np
 import pytest
 
-from mvlt.retrieval.ranking import rank, shortlisted, top
+from mvlt.retrieval.ranking import rank, rerank_candidates, top
 
-LIKENESS = np.array([0.5, 3.0, -1.0, 3.0, -np.inf])
-LOG_ODDS = np.array([2.0, -1.0, 4.0, 0.0, 9.0], np.float32)
+SIMILARITY = np.array([0.5, 3.0, -1.0, 3.0, -np.inf])
+ITM_LOGITS = np.array([2.0, -1.0, 4.0, 0.0, 9.0], np.float32)
 
 
-def _rank(order, shortlist=None, allowed=None):
-    chosen = shortlisted(np.ones(5, bool) if allowed is None else allowed, LIKENESS, shortlist)
-    return rank(chosen, 5, lambda some: LOG_ODDS[some], LIKENESS, order)
+def _rank(rerank, rerank_topk=None, allowed=None, logit_scale=1.0):
+    allowed = np.ones(5, bool) if allowed is None else allowed
+    candidates = rerank_candidates(allowed, SIMILARITY, rerank_topk)
+    return rank(candidates, 5, lambda i: ITM_LOGITS[i], SIMILARITY, rerank, logit_scale)
 
 
 @pytest.mark.parametrize(
-    ('order', 'shortlist', 'expected'),
+    ('rerank', 'rerank_topk', 'expected'),
     [
-        ('matching', None, [4, 2, 0, 3, 1]),
-        ('vectors', None, [1, 3, 0, 2]),  # the first of two equal ones; nothing is like 4
-        ('both', None, [2, 3, 0, 1]),  # 3.0, 3.0, 2.5, 2.0
-        ('both', 2, [3, 1]),
-        ('matching', 3, [0, 3, 1]),
+        ('itm', None, [4, 2, 0, 3, 1]),
+        (None, None, [1, 3, 0, 2]),  # the first of two equal ones; nothing is like 4
+        ('sum', None, [2, 3, 0, 1]),  # 3.0, 3.0, 2.5, 2.0
+        ('sum', 2, [3, 1]),
+        ('itm', 3, [0, 3, 1]),
     ],
 )
-def test_orders(order, shortlist, expected):
-    found = _rank(order, shortlist)
-    assert found.first(5).tolist() == expected
-    assert found.first(2).tolist() == expected[:2]
+def test_what_candidates_are_ordered_by(rerank, rerank_topk, expected):
+    ranking = _rank(rerank, rerank_topk)
+    assert ranking.first(5).tolist() == expected
+    assert ranking.first(2).tolist() == expected[:2]
+
+
+def test_the_sum_takes_similarity_times_the_logit_scale():
+    assert _rank('sum', logit_scale=10.0).first(5).tolist() == [3, 1, 0, 2]  # 30, 29, 7, -6
 
 
 def test_ties_and_unlisted_positives_count_against_the_model():
     positives = np.array([False, False, False, True, False])
-    assert _rank('vectors').rank_of(positives) == 2  # 1 is as good
+    assert _rank(None).rank_of(positives) == 2  # 1 is as good
     unlisted = np.array([True, False, False, False, False])
-    assert _rank('both', 2).rank_of(unlisted) == 5  # behind all four others
+    assert _rank('sum', 2).rank_of(unlisted) == 5  # behind all four others
 
 
-def test_what_may_not_be_found_is_not():
+def test_what_is_not_allowed_does_not_appear():
     allowed = np.array([True, False, True, False, False])
-    found = _rank('both', 2, allowed)
-    assert found.first(5).tolist() == [2, 0]
-    assert np.isnan(found.log_odds[[1, 3, 4]]).all()
-    assert _rank('matching', None, np.zeros(5, bool)).first(3).tolist() == []
+    ranking = _rank('sum', 2, allowed)
+    assert ranking.first(5).tolist() == [2, 0]
+    assert np.isnan(ranking.itm_logits[[1, 3, 4]]).all()
+    assert _rank('itm', None, np.zeros(5, bool)).first(3).tolist() == []
 
 
-def test_the_matching_head_is_asked_for_the_shortlist_only():
-    asked = []
-    rank(np.array([1, 3]), 5, lambda some: asked.extend(some) or LOG_ODDS[some], LIKENESS, 'both')
-    rank(np.array([1, 3]), 5, None, LIKENESS, 'vectors')
-    assert asked == [1, 3]
+def test_the_matching_head_reads_the_candidates_only():
+    read = []
+    chosen = np.array([1, 3])
+    rank(chosen, 5, lambda i: read.extend(i) or ITM_LOGITS[i], SIMILARITY, 'sum')
+    rank(chosen, 5, None, SIMILARITY, None)
+    assert read == [1, 3]
 
 
 @pytest.mark.parametrize('count', [1, 2, 3, 4, 9])
@@ -61,8 +67,8 @@ def test_top_is_that_of_a_stable_sort(count):
         assert top(values, count).tolist() == expected.tolist()
 
 
-def test_unknown_orders():
-    with pytest.raises(ValueError, match="order='paper'; legal here: both, matching, vectors"):
+def test_unknown_values():
+    with pytest.raises(ValueError, match="rerank='paper'; legal here: None, 'itm', 'sum'"):
         _rank('paper')
-    with pytest.raises(ValueError, match="order='both'; legal here: matching .*heads.mlm"):
-        rank(np.arange(2), 2, lambda some: LOG_ODDS[some], None, 'both')
+    with pytest.raises(ValueError, match="rerank='sum'; legal here: 'itm' .*embeddings"):
+        rank(np.arange(2), 2, lambda i: ITM_LOGITS[i], None, 'sum')

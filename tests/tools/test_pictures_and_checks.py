@@ -12,7 +12,7 @@ from PIL import Image
 
 from mvlt.config import load_config
 from mvlt.registry import DATASETS, MODELS
-from mvlt.visualization.architecture import stages_of
+from mvlt.tools.figures.architecture import stages_of
 from tests.commands import run_here
 from tools import visualize
 

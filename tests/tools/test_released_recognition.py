@@ -4,10 +4,10 @@ import h5py
 import pytest
 from safetensors.torch import save_file
 
-from mvlt.checkpoints.conversion import convert_released
 from mvlt.config import load_config
-from mvlt.datasets.synthetic import draw_products, write_fashion_gen
 from mvlt.engine.launch import build_runner
+from mvlt.tools.dataset_converters.make_demo_data import draw_products, write_fashion_gen
+from mvlt.tools.model_converters.weight_names import convert_released
 from tests.models.released_twin import Sizes, draw_weights
 
 SIZES = Sizes(image_size=32, text_len=24, vocab_size=420, classes=(5, 12), decoder=8)
@@ -68,11 +68,18 @@ def test_the_row_that_only_validation_has(data, demo_data):
     with h5py.File(data / 'fashiongen_256_256_validation.h5') as file:
         names = {value.decode() for value in file['input_subcategory'][:, 0]}
     assert {one['name'] for one in details} == names
+    with h5py.File(data / 'fashiongen_256_256_train.h5') as file:
+        shown = [value.decode() for value in file['input_subcategory'][:, 0]]
+    trained = runner.test_dataloader.dataset.metainfo['sub_category'][: len(set(shown))]
+    assert trained == tuple(dict.fromkeys(shown)) != tuple(sorted(trained))
 
 
-def test_the_config_has_the_released_rows():
-    heads = load_config('mvlt/recognition_fashiongen_released').model.heads
+def test_the_config_has_the_released_rows_in_the_released_order():
+    config = load_config('mvlt/recognition_fashiongen_released')
+    heads = config.model.heads
     assert (heads.main_category.num_classes, heads.sub_category.num_classes) == (48, 122)
+    for loader in (config.train_dataloader, config.test_dataloader):
+        assert loader.dataset.class_order == 'appearance'
 
 
 def test_rows_that_the_data_have_no_name_for():

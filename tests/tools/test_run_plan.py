@@ -162,5 +162,5 @@ def test_the_demos_plan(tmp_path, monkeypatch):
     _, train, *tests, folder = demo.plan()
     assert train.result == tmp_path / 'shop/iter_1000.pth'
     assert {test.needs for test in (*tests, folder)} == {train.result}
-    assert load_config(tests[0].command[1]).test_cfg.order == 'vectors'
+    assert load_config(tests[0].command[1]).test_cfg.rerank is None
     assert folder.command[-3:] == [str(test.result) for test in tests]

@@ -163,11 +163,11 @@ def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
     assert one == two == again
     metrics = json.loads(one)['metrics']
     assert metrics['retrieval/itr/queries'] == 30
-    reranked = rank(1, tmp_path / 'rerank', '--shortlist', 4)
+    reranked = rank(1, tmp_path / 'rerank', '--rerank-topk', 4)
     assert reranked.returncode == 0, reranked.stderr[-3000:]
     found = json.loads((tmp_path / 'rerank/results.json').read_text())
-    assert found['protocol']['shortlist'] == 4
-    assert 0 <= found['metrics']['retrieval/tir/shortlist_recall'] <= 100
+    assert found['protocol']['rerank_topk'] == 4
+    assert 0 <= found['metrics']['retrieval/tir/rerank_recall'] <= 100
 
 
 @pytest.mark.parametrize(

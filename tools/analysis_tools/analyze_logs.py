@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mvlt.command_line import run_command
 from mvlt.files import written_whole
-from mvlt.visualization.curves import draw_losses, read_scalars
+from mvlt.tools.figures.curves import draw_losses, read_scalars
 
 KINDS = ('png', 'svg', 'pdf')
 

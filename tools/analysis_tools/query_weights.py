@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mvlt.apis import ProductSearch
+from mvlt.apis import Search
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import section
 from mvlt.datasets.inputs import to_array
@@ -40,9 +40,9 @@ def main() -> None:
     split = section(config, 'val_dataloader', 'towers').dataset
     data = DATASETS.build(dict(split, attributes=known, pipeline=[]))
     records = [data.get_data_info(row) for row in range(len(data))]
-    search = ProductSearch(args.model, 'unused', show_progress=False)
-    pixels = (search.pixels(to_array(record['img_path'])) for record in records)
-    images = search.encoder.images(pixels)
+    search = Search(args.model, 'unused', show_progress=False)
+    pixels = [search.pixels(to_array(record['img_path'])) for record in records]
+    images = search.embed_images(pixels)
     print(f'{len(records)} products; P@{FIRST} in percent')
     print('weight  picture and words  unwanted words')
     kinds, colours = (
@@ -52,10 +52,10 @@ def main() -> None:
     changed = changed_queries(kinds, colours)
     left_out = left_out_queries(kinds, colours)
     words = sorted({colour for _, _, colour in changed})
-    texts = dict(zip(words, search.text_vectors([names[1][one] for one in words])))
+    texts = dict(zip(words, search.text_embeds([names[1][one] for one in words])))
     pairs = sorted(set(left_out))
-    wanted = search.text_vectors([names[0][kind] for kind, _ in pairs])
-    unwanted = search.text_vectors([names[1][colour] for _, colour in pairs])
+    wanted = search.text_embeds([names[0][kind] for kind, _ in pairs])
+    unwanted = search.text_embeds([names[1][colour] for _, colour in pairs])
     for weight in WEIGHTS:
         first = [
             precision(

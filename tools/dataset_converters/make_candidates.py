@@ -8,12 +8,15 @@ tools/test.py CONFIG CHECKPOINT --cfg-options test_cfg.candidates=candidates.jso
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.logging import MMLogger
 
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import section
-from mvlt.datasets.candidate_files import candidate_content
+from mvlt.datasets import draw_candidates
+from mvlt.datasets.candidate_files import DIRECTIONS, FORMAT, VERSION, row_ids
 from mvlt.engine import resolve
 from mvlt.files import write_json
 from mvlt.registry import DATASETS
@@ -50,6 +53,54 @@ def main() -> None:
     print(
         f'{args.out}: {args.draws} draws of {protocol["queries"]} queries a direction, '
         f'{protocol["candidates"]} candidates each, from {len(records)} rows'
+    )
+
+
+def candidate_content(
+    records: Sequence[Mapping],
+    data: Mapping[str, Any],
+    num_queries: int = 1000,
+    num_candidates: int = 101,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+) -> dict[str, Any]:
+    """What a file of drawn lists holds: the same bytes for the same arguments on any machine.
+
+    Args:
+        records: of the evaluated split; see :func:`mvlt.datasets.draw_candidates`.
+        data: what the records are of, e.g. annotation file and split.
+        num_queries, num_candidates: of each draw.
+        seeds: one a draw.
+
+    Raises:
+        ValueError: there are too few products for a list.
+    """
+    ids = row_ids(records)
+    draws: list[dict[str, Any]] = []
+    for seed in seeds:
+        lists = [
+            [ids[row] for row in one.candidates]
+            for one in draw_candidates(records, num_queries, num_candidates, seed)
+        ]
+        draws.append(dict(seed=seed, **{direction: lists for direction in DIRECTIONS}))
+    protocol = dict(
+        queries=len(draws[0]['tir']),
+        candidates=num_candidates,
+        negatives='other products of the same sub-category; where too few, of the same main '
+        'category, then any; never the same product or the same caption',
+    )
+    return candidate_file(protocol, dict(data, rows=len(records)), draws)
+
+
+def candidate_file(
+    protocol: Mapping[str, Any], data: Mapping[str, Any], draws: Sequence[Mapping]
+) -> dict[str, Any]:
+    """The frame of a candidate file."""
+    return dict(
+        format=FORMAT,
+        version=VERSION,
+        protocol=dict(protocol),
+        data=dict(data),
+        draws=[dict(draw) for draw in draws],
     )
 
 

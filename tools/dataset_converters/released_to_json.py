@@ -2,22 +2,159 @@
 
     tools/dataset_converters/released_to_json.py FOLDER [--check]
 
-Writes FOLDER/train.json and FOLDER/valid.json, which mvlt.datasets.PairJSON reads, and, where
-retrieve_TIR and retrieve_ITR are there, FOLDER/candidates.json with their 101-lists, for
-test_cfg.candidates of a retrieval config. Pickles are read without running anything; one that asks
-for a class is refused.
+FOLDER holds ``extracted_{train,valid}_images/*.png`` and ``full_{train,valid}_info_PAI/*.pkl``, one
+pickle a picture. Writes FOLDER/train.json and FOLDER/valid.json, which mvlt.datasets.PairJSON
+reads, and, where retrieve_TIR and retrieve_ITR are there, FOLDER/candidates.json with their
+101-lists, for test_cfg.candidates of a retrieval config. A pickle may name any function and have it
+called; this reader refuses one that asks for a class.
 """
 
 import argparse
+import pickle
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from rich.progress import track
 
 from mvlt.command_line import run_command
-from mvlt.datasets.candidate_files import candidate_file
-from mvlt.datasets.released import SPLITS, read_released, read_released_lists
+from mvlt.datasets.candidate_files import DIRECTIONS, row_ids
 from mvlt.files import write_json
+from mvlt.tools.dataset_converters.make_candidates import candidate_file
+
+SPLITS = ('train', 'valid')
+# key in a pickle -> key of a record (PairJSON)
+KEYS = dict(
+    img_name='image',
+    captions='caption',
+    product_id='product_id',
+    super_cls_name='main_category',
+    sub_cls_name='sub_category',
+)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Containers, strings and numbers need no class; a file that asks for one is refused."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f'it asks for {module}.{name}')
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise pickle.UnpicklingError('it refers to something outside the file')
+
+
+def read_plain_pickle(path: Path) -> Any:
+    """What a pickle of plain containers, strings and numbers holds.
+
+    Raises:
+        ValueError: it asks for a class or a function, whatever that may be, or is cut short.
+    """
+    try:
+        with open(path, 'rb') as file:
+            return _PlainUnpickler(file).load()
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'{path}: refused ({error}): a pickle may hold containers, strings and numbers, and '
+            'must be whole'
+        ) from error
+    except (EOFError, IndexError, KeyError, ValueError, UnicodeDecodeError, TypeError) as error:
+        raise ValueError(f'{path}: not a readable pickle, perhaps cut short ({error})') from error
+
+
+def read_released(root: str | Path, split: str) -> Iterator[dict[str, str]]:
+    """Records of a processed folder as :class:`mvlt.datasets.PairJSON` wants them.
+
+    Args:
+        root: the folder that holds ``full_<split>_info_PAI`` and ``extracted_<split>_images``.
+        split: 'train' or 'valid'.
+
+    Raises:
+        FileNotFoundError, KeyError, ValueError: a folder, a picture or a key is missing, a caption
+            is empty, or a pickle is refused; the message names the file.
+    """
+    root = Path(root)
+    folder, images = root / f'full_{split}_info_PAI', f'extracted_{split}_images'
+    for needed in (folder, root / images):
+        if not needed.is_dir():
+            raise FileNotFoundError(
+                f'{needed}: no such folder; the released code keeps full_<split>_info_PAI and '
+                'extracted_<split>_images side by side, with train and valid for <split>'
+            )
+    paths = sorted(folder.glob('*.pkl'))
+    if not paths:
+        raise FileNotFoundError(f'{folder}: no .pkl file in it')
+    for path in paths:
+        yield _record(path, root, images)
+
+
+def read_released_lists(
+    root: str | Path, records: Sequence[dict[str, str]]
+) -> dict[str, list[list[str]]]:
+    """The released 101-lists, ``retrieve_TIR/*.pkl`` and ``retrieve_ITR/*.pkl``, as ids.
+
+    A pickle holds a dict of entries, the positive first, each with ``img_name``; which are looked
+    up among the records of the validation split.
+
+    Args:
+        root: the processed folder.
+        records: of :func:`read_released` for 'valid', in the order in which they are kept.
+
+    Returns:
+        ``tir`` and ``itr``: lists of row ids (:mod:`mvlt.datasets.candidate_files`); a direction
+        whose folder is missing is absent.
+
+    Raises:
+        ValueError: a pickle is refused, has another layout, or names a picture that the records
+            lack; the message names the file.
+    """
+    ids = {Path(one['image']).name: name for one, name in zip(records, row_ids(records))}
+    found = {}
+    for direction in DIRECTIONS:
+        folder = Path(root) / f'retrieve_{direction.upper()}'
+        if folder.is_dir():
+            found[direction] = [_one_list(path, ids) for path in sorted(folder.glob('*.pkl'))]
+    return found
+
+
+def _one_list(path: Path, ids: Mapping[str, str]) -> list[str]:
+    content = read_plain_pickle(path)
+    try:
+        names = [entry['img_name'] for entry in content.values()]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: a dict of entries, each with 'img_name', was expected ({error})"
+        ) from error
+    unknown = [name for name in names if name not in ids]
+    if unknown or len(names) < 2:
+        raise ValueError(
+            f'{path}: {len(unknown)} of {len(names)} pictures are not in the validation split'
+            + (f", e.g. '{unknown[0]}'" if unknown else '; two at least are needed')
+        )
+    return [ids[name] for name in names]
+
+
+def _record(path: Path, root: Path, images: str) -> dict[str, str]:
+    content = read_plain_pickle(path)
+    if not isinstance(content, dict) or not KEYS.keys() <= content.keys():
+        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise KeyError(f'{path}: needs the keys {", ".join(KEYS)}; it has {found}')
+    record = {key: ' '.join(_text(content[theirs], path).split()) for theirs, key in KEYS.items()}
+    if not any(character.isalnum() for character in record['caption']):
+        raise ValueError(f'{path}: the caption of product {record["product_id"]} is empty')
+    name = record['image']
+    if Path(name).name != name or not (root / images / name).is_file():
+        raise FileNotFoundError(f"{path}: no picture '{name}' in {root / images}")
+    return {**record, 'image': f'{images}/{name}'}
+
+
+def _text(value: Any, path: Path) -> str:
+    """A string; a list of one string is what some files hold for a caption."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, str | int):
+        raise ValueError(f'{path}: a text or a number was expected, not {type(value).__name__}')
+    return str(value)
 
 
 def main() -> None:

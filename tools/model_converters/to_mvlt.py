@@ -19,16 +19,16 @@ from typing import Any
 from safetensors.torch import save
 
 from mvlt.checkpoints.checkpoint import read_checkpoint
-from mvlt.checkpoints.conversion import (
+from mvlt.checkpoints.folder import weights_metadata
+from mvlt.command_line import run_command
+from mvlt.files import written_whole
+from mvlt.tools.model_converters.weight_names import (
     convert_pvt,
     convert_pvt_v2,
     convert_released,
     convert_vit,
     folded_or_unused,
 )
-from mvlt.checkpoints.folder import weights_metadata
-from mvlt.command_line import run_command
-from mvlt.files import written_whole
 
 CONVERTERS = dict(
     released=convert_released, pvt=convert_pvt, pvt_v2=convert_pvt_v2, vit=convert_vit

@@ -7,10 +7,12 @@ the picture. The split follows a hash of the product id (80 / 10 / 10). The voca
 the training captions when it is not there yet.
 """
 
-from mmcv.transforms import Resize
-from mmengine.dataset import DefaultSampler
+from mmengine.config import read_base
 
-from mvlt.datasets import Catalogue, LoadImage, PackPairInputs, Tokenize
+from mvlt.datasets import Catalogue
+
+with read_base():
+    from .pairs import *
 
 data_root = 'data/catalogue'
 image_size = 64
@@ -33,28 +35,6 @@ val_set = dict(train_set, split='val', test_mode=True, on_error='raise')
 test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 vocab_size = 4000
 vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
-# None leaves a step out; a task names what it needs, e.g. pipeline.mask
-pipeline = dict(
-    load=dict(type=LoadImage),
-    crop=None,
-    augment=None,
-    resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
-    flip=None,
-    mask=None,
-    reword=None,
-    tokenize=dict(type=Tokenize, max_len=64, **vocabulary),
-    words=None,
-    pack=dict(type=PackPairInputs),
-)
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(test_set, pipeline=pipeline),
-)
-val_loader = dict(
-    batch_size=64,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(val_set, pipeline=pipeline),
-)
+pipeline.tokenize.merge(dict(max_len=64, **vocabulary))
+test_dataloader.dataset = dict(test_set, pipeline=pipeline)
+val_loader.dataset = dict(val_set, pipeline=pipeline)

@@ -7,11 +7,13 @@ side is squeezed to 384 too; translations are 4.7 % of a side, 30 of 640 pixels;
 SolarizeAdd brightens dark pixels only, and its colours weigh red and blue the other way round.
 """
 
-from mmcv.transforms import Resize
-from mmengine.dataset import DefaultSampler
+from mmengine.config import read_base
 from mmpretrain.datasets import RandAugment
 
-from mvlt.datasets import COCOCaptions, LoadImage, PackPairInputs, Tokenize
+from mvlt.datasets import COCOCaptions
+
+with read_base():
+    from .pairs import *
 
 data_root = 'data/coco'
 image_size = 384
@@ -52,30 +54,8 @@ augment = dict(
         ],
     ],
 )
-# None leaves a step out; a task names what it needs, e.g. pipeline.mask
-pipeline = dict(
-    load=dict(type=LoadImage),
-    crop=None,
-    augment=None,
-    resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
-    flip=None,
-    mask=None,
-    reword=None,
-    tokenize=dict(type=Tokenize, max_len=40, **vocabulary),
-    words=None,
-    pack=dict(type=PackPairInputs),
-)
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    pin_memory=True,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(test_set, pipeline=pipeline),
-)
-val_loader = dict(
-    batch_size=64,
-    num_workers=8,
-    pin_memory=True,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(val_set, pipeline=pipeline),
-)
+pipeline.tokenize.merge(dict(max_len=40, **vocabulary))
+test_dataloader.merge(dict(num_workers=8, pin_memory=True))
+val_loader.merge(dict(num_workers=8, pin_memory=True))
+test_dataloader.dataset = dict(test_set, pipeline=pipeline)
+val_loader.dataset = dict(val_set, pipeline=pipeline)

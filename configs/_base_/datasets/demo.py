@@ -1,9 +1,11 @@
-"""The demo's drawn products (mvlt/datasets/synthetic.py) in Fashion-Gen's layout, 64 px."""
+"""The demo's drawn products (made by make_demo_data.py) in Fashion-Gen's layout, 64 px."""
 
-from mmcv.transforms import Resize
-from mmengine.dataset import DefaultSampler
+from mmengine.config import read_base
 
-from mvlt.datasets import FashionGen, LoadImage, PackPairInputs, Tokenize
+from mvlt.datasets import FashionGen
+
+with read_base():
+    from .pairs import *
 
 data_root = 'work_dirs/demo/data'
 image_size = 64
@@ -26,28 +28,6 @@ test_set = dict(
 )
 vocab_size = 1000
 vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
-# None leaves a step out; a task names what it needs, e.g. pipeline.mask
-pipeline = dict(
-    load=dict(type=LoadImage),
-    crop=None,
-    augment=None,
-    resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
-    flip=None,
-    mask=None,
-    reword=None,
-    tokenize=dict(type=Tokenize, max_len=64, **vocabulary),
-    words=None,
-    pack=dict(type=PackPairInputs),
-)
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(test_set, pipeline=pipeline),
-)
-val_loader = dict(
-    batch_size=64,
-    num_workers=0,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(val_set, pipeline=pipeline),
-)
+pipeline.tokenize.merge(dict(max_len=64, **vocabulary))
+test_dataloader.dataset = dict(test_set, pipeline=pipeline)
+val_loader.dataset = dict(val_set, pipeline=pipeline)

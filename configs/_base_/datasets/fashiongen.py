@@ -1,9 +1,11 @@
 """Fashion-Gen, raw HDF5 (docs: data layouts in mvlt/datasets/fashion_gen.py)."""
 
-from mmcv.transforms import Resize
-from mmengine.dataset import DefaultSampler
+from mmengine.config import read_base
 
-from mvlt.datasets import FashionGen, LoadImage, PackPairInputs, Tokenize
+from mvlt.datasets import FashionGen
+
+with read_base():
+    from .pairs import *
 
 data_root = 'data/fashiongen'
 image_size = 256
@@ -25,30 +27,8 @@ test_set = dict(
 )
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
 vocabulary = dict(vocabulary='bert-base-uncased', download=False)
-# None leaves a step out; a task names what it needs, e.g. pipeline.mask
-pipeline = dict(
-    load=dict(type=LoadImage),
-    crop=None,
-    augment=None,
-    resize=dict(type=Resize, scale=(image_size, image_size), keep_ratio=False, backend='pillow'),
-    flip=None,
-    mask=None,
-    reword=None,
-    tokenize=dict(type=Tokenize, max_len=128, **vocabulary),
-    words=None,
-    pack=dict(type=PackPairInputs),
-)
-test_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    pin_memory=True,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(test_set, pipeline=pipeline),
-)
-val_loader = dict(
-    batch_size=64,
-    num_workers=8,
-    pin_memory=True,
-    sampler=dict(type=DefaultSampler, shuffle=False),
-    dataset=dict(val_set, pipeline=pipeline),
-)
+pipeline.tokenize.merge(dict(max_len=128, **vocabulary))
+test_dataloader.merge(dict(num_workers=8, pin_memory=True))
+val_loader.merge(dict(num_workers=8, pin_memory=True))
+test_dataloader.dataset = dict(test_set, pipeline=pipeline)
+val_loader.dataset = dict(val_set, pipeline=pipeline)

@@ -2,14 +2,14 @@
 
 from mvlt.engine import FullRankingLoop
 from mvlt.evaluation import RetrievalMetric
-from mvlt.retrieval import PairScorer
+from mvlt.retrieval import Encoder, PairScorer
 
-test_heads = ('itc', 'itm', 'mlm')  # which of a model a protocol tests
+test_heads = ('itc', 'itm')  # which of a model a protocol tests
 test_cfg = dict(
     type=FullRankingLoop,
-    order='matching',  # 'both' is what search shows, 'vectors' the encoder alone
-    shortlist=None,  # K: exact scores only for the encoder's K best (tools/test.py --shortlist)
-    encoder=dict(type=None),  # the one that the model has
+    rerank='itm',  # None: by embeddings alone; 'sum': by both
+    rerank_topk=None,  # K: only the K most similar (tools/test.py --rerank-topk)
+    encoder=dict(type=Encoder),
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

@@ -2,8 +2,9 @@
 
 from mvlt.engine import PhraseLoop
 from mvlt.evaluation import PrecisionMetric
+from mvlt.retrieval import Encoder
 
-test_heads = ('itc', 'mlm')  # which of a model a protocol tests
+test_heads = ('itc',)  # which of a model a protocol tests
 test_cfg = dict(
     type=PhraseLoop,
     phrases=dict(
@@ -18,7 +19,7 @@ test_cfg = dict(
     ),
     fewest=10,
     text_weight=0.0,
-    encoder=dict(type=None),  # the one that the model has
+    encoder=dict(type=Encoder),
     batch_size=256,
 )
 test_evaluator = dict(type=PrecisionMetric, topk=(1, 10))

@@ -2,9 +2,9 @@
 
 from mvlt.engine import RetrievalLoop
 from mvlt.evaluation import RetrievalMetric
-from mvlt.retrieval import PairScorer
+from mvlt.retrieval import Encoder, PairScorer
 
-test_heads = ('itc', 'itm', 'mlm')  # which of a model a protocol tests
+test_heads = ('itc', 'itm')  # which of a model a protocol tests
 test_cfg = dict(
     type=RetrievalLoop,
     directions=('tir', 'itr'),
@@ -13,9 +13,9 @@ test_cfg = dict(
     seed=0,
     draws=1,
     candidates=None,  # or a file of tools/dataset_converters/make_candidates.py
-    order='matching',  # 'both' is what search shows, 'vectors' the encoder alone
-    shortlist=None,  # K: the matching head ranks the encoder's K best
-    encoder=dict(type=None),  # the one that the model has
+    rerank='itm',  # None: by embeddings alone; 'sum': by both
+    rerank_topk=None,  # K: only the K most similar
+    encoder=dict(type=Encoder),
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

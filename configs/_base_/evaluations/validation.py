@@ -8,7 +8,7 @@ patience=5).
 
 from mvlt.engine import RetrievalLoop
 from mvlt.evaluation import RetrievalMetric
-from mvlt.retrieval import PairScorer
+from mvlt.retrieval import Encoder, PairScorer
 
 val_cfg = dict(
     type=RetrievalLoop,
@@ -17,9 +17,9 @@ val_cfg = dict(
     num_candidates=51,
     fewer=True,  # in a small catalogue
     seed=0,
-    order='matching',
-    shortlist=None,
-    encoder=dict(type=None),  # the one that the model has
+    rerank='itm',
+    rerank_topk=None,
+    encoder=dict(type=Encoder),
     scorer=dict(type=PairScorer),
     batch_size=256,
 )

@@ -20,7 +20,7 @@ model = dict(
     data_preprocessor=dict(type=PairDataPreprocessor, text_len=None, attend_pad=False),
     backbone=dict(
         type=PVTVL,
-        image_size=64,
+        image_size='image_size',
         text_len=64,
         vocab_size=1000,
         embed_dims=(32, 48, 96, 128),

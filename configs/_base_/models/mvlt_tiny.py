@@ -22,7 +22,7 @@ model = dict(
     ),
     backbone=dict(
         type=PVTVL,
-        image_size=256,
+        image_size='image_size',
         text_len=128,
         vocab_size=30522,
         drop_path_rate=0.1,

@@ -11,7 +11,7 @@ model = dict(
     data_preprocessor=dict(type=PairDataPreprocessor, text_len=None, attend_pad=False),
     backbone=dict(
         type=PVTV2VL,
-        image_size=64,
+        image_size='image_size',
         text_len=64,
         vocab_size=1000,
         embed_dims=(48, 64, 128, 192),

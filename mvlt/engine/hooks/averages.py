@@ -24,14 +24,9 @@ class WeightAverageHook(EMAHook):
         kwargs: mmengine's EMAHook.
     """
 
-    def __init__(
-        self,
-        momentum: float = 0.002,
-        ema_type: str = 'MomentumAnnealingEMA',
-        gamma: int = 10,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(ema_type=ema_type, momentum=momentum, gamma=gamma, **kwargs)
+    def __init__(self, momentum: float = 0.002, **kwargs: Any) -> None:
+        kwargs = {'ema_type': 'MomentumAnnealingEMA', 'gamma': 10, **kwargs}
+        super().__init__(momentum=momentum, **kwargs)
 
     def after_train_iter(
         self,

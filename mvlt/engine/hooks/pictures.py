@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
+from mvlt.files import written_whole
 from mvlt.randomness import random_of
 from mvlt.registry import DATASETS, HOOKS
 from mvlt.retrieval.ranking import rank
@@ -72,7 +73,7 @@ class PicturesHook(Hook):
     @master_only
     def draw(self, runner: Runner) -> None:
         """Write the pictures of this step."""
-        from mvlt.visualization import Section, in_rows, reconstruction_cells, write_sheet
+        from mvlt.visualization import Section, draw, in_rows, reconstruction_cells
 
         model, dataset, rows = _model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
@@ -91,11 +92,12 @@ class PicturesHook(Hook):
                     Section('ranking', 'Ranked pictures', note, _ranked(model, dataset, rows))
                 )
         step = runner.iter + 1
-        folder = Path(runner.work_dir) / 'pictures' / f'{step:07d}'
-        facts = dict(step=step, run=runner.experiment_name)
-        for path in write_sheet(folder, f'Step {step}', sections, facts)[1:]:
+        for section in sections:
+            path = Path(runner.work_dir) / 'pictures' / f'{step:07d}' / f'{section.name}.png'
+            with written_whole(path) as file:
+                file.write(draw(section))
             picture = np.asarray(Image.open(path).convert('RGB'))
-            runner.visualizer.add_image(f'pictures_{path.stem}', picture, step)
+            runner.visualizer.add_image(f'pictures_{section.name}', picture, step)
 
     def _first_products(self) -> list[int]:
         """A row of each of the first products."""
@@ -117,7 +119,7 @@ def _gives(model: Any, what: str) -> bool:
 
 
 def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
-    """A row a caption: the pictures in the order of the towers, or of the matching head."""
+    """A row a caption: the pictures by their embeddings, or by the matching head."""
     from mvlt.visualization import ranking_rows
 
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))['inputs']
@@ -130,7 +132,7 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
         if towers:
             texts = model.text_vectors(token_ids, text_mask)
             similar = (model.image_vectors(images) * texts).sum(-1)
-            scores = (model.head_that('embedding').scale * similar).cpu().numpy()
+            scores = similar.cpu().numpy()
         else:
             scores = model.match(images, token_ids, text_mask).cpu().numpy()
         positives = np.arange(len(rows)) == place
@@ -144,8 +146,8 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
                 positives=positives,
             )
         )
-    order = 'vectors' if towers else 'matching'
-    return ranking_rows(dataset, rankings, shown=len(rows), order=order)
+    rerank = None if towers else 'itm'
+    return ranking_rows(dataset, rankings, shown=len(rows), rerank=rerank)
 
 
 @contextmanager

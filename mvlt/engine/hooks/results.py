@@ -13,7 +13,8 @@ from mmengine.runner import Runner
 
 import mvlt
 from mvlt.checkpoints.checkpoint import run_of
-from mvlt.config import config_name, heads_of
+from mvlt.config import heads_of
+from mvlt.config_files import config_name
 from mvlt.engine.loops.ranking import RankingLoop
 from mvlt.files import file_sha256, write_json
 from mvlt.registry import HOOKS

@@ -17,11 +17,11 @@ from mmengine.dist import all_gather_object, barrier, broadcast_object_list, is_
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mvlt.engine.loops.ranking import RankingLoop, Vectors, share
+from mvlt.engine.loops.ranking import Embeds, RankingLoop, share
 from mvlt.files import written_whole
 from mvlt.registry import LOOPS
 from mvlt.retrieval.gallery import Gallery, make_gallery
-from mvlt.retrieval.ranking import Ranking, rank, shortlisted
+from mvlt.retrieval.ranking import Ranking, rank, rerank_candidates
 from mvlt.retrieval.scorer import Progress
 
 _SHOWN = 10  # first answers that rankings.json keeps of each query, and the best positive
@@ -44,14 +44,14 @@ class FullRankingLoop(RankingLoop):
     Args:
         dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
         evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
-        shortlist: see :class:`RankingLoop`. For each direction ``shortlist_recall`` says for how
+        rerank_topk: see :class:`RankingLoop`. For each direction ``rerank_recall`` says for how
             many queries, in percent, a positive is on the list, and ``recall_lost_at_most`` for how
             many some positive is not: the other queries rank as the exact ranking has them, or
             better.
         merge_captions: equal captions are one query and one candidate, and any product that has
             it counts; False: see :func:`mvlt.retrieval.gallery.make_gallery`.
         shard_pairs: about so many pairs a shard.
-        kwargs: order, encoder, scorer, batch_size, amp_dtype: see :class:`RankingLoop`.
+        kwargs: rerank, encoder, scorer, batch_size, amp_dtype: see :class:`RankingLoop`.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class FullRankingLoop(RankingLoop):
             num_queries=dict(tir=texts, itr=images),
             num_candidates=dict(tir=images, itr=texts),
             pairs=images * texts,
-            order=self.order,
-            shortlist=self.shortlist,
+            rerank=self.rerank,
+            rerank_topk=self.rerank_topk,
             positives=(
                 'any picture of any product with the caption; any caption of the product'
                 if self.merge_captions
@@ -92,8 +92,9 @@ class FullRankingLoop(RankingLoop):
         )
 
     def _name(self) -> str:
-        name = 'full' if self.order == 'matching' else f'full by {self.order}'
-        return name if self.shortlist is None else f'{name}, {self.shortlist} best reranked'
+        names = {'itm': 'full', 'sum': 'full by sum', None: 'full by embeddings'}
+        name = names[self.rerank]
+        return name if self.rerank_topk is None else f'{name}, {self.rerank_topk} best reranked'
 
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Score what no shard holds yet, then read all shards."""
@@ -101,35 +102,35 @@ class FullRankingLoop(RankingLoop):
         if not gallery.images:
             return [], 0, {}
         texts = self.tokens(gallery.texts)
-        vectors = self.encode(gallery.images, texts) if self.encodes else None
+        embeds = self.encode(gallery.images, texts) if self.encodes else None
         lists: dict[str, list[np.ndarray]] = {}
-        if vectors is not None and self.shortlist is not None:
+        if embeds is not None and self.rerank_topk is not None:
             for direction in ('tir', 'itr'):
-                lists[direction] = self._shortlists(vectors, direction)
+                lists[direction] = self._rerank_lists(embeds, direction)
         asked = _asked(lists, len(texts))
         # file times may differ between machines: the main process names the folder for all
         name = [self._fingerprint(texts, asked) if is_main_process() else '']
         broadcast_object_list(name)
         folder = Path(self.runner.work_dir) / 'scores' / name[0]
-        if self.order != 'vectors':
+        if self.rerank is not None:
             self._score(folder, texts, asked)
         barrier()
         results = [
-            *self._results(folder, vectors, lists, 'itr'),
-            *self._results(folder, vectors, lists, 'tir'),
+            *self._results(folder, embeds, lists, 'itr'),
+            *self._results(folder, embeds, lists, 'tir'),
         ]
         total = len(gallery.images) + len(texts)
         barrier()
         if self.mode == 'val' and is_main_process():  # of weights that are gone in a moment
             shutil.rmtree(folder, ignore_errors=True)
-        return results, total, _shortlist_recall(gallery, lists) if lists else {}
+        return results, total, _rerank_recall(gallery, lists) if lists else {}
 
-    def _shortlists(self, vectors: Vectors, direction: str) -> list[np.ndarray]:
+    def _rerank_lists(self, embeds: Embeds, direction: str) -> list[np.ndarray]:
         """The shortlist of each query, int; ranks share the queries."""
         own = {
-            query: shortlisted(np.ones(len(one), bool), one, self.shortlist)
+            query: rerank_candidates(np.ones(len(one), bool), one, self.rerank_topk)
             for block in self._query_blocks(direction)
-            for query, one in zip(block, _likeness(vectors, direction, block))
+            for query, one in zip(block, _similarity(embeds, direction, block))
         }
         found = {query: one for part in all_gather_object(own) for query, one in part.items()}
         return [found[query] for query in range(len(found))]
@@ -212,7 +213,7 @@ class FullRankingLoop(RankingLoop):
     def _results(
         self,
         folder: Path,
-        vectors: Vectors | None,
+        embeds: Embeds | None,
         lists: dict[str, list[np.ndarray]],
         direction: str,
     ) -> Iterator[dict]:
@@ -222,18 +223,18 @@ class FullRankingLoop(RankingLoop):
             (gallery.texts, gallery.images) if tir else (gallery.images, gallery.texts)
         )
         positives_of = gallery.images_of if tir else gallery.texts_of
-        everything = np.arange(len(candidates))
+        everything, logit_scale = np.arange(len(candidates)), self.logit_scale
         for block in self._query_blocks(direction):
             scores: Any = [None] * len(block)
-            if self.order != 'vectors':
+            if self.rerank is not None:
                 scores = self._matrix(folder, direction, block)
-            likeness: Any = [None] * len(block)
-            if vectors is not None:
-                likeness = _likeness(vectors, direction, block)
-            for query, own, one in zip(block, scores, likeness):
+            similarity: Any = [None] * len(block)
+            if embeds is not None:
+                similarity = _similarity(embeds, direction, block)
+            for query, own, one in zip(block, scores, similarity):
                 chosen = lists[direction][query] if lists else everything
                 score = None if own is None else own.__getitem__
-                found = rank(chosen, len(candidates), score, one, self.order)
+                found = rank(chosen, len(candidates), score, one, self.rerank, logit_scale)
                 positives = np.zeros(len(candidates), dtype=bool)
                 positives[positives_of[query]] = True
                 shown = _shown(found, positives_of[query])
@@ -244,7 +245,7 @@ class FullRankingLoop(RankingLoop):
                     relevant=len(positives_of[query]),
                     num_candidates=len(candidates),
                     candidates=[candidates[place] for place in shown],
-                    scores=found.merits[shown].astype(np.float32),
+                    scores=found.scores[shown].astype(np.float32),
                     positives=positives[shown],
                 )
 
@@ -265,11 +266,11 @@ class FullRankingLoop(RankingLoop):
         return np.stack([rows[image] for image in block])
 
 
-def _likeness(vectors: Vectors, direction: str, block: Sequence[int]) -> np.ndarray:
-    """The encoder's similarity of some queries, float32 (queries, candidates)."""
+def _similarity(embeds: Embeds, direction: str, block: Sequence[int]) -> np.ndarray:
+    """Cosines of some queries, float32 (queries, candidates)."""
     if direction == 'tir':
-        return vectors.similarity(slice(None), list(block)).T
-    return vectors.similarity(list(block), slice(None))
+        return embeds.similarity(slice(None), list(block)).T
+    return embeds.similarity(list(block), slice(None))
 
 
 def _asked(lists: dict[str, list[np.ndarray]], texts: int) -> np.ndarray | None:
@@ -292,19 +293,19 @@ def _pairs_of(block: tuple[int, int], asked: np.ndarray | None, texts: int) -> n
 def _shown(found: Ranking, positives: np.ndarray) -> np.ndarray:
     """The first answers, and the best positive, if it is ranked at all."""
     first = found.first(_SHOWN)
-    best = positives[found.merits[positives].argmax()]
-    if best in first or not np.isfinite(found.merits[best]):
+    best = positives[found.scores[positives].argmax()]
+    if best in first or not np.isfinite(found.scores[best]):
         return first
     return np.append(first, best)
 
 
-def _shortlist_recall(gallery: Gallery, lists: dict[str, list[np.ndarray]]) -> dict[str, float]:
+def _rerank_recall(gallery: Gallery, lists: dict[str, list[np.ndarray]]) -> dict[str, float]:
     """Percent of queries with a positive on their list, and with one that is not."""
     found = {}
     for direction, own in (('tir', gallery.images_of), ('itr', gallery.texts_of)):
         listed = [np.isin(one, some) for one, some in zip(own, lists[direction])]
         some, whole = (np.mean([test(one) for one in listed]) for test in (np.any, np.all))
-        found[f'retrieval/{direction}/shortlist_recall'] = 100 * float(some)
+        found[f'retrieval/{direction}/rerank_recall'] = 100 * float(some)
         found[f'retrieval/{direction}/recall_lost_at_most'] = 100 * float(1 - whole)
     return found
 

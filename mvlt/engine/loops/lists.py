@@ -12,7 +12,7 @@ from mvlt.datasets.candidate_files import DIRECTIONS, Draw, read_candidates
 from mvlt.engine.loops.ranking import RankingLoop, share
 from mvlt.files import file_sha256
 from mvlt.registry import LOOPS
-from mvlt.retrieval.ranking import rank, shortlisted
+from mvlt.retrieval.ranking import rank, rerank_candidates
 from mvlt.retrieval.scorer import Progress
 
 
@@ -41,7 +41,7 @@ class RetrievalLoop(RankingLoop):
         draws: so many draws, with the seeds seed, seed + 1, ...; 5 is FashionViL's protocol.
         candidates: a file of lists (:mod:`mvlt.datasets.candidate_files`) instead of a draw; the
             five arguments before are then not read.
-        kwargs: order, shortlist, encoder, scorer, batch_size, amp_dtype: :class:`RankingLoop`.
+        kwargs: rerank, rerank_topk, encoder, scorer, batch_size, amp_dtype: :class:`RankingLoop`.
     """
 
     def __init__(
@@ -90,8 +90,8 @@ class RetrievalLoop(RankingLoop):
             **self._of_kind(lists),
             draws=len(self.lists),
             **(self._source() if self.candidates else drawn),
-            order=self.order,
-            shortlist=self.shortlist,
+            rerank=self.rerank,
+            rerank_topk=self.rerank_topk,
             ties='against the model',
         )
 
@@ -144,19 +144,19 @@ class RetrievalLoop(RankingLoop):
             for one in draw[direction]
         ]
         mine = share(queries)
-        likeness = self.likeness(queries, mine)
+        similarity = self.similarity(queries, mine)
         chosen = [
-            shortlisted(np.ones(len(query.lists.candidates), bool), one, self.shortlist)
-            for query, one in zip(mine, likeness)
+            rerank_candidates(np.ones(len(query.lists.candidates), bool), one, self.rerank_topk)
+            for query, one in zip(mine, similarity)
         ]
-        results = []
-        for query, own, one, scores in zip(mine, chosen, likeness, self.score(mine, chosen)):
+        results, logit_scale = [], self.logit_scale
+        for query, own, one, scores in zip(mine, chosen, similarity, self.score(mine, chosen)):
             count = len(query.lists.candidates)
             positives = np.arange(count) == 0
-            log_odds = np.full(count, np.nan, np.float32)
-            log_odds[own] = scores
-            found = rank(own, count, log_odds.__getitem__, one, self.order)
-            ranked = np.flatnonzero(found.merits > -np.inf)  # the others are behind all of them
+            itm_logits = np.full(count, np.nan, np.float32)
+            itm_logits[own] = scores
+            found = rank(own, count, itm_logits.__getitem__, one, self.rerank, logit_scale)
+            ranked = np.flatnonzero(found.scores > -np.inf)  # the others are behind all of them
             results.append(
                 dict(
                     direction=query.direction,
@@ -166,32 +166,32 @@ class RetrievalLoop(RankingLoop):
                     relevant=1,
                     num_candidates=count,
                     candidates=[query.lists.candidates[place] for place in ranked],
-                    scores=found.merits[ranked].astype(np.float32),
+                    scores=found.scores[ranked].astype(np.float32),
                     positives=positives[ranked],
                 )
             )
         return results, len(queries), {}
 
-    def likeness(self, queries: Sequence[Query], mine: Sequence[Query]) -> list[Any]:
-        """The encoder's similarity, float32 (candidates,) of ``mine``; None where none is needed.
+    def similarity(self, queries: Sequence[Query], mine: Sequence[Query]) -> list[Any]:
+        """Cosines, float32 (candidates,), of ``mine``; None where none is needed.
 
         Args:
-            queries: of all ranks, whose pictures say what is usual.
+            queries: of all ranks, which share the images.
             mine: of this rank.
         """
         if not self.encodes or not queries:
             return [None] * len(mine)
         pairs = np.array([pair for query in queries for pair in pairs_of(query)])
         images, texts = (np.unique(pairs[:, side]) for side in (0, 1))
-        vectors = self.encode(images.tolist(), self.tokens(texts.tolist()))
+        embeds = self.encode(images.tolist(), self.tokens(texts.tolist()))
         found = []
         for query in mine:
             own = np.array(pairs_of(query))
             places = np.searchsorted(images, own[:, 0]), np.searchsorted(texts, own[:, 1])
             if query.direction == 'tir':
-                found.append(vectors.similarity(places[0], places[1][:1])[:, 0])
+                found.append(embeds.similarity(places[0], places[1][:1])[:, 0])
             else:
-                found.append(vectors.similarity(places[0][:1], places[1])[0])
+                found.append(embeds.similarity(places[0][:1], places[1])[0])
         return found
 
     def score(
@@ -206,7 +206,7 @@ class RetrievalLoop(RankingLoop):
                 *(np.array(pairs_of(query))[own] for query, own in zip(queries, chosen)),
             ]
         )
-        if self.order == 'vectors' or not len(pairs):
+        if self.rerank is None or not len(pairs):
             return np.split(np.full(len(pairs), np.nan, np.float32), ends[:-1])
         # a pair may be in several lists: both directions, or two draws
         pairs, place = np.unique(pairs, axis=0, return_inverse=True)

@@ -26,9 +26,8 @@ class Phrase(NamedTuple):
 class PhraseLoop(RankingLoop):
     """All pictures of a split for each phrase that the labels of its products make.
 
-    Candidates are ordered by the encoder alone. A result has ``direction`` (the kind of phrase) and
-    ``precision``'s ingredients: ``positives`` of the first candidates and ``relevant``, how many
-    there are.
+    Candidates are ordered by their embeddings alone. A result has ``direction`` (the kind of
+    phrase), ``positives`` of the first candidates and ``relevant``, how many there are.
 
     The other way round ``zero_shot/<label>/accuracy`` is the share of pictures, in percent, that
     are most like the phrase of their own class among all classes that training knows.
@@ -39,7 +38,7 @@ class PhraseLoop(RankingLoop):
         phrases: kind -> template over labels: dict(colour_kind='{colour} {sub_category}'); None
             leaves one out, here and in ``prompts``. One over labels that the data do not know is
             left out, too, and said in the log.
-        prompts: label -> templates over ``{}``; the mean of their vectors, brought back to length
+        prompts: label -> templates over ``{}``; the mean of their embeds, brought back to length
             1, stands for a class, as in CLIP: dict(colour=('{}', 'a photo of {} clothes')).
         fewest: a phrase with fewer relevant pictures is not asked.
         shown: candidates of a result.
@@ -63,7 +62,7 @@ class PhraseLoop(RankingLoop):
         text_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(runner, dataloader, evaluator, order='vectors', **kwargs)
+        super().__init__(runner, dataloader, evaluator, rerank=None, **kwargs)
         known = [key for key in self.dataset.metainfo if key in self.dataset.get_data_info(0)]
         asked = {kind: (one, _labels(one)) for kind, one in phrases.items() if one}
         prompted = {label: one for label, one in (prompts or {}).items() if one}
@@ -93,7 +92,7 @@ class PhraseLoop(RankingLoop):
             fewest=self.fewest,
             text_weight=self.text_weight,
             prompts={label: list(one) for label, one in self.prompts.items()},
-            order=self.order,
+            rerank=self.rerank,
         )
 
     @property
@@ -129,15 +128,15 @@ class PhraseLoop(RankingLoop):
         ]
         words = [one.text for one in asked] + prompts
         captions = self.tokens(rows) if self.text_weight else []
-        vectors = self.encode(rows, [*map(self._tokens, words), *captions])
+        embeds = self.encode(rows, [*map(self._tokens, words), *captions])
         if self.text_weight:
-            texts = _of_length_1(vectors.texts[len(words) :])
-            sums = (1 - self.text_weight) * vectors.images + self.text_weight * texts
-            vectors.images = _of_length_1(sums)
+            texts = _of_length_1(embeds.texts[len(words) :])
+            sums = (1 - self.text_weight) * embeds.images + self.text_weight * texts
+            embeds = embeds._replace(images=_of_length_1(sums))
         results = []
         for query in share(range(len(asked))):
-            likeness = vectors.similarity(slice(None), [query])[:, 0]
-            found = rank(np.arange(len(rows)), len(rows), None, likeness, 'vectors')
+            similarity = embeds.similarity(slice(None), [query])[:, 0]
+            found = rank(np.arange(len(rows)), len(rows), None, similarity, None)
             first = found.first(self.shown)
             phrase = asked[query]
             results.append(
@@ -149,18 +148,18 @@ class PhraseLoop(RankingLoop):
                     relevant=int(phrase.relevant.sum()),
                     num_candidates=len(rows),
                     candidates=first.tolist(),
-                    scores=found.merits[first].astype(np.float32),
+                    scores=found.scores[first].astype(np.float32),
                     positives=phrase.relevant[first],
                 )
             )
         accuracy, start = {}, len(asked)
         for label, templates in self.prompts.items():
             count = len(classes[label]) * len(templates)
-            texts = vectors.texts[start : start + count]
+            texts = embeds.texts[start : start + count]
             start += count
             prompted = texts.reshape(len(classes[label]), len(templates), -1)
             means = _of_length_1(prompted.mean(1))
-            said = ((vectors.images - vectors.usual) @ means.T).argmax(1)
+            said = (embeds.images @ means.T).argmax(1)
             truth = np.array([one[label] for one in self.records])
             right = said[truth >= 0] == truth[truth >= 0]
             accuracy[f'zero_shot/{label}/accuracy'] = 100 * float(right.mean())
@@ -175,9 +174,9 @@ class PhraseLoop(RankingLoop):
         return torch.from_numpy(tokenize.transform(dict(caption=text))['token_ids'])
 
 
-def _of_length_1(vectors: np.ndarray) -> np.ndarray:
+def _of_length_1(embeds: np.ndarray) -> np.ndarray:
     """(n, D) -> (n, D); a vector of zeros stays."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return embeds / np.maximum(np.linalg.norm(embeds, axis=1, keepdims=True), 1e-12)
 
 
 def _labels(template: str) -> list[str]:

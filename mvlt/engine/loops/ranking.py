@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
 from mvlt.registry import TASK_UTILS
-from mvlt.retrieval.encoder import encoder_of, similarity
-from mvlt.retrieval.ranking import Order, check_order
+from mvlt.retrieval.encoder import similarity
+from mvlt.retrieval.ranking import Rerank, check_rerank
 from mvlt.retrieval.scorer import LOADER
 
 
@@ -25,23 +25,22 @@ class RankingLoop(BaseLoop):
     (``relevant``), and ``candidates`` (rows) with their ``scores`` and ``positives``; the
     full protocol keeps the first ones only.
 
-    What search offers is measured by the same settings here: ``order`` and ``shortlist`` are those
-    of :class:`mvlt.apis.TextToImageRetrievalInferencer`.
+    ``rerank`` and ``rerank_topk`` are those of :class:`mvlt.apis.Search`, which ranks by the same
+    code.
 
     Args:
         runner, dataloader, evaluator: as mmengine's TestLoop.
-        order: what candidates are ordered by (:mod:`mvlt.retrieval.ranking`); scores are log-odds
-            of a match, or their sum with the encoder's similarity, or that alone.
-        shortlist: K: the encoder's K best of a query are ranked, all others behind; None = all.
-        encoder: settings of what ``order`` and ``shortlist`` need, e.g. dict(type='WordEncoder');
-            without a type :class:`mvlt.retrieval.TowerEncoder` where the model has a head ``itc``.
-        scorer: settings of what gives log-odds.
+        rerank: what candidates are ordered by (:mod:`mvlt.retrieval.ranking`): 'itm', scores are
+            matching logits; None, cosines; 'sum', both.
+        rerank_topk: K: only the K most similar of a query are ranked, others behind; None = all.
+        encoder: settings of :class:`mvlt.retrieval.Encoder`, e.g. dict(mirrored=True).
+        scorer: settings of what gives matching logits.
         batch_size: pairs at once.
         amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
 
     Raises:
-        ValueError: an unknown order, a shortlist below 1, a setting of the loader that reading
-            pictures has no use for.
+        ValueError: an unknown ``rerank``, a ``rerank_topk`` below 1, a setting of the loader that
+            reading images does not use.
     """
 
     def __init__(
@@ -49,8 +48,8 @@ class RankingLoop(BaseLoop):
         runner: Runner,
         dataloader: DataLoader | dict,
         evaluator: Any,
-        order: Order = 'matching',
-        shortlist: int | None = None,
+        rerank: Rerank | None = 'itm',
+        rerank_topk: int | None = None,
         encoder: dict | None = None,
         scorer: dict | None = None,
         batch_size: int = 256,
@@ -63,16 +62,16 @@ class RankingLoop(BaseLoop):
                 f'and makes its own batches; legal: {", ".join(sorted(LOADER))}'
             )
         super().__init__(runner, dataloader)
-        check_order(order, encoder=True)
-        if shortlist is not None and shortlist < 1:
-            raise ValueError(f'shortlist={shortlist}: a positive number, or None for all')
+        check_rerank(rerank, embeds=True)
+        if rerank_topk is not None and rerank_topk < 1:
+            raise ValueError(f'rerank_topk={rerank_topk}; give a positive number, or None for all')
         self.evaluator = (
             runner.build_evaluator(evaluator)
             if isinstance(evaluator, dict | list | tuple)
             else evaluator
         )
-        self.order = order
-        self.shortlist = shortlist
+        self.rerank = rerank
+        self.rerank_topk = rerank_topk
         self._encoder = encoder
         self.amp_dtype = amp_dtype
         self.scorer = TASK_UTILS.build(
@@ -131,8 +130,15 @@ class RankingLoop(BaseLoop):
 
     @property
     def encodes(self) -> bool:
-        """Whether an encoder is needed."""
-        return self.order != 'matching' or self.shortlist is not None
+        """Whether embeddings are needed."""
+        return self.rerank != 'itm' or self.rerank_topk is not None
+
+    @property
+    def logit_scale(self) -> float:
+        """What ``rerank='sum'`` multiplies cosines by."""
+        if self.rerank != 'sum':
+            return 1.0
+        return self.scorer.model.head_that('embedding').scale.item()
 
     def tokens(self, rows: Sequence[int]) -> list[torch.Tensor]:
         """Token ids, int64 (T,), of the captions of some rows."""
@@ -143,22 +149,19 @@ class RankingLoop(BaseLoop):
             for caption in captions
         ]
 
-    def encode(self, images: Sequence[int], texts: Sequence[torch.Tensor]) -> 'Vectors':
-        """Vectors of the pictures of rows and of captions; ranks share the pictures."""
-        tokenize = self.dataset.pipeline.tokenize()
-        settings = dict(self._encoder or {})
-        settings['type'] = settings.get('type') or encoder_of(self.scorer.model) or 'WordEncoder'
-        encoder = TASK_UTILS.build(
-            dict(settings, scorer=self.scorer, vocabulary=tokenize.vocabulary, captions=texts)
-        )
+    def encode(self, images: Sequence[int], texts: Sequence[torch.Tensor]) -> 'Embeds':
+        """Embeddings of the images of rows and of captions; ranks share the images."""
+        vocabulary = self.dataset.pipeline.tokenize().vocabulary
+        settings = {'type': 'Encoder', **(self._encoder or {})}
+        encoder = TASK_UTILS.build(dict(settings, scorer=self.scorer, vocabulary=vocabulary))
         rank, world = get_rank(), get_world_size()
-        own = encoder.images(image for image, _ in self.scorer.read(images[rank::world]))
-        pictures = np.empty((len(images), own.shape[1]), np.float32)
-        for other, part in enumerate(all_gather_object(own)):
-            pictures[other::world] = part
-        vectors = Vectors(pictures, encoder.texts(texts), encoder.usual(pictures))
-        check_finite(vectors.images, vectors.texts)
-        return vectors
+        mine = encoder.images(image for image, _ in self.scorer.read(images[rank::world]))
+        image_embeds = np.empty((len(images), mine.shape[1]), np.float32)
+        for other, part in enumerate(all_gather_object(mine)):
+            image_embeds[other::world] = part
+        embeds = Embeds(image_embeds, encoder.texts(texts))
+        check_finite(*embeds)
+        return embeds
 
 
 def check_finite(*arrays: np.ndarray) -> None:
@@ -174,17 +177,15 @@ def check_finite(*arrays: np.ndarray) -> None:
         )
 
 
-class Vectors:
-    """Of pictures and texts, (I, D) and (J, D), and what is usual, (D,)."""
+class Embeds(NamedTuple):
+    """Embeddings of images and texts, float32 (I, D) and (J, D) of length 1."""
 
-    def __init__(self, images: np.ndarray, texts: np.ndarray, usual: np.ndarray) -> None:
-        self.images = images
-        self.texts = texts
-        self.usual = usual
+    images: np.ndarray
+    texts: np.ndarray
 
     def similarity(self, images: Any, texts: Any) -> np.ndarray:
-        """Of some of them, float32 (i, j)."""
-        return similarity(self.images[images], self.usual, self.texts[texts])
+        """Cosines of some of them, float32 (i, j)."""
+        return similarity(self.images[images], self.texts[texts])
 
 
 def share(items: Sequence) -> list:

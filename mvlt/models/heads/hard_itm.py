@@ -1,7 +1,7 @@
 """Image-text matching whose wrong pairs are those that the towers take for right ones.
 
 Not in the paper, whose mismatched captions are drawn at random; ALBEF and GRIT-VLP draw them from
-the batch by similarity, SyncMask leaves the most similar ones out.
+the batch by similarity.
 
 Legend: B pairs of this process, N wrong ones.
 """
@@ -31,20 +31,18 @@ class HardITMHead(ITMHead):
             picture for every second caption) or 2 (both for each), as ALBEF has it.
         easy_steps: steps of the training over which hardness grows from 0, where wrong pairs are
             drawn evenly, to 1. Without, matching alone stays at chance.
-        semi_hard: what is at least as similar as the true pair is not drawn: often it is right.
 
     Raises:
         ValueError: ``negatives`` is neither 1 nor 2.
     """
 
-    training_only = ('negatives', 'easy_steps', 'semi_hard')
+    training_only = ('negatives', 'easy_steps')
 
     def __init__(
         self,
         in_channels: int,
         negatives: int = 2,
         easy_steps: int = 0,
-        semi_hard: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, **kwargs)
@@ -52,7 +50,6 @@ class HardITMHead(ITMHead):
             raise ValueError(f'HardITMHead.negatives={negatives}; legal: 1, 2')
         self.negatives = negatives
         self.easy_steps = easy_steps
-        self.semi_hard = semi_hard
 
     def hardness(self, step: int) -> float:
         """0 to 1, at a step of the training."""
@@ -86,8 +83,8 @@ class HardITMHead(ITMHead):
             hardness: 0 to 1, see :func:`draw`.
         """
         rows = torch.arange(len(true), device=true.device)
-        by_image = draw(logits, true, hardness, self.semi_hard)
-        by_text = draw(logits.T, true.T, hardness, self.semi_hard)
+        by_image = draw(logits, true, hardness)
+        by_text = draw(logits.T, true.T, hardness)
         first, second = slice(None), slice(None)
         if self.negatives == 1:
             first, second = slice(0, None, 2), slice(1, None, 2)
@@ -97,21 +94,15 @@ class HardITMHead(ITMHead):
         )
 
 
-def draw(
-    logits: torch.Tensor, true: torch.Tensor, hardness: float, semi_hard: bool
-) -> torch.Tensor:
+def draw(logits: torch.Tensor, true: torch.Tensor, hardness: float) -> torch.Tensor:
     """For each row a column that is not true, int64 (B,); -1 where there is none.
 
     Args:
         logits: (B, B).
         true: bool (B, B).
         hardness: 0 draws evenly, 1 by softmax(logits).
-        semi_hard: columns at least as high as the row's own are not drawn, unless all are.
     """
     legal = ~true
-    if semi_hard:
-        below = legal & (logits < logits.diagonal()[:, None])
-        legal = torch.where(below.any(1, keepdim=True), below, legal)
     weights = (hardness * logits).masked_fill(~legal, float('-inf')).softmax(1)
     drawable = legal.any(1)
     drawn = torch.multinomial(torch.where(drawable[:, None], weights, 1.0), 1)[:, 0]

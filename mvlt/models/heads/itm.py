@@ -52,7 +52,7 @@ class ITMHead(Head):
         logits = self(cls=features.cls).float()
         return dict(loss=self.loss_weight * F.cross_entropy(logits, batch.labels('matched')))
 
-    def log_odds(self, *, cls: torch.Tensor) -> torch.Tensor:
+    def itm_logits(self, *, cls: torch.Tensor) -> torch.Tensor:
         """ln(p / (1 - p)) of a match, float32 (B,): what pairs are ranked by.
 
         The probability orders them alike, but in float32 it is 1 from a gap of 16.6 between the
@@ -61,14 +61,14 @@ class ITMHead(Head):
         """
         if torch.is_autocast_enabled(cls.device.type):
             with torch.autocast(cls.device.type, enabled=False):
-                return self.log_odds(cls=cls.float())
+                return self.itm_logits(cls=cls.float())
         mismatched, matched = self(cls=cls).float().unbind(-1)
         return matched - mismatched
 
     def match(self, features: Features) -> torch.Tensor:
-        """:meth:`log_odds` of a batch's pairs: what a model is asked for; no other head is."""
-        return self.log_odds(cls=features.cls)
+        """:meth:`itm_logits` of a batch's pairs: what a model is asked for; no other head is."""
+        return self.itm_logits(cls=features.cls)
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """``match_score``, probability of a match, float (B,)."""
-        return dict(match_score=self.log_odds(cls=features.cls).sigmoid().tolist())
+        """``itm_score``, probability of a match, float (B,)."""
+        return dict(itm_score=self.itm_logits(cls=features.cls).sigmoid().tolist())

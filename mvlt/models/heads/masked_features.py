@@ -45,7 +45,7 @@ class MaskedPatchHead(Head):
         decoded_channels: int,
         stride: int,
         targets: dict,
-        loss_weight: float,
+        loss_weight: float = 1.0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -89,10 +89,6 @@ class MaskedPatchHead(Head):
         pixels = mask_to_pixels(mask, image.shape[2:]).float()
         return F.adaptive_avg_pool2d(pixels, size)[:, 0] >= 0.5
 
-    def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """Nothing: it teaches the backbone."""
-        return {}
-
     @abstractmethod
     def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Error of each patch (B, H / s, W / s)."""
@@ -105,16 +101,6 @@ class MaskedFeatureHead(MaskedPatchHead):
     Features are normalised over D (mean 0, variance 1), as MaskFeat's and MAE's targets are, so
     that ``loss_weight`` means the same for all kinds of them. Args: see :class:`MaskedPatchHead`.
     """
-
-    def __init__(
-        self,
-        decoded_channels: int,
-        stride: int,
-        targets: dict,
-        loss_weight: float = 1.0,
-        init_cfg: dict | None = None,
-    ) -> None:
-        super().__init__(decoded_channels, stride, targets, loss_weight, init_cfg)
 
     @property
     def out_channels(self) -> int:

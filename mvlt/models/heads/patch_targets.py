@@ -20,19 +20,19 @@ class HOGTargets(BaseModule):
     """Histograms of oriented gradients (Dalal and Triggs, 2005): no weights, nothing to download.
 
     What masked feature prediction (MaskFeat, Wei et al., 2022) found to be as good as features of
-    trained networks. Each colour has ``bins`` unsigned directions, weighted by the gradient's
-    length, summed over a patch and normalised: D = 3 x bins.
+    trained networks. Each colour has 9 unsigned directions, weighted by the gradient's
+    length, summed over a patch and normalised: D = 27.
 
     Args:
         stride: s.
-        bins: directions in half a turn.
     """
 
-    def __init__(self, stride: int = 8, bins: int = 9, init_cfg: dict | None = None) -> None:
+    bins = 9  # directions in half a turn
+    channels = 3 * bins
+
+    def __init__(self, stride: int = 8, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.stride = stride
-        self.bins = bins
-        self.channels = 3 * bins
 
     @torch.no_grad()
     def forward(self, image: torch.Tensor) -> torch.Tensor:

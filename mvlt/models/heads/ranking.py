@@ -46,6 +46,6 @@ class RankingHead(ITMHead):
                 f'{self.group_size} with one matched pair each; train on RankingGroups with '
                 f"num_negatives={self.group_size - 1} and collate_fn=dict(type='collate_groups')"
             )
-        scores = self.log_odds(cls=features.cls).view(-1, self.group_size)
+        scores = self.itm_logits(cls=features.cls).view(-1, self.group_size)
         right = batch.on_device(torch.from_numpy(groups.argmax(1)))
         return dict(loss=self.loss_weight * F.cross_entropy(scores, right))

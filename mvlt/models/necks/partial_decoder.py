@@ -9,7 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mvlt.models.necks.pyramid import PYRAMID, check_pyramid
+from mvlt.models.necks.pyramid import PYRAMID, check_pyramid, conv
 from mvlt.registry import MODELS
 
 
@@ -39,16 +39,16 @@ class PartialDecoder(BaseModule):
         super().__init__(init_cfg)
         check_pyramid(self, in_strides)
         self.out_channels = 3 * channels
-        self.reductions = nn.ModuleList(_conv(dims, channels) for dims in in_channels[1:])
+        self.reductions = nn.ModuleList(conv(dims, channels) for dims in in_channels[1:])
         self.up = nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)
-        self.gate_mid = _conv(channels, channels)
-        self.gate_low_by_mid = _conv(channels, channels)
-        self.gate_low = _conv(channels, channels)
-        self.lift_high = _conv(channels, channels)
-        self.lift_mid = _conv(2 * channels, 2 * channels)
-        self.join_mid = _conv(2 * channels, 2 * channels)
-        self.join_low = _conv(3 * channels, 3 * channels)
-        self.smooth = _conv(3 * channels, 3 * channels)
+        self.gate_mid = conv(channels, channels)
+        self.gate_low_by_mid = conv(channels, channels)
+        self.gate_low = conv(channels, channels)
+        self.lift_high = conv(channels, channels)
+        self.lift_mid = conv(2 * channels, 2 * channels)
+        self.join_mid = conv(2 * channels, 2 * channels)
+        self.join_low = conv(3 * channels, 3 * channels)
+        self.smooth = conv(3 * channels, 3 * channels)
 
     def forward(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
         """Four maps (B, C_i, H / 2^(i+1), W / 2^(i+1)) -> (B, 3 W, H / 8, W / 8)."""
@@ -58,10 +58,3 @@ class PartialDecoder(BaseModule):
         joined_mid = self.join_mid(torch.cat((gated_mid, self.lift_high(self.up(high))), 1))
         joined_low = self.join_low(torch.cat((gated_low, self.lift_mid(self.up(joined_mid))), 1))
         return self.smooth(joined_low)
-
-
-def _conv(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
-    )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
 PYRAMID = (4, 8, 16, 32)  # image pixels a cell of each stage's map
 
 
@@ -18,3 +20,9 @@ def check_pyramid(neck: Any, strides: Sequence[int]) -> None:
             f'backbone gives {tuple(strides)}: take a pyramid (PVTVL, PVTV2VL), model.neck.type='
             'LightDecoder, or set model.neck and model.heads.mir to None'
         )
+
+
+def conv(in_channels: int, out_channels: int, *after: nn.Module) -> nn.Sequential:
+    """A 3 x 3 convolution without bias, BatchNorm, and what comes ``after``."""
+    layer = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(out_channels), *after)

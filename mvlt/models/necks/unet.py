@@ -9,7 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mvlt.models.necks.pyramid import PYRAMID, check_pyramid
+from mvlt.models.necks.pyramid import PYRAMID, check_pyramid, conv
 from mvlt.registry import MODELS
 
 
@@ -47,7 +47,8 @@ class UNet(BaseModule):
         deep = in_channels[-1]
         for skip, width in zip(in_channels[-2::-1], widths[::-1]):
             self.ups.append(nn.ConvTranspose2d(deep, width, 2, 2))
-            self.joins.append(nn.Sequential(_conv(width + skip, width), _conv(width, width)))
+            layers = (conv(dims, width, nn.ReLU(inplace=True)) for dims in (width + skip, width))
+            self.joins.append(nn.Sequential(*layers))
             deep = width
 
     def forward(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -56,11 +57,3 @@ class UNet(BaseModule):
         for up, join, skip in zip(self.ups, self.joins, images[-2::-1]):
             x = join(torch.cat((up(x), skip), dim=1))
         return x
-
-
-def _conv(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )

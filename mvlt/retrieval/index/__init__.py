@@ -1,13 +1,36 @@
-"""Vectors of a catalogue's pictures, kept and searched: one interface, three stores."""
+"""Embeddings of a gallery, stored and searched: one interface, three stores."""
 
+import re
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from mvlt.retrieval.index.arrays import ArrayIndex
 from mvlt.retrieval.index.base import Index, IndexDescription
 from mvlt.retrieval.index.filters import Kind, Where
+from mvlt.retrieval.index.memory import MemoryIndex
 
-__all__ = ['ArrayIndex', 'Index', 'IndexDescription', 'Kind', 'Where', 'open_index']
+__all__ = [
+    'Index',
+    'IndexDescription',
+    'Kind',
+    'MemoryIndex',
+    'Where',
+    'default_place',
+    'open_index',
+]
+
+
+def default_place(gallery: Any, fingerprint: str) -> str:
+    """Where tools, page and service keep the index of a gallery unless they are told otherwise.
+
+    Args:
+        gallery: a path; other galleries live in memory.
+        fingerprint: hash of the model, so that two models of a catalogue do not meet.
+    """
+    if not isinstance(gallery, str | Path):
+        return 'memory'
+    name = re.sub(r'[^\w.-]+', '_', str(Path(gallery).resolve())).strip('_')
+    return f'work_dirs/index/{name[-100:]}-{fingerprint[:8]}'
 
 
 def open_index(place: str | Path, description: IndexDescription | None = None) -> Index:
@@ -26,7 +49,7 @@ def open_index(place: str | Path, description: IndexDescription | None = None) -
     if place == 'memory':
         if description is None:
             raise FileNotFoundError('memory: an index in memory is built, never opened')
-        return ArrayIndex(description)
+        return MemoryIndex(description)
     server = place.startswith(('http://', 'https://')) or place.endswith('.db')
     name, library, extra = (
         ('milvus', 'pymilvus', 'milvus') if server else ('lance', 'lancedb', 'index')

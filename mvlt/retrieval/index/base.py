@@ -15,10 +15,12 @@ import pyarrow.compute as pc
 
 from mvlt.retrieval.index.filters import Group, Kind, Where, arrow_type, parse
 
-VERSION = 1
+VERSION = 2
 MAX_ID = 200  # characters of a product id
 # of each row, beside the vector and the columns of the catalogue
-_OWN = dict(product_id=pa.string(), view=pa.int32(), content=pa.string(), cells=pa.string())
+_OWN = dict(
+    product_id=pa.string(), image_index=pa.int32(), image_hash=pa.string(), row_hash=pa.string()
+)
 
 
 class IndexDescription(NamedTuple):
@@ -60,11 +62,11 @@ class IndexDescription(NamedTuple):
 
 
 class Index(ABC):
-    """Rows that are found by their vector: pictures ("views") of products.
+    """Rows that are found by their vector: images (or texts) of products.
 
-    A row has ``product_id``, ``view`` (0, 1, ... of a product), ``content`` (hash of what the
-    vector was made of), ``cells`` (hash of the rest), ``vector`` and the description's columns.
-    What is confirmed is on the disk; one process writes at a time, any number read.
+    A row has ``product_id``, ``image_index`` (0, 1, ... of a product), ``image_hash`` (of what was
+    embedded), ``row_hash`` (of its cells), ``vector`` and the description's columns. What was
+    committed is on the disk; one process writes at a time, any number read.
 
     Args:
         description: what it holds.
@@ -86,7 +88,7 @@ class Index(ABC):
         )
 
     def upsert(self, rows: pa.Table) -> None:
-        """Add products or replace them, all views of each.
+        """Add products or replace them, all rows of each.
 
         Args:
             rows: see :meth:`rows`; all rows of a product in one call.
@@ -117,7 +119,7 @@ class Index(ABC):
             where: which rows may be found (:mod:`mvlt.retrieval.index.filters`).
 
         Returns:
-            ``product_id``, ``view``, the description's columns, ``similarity`` float32.
+            ``product_id``, ``image_index``, the description's columns, ``similarity`` float32.
 
         Raises:
             ValueError: another size, a filter that does not fit.
@@ -151,9 +153,9 @@ class Index(ABC):
 
     @abstractmethod
     def keys(self) -> pa.Table:
-        """``product_id``, ``view``, ``content``, ``cells`` of all rows, in no order."""
+        """Product id, image index, image hash and row hash of all rows, in no order."""
 
-    def upkeep(self, kept_seconds: float = 60) -> None:
+    def compact(self, kept_seconds: float = 60) -> None:
         """What a day's changes have left is put in order; searches go on meanwhile.
 
         Args:
@@ -163,10 +165,10 @@ class Index(ABC):
             ValueError: another process writes.
         """
         with self.writing():
-            self._upkeep(kept_seconds)
+            self._compact(kept_seconds)
 
     @abstractmethod
-    def _upkeep(self, kept_seconds: float) -> None: ...
+    def _compact(self, kept_seconds: float) -> None: ...
 
     @abstractmethod
     def _upsert(self, rows: pa.Table) -> None: ...
@@ -191,7 +193,7 @@ class Index(ABC):
         Args:
             vectors: float32 (n, D).
             columns: values of the description's columns, None = unknown.
-            own: ``product_id``, ``view``, ``content``, ``cells``.
+            own: ``product_id``, ``image_index``, ``image_hash``, ``row_hash``.
 
         Raises:
             ValueError: a column that the index does not have, a value of another kind.

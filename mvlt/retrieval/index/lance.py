@@ -139,7 +139,7 @@ class LanceIndex(Index):
     @_said
     def _upsert(self, rows: pa.Table) -> None:
         ids = rows['product_id'].unique().to_pylist()
-        merge = self._table.merge_insert(['product_id', 'view'])
+        merge = self._table.merge_insert(['product_id', 'image_index'])
         merge = merge.when_matched_update_all().when_not_matched_insert_all()
         merge.when_not_matched_by_source_delete(_among(ids)).execute(rows)
 
@@ -150,7 +150,7 @@ class LanceIndex(Index):
     @_said
     def _search(self, vector: np.ndarray, count: int, where: Group) -> pa.Table:
         text = to_text(where, _DIALECT)
-        columns = ['product_id', 'view', *self.fields.values(), '_distance']
+        columns = ['product_id', 'image_index', *self.fields.values(), '_distance']
         query = self._table.search(vector, vector_column_name='vector').distance_type('dot')
         query = query.limit(count).select(columns)
         if text:
@@ -184,11 +184,11 @@ class LanceIndex(Index):
     @_said
     def keys(self) -> pa.Table:
         """See the base class."""
-        columns = ['product_id', 'view', 'content', 'cells']
+        columns = ['product_id', 'image_index', 'image_hash', 'row_hash']
         return self._table.search().select(columns).limit(None).to_arrow().select(columns)
 
     @_said
-    def _upkeep(self, kept_seconds: float) -> None:
+    def _compact(self, kept_seconds: float) -> None:
         self._table.optimize(cleanup_older_than=timedelta(seconds=max(kept_seconds, 1e-3)))
         existing = {name for index in self._table.list_indices() for name in index.columns}
         rows = self._table.count_rows()

@@ -13,7 +13,7 @@ from mvlt.retrieval.index.base import Index, IndexDescription
 from mvlt.retrieval.index.filters import Dialect, Group, Kind, to_text
 
 COLLECTION = 'mvlt'
-_KEYS = ['product_id', 'view', 'content', 'cells']
+_KEYS = ['product_id', 'image_index', 'image_hash', 'row_hash']
 _TEXT = 65_535  # bytes of a cell that Milvus takes
 _BLOCK = 1000  # rows a request
 _FIELDS: dict[Kind, DataType] = dict(
@@ -28,7 +28,7 @@ _DIALECT = Dialect(
 
 
 class MilvusIndex(Index):
-    """A collection of a Milvus server. Its upkeep is the server's own.
+    """A collection of a Milvus server. Its compaction is the server's own.
 
     Args:
         uri: ``http://host:19530/collection``, or a file of Milvus Lite (``NAME.db``); without a
@@ -68,9 +68,9 @@ class MilvusIndex(Index):
         schema = self.client.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field('key', DataType.VARCHAR, is_primary=True, max_length=64)
         schema.add_field('product_id', DataType.VARCHAR, max_length=1024)
-        schema.add_field('view', DataType.INT64)
-        schema.add_field('content', DataType.VARCHAR, max_length=128)
-        schema.add_field('cells', DataType.VARCHAR, max_length=128)
+        schema.add_field('image_index', DataType.INT64)
+        schema.add_field('image_hash', DataType.VARCHAR, max_length=128)
+        schema.add_field('row_hash', DataType.VARCHAR, max_length=128)
         for name, field in self.fields.items():
             kind = self.description.columns[name]
             length: dict[str, Any] = dict(max_length=_TEXT) if kind == 'text' else {}
@@ -90,7 +90,7 @@ class MilvusIndex(Index):
         made = rows.to_pylist()
         for row in made:
             # pages of a query are asked for by key, so a key is plain letters
-            key = f'{row["view"]} {row["product_id"]}'
+            key = f'{row["image_index"]} {row["product_id"]}'
             row['key'] = hashlib.sha256(key.encode()).hexdigest()
         for start in range(0, len(made), _BLOCK):
             self.client.upsert(self.collection, made[start : start + _BLOCK])
@@ -104,7 +104,7 @@ class MilvusIndex(Index):
         self.client.delete(self.collection, filter=_among(product_ids))
 
     def _search(self, vector: np.ndarray, count: int, where: Group) -> pa.Table:
-        columns = ['product_id', 'view', *self.fields.values()]
+        columns = ['product_id', 'image_index', *self.fields.values()]
         (found,) = self.client.search(
             self.collection,
             [vector],
@@ -144,7 +144,7 @@ class MilvusIndex(Index):
             reader.close()
         return found
 
-    def _upkeep(self, kept_seconds: float) -> None:
+    def _compact(self, kept_seconds: float) -> None:
         """Nothing: the server compacts by itself."""
 
 

@@ -228,8 +228,8 @@ class ViltRankHead(Head):
         return dict(loss=F.binary_cross_entropy_with_logits(self.match(features), matched))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """``match_score``, float (B,)."""
-        return dict(match_score=self.match(features).sigmoid().tolist())
+        """``itm_score``, float (B,)."""
+        return dict(itm_score=self.match(features).sigmoid().tolist())
 
 
 @MODELS.register_module()

@@ -28,4 +28,4 @@ model.backbone = dict(
 )
 model.heads.itc = dict(type=OwnITCHead)
 model.heads.itm = dict(type=BlipITMHead, negatives=1, interval=2)
-test_cfg.order = 'both'
+test_cfg.rerank = 'sum'

@@ -13,6 +13,6 @@ small_vision = dict(
     intermediate_size=512,
     num_hidden_layers=4,
     num_attention_heads=4,
-    image_size=64,
+    image_size='image_size',
     patch_size=8,
 )

@@ -19,7 +19,7 @@ model.backbone = dict(
     folder='checkpoints/vilt-b32-mlm',
     vocab_size=30522,
     empty_caption=(101, 102),
-    settings=dict(image_size=384, patch_size=32),
+    settings=dict(image_size='image_size', patch_size=32),
 )
 model.neck = None
 model.heads.merge(dict(region_classes=None, itm=dict(_delete_=True, type=ViltRankHead)))

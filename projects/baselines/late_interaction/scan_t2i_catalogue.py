@@ -12,4 +12,4 @@ with read_base():
 
 model.backbone.both_ways = True
 model.heads.itm = dict(type=StackedAttentionHead)
-test_cfg.order = 'matching'
+test_cfg.rerank = 'itm'

@@ -73,7 +73,7 @@ def test_a_picture_side_of_mmpretrain_is_published_and_opened(catalogue, tmp_pat
     write_model_folder(out, trained.description, trained.state, trained.vocabulary, '# a card')
     state = open_model(out).model.state_dict()
     assert all(torch.equal(state[key], value) for key, value in runner.model.state_dict().items())
-    protocol = {'test_cfg.order': 'vectors', 'test_dataloader.dataset.split': 'all'}
+    protocol = {'test_cfg.rerank': None, 'test_dataloader.dataset.split': 'all'}
     read = load_config('mvlt/retrieval_full_catalogue', protocol, str(catalogue))
     tested = build_runner(read, 'test', str(out), work_dir=str(tmp_path / 'test'))
     assert tested.test()['retrieval/tir/queries'] == 20

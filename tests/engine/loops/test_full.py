@@ -9,10 +9,13 @@ import torch
 
 from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
-from mvlt.engine.loops.full import _shortlist_recall
+from mvlt.engine.loops.full import _rerank_recall
 from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.retrieval.gallery import make_gallery
 from tests.small_model import with_model
+
+_ITC = {'model.heads.itc': dict(type='ITCHead', dims=8)}
+_TOP = {k: {'test_cfg.rerank_topk': k, **_ITC} for k in (2, 1000)}
 
 
 def _runner(demo_data, tmp_path, name, **options):
@@ -124,8 +127,8 @@ def test_a_stopped_run_goes_on_and_other_weights_start_anew(demo_data, tmp_path,
     assert len(calls) == 12
 
 
-def test_reranking_scores_the_shortlist_only_and_says_what_it_can_lose(demo_data, tmp_path):
-    runner = _runner(demo_data, tmp_path, 'rerank', **{'test_cfg.shortlist': 2})
+def test_reranking_scores_the_best_only_and_says_what_it_can_lose(demo_data, tmp_path):
+    runner = _runner(demo_data, tmp_path, 'rerank', **_TOP[2])
     metrics = runner.test()
     loop = runner.test_loop
     _, scores = _twin(loop)
@@ -137,15 +140,15 @@ def test_reranking_scores_the_shortlist_only_and_says_what_it_can_lose(demo_data
     np.testing.assert_allclose(found[asked], scores[asked], atol=1e-6)
     for direction in ('tir', 'itr'):
         found = metrics[f'retrieval/{direction}/R@1']
-        assert found <= metrics[f'retrieval/{direction}/shortlist_recall']
+        assert found <= metrics[f'retrieval/{direction}/rerank_recall']
     assert all(np.isfinite(one['scores']).all() for one in loop.results)
-    everything = _runner(demo_data, tmp_path, 'all', **{'test_cfg.shortlist': 1000})
+    everything = _runner(demo_data, tmp_path, 'all', **_TOP[1000])
     everything.model.load_state_dict(runner.model.state_dict())
-    exact = _runner(demo_data, tmp_path, 'exact')
+    exact = _runner(demo_data, tmp_path, 'exact', **_ITC)
     exact.model.load_state_dict(runner.model.state_dict())
     metrics = everything.test()
-    assert metrics.pop('retrieval/tir/shortlist_recall') == 100
-    assert metrics.pop('retrieval/itr/shortlist_recall') == 100
+    assert metrics.pop('retrieval/tir/rerank_recall') == 100
+    assert metrics.pop('retrieval/itr/rerank_recall') == 100
     assert metrics.pop('retrieval/tir/recall_lost_at_most') == 0
     assert metrics.pop('retrieval/itr/recall_lost_at_most') == 0
     assert metrics == pytest.approx(exact.test())
@@ -182,13 +185,13 @@ def test_a_positive_that_is_not_listed_can_cost_recall():
     ]
     gallery = make_gallery(records)  # pictures 0 and 1 have two captions each, picture 2 has one
     own = [np.array([place]) for place in range(3)]
-    found = _shortlist_recall(gallery, dict(tir=own, itr=own))
-    assert found['retrieval/itr/shortlist_recall'] == 100
+    found = _rerank_recall(gallery, dict(tir=own, itr=own))
+    assert found['retrieval/itr/rerank_recall'] == 100
     assert found['retrieval/itr/recall_lost_at_most'] == pytest.approx(200 / 3)
     others = [np.delete(np.arange(3), place) for place in range(3)]
     # picture 2 and its caption miss each other
-    found = _shortlist_recall(gallery, dict(tir=others, itr=others))
-    assert found['retrieval/tir/shortlist_recall'] == pytest.approx(200 / 3)
+    found = _rerank_recall(gallery, dict(tir=others, itr=others))
+    assert found['retrieval/tir/rerank_recall'] == pytest.approx(200 / 3)
     assert found['retrieval/tir/recall_lost_at_most'] == 100
 
 
@@ -234,10 +237,8 @@ def test_diverged_weights_are_named(demo_data, tmp_path):
 
 
 def test_wrong_settings(demo_data, tmp_path):
-    with pytest.raises(ValueError, match='shortlist=0: a positive number'):
-        _runner(demo_data, tmp_path, 'wrong', **{'test_cfg.shortlist': 0}).test()
-    runner = _runner(
-        demo_data, tmp_path, 'no_mlm', **{'model.heads.mlm': None, 'test_cfg.shortlist': 2}
-    )
-    with pytest.raises(ValueError, match='needs a head that gives words'):
+    with pytest.raises(ValueError, match='rerank_topk=0; give a positive number'):
+        _runner(demo_data, tmp_path, 'wrong', **{'test_cfg.rerank_topk': 0}).test()
+    runner = _runner(demo_data, tmp_path, 'no_itc', **{'test_cfg.rerank_topk': 2})
+    with pytest.raises(ValueError, match='needs a head that gives embedding'):
         runner.test()

@@ -9,10 +9,10 @@ import torch
 
 from mvlt.config import load_config
 from mvlt.datasets import CandidateList
-from mvlt.datasets.candidate_files import candidate_content
 from mvlt.engine.launch import build_runner
 from mvlt.engine.loops.lists import Query
 from mvlt.files import write_json
+from mvlt.tools.dataset_converters.make_candidates import candidate_content
 from tests.small_model import with_model
 
 
@@ -159,11 +159,12 @@ def test_recall_of_random_weights_is_chance(demo_data, tmp_path):
         assert abs(metrics[f'retrieval/{direction}/R@5'] - 100 * chance) < 3 * error
 
 
-def test_a_shortlist_leaves_the_others_out_and_behind(demo_data, tmp_path):
+def test_reranking_the_best_leaves_others_behind(demo_data, tmp_path):
     """results.json and rankings.json are there, with finite scores of what was ranked."""
     runner = _runner(
         demo_data, tmp_path, experiment_name='short',
-        **{'test_cfg.shortlist': 3, 'test_cfg.order': 'both'},
+        **{'test_cfg.rerank_topk': 3, 'test_cfg.rerank': 'sum'},
+        **{'model.heads.itc': dict(type='ITCHead', dims=8)},
     )  # fmt: skip
     runner.test()
     rankings = json.loads((tmp_path / 'rankings.json').read_text())

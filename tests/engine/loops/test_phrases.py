@@ -98,7 +98,7 @@ def test_phrases_and_prompts_as_a_naive_twin(shop, tower_folder, tmp_path):
         fewest=3,
         text_weight=0.0,
         prompts=dict(colour=['{}', 'a {} tote']),
-        order='vectors',
+        rerank=None,
     )
 
 

@@ -16,16 +16,16 @@ def test_loss_is_eq_6():
     torch.testing.assert_close(loss_of(head, cls=cls, matched=matched), expected)
 
 
-def test_log_odds_tell_apart_what_probabilities_cannot():
+def test_itm_logits_tell_apart_what_probabilities_cannot():
     """From a gap of 16.6 between the logits on float32 probabilities are all 1."""
     head = ITMHead(in_channels=8, hidden_dims=16)
     cls = torch.randn(6, 8)
     expected = head(cls=cls).diff(dim=-1)[:, 0]
-    torch.testing.assert_close(head.log_odds(cls=cls), expected)
+    torch.testing.assert_close(head.itm_logits(cls=cls), expected)
     with torch.no_grad():
         head.classifier.bias += torch.tensor([0.0, 30.0])
     assert answer_of(head, cls=cls) == [1.0] * 6
-    torch.testing.assert_close(head.log_odds(cls=cls), expected + 30, atol=1e-5, rtol=0)
+    torch.testing.assert_close(head.itm_logits(cls=cls), expected + 30, atol=1e-5, rtol=0)
 
 
 def test_probability_is_that_of_the_second_logit():
@@ -36,13 +36,13 @@ def test_probability_is_that_of_the_second_logit():
     )
 
 
-def test_log_odds_do_not_tie_under_autocast():
+def test_itm_logits_do_not_tie_under_autocast():
     """bfloat16 has 8 bits: of 2,000 log-odds around 15 hundreds would be equal."""
     head = ITMHead(in_channels=8, hidden_dims=16)
     with torch.no_grad():
         head.classifier.weight *= 500
         cls = torch.randn(2000, 8).bfloat16()
         with torch.autocast('cpu', torch.bfloat16):
-            found = head.log_odds(cls=cls)
+            found = head.itm_logits(cls=cls)
     assert found.dtype == torch.float32 and found.abs().max() > 10
     assert len(found.unique()) == len(cls.unique(dim=0))

@@ -129,4 +129,4 @@ def test_a_model_with_it_rebuilds_no_picture():
     assert not model.gives('pixels') and model.gives('match')
     inputs = dict(image=torch.rand(1, 3, 32, 32), token_ids=torch.ones(1, 4).long(), text_mask=None)
     (sample,) = model.predict(inputs, [PairDataSample()])
-    assert 'reconstruction' not in sample and 'match_score' in sample
+    assert 'reconstruction' not in sample and 'itm_score' in sample

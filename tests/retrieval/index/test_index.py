@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvlt.retrieval.index import ArrayIndex, IndexDescription, open_index
+from mvlt.retrieval.index import IndexDescription, MemoryIndex, open_index
 from mvlt.retrieval.index.filters import mask, parse, to_text
 from mvlt.retrieval.index.lance import _DIALECT, LanceIndex
 from mvlt.retrieval.index.milvus import MilvusIndex, split_uri
@@ -28,16 +28,16 @@ def table(index, rows):
         np.array(vectors, np.float32),
         dict(zip(COLUMNS, cells)),
         product_id=ids,
-        view=views,
-        content=[f'{i}/{v}' for i, v in zip(ids, views)],
-        cells=['x'] * len(ids),
+        image_index=views,
+        image_hash=[f'{i}/{v}' for i, v in zip(ids, views)],
+        row_hash=['x'] * len(ids),
     )
 
 
-@pytest.fixture(params=['arrays', 'lance', 'milvus'])
+@pytest.fixture(params=['memory', 'lance', 'milvus'])
 def index(request, tmp_path):
     """One of the three stores, filled."""
-    places = dict(arrays='memory', lance=tmp_path / 'index', milvus=tmp_path / 'index.db')
+    places = dict(memory='memory', lance=tmp_path / 'index', milvus=tmp_path / 'index.db')
     made = open_index(places[request.param], DESCRIPTION)
     made.upsert(table(made, ROWS))
     yield made
@@ -47,7 +47,7 @@ def index(request, tmp_path):
 
 def found(index, where=None, count=10, vector=(1, 0.1, 0, 0)):
     rows = index.search(np.array(vector), count, where)
-    return [(one['product_id'], one['view']) for one in rows.to_pylist()]
+    return [(one['product_id'], one['image_index']) for one in rows.to_pylist()]
 
 
 def test_the_four_verbs(index):
@@ -65,8 +65,8 @@ def test_the_four_verbs(index):
     assert index.delete(['nobody']) == 0 and index.delete([]) == 0
     (row,) = index.fetch(['a', 'nobody']).to_pylist()
     assert row['vector'] == [0, 0, 1, 0] and row['colour'] == 'green'
-    assert sorted(index.keys()['content'].to_pylist()) == ['a/0', 'c/0']
-    index.upkeep()
+    assert sorted(index.keys()['image_hash'].to_pylist()) == ['a/0', 'c/0']
+    index.compact()
     assert found(index) == [('c', 0), ('a', 0)]
 
 
@@ -220,8 +220,8 @@ def test_a_damaged_index_says_so(tmp_path):
     for text in (
         '',
         '{}',
-        '{"version": 1',
-        path.read_text().replace('"version": 1', '"version": 7'),
+        '{"version": 2',
+        path.read_text().replace('"version": 2', '"version": 7'),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match='build it again'):
@@ -240,15 +240,15 @@ def test_quantised_vectors_find_what_exact_ones_find(tmp_path, monkeypatch):
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     description = IndexDescription('model', 32, {'part': 'number'})
     index = LanceIndex(tmp_path / 'index', description, exact_rows=100)
-    exact = ArrayIndex(description)
-    own = dict(view=[0] * 3000, content=[''] * 3000, cells=[''] * 3000)
+    exact = MemoryIndex(description)
+    own = dict(image_index=[0] * 3000, image_hash=[''] * 3000, row_hash=[''] * 3000)
     ids = [str(i) for i in range(3000)]
     for one in (index, exact):
         parts = dict(part=[float(i % 100) for i in range(3000)])
         one.upsert(one.rows(vectors, parts, product_id=ids, **own))
         one.delete(ids[:50])
     assert not index._quantised
-    index.upkeep()
+    index.compact()
     assert index._quantised
     for where in (None, {'part': {'max': 9}}, {'part': 7}):
         hits = 0

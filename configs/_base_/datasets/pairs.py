@@ -1,0 +1,30 @@
+"""How pictures and captions are read: the steps in their order, and the loaders that only read.
+
+A data file says which records, fills `pipeline.tokenize` and gives the loaders their dataset. A
+task fills the steps that it needs, e.g. `pipeline.mask`; None leaves a step out. 'image_size' is
+the data file's number (configs/README.md).
+"""
+
+from mmcv.transforms import Resize
+from mmengine.dataset import DefaultSampler
+
+from mvlt.datasets import LoadImage, PackPairInputs, Tokenize
+
+pipeline = dict(
+    load=dict(type=LoadImage),
+    crop=None,
+    augment=None,
+    resize=dict(
+        type=Resize, scale=('image_size', 'image_size'), keep_ratio=False, backend='pillow'
+    ),
+    flip=None,
+    mask=None,
+    reword=None,
+    tokenize=dict(type=Tokenize),
+    words=None,
+    pack=dict(type=PackPairInputs),
+)
+test_dataloader = dict(
+    batch_size=64, num_workers=0, sampler=dict(type=DefaultSampler, shuffle=False)
+)
+val_loader = dict(test_dataloader)

@@ -1,0 +1,290 @@
+"""Contract: search is exact cosines, in order; an index follows its catalogue."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mvlt.apis import ImageToTextRetrievalInferencer, MatchingInferencer, Search
+from mvlt.checkpoints.opening import open_model
+
+
+@pytest.fixture(scope='module')
+def opened(tower_folder):
+    return open_model(tower_folder)
+
+
+@pytest.fixture
+def search(opened, catalogue, tmp_path):
+    """The 20 products in a LanceDB folder; titles of words that the vocabulary knows."""
+    rewrite(catalogue, lambda row: row | dict(price=str(10 * int(row['id'])), stock='yes'))
+    made = Search(opened, tmp_path / 'index', show_progress=False)
+    made.build(catalogue)
+    return made
+
+
+def rewrite(catalogue, change):
+    """The table with each row changed; a row that becomes None is left out."""
+    path = catalogue / 'products.csv'
+    with open(path, newline='', encoding='utf-8') as file:
+        rows = [row for old in csv.DictReader(file) if (row := change(old)) is not None]
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def ids(found):
+    return [one['product_id'] for one in found]
+
+
+def test_rows_are_ordered_by_the_cosine(search, catalogue):
+    """By hand: the embeddings of all images times that of the text."""
+    rows = search('a red shoe', topk=20)
+    embeds = search.embed_images(
+        [search.pixels(np.asarray(Image.open(catalogue / f'images/{i}.png'))) for i in range(20)]
+    )
+    cosines = embeds @ search.text_embeds('a red shoe')[0]
+    assert ids(rows) == [str(i) for i in np.argsort(-cosines, kind='stable')]
+    np.testing.assert_allclose([row['score'] for row in rows], -np.sort(-cosines), atol=1e-5)
+    best = rows[0]
+    number = int(best['product_id'])
+    assert best['img_path'] == f'images/{number}.png' and best['price'] == 10 * number
+    assert best['caption'].startswith(f'Thing number {number}') and best['stock'] is True
+    assert best['colour'] == (None if number == 3 else 'Red')
+    assert (best['kind'] if 'kind' in best else best['sub_category']).startswith(('Bags', 'Shoes'))
+
+
+def test_filters_and_ids(search):
+    found = search('a red shoe', topk=20, where={'price': {'min': 50, 'max': 70}})
+    assert sorted(ids(found), key=int) == ['5', '6', '7']
+    assert search('shoe', where={'not': {'stock': True}}) == []
+    with pytest.raises(ValueError, match='no column'):
+        search('shoe', where={'size': 1})
+
+
+def test_a_picture_or_a_product_finds_what_looks_alike(search, catalogue):
+    """A picture's own product is first with a cosine of 1; asked by id it is not found itself."""
+    found = search(images=str(catalogue / 'images/7.png'))
+    assert found[0]['product_id'] == '7' and found[0]['score'] == pytest.approx(1, abs=1e-5)
+    alike = search(products=['7'])
+    assert ids(alike)[:5] == ids(found)[1:6]
+    several = search(images=[str(catalogue / f'images/{i}.png') for i in (2, 7)], topk=20)
+    assert len(several) == 20
+
+
+def test_queries_are_sums_of_vectors(search, catalogue):
+    """By hand: words + 0.5 picture - 0.5 what is not wanted, each of length 1."""
+    picture = search.index.fetch(['7']).to_pylist()[0]['vector']
+    words, unwanted = search.text_embeds(['shoe', 'bag'])
+    expected = words + 0.5 * np.array(picture) - 0.5 * unwanted
+    got = search.embed_query('shoe', products=['7'], negative_query='bag')
+    np.testing.assert_allclose(got, expected / np.linalg.norm(expected), atol=1e-5)
+
+
+def test_a_catalogue_is_followed(search, catalogue, opened):
+    """Of 20: one picture, one price, one product gone, one new, one unreadable, one more view."""
+
+    def change(row):
+        if row['id'] == '4':
+            return None
+        return row | (dict(price='999') if row['id'] == '6' else {})
+
+    Image.new('RGB', (40, 30), (0, 255, 0)).save(catalogue / 'images/5.png')
+    rewrite(catalogue, change)
+    with open(catalogue / 'products.csv', 'a', encoding='utf-8') as file:
+        file.write('90,images/1.png,Thing number 90,Red,Shoes,Shoes 0,1,no\n')
+        file.write('8,images/2.png,Thing number 8,Red,Bags,Bags 0,80,yes\n')
+        file.write('91,images/none.png,Thing number 91,Red,Bags,Bags 0,80,yes\n')
+    before = {
+        row['product_id']: row['vector'] for row in search.index.fetch(['6', '8']).to_pylist()
+    }
+    update = search.build(catalogue)
+    assert update[:6] == (21, 1, 3, 1, 3, 1)
+    assert 'none.png' in str(update)
+    after = search.index.fetch(['6', '8']).to_pylist()
+    assert [r['price'] for r in after if r['product_id'] == '6'] == [999]
+    assert [r['vector'] for r in after if r['product_id'] == '6'] == [before['6']]
+    assert sorted(r['image_index'] for r in after if r['product_id'] == '8') == [0, 1]
+    assert '4' not in ids(search('shoe', topk=30)) and len(search('shoe', topk=30)) == 20
+    assert search.build(catalogue)[:6] == (21, 0, 0, 0, 0, 1)
+    # a picture that can no longer be read stays as it was
+    (catalogue / 'images/9.png').write_bytes(b'')
+    assert search.build(catalogue)[:6] == (21, 0, 0, 0, 0, 2)
+    assert '9' in ids(search('shoe', topk=30))
+
+
+def test_single_products(search, catalogue):
+    """What is set by hand is what the table's next run finds unchanged."""
+    path = str(catalogue / 'images/7.png')
+    values = {
+        n: v for n, v in search.index.fetch(['7']).to_pylist()[0].items() if n in known(search)
+    }
+    search.upsert('7', path, **values, paths=[values.pop('img_path')])
+    assert search.build(catalogue)[1:5] == (0, 0, 0, 0)
+    search.upsert('new', [path, path], price='12', stock='no')
+    (row,) = search('shoe', topk=1, where={'price': {'max': 12, 'min': 11}})
+    assert row['product_id'] == 'new' and row['caption'] is None and row['stock'] is False
+    for wrong, says in (
+        (dict(colr='red'), 'no column colr'),
+        (dict(price='cheap'), "column 'price'"),
+        (dict(colour=3), "column 'colour'"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            search.upsert('x', path, **wrong)
+    with pytest.raises(OSError):
+        search.upsert('x', str(catalogue / 'products.csv'))
+    assert search.delete(['new', 'x']) == 1
+
+
+def known(search):
+    return search.index.description.columns
+
+
+def test_near_duplicates_become_one(search, catalogue):
+    search.upsert('twin', str(catalogue / 'images/7.png'))
+    found = search(images=str(catalogue / 'images/7.png'), dedup_threshold=0.9999)
+    assert found[0]['product_id'] in ('7', 'twin') and len(found[0]['duplicates']) >= 1
+
+
+def test_reranking(search, tower_folder, catalogue):
+    """In the order of the matching head, as MatchingInferencer has it; on time-out as before."""
+    first = search('a red shoe', topk=5)
+    rows = search('a red shoe', topk=20, rerank='itm')
+    matching = MatchingInferencer(tower_folder, device='cpu', show_progress=False)
+    paths = [catalogue / row['img_path'] for row in rows]
+    scores = [pair['itm_score'] for pair in matching(paths, 'a red shoe')['predictions']]
+    assert [row['itm_score'] for row in rows] == pytest.approx(scores, abs=1e-5)
+    assert [row['score'] for row in rows] == pytest.approx(scores, abs=1e-5)
+    assert scores == sorted(scores, reverse=True) and len(rows) == 20
+    assert set(ids(search('a red shoe', topk=4, rerank='itm', rerank_topk=4))) == set(
+        ids(first)[:4]
+    )
+    assert len(search('a red shoe', topk=7, rerank='itm', rerank_topk=1)) == 7  # topk wins
+    assert ids(search('a red shoe', topk=5, rerank='sum', timeout=-1)) == ids(first)
+    with pytest.raises(ValueError, match='needs a text'):
+        search(products=['7'], rerank='sum')
+    (catalogue / f'images/{ids(rows)[0]}.png').unlink()  # not there: behind all others
+    assert ids(search('a red shoe', topk=20, rerank='itm')) == [*ids(rows)[1:], ids(rows)[0]]
+
+
+def test_a_model_without_embeddings_reads_every_image(model_folder, catalogue):
+    """As the paper ranks: matching probabilities of all pairs."""
+    search = Search(model_folder, 'memory', show_progress=False)
+    search.build(catalogue)
+    rows = search('a red shoe', topk=20, rerank_topk=3)
+    paths = [catalogue / f'images/{i}.png' for i in range(20)]
+    matching = MatchingInferencer(model_folder, device='cpu', show_progress=False)
+    scores = [pair['itm_score'] for pair in matching(paths, 'a red shoe')['predictions']]
+    assert [row['itm_score'] for row in rows] == pytest.approx(sorted(scores)[::-1], abs=1e-5)
+    shoes = search('a red shoe', topk=20, where=dict(sub_category='Shoes'))
+    assert len(shoes) == 10
+    with pytest.raises(ValueError, match="rerank='sum'; legal here: 'itm'"):
+        search('a red shoe', rerank='sum')
+
+
+def test_certain_matches_keep_their_order(model_folder, catalogue):
+    """30 more on every matched logit: every probability is 1 in float32, the order stays."""
+    search = Search(model_folder, 'memory', show_progress=False)
+    search.build(catalogue)
+    before = ids(search('a red bag', topk=12))
+    with torch.no_grad():
+        search.scorer.model.heads.itm.classifier.bias += torch.tensor([0.0, 30.0])
+    rows = search('a red bag', topk=12)
+    assert ids(rows) == before and {np.float32(row['itm_score']) for row in rows} == {1.0}
+
+
+@pytest.mark.parametrize('folder', ['tower_folder', 'model_folder'])
+def test_texts_for_an_image(folder, request, catalogue):
+    """Equal texts are one; what has no known word, and rows without a text, are skipped."""
+    model = request.getfixturevalue(folder)
+    texts = ['a red bag', 'boots', 'a wool tote', 'a red bag', 'striped boots']
+    captions = ImageToTextRetrievalInferencer(model, show_progress=False).read(texts)
+    red = np.full((40, 30, 3), (200, 0, 0), np.uint8)
+    (rows,) = captions(red, rerank='itm')['predictions']
+    distinct = list(dict.fromkeys(texts))
+    scores = MatchingInferencer(model, device='cpu', show_progress=False)(red, distinct)
+    scores = [pair['itm_score'] for pair in scores['predictions']]
+    order = np.argsort(-np.array(scores), kind='stable')
+    assert [row['caption'] for row in rows] == [distinct[i] for i in order]
+    assert all(texts[int(row['product_id'])] == row['caption'] for row in rows)
+    captions.read(catalogue)
+    (rows,) = captions(catalogue / 'images/3.png', topk=30)['predictions']
+    assert len(rows) == 20 and {'product_id', 'sub_category'} <= rows[0].keys()
+
+
+def test_texts_from_a_file(tower_folder, tmp_path):
+    (tmp_path / 'lines.txt').write_text('a red bag\n\nboots\n')
+    captions = ImageToTextRetrievalInferencer(tower_folder, show_progress=False)
+    red = np.full((40, 30, 3), (200, 0, 0), np.uint8)
+    (rows,) = captions.read(tmp_path / 'lines.txt')(red)['predictions']
+    assert {row['caption'] for row in rows} == {'a red bag', 'boots'}
+    (tmp_path / 'lines.md').write_text('a')
+    with pytest.raises(ValueError, match='give a .txt file, a table'):
+        captions.read(tmp_path / 'lines.md')
+
+
+def test_wrong_queries_and_indices(search, opened, tmp_path, tower_folder, catalogue):
+    with pytest.raises(ValueError, match='empty query'):
+        search()
+    for text in ('  ', '!!! ???'):
+        with pytest.raises(ValueError, match='no word that the model knows'):
+            search(text)
+    with pytest.raises(ValueError, match="no product 'zz'"):
+        search(products=['zz'])
+    for name in ('topk', 'rerank_topk'):
+        with pytest.raises(ValueError, match=f'{name}=0; give a whole number'):
+            search('shoe', **{name: 0})
+    with pytest.raises(FileNotFoundError, match='build_index'):
+        Search(opened, tmp_path / 'x')('shoe')
+    with pytest.raises(FileNotFoundError, match='give a folder of images'):
+        Search(opened, 'memory').build(tmp_path / 'nowhere')
+    (tmp_path / 'odd.csv').write_text('a,b\n1,2\n')
+    with pytest.raises(KeyError, match=r'which column holds pictures and captions .*odd.json'):
+        Search(opened, 'memory').build(tmp_path / 'odd.csv')
+    for texts, weight in ((True, 0), (False, 1)):  # of texts; of another model
+        other = open_model(tower_folder)
+        other.model.head('itc').image.weight.data += weight
+        with pytest.raises(ValueError, match='another model'):
+            Search(other, search.place, texts=texts)('shoe')
+
+
+def test_folders_lists_and_unreadable_images(opened, catalogue, tmp_path):
+    search = Search(opened, tmp_path / 'index', show_progress=False)
+    assert search.build(catalogue / 'images')[:2] == (20, 20)
+    assert search('shoe')[0]['img_path'] == search('shoe')[0]['product_id']
+    (catalogue / 'images/5.png').write_bytes(b'')
+    search = Search(opened, 'memory', show_progress=False)
+    assert search.build(catalogue)[5] == 1
+    assert '5' not in ids(search('shoe', topk=30))
+    paths = [str(catalogue / f'images/{i}.png') for i in (3, 7)]
+    search = Search(opened, 'memory', show_progress=False)
+    search.build(paths)
+    assert sorted(row['img_path'] for row in search('shoe', rerank='itm')) == paths
+    search = Search(opened, 'memory', show_progress=False)
+    with pytest.raises(OSError, match=r'nothing can be read; first: .*5.png'):
+        search.build([str(catalogue / 'images/5.png')])
+
+
+def test_linked_images(opened, catalogue, tmp_path):
+    """images/ is a symbolic link, as on a network share."""
+    shutil.move(catalogue / 'images', tmp_path / 'elsewhere')
+    (catalogue / 'images').symlink_to(tmp_path / 'elsewhere')
+    search = Search(opened, 'memory', show_progress=False)
+    search.build(catalogue)
+    row = search('shoe', rerank='itm')[0]
+    assert row['img_path'] == f'images/{row["product_id"]}.png'
+    assert search.read_image(row).shape == (30, 40, 3)
+
+
+def test_an_index_of_its_own_place(opened, catalogue, tmp_path, monkeypatch):
+    """Page, service and tools meet at one place for a model and a catalogue."""
+    monkeypatch.chdir(tmp_path)
+    first = Search(opened, show_progress=False)
+    first.build(catalogue)
+    second = Search(opened, show_progress=False)
+    assert second.build(catalogue)[1:5] == (0, 0, 0, 0) and first.place == second.place
+    assert first.place.startswith('work_dirs/index/')

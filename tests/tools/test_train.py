@@ -1,0 +1,20 @@
+"""Contract: who trains on cores that others keep busy is told so, nobody else."""
+
+import pytest
+import torch
+
+from mvlt.tools import train
+
+
+@pytest.mark.parametrize(
+    ('load', 'threads', 'warned'), [(3.9, 2, True), (0.3, 2, False), (3.9, 1, False)]
+)
+def test_busy_cores(monkeypatch, load, threads, warned):
+    monkeypatch.setattr(train.os, 'getloadavg', lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(train.os, 'cpu_count', lambda: 2)
+    monkeypatch.setattr(train.torch, 'get_num_threads', lambda: threads)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    said = train.busy_cores()
+    assert bool(said) == warned
+    if warned:
+        assert said.startswith('other programs ask for 3.9 cores of 2') and '=1' in said

@@ -1,0 +1,57 @@
+"""A record after each transform of its pipeline, so that one sees what a model is shown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mvlt.datasets.transforms import MaskWords, PackPairInputs, Tokenize
+from mvlt.visualization import Cell, Row, hide
+
+
+def pipeline_rows(dataset: Any, rows: Sequence[int]) -> tuple[Row, ...]:
+    """A record a row, a card after each transform; what nothing changes is not drawn again.
+
+    Hidden parts of the picture are grey; hidden words stand as ``word>[MASK]``.
+
+    Args:
+        dataset: a PairDataset, or MatchingPairs or RankingGroups around one.
+        rows: which records.
+    """
+    return tuple(_row(dataset, row) for row in rows)
+
+
+def _row(dataset: Any, row: int) -> Row:
+    inner = dataset
+    while hasattr(inner, 'dataset'):
+        inner = inner.dataset
+    record = inner.get_data_info(row)
+    results = inner.load(dataset.draw(record) if hasattr(dataset, 'draw') else record)
+    said = f'{results["product_id"]}: {results["caption"]}'
+    if 'matched' in results:
+        said += ' (matched)' if results['matched'] else " (another product's caption)"
+    cells = []
+    for step, transform in inner.pipeline.steps.items():
+        if isinstance(transform, PackPairInputs):
+            break
+        results = transform(results)
+        name = f'{step}: {type(transform).__name__}'
+        if isinstance(transform, Tokenize | MaskWords):
+            cells.append(Cell(None, f'{name}: {_words(results, transform)}'))
+            continue
+        height, width = results['img'].shape[:2]
+        picture = results['img']
+        words = f'{name}, {width} x {height}'
+        if 'image_mask' in results:
+            picture = hide(picture, results['image_mask'])
+            words += f', {results["image_mask"].mean():.0%} hidden'
+        cells.append(Cell(picture, words))
+    return Row(said, tuple(cells))
+
+
+def _words(results: dict, transform: Tokenize | MaskWords) -> str:
+    vocabulary = transform.vocabulary
+    labels = results.get('word_labels', [-1] * len(results['token_ids']))
+    shown = []
+    for token, label in zip(results['token_ids'], labels):
+        word = vocabulary.token(token)
+        shown.append(word if label < 0 else f'{vocabulary.token(label)}>{word}')
+    return ' '.join(shown)
