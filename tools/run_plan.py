@@ -66,7 +66,8 @@ class Step(NamedTuple):
             training = run_of(str(self.result))
         except ValueError:  # cut short
             return False
-        names = [run.get('experiment_name') for run in (training, training.get('started_from', {}))]
+        starts = (training, training.get('started_from') or {})
+        names = [run.get('experiment_name') for run in starts]
         if self.needs and run_of(str(self.needs)).get('experiment_name') not in names:
             raise ValueError(
                 f'{self.result.parent} was made from another {self.needs.name} than {self.needs}: '
@@ -161,8 +162,8 @@ def run(steps: Sequence[Step], work_dir: Path, **environment: str) -> None:
             reason = next((line for line in lines if line.startswith('error: ')), lines[-1])
             reason = reason.removeprefix('error: ') if status else f'it left no {step.result}'
             raise ValueError(
-                f'{step.name}: {reason} (status {status}, output in '
-                f'{output}); run this again to resume, or the step alone: {typed}'
+                f'{step.name}: {reason} (status {status}, output in {output}); run this again to '
+                f'resume, or the step alone: {typed}'
             )
 
 

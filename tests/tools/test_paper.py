@@ -86,13 +86,6 @@ def test_what_is_left_out(tmp_path):
         list(plan('final', 1, _args(tmp_path, cfg_options={'model.backbone.image_size': 32})))
 
 
-def test_other_settings_are_refused(tmp_path):
-    list(plan('final', 0, _args(tmp_path, length=50)))
-    list(plan('final', 0, _args(tmp_path, length=50)))
-    with pytest.raises(ValueError, match='begun with other settings .*delete it, or name another'):
-        list(plan('final', 0, _args(tmp_path, length=60)))
-
-
 @pytest.mark.parametrize(
     ('name', 'length', 'begins'),
     [
