@@ -14,4 +14,5 @@ with read_base():
     from .._base_.models.mvlt_released import *
 
 model.neck = None
-model.heads.mir = None  # the MLM head is the encoder's, where test_cfg.order asks for one
+model.heads.mir = None
+model.heads.mlm = None

@@ -156,7 +156,8 @@ def test_a_head_may_have_another_name_than_its_label(model_folder, tmp_path):
     state = load_file(folder.weights)
     state = {name.replace('heads.main_category', 'heads.kind'): one for name, one in state.items()}
     out = write_model_folder(tmp_path / 'out', checked(content, 'x'), state, str(model_folder), '')
-    (found,) = CategoryInferencer(out, device='cpu')(np.zeros((32, 32, 3), np.uint8))
+    result = CategoryInferencer(out, device='cpu')(np.zeros((32, 32, 3), np.uint8))
+    (found,) = result['predictions']
     assert {one['name'] for one in found['kind']} == {'BAGS', 'SHOES'}
 
 

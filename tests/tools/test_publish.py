@@ -76,8 +76,8 @@ def test_it_answers(published, trained, tmp_path):
 
     Image.new('RGB', (30, 40)).save(tmp_path / 'a.png')
     assert 'itm' in mvlt.get_model(trained).heads
-    (found,) = MatchingInferencer(published, device='cpu')(tmp_path / 'a.png', 'a bag')
-    assert 0 < found['itm_score'] < 1
+    result = MatchingInferencer(published, device='cpu')(tmp_path / 'a.png', 'a bag')
+    assert 0 < result['predictions'][0]['itm_score'] < 1
     with pytest.raises(ValueError, match='no head of categories; it has mir, itm, mlm'):
         CategoryInferencer(published, device='cpu')
 

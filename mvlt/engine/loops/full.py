@@ -126,7 +126,7 @@ class FullRankingLoop(RankingLoop):
         return results, total, _rerank_recall(gallery, lists) if lists else {}
 
     def _rerank_lists(self, embeds: Embeds, direction: str) -> list[np.ndarray]:
-        """The shortlist of each query, int; ranks share the queries."""
+        """What the matching head reads of each query, int; ranks share the queries."""
         own = {
             query: rerank_candidates(np.ones(len(one), bool), one, self.rerank_topk)
             for block in self._query_blocks(direction)
