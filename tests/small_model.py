@@ -19,9 +19,9 @@ CATEGORIES = dict(main_category=['BAGS', 'SHOES'], sub_category=['BACKPACKS', 'T
 JOINT = dict(
     type='PVTVL',
     image_size=SIDE,
-    text_len=24,
+    context_length=24,
     vocab_size=400,
-    word_dims=16,
+    token_embed_dim=16,
     embed_dims=[8, 16, 24, 32],
     num_heads=[1, 1, 1, 1],
     depths=[1, 1, 1, 1],
@@ -42,7 +42,7 @@ DUAL = dict(
 
 def write_small_model(
     out: str | Path,
-    vocabulary: str | Path,
+    tokenizer: str | Path,
     seed: int = 0,
     towers: bool = False,
     dual: bool = False,
@@ -51,7 +51,7 @@ def write_small_model(
 
     Args:
         out: the folder to make.
-        vocabulary: folder with at most 400 word pieces.
+        tokenizer: folder with at most 400 word pieces.
         seed: of the weights.
         towers: with a head ``itc``, too.
         dual: a dual encoder with the heads that it can have; else a joint one with every head.
@@ -87,7 +87,7 @@ def write_small_model(
             preprocessing=dict(
                 load=dict(type='LoadImage'),
                 resize=dict(type='Resize', scale=[SIDE, SIDE], keep_ratio=False, backend='pillow'),
-                tokenize=dict(type='Tokenize', max_len=24),
+                tokenize=dict(type='Tokenize', max_length=24),
             ),
             mask=None if dual else dict(type='RandomGridMask', ratio=0.5, alpha=2),
             categories=CATEGORIES,
@@ -97,13 +97,13 @@ def write_small_model(
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         state = description.build().state_dict()
-    return write_model_folder(out, description, state, str(vocabulary), '# a card')
+    return write_model_folder(out, description, state, str(tokenizer), '# a card')
 
 
 def build_small(**parts: Any) -> Any:
     """A model of four narrow stages, at random; ``parts`` are heads and neck."""
     sizes = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 1, 1), depths=(1, 2, 1, 1))
-    backbone = dict(type='PVTVL', image_size=SIDE, vocab_size=400, word_dims=16, **sizes)
+    backbone = dict(type='PVTVL', image_size=SIDE, vocab_size=400, token_embed_dim=16, **sizes)
     preprocessor = dict(type='PairDataPreprocessor')
     with DefaultScope.overwrite_default_scope('mvlt'):
         model = dict(type='MVLT', backbone=backbone, data_preprocessor=preprocessor, **parts)

@@ -25,7 +25,7 @@ from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
 from mvlt.datasets.columns import Meaning, Template, description_of
 from mvlt.datasets.pipeline import build_step, named
 from mvlt.datasets.table import column_names
-from mvlt.engine import SkippedRecordsHook, VocabularyHook, resolve
+from mvlt.engine import SkippedRecordsHook, TokenizerHook, resolve
 from mvlt.engine.resolve import datasets_of
 from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
@@ -75,12 +75,12 @@ def meaning_of(config: Config, write: bool) -> list[str]:
             dict(settings['columns']),
             settings['caption'],
             dict(settings.get('attributes') or {}),
-            tuple(settings.get('wordings') or ()),
+            tuple(settings.get('caption_templates') or ()),
         )
         table = Path(settings.get('data_root') or '', settings['ann_file'])
         names = column_names(table, settings.get('encoding'))
         read = {*meaning.columns.values(), *meaning.attributes.values()}
-        for template in (meaning.caption, *meaning.wordings):
+        for template in (meaning.caption, *meaning.caption_templates):
             read.update(Template(template, names).columns)
         unread = [name for name in names if name not in read]
         also = (
@@ -119,7 +119,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
     """Everything that is said, as plain data: ``splits``, ``fail`` and ``warn``."""
     report: dict[str, Any] = dict(splits={}, fail=[], warn=[])
     described = splits_of(config)
-    tokenize, max_len = _tokenizer(config, report)
+    tokenize, max_length = _tokenizer(config, report)
     products: dict[str, list[str]] = {}
     digests: dict[str, set[bytes]] = {}
     for name, settings in described.items():
@@ -137,7 +137,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
             report['warn'].append(f'{name}: no products; training validates nothing')
             continue
         lengths = _lengths(records, tokenize)
-        found = describe(records, dataset.metainfo, lengths, max_len if tokenize else None)
+        found = describe(records, dataset.metainfo, lengths, max_length if tokenize else None)
         found['length_unit'] = 'tokens' if tokenize else 'words'
         pictures = read_pictures(dataset, workers, _bar(name))
         twice = [count for _, count in pictures.digests.values() if count > 1]
@@ -243,7 +243,7 @@ def _hooks(config: Config, kind: type) -> list[dict]:
 
 
 def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | None]:
-    """The training pipeline's tokenizer, None where its vocabulary is yet to be trained."""
+    """The training pipeline's tokenizer, None where its tokenizer is yet to be trained."""
     settings = next((s for s in _transforms(config) if _is(s, Tokenize)), None)
     if settings is None:
         return None, None
@@ -251,29 +251,29 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
     backbone = (config.get('model') or {}).get('backbone') or {}
     text = backbone.get('text_encoder') or {}
     rows = backbone.get('vocab_size')
-    text_len = backbone.get('text_len', text.get('context_length'))
+    context_length = backbone.get('context_length', text.get('context_length'))
     try:
-        pieces = len(tokenize.vocabulary)
+        pieces = len(tokenize.tokenizer)
     except (FileNotFoundError, ValueError) as error:
-        trained = any(hook.get('train_size') for hook in _hooks(config, VocabularyHook))
+        trained = any(hook.get('train_size') for hook in _hooks(config, TokenizerHook))
         if trained:
             report['warn'].append(
-                f"no vocabulary in '{tokenize.source}' yet: training makes it; lengths are in words"
+                f"no tokenizer in '{tokenize.source}' yet: training makes it; lengths are in words"
             )
         else:
             report['fail'].append(str(error))
         return None, None
     if rows is not None and pieces > rows:
         report['fail'].append(
-            f"vocabulary '{tokenize.source}' has {pieces} word pieces, the model {rows} rows: set "
+            f"tokenizer '{tokenize.source}' has {pieces} word pieces, the model {rows} rows: set "
             f'model.backbone.vocab_size={pieces}'
         )
-    if text_len is not None and tokenize.max_len > text_len:
+    if context_length is not None and tokenize.max_length > context_length:
         report['fail'].append(
-            f'Tokenize.max_len={tokenize.max_len} is more than the model reads, '
-            f'{text_len}: lower it, or raise model.backbone.text_len'
+            f'Tokenize.max_length={tokenize.max_length} is more than the model reads, '
+            f'{context_length}: lower it, or raise model.backbone.context_length'
         )
-    return tokenize, tokenize.max_len
+    return tokenize, tokenize.max_length
 
 
 def _transforms(config: Config) -> Iterable[dict]:
@@ -295,7 +295,7 @@ def _lengths(records: list[dict], tokenize: Tokenize | None) -> list[int]:
     lengths: dict[str, int] = {}
     for record in records:
         if record['caption'] not in lengths:
-            ids = tokenize.vocabulary.encode(record['caption'], 1_000_000)
+            ids = tokenize.tokenizer.encode(record['caption'], 1_000_000)
             lengths[record['caption']] = len(ids)
     return [lengths[record['caption']] for record in records]
 

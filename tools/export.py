@@ -2,8 +2,8 @@
 
     tools/export.py MY_MODEL exported --pairs MY_CATALOGUE/products.csv
 
-writes, for each thing that the model can do, ``image_tower.onnx`` and ``text_tower.onnx`` (vectors
-of length 1, whose product is the similarity), ``matching.onnx``, ``recognition.onnx`` and
+writes, for each thing that the model can do, ``image_encoder.onnx`` and ``text_encoder.onnx``
+(vectors of length 1, whose product is the similarity), ``matching.onnx``, ``recognition.onnx`` and
 ``completion.onnx`` (batch and text length are free), ``*.int8.onnx`` (dynamic quantisation) and
 ``*.pt2`` (torch.export), runs all of them on real pairs and prints the comparison. Inputs are those
 of the model's pipeline: pixels uint8 (B, 3, H, W) and token ids int64 (B, T), filled with [PAD].
@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from mvlt.checkpoints.description import ModelDescription
-from mvlt.checkpoints.opening import OpenedModel, open_model, read_trained
+from mvlt.checkpoints.loading import OpenedModel, open_model, read_trained
 from mvlt.command_line import run_command
 from mvlt.datasets import PackPairInputs, Pipeline, draw_candidates
 from mvlt.files import write_json
@@ -132,7 +132,7 @@ class Completion(Matching):
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
         """The one that gives pictures."""
-        return description.rebuilding[:1]
+        return description.reconstructing[:1]
 
     def forward(  # type: ignore[override]
         self, pixels: torch.Tensor, token_ids: torch.Tensor, hidden: torch.Tensor
@@ -147,8 +147,8 @@ class Completion(Matching):
 
 
 TASKS: dict[str, type[Matching]] = dict(
-    image_tower=ImageTower,
-    text_tower=TextTower,
+    image_encoder=ImageTower,
+    text_encoder=TextTower,
     matching=Matching,
     recognition=Recognition,
     completion=Completion,
@@ -211,8 +211,10 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
     }
     example = {name: torch.from_numpy(value[:2]) for name, value in batch.items()}
     free = {name: {0: torch.export.Dim('batch', min=1, max=1024)} for name in example}
-    if opened.model.data_preprocessor.text_len is None and 'token_ids' in free:
-        free['token_ids'][1] = torch.export.Dim('tokens', min=2, max=opened.model.backbone.text_len)
+    if opened.model.data_preprocessor.context_length is None and 'token_ids' in free:
+        free['token_ids'][1] = torch.export.Dim(
+            'tokens', min=2, max=opened.model.backbone.context_length
+        )
     with torch.no_grad():
         program = torch.export.export(module, (), dict(example), dynamic_shapes=free, strict=False)
         torch.export.save(program, args.out / f'{task}.pt2')
@@ -235,7 +237,7 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
         'int8': (args.out / f'{task}.int8.onnx', _onnx(args.out / f'{task}.int8.onnx')),
     }
     preprocessor = opened.model.data_preprocessor
-    pad = preprocessor.pad_id if preprocessor.text_len is None else None
+    pad = preprocessor.pad_id if preprocessor.context_length is None else None
     truth = _each(runs['pytorch'][1], batch, len(rows), pad)
     report = {}
     for name, (path, run) in runs.items():

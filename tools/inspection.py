@@ -78,15 +78,15 @@ def read_pictures(
 
 
 def describe(
-    records: Sequence[Mapping], metainfo: Mapping, lengths: Sequence[int], max_len: int | None
+    records: Sequence[Mapping], metainfo: Mapping, lengths: Sequence[int], max_length: int | None
 ) -> dict[str, Any]:
     """Counts of a split.
 
     Args:
         records: ``product_id``, ``caption`` and, where known, the categories, a row each.
         metainfo: names of categories and attributes.
-        lengths: of every caption, in tokens (or, without a vocabulary, in words).
-        max_len: tokens that the model reads; None = not known.
+        lengths: of every caption, in tokens (or, without a tokenizer, in words).
+        max_length: tokens that the model reads; None = not known.
 
     Returns:
         ``rows``, ``products``, ``labels``; for each label ``classes``, ``single_product`` and
@@ -117,7 +117,7 @@ def describe(
     found['caption_length'] = {
         f'p{p}' if p < 100 else 'max': int(np.percentile(lengths, p)) for p in PERCENTILES
     }
-    found['captions_cut'] = None if max_len is None else sum(n > max_len for n in lengths)
+    found['captions_cut'] = None if max_length is None else sum(n > max_length for n in lengths)
     found['shared_captions'] = len(shared)
     found['products_sharing'] = len(set().union(*shared)) if shared else 0
     return found

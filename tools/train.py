@@ -36,7 +36,7 @@ def main() -> None:
         '--from',
         dest='start',
         metavar='MODEL',
-        help='a published model folder or a checkpoint of the same recipe; its vocabulary is used, '
+        help='a published model folder or a checkpoint of the same recipe; its tokenizer is used, '
         'classes are matched by name. Default: load_from of the config',
     )
     parser.add_argument('--amp', action='store_true', help='train in bfloat16')

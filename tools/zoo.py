@@ -1,6 +1,6 @@
 """Keep what was measured of a recipe, and write the zoo's files from what is kept.
 
-    tools/zoo.py keep configs/mvlt/towers_catalogue.py W/results.json FULL/results.json \
+    tools/zoo.py keep configs/mvlt/dual_encoder_catalogue.py W/results.json FULL/results.json \
         --data-root MY_CATALOGUE --note docs/results/2026-11-28-towers.md
     tools/zoo.py write
 
@@ -144,7 +144,7 @@ def size(recipe: str, data_root: str | None) -> dict[str, float]:
     config = resolve(load_config(str(ROOT / recipe), options, data_root))
     model = MODELS.build(config.model).eval().requires_grad_(False)
     side = config.image_size
-    tokens = config.model.data_preprocessor.get('text_len') or TOKENS
+    tokens = config.model.data_preprocessor.get('context_length') or TOKENS
     image, words = torch.zeros(1, 3, side, side), torch.full((1, tokens), 5)
     torch.backends.mha.set_fastpath_enabled(False)  # one operation that is not counted
     with FlopCounterMode(display=False) as counter:

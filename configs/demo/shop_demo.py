@@ -11,7 +11,7 @@ Hardware: two CPU cores. Time and metric: docs/results/.
 
 from mmengine.config import read_base
 
-from mvlt.datasets import LookAlikeSampler, MaskWords, RandomGridMask, RewordCaption
+from mvlt.datasets import CategoryBatchSampler, MaskWords, RandomGridMask, AugmentCaption
 from mvlt.engine import PicturesHook
 from mvlt.models import CategoryHead, HardITMHead, MIRHead, MLMHead, UNet
 
@@ -20,7 +20,7 @@ with read_base():
     from .._base_.default_runtime import *
     from .._base_.evaluations.pretraining import *
     from .._base_.evaluations.validation import *
-    from .._base_.models.mvlt_towers_mini import *
+    from .._base_.models.dual_encoder_mini import *
     from .._base_.schedules.iterations import *
 
 interval = 2
@@ -30,7 +30,9 @@ model.backbone.num_heads = (1, 2, 3, 4)
 model.neck = dict(type=UNet, channels=(24, 32, 48))
 model.heads.merge(
     dict(
-        itm=dict(type=HardITMHead, interval=interval, hidden_dims=128, negatives=1, easy_steps=500),
+        itm=dict(
+            type=HardITMHead, interval=interval, hidden_dims=128, negatives=1, warmup_steps=500
+        ),
         mlm=dict(type=MLMHead, interval=interval, on='all', loss_weight=1.0),
         mir=dict(type=MIRHead, interval=interval, on='image', loss_weight=10.0),
         categories=dict(
@@ -43,26 +45,26 @@ model.heads.merge(
         ),
     )
 )
-default_hooks.vocabulary.train_size = vocab_size
+default_hooks.tokenizer.train_size = vocab_size
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
-    sampler=dict(type=LookAlikeSampler, batch_size=64, group=16, share=0.5),
+    sampler=dict(type=CategoryBatchSampler, batch_size=64, group=16, share=0.5),
     dataset=dict(
         train_set,
-        wordings=('{name}',),  # people ask in few words
+        caption_templates=('{name}',),  # people ask in few words
         pipeline=dict(
             pipeline,
-            reword=dict(type=RewordCaption, other=0.1),
+            augment_caption=dict(type=AugmentCaption, other=0.1),
             mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.5),
-            words=dict(type=MaskWords, ratio=0.3, **vocabulary),
+            words=dict(type=MaskWords, ratio=0.3, **tokenizer),
         ),
     ),
 )
 test_dataloader.dataset.pipeline.merge(
     dict(
         mask=dict(type=RandomGridMask, ratio=0.5, alpha=2),
-        words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+        words=dict(type=MaskWords, ratio=0.15, **tokenizer),
     )
 )
 train_cfg.val_interval = 500

@@ -7,7 +7,7 @@ tools/test.py configs/mvlt/retrieval_kagl_attributes_catalogue.py MY_MODEL --dat
 from mmengine.config import read_base
 
 with read_base():
-    from .retrieval_phrases_catalogue import *
+    from .retrieval_attribute_queries_catalogue import *
 
 test_dataloader.dataset.attributes = dict(
     colour='baseColour', gender='gender', season='season', usage='usage'

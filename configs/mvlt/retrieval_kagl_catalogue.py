@@ -7,10 +7,10 @@ Command: tools/test.py configs/mvlt/retrieval_kagl_catalogue.py MY_MODEL --data-
 
 from mmengine.config import read_base
 
-from mvlt.evaluation import SharedTitleMetric
+from mvlt.evaluation import KAGLMetric
 
 with read_base():
     from .retrieval_full_catalogue import *
 
 test_cfg.rerank = None
-test_evaluator = dict(type=SharedTitleMetric, topk=(1, 10), queries=2000)
+test_evaluator = dict(type=KAGLMetric, topk=(1, 10), queries=2000)

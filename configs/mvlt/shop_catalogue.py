@@ -1,8 +1,8 @@
 """One model for a shop: search, matching, words, completion, categories and attributes.
 
-The towers of towers_catalogue.py learn at every step; what reads picture and caption together costs
-several times as much and learns at every fourth: matching from hard pairs, hidden words, masked
-pictures, and the categories from picture and title. From the picture alone they are
+The towers of dual_encoder_catalogue.py learn at every step; what reads picture and caption
+together costs several times as much and learns at every fourth: matching from hard pairs, hidden
+words, masked pictures, and the categories from picture and title. From the picture alone they are
 main_category_by_image and sub_category_by_image; attributes are always named from it alone.
 Command: tools/train.py configs/mvlt/shop_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: docs/results/.
@@ -15,7 +15,7 @@ from mvlt.engine import PicturesHook
 from mvlt.models import HardITMHead, MIRHead, MLMHead, UNet
 
 with read_base():
-    from .towers_catalogue import *
+    from .dual_encoder_catalogue import *
 
 interval = 4
 model.neck = dict(type=UNet, channels=(24, 32, 48))
@@ -28,7 +28,7 @@ model.heads.merge(
             interval=interval,
             hidden_dims=128,
             negatives=1,
-            easy_steps=4000,
+            warmup_steps=4000,
             loss_weight=1.0,
         ),
         mlm=dict(type=MLMHead, interval=interval, on='all', loss_weight=0.5),
@@ -48,7 +48,7 @@ model.heads.merge(
 train_dataloader.dataset.pipeline.merge(
     dict(
         mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.5),
-        words=dict(type=MaskWords, ratio=0.3, **vocabulary),
+        words=dict(type=MaskWords, ratio=0.3, **tokenizer),
     )
 )
 default_hooks.pictures = dict(type=PicturesHook, interval=1500)

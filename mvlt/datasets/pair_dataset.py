@@ -10,9 +10,9 @@ from typing import Any, get_args
 
 from mmengine.logging import print_log
 
-from mvlt.datasets.drawing import OnError, fetch
 from mvlt.datasets.picture_paths import below, check_is_there
 from mvlt.datasets.pipeline import Pipeline, Steps
+from mvlt.datasets.sampling import OnError, fetch
 from mvlt.mmengine_private import MaybeEmptyDataset
 from mvlt.registry import DATASETS
 from mvlt.structures import CATEGORIES

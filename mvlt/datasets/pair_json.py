@@ -17,8 +17,8 @@ class PairJSON(PairDataset):
     """One split: ``{"records": [{"image", "caption", "product_id", "main_category", ...}]}``.
 
     ``image`` is a path below ``data_root``, all values are strings; the categories may be absent,
-    ``wordings`` has a line for each other wording of the caption, and more keys are attributes for
-    whom names them.
+    ``other_captions`` has a line for each other caption of the pair, and more keys are
+    attributes for whom names them.
 
     Args:
         ann_file: the split's file, below ``data_root``.
@@ -85,7 +85,7 @@ class PairJSON(PairDataset):
                     self._picture(record['image'], where),
                     caption=record['caption'],
                     product_id=record['product_id'],
-                    **self._wordings(record),
+                    **self._templates(record),
                     **self._streams(record, where),
                     **{key: values[number] for key, values in ids.items()},
                     **aside,
@@ -101,9 +101,9 @@ class PairJSON(PairDataset):
         check_records(records, path)
         return records
 
-    def _wordings(self, record: dict[str, str]) -> dict[str, Any]:
-        lines = record.get('wordings', '').splitlines()
-        return dict(wordings=tuple(lines)) if lines else {}
+    def _templates(self, record: dict[str, str]) -> dict[str, Any]:
+        lines = record.get('other_captions', '').splitlines()
+        return dict(other_captions=tuple(lines)) if lines else {}
 
     def _streams(self, record: dict[str, str], where: str) -> dict[str, Any]:
         images, texts = self.streams['images'], self.streams['texts']

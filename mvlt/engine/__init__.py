@@ -9,34 +9,34 @@ from .hooks import (
     ResultsHook,
     SkippedRecordsHook,
     StopHook,
-    VocabularyHook,
+    TokenizerHook,
     WeightAverageHook,
     WholeCheckpointHook,
 )
 from .loops import (
+    AttributeQueryLoop,
     EpochTrainLoop,
     FullRankingLoop,
     IterTrainLoop,
-    PhraseLoop,
     RetrievalLoop,
     StreamRankingLoop,
 )
-from .optim import BFloat16OptimWrapper, LateOptimWrapper, ShardedStrategy
+from .optim import AsyncOptimWrapper, BFloat16OptimWrapper, ShardedStrategy
 from .resolve import resolve
 from .runner import QuietRunner
 
 __all__ = [
+    'AsyncOptimWrapper',
+    'AttributeQueryLoop',
     'BFloat16OptimWrapper',
     'EpochTrainLoop',
     'FirstStepsHook',
     'FitClustersHook',
     'FullRankingLoop',
     'IterTrainLoop',
-    'LateOptimWrapper',
     'LoadReportHook',
     'MaskStepsHook',
     'MomentumHook',
-    'PhraseLoop',
     'PicturesHook',
     'PromptsHook',
     'QuietRunner',
@@ -46,7 +46,7 @@ __all__ = [
     'SkippedRecordsHook',
     'StopHook',
     'StreamRankingLoop',
-    'VocabularyHook',
+    'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
     'resolve',

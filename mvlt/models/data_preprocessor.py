@@ -12,7 +12,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch.nn.utils.rnn import pad_sequence
 
 from mvlt.registry import MODELS
-from mvlt.structures import stream_key, word_labels
+from mvlt.structures import mlm_labels, stream_key
 
 
 def mask_to_pixels(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -39,14 +39,14 @@ class PairDataPreprocessor(BaseDataPreprocessor):
     Args:
         mean, std: of RGB in 0..1, three numbers each (ImageNet's by default); None = as they are.
         pad_id: token id of [PAD].
-        text_len: None pads to the longest caption in the batch; a number pads to that length.
+        context_length: None pads to the longest caption in the batch; a number pads to that length.
         attend_pad: True lets every token attend to [PAD], as the released code does.
         mask_fill: value of a hidden pixel in 0..1, before normalisation ([ZERO] = 1e-6, paper
             footnote 2).
-        mix: share of the training steps in which pictures, as the towers read them, are laid over
+        mixup: share of the training steps in which pictures, as the towers read them, are laid over
             each other (mixup): what a picture belongs to is then mixed, too (``Batch.mixed``).
             Pairs are read unmixed. Not in the paper.
-        mix_alpha: of the beta distribution that the share of the other picture is drawn from.
+        mixup_alpha: of the beta distribution that the share of the other picture is drawn from.
         pad_multiple: captions are padded on to a multiple of so many tokens: few lengths, for which
             a compiled model has one graph each.
         non_blocking: nobody waits for what is copied to the device.
@@ -57,11 +57,11 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         mean: Sequence[float] | None = (0.485, 0.456, 0.406),
         std: Sequence[float] | None = (0.229, 0.224, 0.225),
         pad_id: int = 0,
-        text_len: int | None = None,
+        context_length: int | None = None,
         attend_pad: bool = False,
         mask_fill: float = 1e-6,
-        mix: float = 0.0,
-        mix_alpha: float = 0.4,
+        mixup: float = 0.0,
+        mixup_alpha: float = 0.4,
         pad_multiple: int = 1,
         non_blocking: bool = True,
     ) -> None:
@@ -69,14 +69,14 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         if (mean is None) != (std is None):
             raise ValueError('data_preprocessor: give both mean and std, or neither')
         self.pad_id = pad_id
-        self.text_len = text_len
+        self.context_length = context_length
         self.attend_pad = attend_pad
         self.pad_multiple = pad_multiple
         self.mask_fill = mask_fill
-        if not 0 <= mix <= 1:
-            raise ValueError(f'data_preprocessor.mix={mix}: a share from 0 to 1 is needed')
-        self.mix = mix
-        self.mix_alpha = mix_alpha
+        if not 0 <= mixup <= 1:
+            raise ValueError(f'data_preprocessor.mixup={mixup}: a share from 0 to 1 is needed')
+        self.mixup = mixup
+        self.mixup_alpha = mixup_alpha
         self.mask_images = True  # MaskStepsHook switches it
         self.register_buffer('mean', torch.tensor(mean or (0.0,) * 3).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(std or (1.0,) * 3).view(3, 1, 1), False)
@@ -102,7 +102,7 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             ``data_samples`` as they came, on the host.
 
         Raises:
-            ValueError: images of unequal size; a caption longer than ``text_len``.
+            ValueError: images of unequal size; a caption longer than ``context_length``.
         """
         samples, listed = data['data_samples'], data['inputs']
         inputs = {
@@ -111,8 +111,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         }
         if 'step' in data:
             inputs['step'] = data['step']
-        if training and np.random.random() < self.mix:
-            self._mix(inputs)
+        if training and np.random.random() < self.mixup:
+            self._mixup(inputs)
         for kind, read in (('images', self._image_stream), ('texts', self._text_stream)):
             if kind in listed:
                 streams = listed[kind].items()
@@ -137,9 +137,9 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         # on the host, so that nothing is read back from the device
         ids = self.pad(token_ids)
         host = dict(token_ids=ids, text_mask=self.text_mask(ids))
-        key = stream_key(name, 'word_labels')
+        key = stream_key(name, 'mlm_labels')
         if samples and all(key in sample for sample in samples):
-            labels = word_labels(samples, ids, key)
+            labels = mlm_labels(samples, ids, key)
             host['whole_token_ids'] = torch.where(labels >= 0, labels, ids)
         return self.cast_data(host)
 
@@ -150,8 +150,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         ids = self.pad(token_ids)
         return self.cast_data((ids, self.text_mask(ids)))
 
-    def _mix(self, inputs: dict[str, Any]) -> None:
-        share = np.random.beta(self.mix_alpha, self.mix_alpha)
+    def _mixup(self, inputs: dict[str, Any]) -> None:
+        share = np.random.beta(self.mixup_alpha, self.mixup_alpha)
         share = float(max(share, 1 - share))
         image = inputs.get('whole_image', inputs['image'])
         partner = self.cast_data(torch.from_numpy(np.random.permutation(len(image))))
@@ -208,13 +208,13 @@ class PairDataPreprocessor(BaseDataPreprocessor):
     def pad(self, token_ids: Sequence[torch.Tensor]) -> torch.Tensor:
         """Captions int64 (T_i,) -> int64 (B, T), filled with [PAD]."""
         padded = pad_sequence(list(token_ids), batch_first=True, padding_value=self.pad_id)
-        if self.text_len is None:
+        if self.context_length is None:
             missing = -padded.shape[1] % self.pad_multiple
             return torch.nn.functional.pad(padded, (0, missing), value=self.pad_id)
-        if padded.shape[1] > self.text_len:
+        if padded.shape[1] > self.context_length:
             raise ValueError(
-                f'a caption of {padded.shape[1]} tokens, but data_preprocessor.text_len='
-                f'{self.text_len}: lower max_len of Tokenize'
+                f'a caption of {padded.shape[1]} tokens, but data_preprocessor.context_length='
+                f'{self.context_length}: lower max_length of Tokenize'
             )
-        missing = self.text_len - padded.shape[1]
+        missing = self.context_length - padded.shape[1]
         return torch.nn.functional.pad(padded, (0, missing), value=self.pad_id)

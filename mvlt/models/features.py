@@ -18,7 +18,7 @@ class Features:
     """A task runs only what its heads read.
 
     Args:
-        model: has ``backbone``, ``neck`` and ``word_table``.
+        model: has ``backbone``, ``neck`` and ``token_embedding``.
         inputs: what :class:`PairDataPreprocessor` returns under ``inputs``.
         cls_only: nobody will ask for more of ``pair`` than ``cls``.
     """
@@ -98,11 +98,14 @@ class Features:
 
     @property
     def _chunk(self) -> int | None:
-        """Of the model's ``chunk``, where it saves anything."""
-        return getattr(self.model, 'chunk', None) if torch.is_grad_enabled() else None
+        """Of the model's ``grad_cache_chunk_size``, where it saves anything."""
+        return (
+            getattr(self.model, 'grad_cache_chunk_size', None) if torch.is_grad_enabled() else None
+        )
 
     def _again(self, encode: Any, *tensors: torch.Tensor) -> torch.Tensor:
-        """``encode``, chunk by chunk; the backward pass encodes each again.
+        """``encode``, grad_cache_chunk_size by grad_cache_chunk_size; the backward pass encodes
+        each again.
 
         Of a batch only what is contrasted is kept, (B, C), as GradCache has it (Gao et al., 2021);
         the gradients are those of the whole.
@@ -148,9 +151,9 @@ class Features:
         )
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims) of the backbone."""
-        return self.model.word_table
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim) of the backbone."""
+        return self.model.token_embedding
 
 
 def mean_of_tokens(text: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:

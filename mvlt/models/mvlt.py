@@ -27,7 +27,8 @@ class MVLT(BaseModel):
             one of so many steps of a training: pairs cost several times what towers do. With
             several processes that needs ``find_unused_parameters=True``.
         data_preprocessor: stacks, normalises, masks, pads.
-        chunk: pictures, and captions, that the towers encode at a time in training; each is encoded
+        grad_cache_chunk_size: pictures, and captions, that the towers encode at a time in
+            training; each is encoded
             again for its gradients, so that the batch to be contrasted may be as large as is
             wanted. Heads that read pairs keep all of the batch. None = all at once.
 
@@ -42,11 +43,11 @@ class MVLT(BaseModel):
         neck: dict | None = None,
         heads: Mapping[str, dict | None] | None = None,
         data_preprocessor: dict | None = None,
-        chunk: int | None = None,
+        grad_cache_chunk_size: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        self.chunk = chunk
+        self.grad_cache_chunk_size = grad_cache_chunk_size
         wanted = {name: head for name, head in (heads or {}).items() if head is not None}
         wanted = {name: dict(head) for name, head in wanted.items()}
         self.intervals = {name: head.pop('interval', 1) for name, head in wanted.items()}
@@ -60,7 +61,7 @@ class MVLT(BaseModel):
         self.backbone = MODELS.build(backbone)
         dims = self.backbone.embed_dims
         sizes: dict[str, Any] = dict(in_channels=dims[-1], backbone=self.backbone)
-        sizes['vocab_size'], sizes['word_dims'] = self.word_table.shape
+        sizes['vocab_size'], sizes['token_embed_dim'] = self.token_embedding.shape
         self.neck: Any = None
         if neck is not None:
             self.neck = MODELS.build(dict(neck, in_channels=dims, in_strides=self.backbone.strides))
@@ -87,9 +88,9 @@ class MVLT(BaseModel):
         return hasattr(self.backbone, 'encode_pair')
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims) of the encoder."""
-        return self.backbone.word_table
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim) of the encoder."""
+        return self.backbone.token_embedding
 
     def head(self, name: str) -> Any:
         """The head of that name.

@@ -24,11 +24,11 @@ with read_base():
 data_root = 'data/composed'
 query_streams = ('reference', 'text')
 vocab_size = 400
-vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
+tokenizer = dict(tokenizer=f'{data_root}/tokenizer')
 pipeline = dict(
     load=dict(type=LoadImage),
     resize=dict(type=Resize, scale=(32, 32), keep_ratio=False, backend='pillow'),
-    tokenize=dict(type=Tokenize, max_len=16, **vocabulary),
+    tokenize=dict(type=Tokenize, max_length=16, **tokenizer),
     pack=dict(type=PackPairInputs),
 )
 train_set = dict(
@@ -58,7 +58,7 @@ model = dict(
 )
 test_cfg = dict(type=StreamRankingLoop, query_streams=query_streams, candidate_streams=('image',))
 test_evaluator = dict(type=RetrievalMetric, topk=(1, 5, 10))
-default_hooks.vocabulary.train_size = vocab_size
+default_hooks.tokenizer.train_size = vocab_size
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 500
 default_hooks.checkpoint.save_best = None

@@ -21,8 +21,8 @@ STEPS = dict(
 
 @pytest.fixture
 def steps(demo_data):
-    words = dict(vocabulary=str(demo_data / 'vocabulary'))
-    tokenize = dict(type='Tokenize', max_len=24, **words)
+    words = dict(tokenizer=str(demo_data / 'tokenizer'))
+    tokenize = dict(type='Tokenize', max_length=24, **words)
     return dict(STEPS, tokenize=tokenize, words=dict(type='MaskWords', ratio=0.5, **words))
 
 
@@ -71,7 +71,7 @@ def test_a_pair_by_its_streams_is_the_pair(steps):
         found.append(Pipeline(_ordered(steps))(one))
     for key in ('image', 'token_ids'):
         assert torch.equal(found[0]['inputs'][key], found[1]['inputs'][key])
-    assert torch.equal(found[0]['data_samples'].word_labels, found[1]['data_samples'].word_labels)
+    assert torch.equal(found[0]['data_samples'].mlm_labels, found[1]['data_samples'].mlm_labels)
 
 
 def test_a_step_changes_the_streams_that_it_names(steps):
@@ -112,10 +112,10 @@ def test_batches_of_streams(steps):
     other = batch.of(image='reference', text='change')
     assert torch.equal(other.image_mask[0], sample.reference_image_mask)
     assert torch.equal(other.pixels, inputs['images']['reference']['pixels'] / 255)
-    places, hidden = other.hidden_words()
+    places, hidden = other.masked_tokens()
     whole = inputs['texts']['change']['whole_token_ids'].flatten()
     assert len(hidden) and torch.equal(whole[places], hidden)
-    assert batch.of().hidden_words()[1].tolist() == batch.hidden_words()[1].tolist()
+    assert batch.of().masked_tokens()[1].tolist() == batch.masked_tokens()[1].tolist()
     with pytest.raises(KeyError, match="no texts stream 'title'; it has text, change"):
         batch.of(text='title')
 

@@ -13,7 +13,7 @@ CONFIG = f"""
 from mmengine.config import read_base
 
 with read_base():
-    from mvlt.configs.mvlt.towers_catalogue import *
+    from mvlt.configs.mvlt.dual_encoder_catalogue import *
 
 model.backbone = {DUAL!r}
 test_dataloader.dataset.split = 'all'
@@ -24,9 +24,9 @@ OPTIONS = (
     *('train_cfg.max_iters=2', 'param_scheduler.warmup.end=1', 'param_scheduler.decay.begin=1'),
     *('train_dataloader.batch_size=6', 'val_cfg=None', 'val_dataloader=None'),
     *('val_evaluator=None', 'default_hooks.checkpoint.save_best=None'),
-    *('default_hooks.checkpoint.interval=2', 'default_hooks.vocabulary.train_size=400'),
-    'train_dataloader.dataset.pipeline.tokenize.max_len=24',
-    'test_dataloader.dataset.pipeline.tokenize.max_len=24',
+    *('default_hooks.checkpoint.interval=2', 'default_hooks.tokenizer.train_size=400'),
+    'train_dataloader.dataset.pipeline.tokenize.max_length=24',
+    'test_dataloader.dataset.pipeline.tokenize.max_length=24',
 )
 
 

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 TASKS = dict(
-    tower_folder={'image_tower', 'text_tower', 'matching', 'recognition', 'completion'},
-    dual_folder={'image_tower', 'text_tower', 'recognition'},
+    embedding_folder={'image_encoder', 'text_encoder', 'matching', 'recognition', 'completion'},
+    dual_folder={'image_encoder', 'text_encoder', 'recognition'},
 )
 
 
@@ -78,10 +78,10 @@ def test_any_batch_and_length(exported, batch, length):
         truth = model.match(image, tokens, preprocessor.text_mask(tokens))
         assert np.abs(found - truth.numpy()).max() < 1e-4
         assert np.abs(probability - truth.sigmoid().numpy()).max() < 1e-4
-    session = onnxruntime.InferenceSession(str(out / 'text_tower.onnx'))
+    session = onnxruntime.InferenceSession(str(out / 'text_encoder.onnx'))
     (vectors,) = session.run(None, dict(token_ids=token_ids))
     truth = model.text_embeds(tokens, preprocessor.text_mask(tokens)).numpy()
     assert np.abs(vectors - truth).max() < 1e-4
-    session = onnxruntime.InferenceSession(str(out / 'image_tower.onnx'))
+    session = onnxruntime.InferenceSession(str(out / 'image_encoder.onnx'))
     (vectors,) = session.run(None, dict(pixels=pixels))
     assert np.abs(vectors - model.image_embeds(image).numpy()).max() < 1e-4

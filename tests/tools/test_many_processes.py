@@ -30,7 +30,7 @@ OPTIONS = [
     'model.backbone.num_heads=(1,1,1,1)',
     'model.neck=None',
     'model.heads.mir=None',
-    'model.backbone.word_dropout=0.0',
+    'model.backbone.token_dropout=0.0',
     'model.backbone.drop_path_rate=0.0',
 ]
 

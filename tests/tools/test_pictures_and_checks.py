@@ -191,7 +191,7 @@ def _check(shop, *options):
 def test_a_sound_catalogue_can_be_trained_on(shop, tmp_path):
     run = _check(shop, '--out', tmp_path / 'report.json')
     assert run.returncode == 0, run.stdout + run.stderr
-    assert 'training can start' in run.stdout and 'no vocabulary' in run.stdout
+    assert 'training can start' in run.stdout and 'no tokenizer' in run.stdout
     report = json.loads((tmp_path / 'report.json').read_text())
     assert list(report['splits']) == ['train', 'val', 'test']
     assert sum(one['products'] for one in report['splits'].values()) == 20

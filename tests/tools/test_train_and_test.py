@@ -192,15 +192,15 @@ def test_a_users_mistake_is_one_line_before_training_starts(demo_data, tmp_path,
 
 
 def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_path):
-    from mvlt.datasets import train_vocabulary
+    from mvlt.datasets import train_tokenizer
 
-    train_vocabulary(['other words'] * 3, tmp_path / 'other', 100)
+    train_tokenizer(['other words'] * 3, tmp_path / 'other', 100)
     done = run_here(
         *('tools/test.py', 'configs/demo/pretrain_demo.py'),
         *(trained / 'iter_4.pth', '--data-root', demo_data, '--work-dir', tmp_path),
         *(
             '--cfg-options',
-            f'test_dataloader.dataset.pipeline.tokenize.vocabulary={tmp_path / "other"}',
+            f'test_dataloader.dataset.pipeline.tokenize.tokenizer={tmp_path / "other"}',
         ),
         *[one for one in SMALL if one.startswith('model.')],
     )

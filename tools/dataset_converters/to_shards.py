@@ -1,6 +1,7 @@
 """Write the pairs that a config trains, validates or tests on as tar shards (WebDataset's layout).
 
-    tools/dataset_converters/to_shards.py configs/mvlt/towers_catalogue.py SHARDS --data-root SHOP
+    tools/dataset_converters/to_shards.py configs/mvlt/dual_encoder_catalogue.py SHARDS --data-root
+    SHOP
 
 Writes SHARDS/train-000000.tar, ... of at most --samples pairs; read with dataset type TarPairs and
 ann_file='train-*.tar'. JPEG files go in as they are; other pictures are written as PNG. Needs
@@ -75,8 +76,8 @@ def write(dataset: Any, out: Path, split: str, samples: int) -> int:
                 for key, classes in names.items()
             }
             table = dict(caption=record['caption'], product_id=record['product_id'], **labels)
-            if 'wordings' in record:
-                table['wordings'] = '\n'.join(record['wordings'])
+            if 'caption_templates' in record:
+                table['caption_templates'] = '\n'.join(record['caption_templates'])
             writer.write({'__key__': f'{row:09d}', 'json': table, **_picture(record)})
     return len(dataset)
 

@@ -12,7 +12,7 @@ import torch
 from mmengine.dataset import BaseDataset, pseudo_collate
 from PIL import Image
 
-from mvlt.datasets import Vocabulary
+from mvlt.datasets import CaptionTokenizer
 from mvlt.models import MVLT
 from mvlt.visualization import Bar, Cell, Row
 from mvlt.visualization.sheet import to_array
@@ -66,7 +66,7 @@ def _recorded(model: MVLT) -> Iterator[list[tuple[Any, tuple]]]:
 
 
 def attention_rows(
-    model: MVLT, dataset: BaseDataset, rows: Sequence[int], vocabulary: Vocabulary
+    model: MVLT, dataset: BaseDataset, rows: Sequence[int], tokenizer: CaptionTokenizer
 ) -> tuple[Row, ...]:
     """A product a row: its picture, and for each stage where [CLS] looks; bars are its words."""
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))
@@ -83,7 +83,7 @@ def attention_rows(
                 Cell(
                     _heat(picture, image[place].cpu().numpy()),
                     f'stage {number}: {100 * share:.0f} % on the picture',
-                    bars=tuple(Bar(vocabulary.token(ids[i]), float(text[place][i])) for i in best),
+                    bars=tuple(Bar(tokenizer.token(ids[i]), float(text[place][i])) for i in best),
                 )
             )
         drawn.append(Row('', tuple(cells)))

@@ -51,10 +51,10 @@ def _row(dataset: Any, row: int) -> Row:
 
 
 def _words(results: dict, transform: Tokenize | MaskWords) -> str:
-    vocabulary = transform.vocabulary
-    labels = results.get('word_labels', [-1] * len(results['token_ids']))
+    tokenizer = transform.tokenizer
+    labels = results.get('mlm_labels', [-1] * len(results['token_ids']))
     shown = []
     for token, label in zip(results['token_ids'], labels):
-        word = vocabulary.token(token)
-        shown.append(word if label < 0 else f'{vocabulary.token(label)}>{word}')
+        word = tokenizer.token(token)
+        shown.append(word if label < 0 else f'{tokenizer.token(label)}>{word}')
     return ' '.join(shown)

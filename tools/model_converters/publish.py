@@ -1,4 +1,4 @@
-"""Write a trained model as one folder of data: weights, architecture, vocabulary, categories, card.
+"""Write a trained model as one folder of data: weights, architecture, tokenizer, categories, card.
 
     tools/model_converters/publish.py work_dirs/pretrain_catalogue/iter_6000.pth MY_MODEL \\
         --licence CC-BY-4.0 --data 'our catalogue of 2026' --results work_dirs/*/results.json
@@ -20,7 +20,7 @@ import mvlt
 from mvlt.checkpoints.checkpoint import run_of
 from mvlt.checkpoints.description import ModelDescription, stored_config
 from mvlt.checkpoints.folder import fitting, weights_metadata, write_model_folder
-from mvlt.checkpoints.opening import read_trained
+from mvlt.checkpoints.loading import read_trained
 from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.files import file_sha256, read_json
@@ -37,7 +37,7 @@ def main() -> None:
         '--config', help='its config file; default: the config that the checkpoint holds'
     )
     parser.add_argument('--data-root', help='with --config: replaces its data_root')
-    parser.add_argument('--vocabulary', help='folder; default: that of the config')
+    parser.add_argument('--tokenizer', help='folder; default: that of the config')
     parser.add_argument('--name', help='title of the card; default: the name of the folder')
     parser.add_argument('--licence', default='unknown', help='of the weights, an SPDX identifier')
     parser.add_argument('--data', default='', help='what it was trained on, a line for the card')
@@ -54,9 +54,9 @@ def main() -> None:
     if args.config:
         config = load_config(args.config, data_root=args.data_root)
     trained = (
-        read_trained(config, args.checkpoint, args.vocabulary)
+        read_trained(config, args.checkpoint, args.tokenizer)
         if config is not None
-        else read_trained(args.checkpoint, vocabulary=args.vocabulary)
+        else read_trained(args.checkpoint, tokenizer=args.tokenizer)
     )
     run = run_of(args.checkpoint)
     weights = save(fitting(trained.description, trained.state), weights_metadata(run))
@@ -77,7 +77,7 @@ def main() -> None:
         args.limits,
     )
     out = write_model_folder(
-        args.out, trained.description, trained.state, trained.vocabulary, card, run
+        args.out, trained.description, trained.state, trained.tokenizer, card, run
     )
     for path in sorted(out.iterdir()):
         print(f'{path}  {path.stat().st_size:,} bytes')
@@ -140,7 +140,7 @@ def model_card(
             (description.that_give('embedding'), 'search by vectors, from words and from pictures'),
             (description.that_give('match'), 'score a picture with a text; search, both ways'),
             (named, f'name its {named}'),
-            (description.rebuilding, 'complete masked pictures'),
+            (description.reconstructing, 'complete masked pictures'),
             (description.that_give('words'), 'predict hidden words'),
         )
         if able

@@ -28,11 +28,11 @@ class PackPairInputs(BaseTransform):
     modality = 'record'
 
     LABELS = ('matched', 'main_category', 'sub_category')
-    ARRAYS = ('image_mask', 'word_labels')
+    ARRAYS = ('image_mask', 'mlm_labels')
     META = (
         *('product_id', 'caption', 'title', 'img_path', 'sample_idx'),
-        *('wording_keys', 'wording_key'),
-        *('caption_product_id', 'image_title', 'image_wording_keys'),
+        *('other_caption_keys', 'read_caption_key'),
+        *('caption_product_id', 'image_title', 'image_other_caption_keys'),
     )
 
     def transform(self, results: dict) -> dict:

@@ -16,7 +16,7 @@ class WeightAverageHook(EMAHook):
     """mmengine's moving average of the weights, which is what is validated, tested and published.
 
     A step that was skipped for a loss that is no number leaves the average as it was (with
-    ``train_cfg.read_later`` it counts the weights before it twice). The first
+    ``train_cfg.async_metrics`` it counts the weights before it twice). The first
     steps count little: the average is over the last tenth of the steps until ``momentum`` is
     reached.
 
@@ -46,7 +46,7 @@ class MomentumHook(Hook):
     """Moves queue and momentum copy of :class:`mvlt.models.ITCHead`.
 
     The copy begins as the weights that a training begins with; a resumed one keeps the
-    checkpoint's. A skipped step leaves both as they were; with ``train_cfg.read_later`` the copy
+    checkpoint's. A skipped step leaves both as they were; with ``train_cfg.async_metrics`` the copy
     follows unchanged weights, and vectors that are no numbers are not queued.
     """
 

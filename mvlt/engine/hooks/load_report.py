@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mvlt.checkpoints.checkpoint import RUN_FACTS, use_safe_files
-from mvlt.checkpoints.fit import check_finite, compare, part, some, unwrapped
+from mvlt.checkpoints.state_dict import check_finite, compare, part, some, unwrapped
 from mvlt.mmengine_private import built_loops, is_resumed
 from mvlt.registry import HOOKS
 

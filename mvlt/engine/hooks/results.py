@@ -23,7 +23,7 @@ from mvlt.registry import HOOKS
 # what a reader must know of the data; classes stand in the config that is dumped beside
 _DATA = (
     *('type', 'data_root', 'ann_file', 'split', 'split_seed', 'split_ratios', 'classes_from'),
-    *('columns', 'caption', 'attributes', 'wordings', 'left_out', 'indices'),
+    *('columns', 'caption', 'attributes', 'caption_templates', 'max_missing_ratio', 'indices'),
 )
 
 

@@ -152,9 +152,9 @@ class RankingLoop(BaseLoop):
 
     def encode(self, images: Sequence[int], texts: Sequence[torch.Tensor]) -> 'Embeds':
         """Embeddings of the images of rows and of captions; ranks share the images."""
-        vocabulary = self.dataset.pipeline.tokenize().vocabulary
+        tokenizer = self.dataset.pipeline.tokenize().tokenizer
         settings = {'type': 'Encoder', **(self._encoder or {})}
-        encoder = TASK_UTILS.build(dict(settings, scorer=self.scorer, vocabulary=vocabulary))
+        encoder = TASK_UTILS.build(dict(settings, scorer=self.scorer, tokenizer=tokenizer))
         rank, world = get_rank(), get_world_size()
         mine = encoder.images(image for image, _ in self.scorer.read(images[rank::world]))
         image_embeds = np.empty((len(images), mine.shape[1]), np.float32)

@@ -15,7 +15,7 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
-from mvlt.engine.late_numbers import LateNumbers
+from mvlt.engine.async_metrics import AsyncMetrics
 from mvlt.engine.optim import FiniteOptimWrapper
 from mvlt.files import write_text
 from mvlt.mmengine_private import count_epoch, count_step
@@ -54,7 +54,7 @@ class _Steps:
         *args: Any,
         on_nonfinite: OnNonFinite = 'stop',
         max_nonfinite: int = 10,
-        read_later: bool | None = None,
+        async_metrics: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -62,10 +62,10 @@ class _Steps:
             raise ValueError(f"train_cfg.on_nonfinite='{on_nonfinite}'; legal: 'stop', 'skip'")
         self.on_nonfinite = on_nonfinite
         self.max_nonfinite = max_nonfinite
-        self.read_later = read_later
+        self.async_metrics = async_metrics
         self._nonfinite = 0
         self._optim_wrapper: FiniteOptimWrapper
-        self._late = LateNumbers()
+        self._late = AsyncMetrics()
         self._step = self._before = _Step(0, {})
         self._logged: dict[str, Any] = {}  # of the last step whose loss was finite
 
@@ -73,7 +73,7 @@ class _Steps:
         """Train; what is read a step later is read of the last one, too."""
         runner = self.runner
         self._optim_wrapper = FiniteOptimWrapper(
-            runner.optim_wrapper, runner.model, self.read_later
+            runner.optim_wrapper, runner.model, self.async_metrics
         )
         model = super().run()  # type: ignore[misc]
         numbers = self._late.settle()
@@ -145,7 +145,8 @@ class IterTrainLoop(_Steps, IterBasedTrainLoop):
         on_nonfinite: a loss that is infinite or no number, on any process: 'stop' ends the run
             before the weights change, 'skip' leaves the step out.
         max_nonfinite: with 'skip', how many such steps a run may have from its start or resumption.
-        read_later: losses are read, and logged, a step later, so that nobody waits for the GPU; it
+        async_metrics: losses are read, and logged, a step later, so that nobody waits for the GPU;
+            it
             leaves a step out by itself where the loss is not finite, a moving average of the
             weights counts them twice. None = on a GPU with ``optimizer.fused`` and without
             accumulation of gradients.
@@ -158,7 +159,7 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
     """A training counted in epochs; a checkpoint within an epoch is taken up there.
 
     Args:
-        on_nonfinite, max_nonfinite, read_later: see :class:`IterTrainLoop`.
+        on_nonfinite, max_nonfinite, async_metrics: see :class:`IterTrainLoop`.
         args, kwargs: EpochBasedTrainLoop's.
     """
 

@@ -1,6 +1,6 @@
+from .async_wrapper import AsyncOptimWrapper
 from .bfloat16 import BFloat16OptimWrapper
 from .finite import FiniteOptimWrapper
-from .late import LateOptimWrapper
 from .sharded import ShardedStrategy
 
-__all__ = ['BFloat16OptimWrapper', 'FiniteOptimWrapper', 'LateOptimWrapper', 'ShardedStrategy']
+__all__ = ['AsyncOptimWrapper', 'BFloat16OptimWrapper', 'FiniteOptimWrapper', 'ShardedStrategy']

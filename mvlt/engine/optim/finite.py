@@ -35,7 +35,7 @@ class FiniteOptimWrapper:
         able = fused and whole and accumulation(wrapper) == 1
         if later and not able:
             raise ValueError(
-                'train_cfg.read_later needs an optimizer that leaves a step out by itself '
+                'train_cfg.async_metrics needs an optimizer that leaves a step out by itself '
                 '(optim_wrapper.optimizer.fused=True), no accumulation of gradients '
                 '(optim_wrapper.accumulative_counts=1) and no weights in pieces'
             )

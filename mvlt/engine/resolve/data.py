@@ -1,4 +1,4 @@
-"""What the data say: columns, captions, classes by name, the vocabulary."""
+"""What the data say: columns, captions, classes by name, the tokenizer."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from mvlt.engine.resolve.run import Run, datasets_of, plain
 from mvlt.registry import DATASETS
 
 # arguments of a dataset that the data decide
-DECIDED = ('ann_file', 'columns', 'caption', 'attributes', 'wordings')
+DECIDED = ('ann_file', 'columns', 'caption', 'attributes', 'caption_templates')
 
 
 def settle_data(run: Run, weights: Weights | None, task: str, resume: bool) -> None:
@@ -124,22 +124,22 @@ def _settle_vocabulary(run: Run, begins: bool) -> None:
     A training that ``begins`` makes it anew, whatever an earlier one has left there.
     """
     settings = tokenizer_of(run.config)
-    hook: Any = (run.config.get('default_hooks') or {}).get('vocabulary') or {}
+    hook: Any = (run.config.get('default_hooks') or {}).get('tokenizer') or {}
     if settings is None or hook.get('train_size') is None:
         return
-    trained = str(Path(run.config.work_dir) / 'vocabulary')
-    if not is_there(settings.get('vocabulary')):
+    trained = str(Path(run.config.work_dir) / 'tokenizer')
+    if not is_there(settings.get('tokenizer')):
         set_vocabulary(run, trained, 'this run')
-    hook.anew = begins and tokenizer_of(run.config)['vocabulary'] == trained  # type: ignore[index]
+    hook.anew = begins and tokenizer_of(run.config)['tokenizer'] == trained  # type: ignore[index]
 
 
-def set_vocabulary(run: Run, vocabulary: str | None, source: str) -> None:
-    """Let every step that reads one read ``vocabulary``; None changes nothing."""
+def set_vocabulary(run: Run, tokenizer: str | None, source: str) -> None:
+    """Let every step that reads one read ``tokenizer``; None changes nothing."""
     for _, dataset in datasets_of(run.config):
         for step in named(dataset.get('pipeline')).values():
-            if vocabulary and step.get('vocabulary') not in (None, vocabulary):
-                step.vocabulary = vocabulary
-                run.say(f'vocabulary: {vocabulary} (of {source})')
+            if tokenizer and step.get('tokenizer') not in (None, tokenizer):
+                step.tokenizer = tokenizer
+                run.say(f'tokenizer: {tokenizer} (of {source})')
 
 
 def _kind(dataset: Mapping[str, Any]) -> Any:

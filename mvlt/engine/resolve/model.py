@@ -64,10 +64,10 @@ def take_tested(run: Run, weights: Weights | None) -> None:
     config.model = description.settings(heads)
     run.say(f'model: that of {weights.source}, heads {", ".join(heads)}')
     _set_rerank(run, description, heads)
-    reading = description.transforms(weights.vocabulary or '')
+    reading = description.transforms(weights.tokenizer or '')
     for _, dataset in datasets_of(config):
         dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
-    set_vocabulary(run, weights.vocabulary, weights.source)
+    set_vocabulary(run, weights.tokenizer, weights.source)
 
 
 def _set_rerank(run: Run, description: ModelDescription, heads: Sequence[str]) -> None:
@@ -173,14 +173,14 @@ def _take_decisions(run: Run, held: Config) -> None:
 
 
 def _use_vocabulary(run: Run, weights: Weights | None) -> None:
-    """A folder's vocabulary; a checkpoint's where the config's is not there."""
-    if weights is None or weights.vocabulary is None:
+    """A folder's tokenizer; a checkpoint's where the config's is not there."""
+    if weights is None or weights.tokenizer is None:
         return
     settings = tokenizer_of(run.config)
     if settings is None:
         return
-    if weights.config is None or not is_there(settings.get('vocabulary')):
-        set_vocabulary(run, weights.vocabulary, weights.source)
+    if weights.config is None or not is_there(settings.get('tokenizer')):
+        set_vocabulary(run, weights.tokenizer, weights.source)
 
 
 def _labels_of_heads(weights: Weights, config: Config) -> dict[str, str]:

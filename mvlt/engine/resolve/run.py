@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mvlt.checkpoints.weights import Weights
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_OF_MODEL = ('model', 'load_from', 'vocabulary', 'classes', 'pictures', 'test_cfg', 'trained on')
+_OF_MODEL = ('model', 'load_from', 'tokenizer', 'classes', 'pictures', 'test_cfg', 'trained on')
 
 
 class Run:

@@ -26,7 +26,7 @@ class DualEncoder(BaseModule):
             (B, C), or a tuple of them, whose last one is read.
         text_encoder: a module or its settings, e.g. dict(type=TextTransformer). Given int64 (B, T)
             and a mask, bool (B, T) or None, it returns tokens (B, T, C) or a vector (B, C). It has
-            ``embed_dims``, C, and ``word_table`` (vocabulary, token dims).
+            ``embed_dims``, C, and ``token_embedding`` (tokenizer, token dims).
         image_dims: channels that the image encoder returns. A linear layer follows where they
             are not the text encoder's. None: they are.
         vocab_size: handed to ``text_encoder``, where that is settings.
@@ -55,18 +55,18 @@ class DualEncoder(BaseModule):
         )
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Token embeddings of the text encoder, (vocabulary, token dims)."""
-        table: Any = self.text_encoder.word_table
+    def token_embedding(self) -> torch.Tensor:
+        """Token embeddings of the text encoder, (tokenizer, token dims)."""
+        table: Any = self.text_encoder.token_embedding
         return table
 
     @property
     def vocab_size(self) -> int:
         """Rows of the token embeddings."""
-        return len(self.word_table)
+        return len(self.token_embedding)
 
     @property
-    def text_len(self) -> int | None:
+    def context_length(self) -> int | None:
         """The longest text in tokens; None where the text encoder has no limit."""
         return getattr(self.text_encoder, 'context_length', None)
 

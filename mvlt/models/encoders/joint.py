@@ -11,7 +11,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mvlt.models.layers import EncoderLayer, TextEmbedding, WordEmbedding
+from mvlt.models.layers import EncoderLayer, TextEmbedding, TokenEmbedding
 
 
 class PairFeatures(NamedTuple):
@@ -103,14 +103,14 @@ class JointEncoder(BaseModule):
     """Image and text through the same ``stages``, which a subclass makes.
 
     Every encoder has ``encode_image`` and ``encode_text``, a joint one ``encode_pair`` too, with
-    the same weights; ``embed_dims``, the channels of each stage, and ``word_table``.
+    the same weights; ``embed_dims``, the channels of each stage, and ``token_embedding``.
 
     Args:
         image_size: side of the square image in pixels; 32 must divide it.
-        text_len: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
+        context_length: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
         vocab_size: rows of the word table.
-        word_dims: size of a word vector.
-        word_dropout: dropout on word vectors, 0 to 1.
+        token_embed_dim: size of a word vector.
+        token_dropout: dropout on word vectors, 0 to 1.
         embed_dims: C_i, hidden size of each stage.
 
     Raises:
@@ -123,10 +123,10 @@ class JointEncoder(BaseModule):
     def __init__(
         self,
         image_size: int,
-        text_len: int,
+        context_length: int,
         vocab_size: int,
-        word_dims: int,
-        word_dropout: float,
+        token_embed_dim: int,
+        token_dropout: float,
         embed_dims: Sequence[int],
         init_cfg: dict | None = None,
     ) -> None:
@@ -139,13 +139,15 @@ class JointEncoder(BaseModule):
             )
         self.embed_dims = tuple(embed_dims)
         self.image_size = image_size
-        self.text_len = text_len
+        self.context_length = context_length
         self.vocab_size = vocab_size
-        self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), word_dropout)
+        self.words = TokenEmbedding(
+            vocab_size, token_embed_dim, max(512, context_length), token_dropout
+        )
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims)."""
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim)."""
         return self.words.words.weight
 
     def encode_pair(
@@ -159,13 +161,14 @@ class JointEncoder(BaseModule):
 
         Args:
             image: float (B, 3, H, W), H and W multiples of 32.
-            token_ids: int64 (B, T), T at most ``text_len``.
+            token_ids: int64 (B, T), T at most ``context_length``.
             text_mask: bool (B, T), True = a real token; None = every token is attended to.
             cls_only: the last stage gives [CLS] alone, text (B, 1, C), and no map: all that
                 matching and recognition read.
 
         Raises:
-            ValueError: a caption is longer than ``text_len``, or 32 does not divide the image.
+            ValueError: a caption is longer than ``context_length``, or 32 does not divide the
+                image.
         """
         self._check_image(image)
         text = self._words(token_ids)
@@ -214,7 +217,7 @@ class JointEncoder(BaseModule):
             )
 
     def _words(self, token_ids: torch.Tensor) -> torch.Tensor:
-        check_length(token_ids, self.text_len, 'text_len')
+        check_length(token_ids, self.context_length, 'context_length')
         return self.words(token_ids)
 
 
@@ -222,8 +225,8 @@ def check_length(token_ids: torch.Tensor, longest: int, key: str) -> None:
     """Refuse texts (B, T) of more tokens than the setting ``backbone.<key>`` says."""
     if token_ids.shape[1] > longest:
         raise ValueError(
-            f'captions of {token_ids.shape[1]} tokens, but backbone.{key}={longest}: lower max_len '
-            f'of Tokenize or raise {key}'
+            f'captions of {token_ids.shape[1]} tokens, but backbone.{key}={longest}: lower '
+            f'max_length of Tokenize or raise {key}'
         )
 
 

@@ -71,7 +71,8 @@ class PVTV2VL(JointEncoder):
 
     Args:
         arch: 'b0' to 'b5'; sets ``embed_dims``, ``depths`` and ``mlp_ratios``.
-        image_size, text_len, vocab_size, word_dims, word_dropout: see :class:`JointEncoder`.
+        image_size, context_length, vocab_size, token_embed_dim, token_dropout: see
+        :class:`JointEncoder`.
         embed_dims: C_i, hidden size of each stage; overrides ``arch``, as the next two do.
         depths: layers of each stage.
         mlp_ratios, num_heads: per stage.
@@ -91,7 +92,7 @@ class PVTV2VL(JointEncoder):
         self,
         arch: str = 'b1',
         image_size: int = 256,
-        text_len: int = 128,
+        context_length: int = 128,
         vocab_size: int = 30522,
         embed_dims: Sequence[int] | None = None,
         depths: Sequence[int] | None = None,
@@ -100,8 +101,8 @@ class PVTV2VL(JointEncoder):
         linear: bool = True,
         pool_size: int = 7,
         reductions: Sequence[int] = (8, 4, 2, 1),
-        word_dims: int = 768,
-        word_dropout: float = 0.1,
+        token_embed_dim: int = 768,
+        token_dropout: float = 0.1,
         drop_path_rate: float = 0.1,
         init_std: float | None = 0.02,
         init_cfg: dict | None = None,
@@ -115,7 +116,13 @@ class PVTV2VL(JointEncoder):
         depths = depths or usual_depths
         mlp_ratios = mlp_ratios or usual_ratios
         super().__init__(
-            image_size, text_len, vocab_size, word_dims, word_dropout, embed_dims, init_cfg
+            image_size,
+            context_length,
+            vocab_size,
+            token_embed_dim,
+            token_dropout,
+            embed_dims,
+            init_cfg,
         )
         check_stages(
             embed_dims=embed_dims,
@@ -126,7 +133,7 @@ class PVTV2VL(JointEncoder):
         )
         drop_paths = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.stages = nn.ModuleList()
-        image_dims, text_dims = 3, word_dims
+        image_dims, text_dims = 3, token_embed_dim
         for i, dims in enumerate(self.embed_dims):
             layers = [
                 ConvEncoderLayer(
@@ -144,7 +151,7 @@ class PVTV2VL(JointEncoder):
             self.stages.append(
                 EncoderStage(
                     patches,
-                    TextEmbedding(text_dims, dims, text_len),
+                    TextEmbedding(text_dims, dims, context_length),
                     layers,
                     nn.LayerNorm(dims, eps=1e-6),
                 )

@@ -35,13 +35,13 @@ class PVTVL(JointEncoder):
     Args:
         arch: 'tiny' (the paper's and the default), 'small', 'medium' or 'large'; sets ``depths``.
         image_size: side of the square image in pixels; 32 must divide it.
-        text_len: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
+        context_length: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
         vocab_size: rows of the word table.
         embed_dims: C_i, hidden size of each stage.
         depths: layers of each stage, in the place of ``arch``.
         num_heads, mlp_ratios, reductions: per stage.
-        word_dims: size of a word vector.
-        word_dropout: dropout on word vectors, 0 to 1.
+        token_embed_dim: size of a word vector.
+        token_dropout: dropout on word vectors, 0 to 1.
         drop_path_rate: stochastic depth of the last layer, 0 to 1, growing linearly from 0.
         init_std: of linear layers at random start. 0.02 is PVT's and BERT's, made for their widths;
             None takes 1 / sqrt(inputs), with which narrow models learn much sooner.
@@ -59,21 +59,27 @@ class PVTVL(JointEncoder):
         self,
         arch: str | None = None,
         image_size: int = 256,
-        text_len: int = 128,
+        context_length: int = 128,
         vocab_size: int = 30522,
         embed_dims: Sequence[int] = (64, 128, 320, 512),
         depths: Sequence[int] | None = None,
         num_heads: Sequence[int] = (1, 2, 5, 8),
         mlp_ratios: Sequence[float] = (8, 8, 4, 4),
         reductions: Sequence[int] = (8, 4, 2, 1),
-        word_dims: int = 768,
-        word_dropout: float = 0.1,
+        token_embed_dim: int = 768,
+        token_dropout: float = 0.1,
         drop_path_rate: float = 0.1,
         init_std: float | None = 0.02,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
-            image_size, text_len, vocab_size, word_dims, word_dropout, embed_dims, init_cfg
+            image_size,
+            context_length,
+            vocab_size,
+            token_embed_dim,
+            token_dropout,
+            embed_dims,
+            init_cfg,
         )
         if arch is not None and depths is not None:
             raise ValueError(
@@ -93,7 +99,7 @@ class PVTVL(JointEncoder):
         )
         drop_paths = iter(np.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.stages = nn.ModuleList()
-        image_dims, text_dims = 3, word_dims
+        image_dims, text_dims = 3, token_embed_dim
         for i, dims in enumerate(self.embed_dims):
             side = image_size // self.strides[i]
             layers = [
@@ -108,7 +114,7 @@ class PVTVL(JointEncoder):
             self.stages.append(
                 EncoderStage(
                     PatchEmbedding(image_dims, dims, 4 if i == 0 else 2, (side, side)),
-                    TextEmbedding(text_dims, dims, text_len),
+                    TextEmbedding(text_dims, dims, context_length),
                     layers,
                 )
             )

@@ -11,7 +11,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from mvlt.models.encoders.joint import check_length, init_weights
-from mvlt.models.layers import EncoderLayer, SpatialReductionAttention, WordEmbedding
+from mvlt.models.layers import EncoderLayer, SpatialReductionAttention, TokenEmbedding
 from mvlt.registry import MODELS
 
 
@@ -47,7 +47,7 @@ class TextTransformer(BaseModule):
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
         self.context_length = context_length
-        self.words = WordEmbedding(vocab_size, embed_dims, context_length, dropout)
+        self.words = TokenEmbedding(vocab_size, embed_dims, context_length, dropout)
         self.layers = nn.ModuleList(
             EncoderLayer(
                 embed_dims, SpatialReductionAttention(embed_dims, num_heads, 1), mlp_ratio, rate
@@ -58,8 +58,8 @@ class TextTransformer(BaseModule):
         self.apply(partial(init_weights, std=init_std))
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Token embeddings (vocabulary, C)."""
+    def token_embedding(self) -> torch.Tensor:
+        """Token embeddings (tokenizer, C)."""
         return self.words.words.weight
 
     def forward(

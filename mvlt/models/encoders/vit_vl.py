@@ -27,7 +27,8 @@ class ViTVL(JointEncoder):
     class token.
 
     Args:
-        image_size, text_len, vocab_size, word_dims, word_dropout: see :class:`JointEncoder`.
+        image_size, context_length, vocab_size, token_embed_dim, token_dropout: see
+        :class:`JointEncoder`.
         embed_dims: one hidden size.
         depth: layers.
         num_heads: attention heads of each.
@@ -42,21 +43,27 @@ class ViTVL(JointEncoder):
     def __init__(
         self,
         image_size: int = 256,
-        text_len: int = 128,
+        context_length: int = 128,
         vocab_size: int = 30522,
         embed_dims: Sequence[int] = (384,),
         depth: int = 12,
         num_heads: int = 6,
         mlp_ratio: float = 4,
         patch_size: int = 32,
-        word_dims: int = 768,
-        word_dropout: float = 0.1,
+        token_embed_dim: int = 768,
+        token_dropout: float = 0.1,
         drop_path_rate: float = 0.1,
         init_std: float | None = 0.02,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
-            image_size, text_len, vocab_size, word_dims, word_dropout, embed_dims, init_cfg
+            image_size,
+            context_length,
+            vocab_size,
+            token_embed_dim,
+            token_dropout,
+            embed_dims,
+            init_cfg,
         )
         if len(embed_dims) != 1:
             raise ValueError(f'backbone.embed_dims={embed_dims}: ViTVL has one stage, one size')
@@ -74,7 +81,7 @@ class ViTVL(JointEncoder):
             [
                 EncoderStage(
                     PatchEmbedding(3, dims, patch_size, (grid, grid), norm=False),
-                    TextEmbedding(word_dims, dims, text_len),
+                    TextEmbedding(token_embed_dim, dims, context_length),
                     layers,
                     nn.LayerNorm(dims, eps=1e-6),
                 )

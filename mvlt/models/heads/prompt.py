@@ -28,7 +28,7 @@ class PromptHead(Head):
 
     Args:
         labels: of the samples; those that the training data do not know are left out.
-        templates: wordings of a name, one a step in turn.
+        templates: caption_templates of a name, one a step in turn.
         label_smoothing: 0 to 1: so much of the target is spread over all classes.
         loss_weight: factor of the sum of the labels' losses.
 

@@ -60,8 +60,8 @@ class FromTransformers(BaseModule):
         return self.model_class.config_class(text_config=text, **settings)
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims)."""
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim)."""
         return self.model.get_input_embeddings().weight
 
 
@@ -116,7 +116,7 @@ class TextSide(Side):
     def seen(self, token_ids: torch.Tensor, text_mask: torch.Tensor) -> torch.Tensor:
         """Which tokens are attended to: CLIP's tokenizer pads with the end token, which is one."""
         end = self.model.config.eos_token_id
-        if end == 2:  # OpenAI's folders say so; the end token is the last of the vocabulary
+        if end == 2:  # OpenAI's folders say so; the end token is the last of the tokenizer
             end = token_ids.amax(1, keepdim=True)
         first = F.pad(text_mask, (1, 0), value=True)[:, :-1] & ~text_mask
         return text_mask | (first & (token_ids == end))
@@ -139,7 +139,7 @@ class OwnITCHead(ITCHead):
         folder = getattr(getattr(backbone, 'text_encoder', None), 'folder', None)
         if folder is not None:
             with safe_open(Path(folder, 'model.safetensors'), 'pt') as weights, torch.no_grad():
-                self.log_scale.copy_(weights.get_tensor('logit_scale').squeeze())
+                self.logit_scale.copy_(weights.get_tensor('logit_scale').squeeze())
                 if self.bias is not None:
                     self.bias.copy_(weights.get_tensor('logit_bias').squeeze())
 

@@ -11,10 +11,10 @@ from projects.baselines.from_transformers.adapters import ImageSide, OwnITCHead,
 with read_base():
     from .small_catalogue import *
 
-model.data_preprocessor.text_len = 32
+model.data_preprocessor.context_length = 32
 model.data_preprocessor.attend_pad = True
-test_dataloader.dataset.pipeline.tokenize.max_len = 32
-train_dataloader.dataset.pipeline.tokenize.max_len = 32
+test_dataloader.dataset.pipeline.tokenize.max_length = 32
+train_dataloader.dataset.pipeline.tokenize.max_length = 32
 model.backbone = dict(
     type=DualEncoder,
     image_encoder=dict(type=ImageSide, kind='SiglipVisionModel', settings=small_vision),
@@ -25,4 +25,4 @@ model.backbone = dict(
     ),
     vocab_size=vocab_size,
 )
-model.heads.itc = dict(type=OwnITCHead, form='sigmoid', max_scale=1000.0)
+model.heads.itc = dict(type=OwnITCHead, form='sigmoid', max_logit_scale=1000.0)

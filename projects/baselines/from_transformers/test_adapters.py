@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from mvlt.config import load_config
-from mvlt.datasets import load_vocabulary
+from mvlt.datasets import load_tokenizer
 from mvlt.models import Features
 from mvlt.registry import MODELS
 
@@ -117,11 +117,11 @@ def test_siglip_from_a_folder_with_its_own_tokenizer(tmp_path):
     options = {
         **_saved(SiglipModel, tmp_path),
         'model.data_preprocessor.pad_id': 1,
-        'test_dataloader.dataset.pipeline.tokenize.vocabulary': str(tmp_path),
+        'test_dataloader.dataset.pipeline.tokenize.tokenizer': str(tmp_path),
     }
     model = _build('siglip', options)
     words = ['red hat', 'blue cotton scarf']
-    ids = [torch.tensor(load_vocabulary(str(tmp_path)).encode(text, 32)) for text in words]
+    ids = [torch.tensor(load_tokenizer(str(tmp_path)).encode(text, 32)) for text in words]
     padded = model.data_preprocessor.pad(ids)
     wanted = theirs(words, padding='max_length', max_length=32, return_tensors='pt').input_ids
     assert torch.equal(padded, wanted)

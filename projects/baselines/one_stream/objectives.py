@@ -194,9 +194,9 @@ class MaskOneModality(BaseTransform):
         if np.random.random() < 0.5:
             results['image_mask'] = np.zeros_like(results['image_mask'])
         else:
-            labels = results['word_labels']
+            labels = results['mlm_labels']
             results['token_ids'] = np.where(labels >= 0, labels, results['token_ids'])
-            results['word_labels'] = np.full_like(labels, -1)
+            results['mlm_labels'] = np.full_like(labels, -1)
         return results
 
 

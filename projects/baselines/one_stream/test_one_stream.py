@@ -149,10 +149,10 @@ def test_words_or_regions_are_hidden_never_both():
             dict(
                 image_mask=np.array([[True, False]]),
                 token_ids=np.array([2, 4, 3]),
-                word_labels=np.array([-1, 9, -1]),
+                mlm_labels=np.array([-1, 9, -1]),
             )
         )
-        hidden = found['word_labels'][1] == 9
+        hidden = found['mlm_labels'][1] == 9
         assert hidden != found['image_mask'].any()
         assert found['token_ids'].tolist() == ([2, 4, 3] if hidden else [2, 9, 3])
 

@@ -71,7 +71,7 @@ def test_a_picture_side_of_mmpretrain_is_published_and_opened(catalogue, tmp_pat
         trained.description.model['backbone']['image_encoder']['cnn']['type'] == 'mmpretrain.ResNet'
     )
     out = tmp_path / 'folder'
-    write_model_folder(out, trained.description, trained.state, trained.vocabulary, '# a card')
+    write_model_folder(out, trained.description, trained.state, trained.tokenizer, '# a card')
     state = open_model(out).model.state_dict()
     assert all(torch.equal(state[key], value) for key, value in runner.model.state_dict().items())
     protocol = {'test_cfg.rerank': None, 'test_dataloader.dataset.split': 'all'}

@@ -47,21 +47,25 @@ class WordGRU(BaseModule):
     Args:
         vocab_size: rows of the token embeddings.
         embed_dims: C, of the GRU's states.
-        word_dims: of a token embedding.
+        token_embed_dim: of a token embedding.
         both_ways: the mean of a forward and a backward GRU's states (SCAN); else forward alone.
     """
 
     def __init__(
-        self, vocab_size: int, embed_dims: int = 192, word_dims: int = 128, both_ways: bool = False
+        self,
+        vocab_size: int,
+        embed_dims: int = 192,
+        token_embed_dim: int = 128,
+        both_ways: bool = False,
     ) -> None:
         super().__init__()
         self.embed_dims = embed_dims
-        self.words = nn.Embedding(vocab_size, word_dims)
-        self.gru = nn.GRU(word_dims, embed_dims, batch_first=True, bidirectional=both_ways)
+        self.words = nn.Embedding(vocab_size, token_embed_dim)
+        self.gru = nn.GRU(token_embed_dim, embed_dims, batch_first=True, bidirectional=both_ways)
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Token embeddings (vocabulary, word_dims)."""
+    def token_embedding(self) -> torch.Tensor:
+        """Token embeddings (tokenizer, token_embed_dim)."""
         return self.words.weight
 
     def forward(

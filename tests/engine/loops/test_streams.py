@@ -76,7 +76,7 @@ def _embeds(loop, streams):
     return np.stack(found)
 
 
-@pytest.mark.parametrize('folder', ['tower_folder', 'dual_folder'])
+@pytest.mark.parametrize('folder', ['embedding_folder', 'dual_folder'])
 @pytest.mark.parametrize('query', [('reference', 'change'), ('text',)])
 def test_ranks_are_those_of_a_naive_twin(data, request, folder, query):
     metrics, loop = _run(data, request.getfixturevalue(folder), f'{folder}{len(query)}', query)
@@ -101,6 +101,6 @@ def test_ranks_are_those_of_a_naive_twin(data, request, folder, query):
         )
 
 
-def test_an_unknown_stream_is_named(data, tower_folder):
+def test_an_unknown_stream_is_named(data, embedding_folder):
     with pytest.raises(KeyError, match="no texts stream 'title'; it has text, change"):
-        _run(data, tower_folder, 'unknown', ('title',))
+        _run(data, embedding_folder, 'unknown', ('title',))

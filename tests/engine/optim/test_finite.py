@@ -5,7 +5,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from mvlt.engine import BFloat16OptimWrapper, LateOptimWrapper
+from mvlt.engine import AsyncOptimWrapper, BFloat16OptimWrapper
 from mvlt.engine.optim import FiniteOptimWrapper
 
 
@@ -16,7 +16,7 @@ def _wrapped(kind=OptimWrapper, later=None, counts=1, fused=True):
     return model, FiniteOptimWrapper(kind(optimizer, counts), model, later)
 
 
-@pytest.mark.parametrize('kind', [OptimWrapper, LateOptimWrapper, BFloat16OptimWrapper])
+@pytest.mark.parametrize('kind', [OptimWrapper, AsyncOptimWrapper, BFloat16OptimWrapper])
 @pytest.mark.parametrize('later', [False, True])
 def test_only_finite_losses_train(kind, later):
     model, wrapper = _wrapped(kind, later)
@@ -37,5 +37,5 @@ def test_a_step_left_out_is_not_counted_and_the_rest_is_the_wrappers():
 
 @pytest.mark.parametrize('settings', [dict(fused=False), dict(counts=2)])
 def test_later_needs_an_optimizer_that_leaves_a_step_out(settings):
-    with pytest.raises(ValueError, match='read_later needs .*fused=True.*accumulative_counts=1'):
+    with pytest.raises(ValueError, match='async_metrics needs .*fused=True.*accumulative_counts=1'):
         _wrapped(later=True, **settings)

@@ -30,7 +30,7 @@ class Bag(nn.Module):
         self.bag = nn.EmbeddingBag(vocab_size, 16)
 
     @property
-    def word_table(self):
+    def token_embedding(self):
         return self.bag.weight
 
     def forward(self, token_ids, text_mask):
@@ -70,7 +70,7 @@ def test_a_vector_of_a_text_stands_at_every_token():
     dual = DualEncoder(nn.Identity(), Bag(50))
     (text,) = dual.encode_text(torch.randint(5, 50, (2, 7)))
     assert text.shape == (2, 7, 16) and torch.equal(text[:, 0], text[:, 6])
-    assert (dual.vocab_size, dual.text_len) == (50, None)
+    assert (dual.vocab_size, dual.context_length) == (50, None)
 
 
 @pytest.mark.parametrize('depth', [0, 2])

@@ -7,12 +7,12 @@ from mvlt.models import PVTVL
 
 TINY = dict(
     image_size=64,
-    text_len=12,
+    context_length=12,
     vocab_size=50,
     embed_dims=(8, 16, 24, 32),
     num_heads=(1, 2, 3, 4),
     depths=(1, 1, 1, 1),
-    word_dims=16,
+    token_embed_dim=16,
 )
 
 
@@ -140,7 +140,7 @@ def test_wrong_sizes(wrong, message):
 
 
 def test_wrong_inputs():
-    with pytest.raises(ValueError, match='captions of 13 tokens, but backbone.text_len=12'):
+    with pytest.raises(ValueError, match='captions of 13 tokens, but backbone.context_length=12'):
         _model().encode_pair(*_batch(tokens=13))
     with pytest.raises(ValueError, match='32 must divide both sides'):
         _model().encode_pair(*_batch(side=80))

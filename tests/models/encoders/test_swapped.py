@@ -8,7 +8,7 @@ from mvlt.models import MVLT, PVTV2VL, PVTVL, Features, ViTVL
 from mvlt.models.layers import MLP, OverlapPatchEmbedding, PooledAttention
 from mvlt.structures import PairDataSample
 
-SMALL = dict(image_size=64, text_len=12, vocab_size=50, word_dims=16)
+SMALL = dict(image_size=64, context_length=12, vocab_size=50, token_embed_dim=16)
 PYRAMID = dict(
     SMALL, embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 3, 4), depths=(1, 1, 1, 1), pool_size=3
 )
@@ -60,7 +60,7 @@ def test_cls_alone_is_what_the_whole_gives(kind):
     del pvt['pool_size']
     kinds = dict(pvt=(PVTVL, pvt), pvt_v2=(PVTV2VL, PYRAMID), vit=(ViTVL, SINGLE))
     kind, settings = kinds[kind]
-    backbone = kind(**settings, drop_path_rate=0.5, word_dropout=0.0)
+    backbone = kind(**settings, drop_path_rate=0.5, token_dropout=0.0)
     image, tokens = torch.randn(3, 3, 64, 64), torch.randint(5, 50, (3, 9))
     mask = torch.ones(3, 9, dtype=torch.bool)
     mask[0, 5:] = False

@@ -6,7 +6,9 @@ import torch
 from mvlt.models import LightDecoder, MIRHead, ViTVL
 from tests.models.heads.stand_ins import loss_of
 
-SIZES = dict(text_len=12, vocab_size=50, word_dims=16, embed_dims=(24,), depth=1, num_heads=3)
+SIZES = dict(
+    context_length=12, vocab_size=50, token_embed_dim=16, embed_dims=(24,), depth=1, num_heads=3
+)
 
 
 @pytest.mark.parametrize('patch', [16, 32])

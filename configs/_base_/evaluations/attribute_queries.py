@@ -1,12 +1,12 @@
-"""Short queries, as shoppers type them, and classes named by prompts: see PhraseLoop."""
+"""Short queries, as shoppers type them, and classes named by prompts: see AttributeQueryLoop."""
 
-from mvlt.engine import PhraseLoop
+from mvlt.engine import AttributeQueryLoop
 from mvlt.evaluation import PrecisionMetric
 from mvlt.retrieval import Encoder
 
 test_heads = ('itc',)  # which of a model a protocol tests
 test_cfg = dict(
-    type=PhraseLoop,
+    type=AttributeQueryLoop,
     phrases=dict(
         kind='{sub_category}',
         colour_kind='{colour} {sub_category}',

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from mmengine.optim import OptimWrapper
 
-from mvlt.engine.late_numbers import LateNumbers
+from mvlt.engine.async_metrics import AsyncMetrics
 from mvlt.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
-class LateOptimWrapper(OptimWrapper):
+class AsyncOptimWrapper(OptimWrapper):
     """The norm of clipped gradients is logged a step later where a GPU has made it."""
 
     def step(self, **kwargs: Any) -> None:
@@ -35,6 +35,6 @@ class LateOptimWrapper(OptimWrapper):
             self.message_hub.update_scalar(f'train/{self.grad_name}', float(norm))
 
     @property
-    def _late(self) -> LateNumbers:
+    def _late(self) -> AsyncMetrics:
         # not in the constructor, whose many arguments are mmengine's
-        return self.__dict__.setdefault('_numbers', LateNumbers())
+        return self.__dict__.setdefault('_numbers', AsyncMetrics())

@@ -1,24 +1,25 @@
-"""Towers on MS-COCO, the paper's network: contrast, hidden words, matching from hard pairs.
+"""Towers on Fashion-Gen, the paper's network: contrast, hidden words, matching from hard pairs.
 
 Beyond the paper, as later systems train: ALBEF's schedule, vectors of 256 and learnt temperature,
-over 10 epochs of COCO's pairs. Similarities are taken over the pairs of all processes. The image
+GRIT-VLP's batches of look-alikes. Similarities are taken over the pairs of all processes. The image
 part starts from an ImageNet PVT-Tiny; at random: --cfg-options model.backbone.init_cfg=None.
-Command: tools/dist_train.sh configs/mvlt/towers_coco.py 8
+Command: tools/dist_train.sh configs/mvlt/dual_encoder_fashiongen.py 8
 Hardware: 8 GPUs, batch 8 x 64. Time and metric: not measured here.
 """
 
 from mmcv.transforms import RandomFlip
 from mmengine.config import read_base
+from mmpretrain.datasets import RandomResizedCrop
 
-from mvlt.datasets import EndlessSampler, MaskWords
+from mvlt.datasets import CategoryBatchSampler, MaskWords, AugmentCaption
 from mvlt.engine import WeightAverageHook
 from mvlt.models import HardITMHead, ITCHead, MLMHead
 from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
-    from .._base_.datasets.coco import *
+    from .._base_.datasets.fashiongen import *
     from .._base_.default_runtime import *
-    from .._base_.evaluations.full_ranking import *
+    from .._base_.evaluations.retrieval import *
     from .._base_.evaluations.validation import *
     from .._base_.models.mvlt_tiny import *
     from .._base_.schedules.albef import *
@@ -32,7 +33,7 @@ model.heads.merge(
     dict(
         mir=None,
         itc=dict(type=ITCHead, dims=256),
-        itm=dict(type=HardITMHead, negatives=2, easy_steps=1000, loss_weight=1.0),
+        itm=dict(type=HardITMHead, negatives=2, warmup_steps=1000, loss_weight=1.0),
         mlm=dict(type=MLMHead, on='all', loss_weight=1.0),
     )
 )
@@ -41,18 +42,23 @@ train_dataloader = dict(
     num_workers=8,
     pin_memory=True,
     persistent_workers=True,
-    sampler=dict(type=EndlessSampler, shuffle=True),
+    sampler=dict(type=CategoryBatchSampler, batch_size=batch_size, group=16, share=0.5),
     dataset=dict(
         train_set,
         pipeline=dict(
             pipeline,
-            augment=augment,
+            crop=dict(
+                type=RandomResizedCrop,
+                scale='image_size',
+                crop_ratio_range=(0.7, 1.0),
+                interpolation='area',
+            ),
             flip=dict(type=RandomFlip, prob=0.5),
-            words=dict(type=MaskWords, ratio=0.3, **vocabulary),
+            augment_caption=dict(type=AugmentCaption, drop=0.1),
+            words=dict(type=MaskWords, ratio=0.3, **tokenizer),
         ),
     ),
 )
-train_cfg.max_iters = 11000  # 10 epochs of 566,435 pairs
 default_hooks.average = dict(type=WeightAverageHook, momentum=0.001)
 default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 500
@@ -60,4 +66,3 @@ log_processor.by_epoch = False
 val_dataloader = val_loader
 val_cfg.rerank = None
 test_cfg.rerank = None
-test_cfg.merge_captions = False

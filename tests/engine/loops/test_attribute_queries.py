@@ -36,7 +36,7 @@ def shop(tmp_path):
 
 def _run(shop, folder, tmp_path, name, **options):
     config = load_config(
-        'mvlt/retrieval_phrases_catalogue',
+        'mvlt/retrieval_attribute_queries_catalogue',
         {
             'test_dataloader.dataset.split': 'all',
             'test_cfg.phrases': dict(
@@ -59,12 +59,12 @@ def _vectors(loop, words):
     model, tokenize = loop.scorer.model, loop.dataset.pipeline.tokenize()
     pictures = torch.stack([loop.dataset[i]['inputs']['image'] for i in range(18)])
     images = model.image_embeds(model.data_preprocessor.normalise(pictures)).numpy()
-    ids = [torch.tensor(tokenize.vocabulary.encode(one, tokenize.max_len))[None] for one in words]
+    ids = [torch.tensor(tokenize.tokenizer.encode(one, tokenize.max_length))[None] for one in words]
     return images, np.concatenate([model.text_embeds(one, None).numpy() for one in ids])
 
 
-def test_phrases_and_prompts_as_a_naive_twin(shop, tower_folder, tmp_path):
-    metrics, loop = _run(shop, tower_folder, tmp_path, 'plain')
+def test_phrases_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
+    metrics, loop = _run(shop, embedding_folder, tmp_path, 'plain')
     asked = [(one.kind, one.text) for one in loop.asked]
     assert asked == [
         *(('kind', kind) for kind in sorted(KINDS)),
@@ -102,10 +102,10 @@ def test_phrases_and_prompts_as_a_naive_twin(shop, tower_folder, tmp_path):
     )
 
 
-def test_candidates_with_their_titles(shop, tower_folder, tmp_path):
+def test_candidates_with_their_titles(shop, embedding_folder, tmp_path):
     """0.9 picture and 0.1 title, as KAGL's attribute to product."""
     options = {'test_cfg.text_weight': 0.1, 'test_cfg.prompts': None}
-    _, loop = _run(shop, tower_folder, tmp_path, 'titles', **options)
+    _, loop = _run(shop, embedding_folder, tmp_path, 'titles', **options)
     titles = [record['caption'] for record in loop.records]
     images, texts = _vectors(loop, [*titles, 'tote'])
     sums = 0.9 * images + 0.1 * texts[:-1]
@@ -115,12 +115,12 @@ def test_candidates_with_their_titles(shop, tower_folder, tmp_path):
     assert one['relevant'] == 9
 
 
-def test_what_the_data_do_not_know_is_left_out_and_said(shop, tower_folder, tmp_path):
+def test_what_the_data_do_not_know_is_left_out_and_said(shop, embedding_folder, tmp_path):
     asked = dict(kind=None, colour_kind=None, gender_kind='{gender} {sub_category}', a='{cut}')
-    _, loop = _run(shop, tower_folder, tmp_path, 'some', **{'test_cfg.phrases': asked})
+    _, loop = _run(shop, embedding_folder, tmp_path, 'some', **{'test_cfg.phrases': asked})
     assert not loop.phrases and list(loop.prompts) == ['colour']
     said = next((tmp_path / 'some').rglob('*.log')).read_text()
     assert "name 'cut', 'gender', which the data do not know; legal: sub_category, colour" in said
     options = {'test_cfg.phrases': asked, 'test_cfg.prompts': dict.fromkeys(PROMPTED)}
     with pytest.raises(ValueError, match=r"'cut', 'gender', which .*legal: .*colour"):
-        _run(shop, tower_folder, tmp_path, 'none', **options)
+        _run(shop, embedding_folder, tmp_path, 'none', **options)

@@ -1,4 +1,4 @@
-"""Keeps the vocabulary and the model together."""
+"""Keeps the tokenizer and the model together."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,21 +7,21 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mvlt.datasets import PairDataset, Vocabulary, train_vocabulary
+from mvlt.datasets import CaptionTokenizer, PairDataset, train_tokenizer
 from mvlt.datasets.transforms import Tokenize
 from mvlt.mmengine_private import built_loops
 from mvlt.registry import HOOKS
 
 
 @HOOKS.register_module()
-class VocabularyHook(Hook):
-    """Check, before anything is trained or loaded, that the vocabulary fits the model.
+class TokenizerHook(Hook):
+    """Check, before anything is trained or loaded, that the tokenizer fits the model.
 
-    The vocabulary's fingerprint goes into every checkpoint, and a checkpoint that was trained with
+    The tokenizer's fingerprint goes into every checkpoint, and a checkpoint that was trained with
     another one is refused: its word vectors would mean other words.
 
     Args:
-        train_size: if the folder that ``Tokenize`` names has no vocabulary yet, train one of this
+        train_size: if the folder that ``Tokenize`` names has no tokenizer yet, train one of this
             many word pieces on the training captions and keep it there; None = never.
         anew: train it though there is one, which an earlier run has left.
     """
@@ -29,69 +29,69 @@ class VocabularyHook(Hook):
     def __init__(self, train_size: int | None = None, anew: bool = False) -> None:
         self.train_size = train_size
         self.anew = anew
-        self.vocabulary: Vocabulary | None = None
+        self.tokenizer: CaptionTokenizer | None = None
 
     def before_run(self, runner: Runner) -> None:
-        """Find, or train, the vocabulary; compare its size with the model's word table."""
+        """Find, or train, the tokenizer; compare its size with the model's word table."""
         for transform, dataset in _tokenizers(runner):
-            self.vocabulary = self._load(transform, dataset, runner)
+            self.tokenizer = self._load(transform, dataset, runner)
             self._check_size(runner)
             return
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the fingerprint."""
-        if self.vocabulary is not None:
-            checkpoint['meta']['vocabulary'] = self.vocabulary.fingerprint
+        if self.tokenizer is not None:
+            checkpoint['meta']['tokenizer'] = self.tokenizer.fingerprint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse a checkpoint of another vocabulary."""
-        stored = checkpoint.get('meta', {}).get('vocabulary')
-        if self.vocabulary is None or stored in (None, self.vocabulary.fingerprint):
+        """Refuse a checkpoint of another tokenizer."""
+        stored = checkpoint.get('meta', {}).get('tokenizer')
+        if self.tokenizer is None or stored in (None, self.tokenizer.fingerprint):
             return
         raise ValueError(
-            f"vocabulary '{self.vocabulary.source}' ({self.vocabulary.fingerprint}) is not the one "
+            f"tokenizer '{self.tokenizer.source}' ({self.tokenizer.fingerprint}) is not the one "
             f'that the checkpoint was trained with ({stored}): point Tokenize and MaskWords to '
-            "that run's vocabulary"
+            "that run's tokenizer"
         )
 
-    def _load(self, transform: Tokenize, dataset: PairDataset, runner: Runner) -> Vocabulary:
+    def _load(self, transform: Tokenize, dataset: PairDataset, runner: Runner) -> CaptionTokenizer:
         if self.train_size is None or 'train' not in built_loops(runner):
-            return transform.vocabulary
+            return transform.tokenizer
         if is_main_process():
             try:
                 if self.anew:
                     raise FileNotFoundError
-                return transform.vocabulary
+                return transform.tokenizer
             except FileNotFoundError:
                 captions = list(dict.fromkeys(dataset.captions()))
-                trained = train_vocabulary(captions, transform.source, self.train_size)
+                trained = train_tokenizer(captions, transform.source, self.train_size)
                 runner.logger.info(
-                    f'trained a vocabulary of {len(trained)} word pieces on {len(captions)} '
+                    f'trained a tokenizer of {len(trained)} word pieces on {len(captions)} '
                     f'captions: {transform.source}'
                 )
             finally:
                 barrier()
-            return transform.vocabulary
+            return transform.tokenizer
         barrier()  # of every rank, whether or not it would have found the file
-        return transform.vocabulary
+        return transform.tokenizer
 
     def _check_size(self, runner: Runner) -> None:
         model: Any = getattr(runner.model, 'module', runner.model)
         # not the table's length: a sharded one is shorter
         rows = getattr(getattr(model, 'backbone', None), 'vocab_size', None)
-        pieces = len(self.vocabulary or ())
+        pieces = len(self.tokenizer or ())
         padding = getattr(getattr(model, 'data_preprocessor', None), 'pad_id', None)
-        if self.vocabulary and padding not in (None, self.vocabulary.pad_id):
+        if self.tokenizer and padding not in (None, self.tokenizer.pad_id):
             raise ValueError(
-                f"vocabulary '{self.vocabulary.source}' pads with id {self.vocabulary.pad_id}, the "
+                f"tokenizer '{self.tokenizer.source}' pads with id {self.tokenizer.pad_id}, the "
                 f'model with {padding}: set '
-                f'model.data_preprocessor.pad_id={self.vocabulary.pad_id}'
+                f'model.data_preprocessor.pad_id={self.tokenizer.pad_id}'
             )
         if rows is not None and pieces > rows:  # another model may have its words elsewhere
             raise ValueError(
-                f"vocabulary '{self.vocabulary and self.vocabulary.source}' has {pieces} word "
+                f"tokenizer '{self.tokenizer and self.tokenizer.source}' has {pieces} word "
                 f'pieces, the model {rows} rows: set model.backbone.vocab_size={pieces}, or train '
-                'a smaller vocabulary'
+                'a smaller tokenizer'
             )
 
 

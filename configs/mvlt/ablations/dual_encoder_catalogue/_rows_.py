@@ -1,17 +1,17 @@
-"""Towers on a catalogue, with a part left out or changed: each row over towers_catalogue.py.
+"""Towers on a catalogue, with a part left out or changed: each row over dual_encoder_catalogue.py.
 
 docs/results/2026-11-28-towers-ablation.md has what each is worth.
-Command: tools/train.py mvlt/ablations/towers_catalogue/ROW --data-root MY_CATALOGUE
+Command: tools/train.py mvlt/ablations/dual_encoder_catalogue/ROW --data-root MY_CATALOGUE
 """
 
 from mmengine.config import read_base
 
-from mvlt.datasets import LookAlikeSampler, MaskWords
+from mvlt.datasets import CategoryBatchSampler, MaskWords
 from mvlt.engine import MomentumHook
 from mvlt.models import PVTVL, HardITMHead, MLMHead, ViTVL
 
 with read_base():
-    from ...towers_catalogue import *
+    from ...dual_encoder_catalogue import *
 
 rows = {
     # the contrast alone: no categories and attributes, no names of them
@@ -21,7 +21,7 @@ rows = {
         'model.heads.labels': None,
         'model.heads.prompts': None,
         'model.heads.mlm': dict(type=MLMHead, interval=4, on='all', loss_weight=0.5),
-        'train_dataloader.dataset.pipeline.words': dict(type=MaskWords, ratio=0.3, **vocabulary),
+        'train_dataloader.dataset.pipeline.words': dict(type=MaskWords, ratio=0.3, **tokenizer),
         'find_unused_parameters': True,
     },
     # the last weights in the place of their moving average
@@ -29,7 +29,7 @@ rows = {
     # half of each batch are products of few kinds
     'look_alikes': {
         'train_dataloader.sampler': dict(
-            type=LookAlikeSampler, batch_size=batch_size, group=16, share=0.5
+            type=CategoryBatchSampler, batch_size=batch_size, group=16, share=0.5
         )
     },
     # two thirds of the width
@@ -40,48 +40,48 @@ rows = {
     # pictures are not compared with the names of their classes
     'no_prompts': {'model.heads.prompts': None},
     # titles alone, no word dropped, no other wording
-    'one_wording': {'train_dataloader.dataset.pipeline.reword': None},
+    'one_wording': {'train_dataloader.dataset.pipeline.augment_caption': None},
     # the paper's PVT-VL in the place of PVT-v2-VL
     'pvt_vl': {
         'model.backbone': dict(
             type=PVTVL,
             image_size='image_size',
-            text_len=64,
+            context_length=64,
             vocab_size=vocab_size,
             embed_dims=(48, 64, 128, 192),
             depths=(1, 1, 2, 2),
             num_heads=(1, 2, 4, 6),
             mlp_ratios=(4, 4, 4, 4),
             reductions=(4, 2, 1, 1),
-            word_dims=128,
-            word_dropout=0.0,
+            token_embed_dim=128,
+            token_dropout=0.0,
             drop_path_rate=0.05,
             init_std=None,
         )
     },
     # a queue of 1,024 vectors of a momentum copy; pictures are not mixed
     'queue': {
-        'model.data_preprocessor.mix': 0.0,
+        'model.data_preprocessor.mixup': 0.0,
         'model.heads.itc.queue': 1024,
         'default_hooks.momentum': dict(type=MomentumHook),
     },
     # the sigmoid form of the contrast
     'sigmoid': {'model.heads.itc.form': 'sigmoid'},
     # no picture is laid over another
-    'unmixed': {'model.data_preprocessor.mix': 0.0},
+    'unmixed': {'model.data_preprocessor.mixup': 0.0},
     # ViT-VL, one scale, in the place of PVT-v2-VL
     'vit_vl': {
         'model.backbone': dict(
             type=ViTVL,
             image_size='image_size',
-            text_len=64,
+            context_length=64,
             vocab_size=vocab_size,
             embed_dims=(192,),
             depth=6,
             num_heads=6,
             patch_size=8,
-            word_dims=128,
-            word_dropout=0.0,
+            token_embed_dim=128,
+            token_dropout=0.0,
             drop_path_rate=0.05,
             init_std=None,
         )
@@ -93,6 +93,6 @@ rows = {
 rows['itc_mlm_itm'] = {
     **rows['itc_mlm'],
     'model.heads.itm': dict(
-        type=HardITMHead, interval=4, hidden_dims=128, negatives=1, easy_steps=4000
+        type=HardITMHead, interval=4, hidden_dims=128, negatives=1, warmup_steps=4000
     ),
 }

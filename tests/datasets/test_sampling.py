@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mvlt.datasets import Catalogue, MatchingPairs
-from mvlt.datasets.drawing import Draw, fetch
+from mvlt.datasets.sampling import Draw, fetch
 from mvlt.structures import PairDataSample
 
 
@@ -46,13 +46,13 @@ def test_a_mistake_in_the_code_is_never_skipped():
 
 PIPELINE = [
     dict(type='mvlt.LoadImage'),
-    dict(type='mvlt.Tokenize', max_len=8),
+    dict(type='mvlt.Tokenize', max_length=8),
     dict(type='mvlt.PackPairInputs'),
 ]
 
 
 def test_catalogue_with_missing_and_broken_pictures(catalogue, demo_data):
-    PIPELINE[1]['vocabulary'] = str(demo_data / 'vocabulary')
+    PIPELINE[1]['tokenizer'] = str(demo_data / 'tokenizer')
     (catalogue / 'images/4.png').unlink()
     (catalogue / 'images/7.png').write_bytes(b'no picture')
     settings = dict(

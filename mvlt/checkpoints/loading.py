@@ -18,22 +18,22 @@ from mvlt.checkpoints.description import (
     stored_config,
     tokenizer_of,
 )
-from mvlt.checkpoints.fit import check_finite, compare, unwrapped
 from mvlt.checkpoints.folder import is_model_folder, read_model_folder
+from mvlt.checkpoints.state_dict import check_finite, compare, unwrapped
 from mvlt.config import counts_classes, known_classes, load_config, with_classes
 from mvlt.config_files import config_path, packaged_configs
-from mvlt.datasets import Vocabulary, load_vocabulary
+from mvlt.datasets import CaptionTokenizer, load_tokenizer
 from mvlt.registry import MODELS
 
 Source = str | Path
 
 
 class Trained(NamedTuple):
-    """What lies on the disk: ``vocabulary`` is a folder or hub name, ``meta`` the training's."""
+    """What lies on the disk: ``tokenizer`` is a folder or hub name, ``meta`` the training's."""
 
     description: ModelDescription
     state: Mapping[str, torch.Tensor]
-    vocabulary: str
+    tokenizer: str
     meta: Mapping[str, Any]
 
 
@@ -47,7 +47,7 @@ class OpenedModel(NamedTuple):
     model: Any
     description: ModelDescription
     transforms: dict[str, dict[str, Any]]
-    vocabulary: Vocabulary
+    tokenizer: CaptionTokenizer
 
     def only(self, heads: Sequence[str]) -> 'OpenedModel':
         """The same weights, held once, asked for some of the heads; what they do not read is out.
@@ -58,7 +58,7 @@ class OpenedModel(NamedTuple):
         model = copy(self.model)
         kept = nn.ModuleDict({name: self.model.heads[name] for name in heads})
         model._modules = {**self.model._modules, 'heads': kept}
-        if not set(heads) & set(self.description.rebuilding):
+        if not set(heads) & set(self.description.reconstructing):
             model._modules['neck'] = None
         return self._replace(model=model)
 
@@ -99,7 +99,7 @@ def open_model(
     device: str = 'cpu',
     heads: Callable[[ModelDescription], Sequence[str]] | None = None,
 ) -> OpenedModel:
-    """A trained model with its preprocessing and vocabulary.
+    """A trained model with its preprocessing and tokenizer.
 
     Args:
         source, weights: see :func:`read_trained`.
@@ -115,13 +115,13 @@ def open_model(
     return OpenedModel(
         model.to(torch.device(device)).eval(),
         trained.description,
-        trained.description.transforms(trained.vocabulary),
-        load_vocabulary(trained.vocabulary),
+        trained.description.transforms(trained.tokenizer),
+        load_tokenizer(trained.tokenizer),
     )
 
 
 def read_trained(
-    source: Source | Config, weights: str | None = None, vocabulary: str | None = None
+    source: Source | Config, weights: str | None = None, tokenizer: str | None = None
 ) -> Trained:
     """What is known of a trained model.
 
@@ -130,11 +130,11 @@ def read_trained(
             which holds its config, read and not run; or a config (file, name or read) with
             ``weights``.
         weights: ``.pth`` or ``.safetensors``; only where ``source`` is a config.
-        vocabulary: None = the folder's, that of the config, or, where it is not there, of the
+        tokenizer: None = the folder's, that of the config, or, where it is not there, of the
             checkpoint.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, no config, no such vocabulary, or not the one
+        FileNotFoundError, ValueError: no such file, no config, no such tokenizer, or not the one
             of the training.
     """
     if not isinstance(source, Config) and _brings_weights(source):
@@ -143,7 +143,7 @@ def read_trained(
         if is_model_folder(source):
             folder = read_model_folder(source)
             state = read_checkpoint(folder.weights)
-            return Trained(folder.description, state, vocabulary or str(folder.path), {})
+            return Trained(folder.description, state, tokenizer or str(folder.path), {})
         weights, config = str(source), None
     elif weights is not None:
         config = source if isinstance(source, Config) else load_config(source)
@@ -161,16 +161,16 @@ def read_trained(
     known = known_classes(meta.get('dataset_meta') or {})
     description = describe(config or held, known, str(config.filename) if config else weights)
     sources = (
-        [vocabulary]
-        if vocabulary
-        else [(tokenizer_of(one) or {})['vocabulary'] for one in (config, held) if one is not None]
+        [tokenizer]
+        if tokenizer
+        else [(tokenizer_of(one) or {})['tokenizer'] for one in (config, held) if one is not None]
     )
-    if not vocabulary:
-        sources = [*sources, str(Path(weights).parent / 'vocabulary')]  # a work dir that was moved
+    if not tokenizer:
+        sources = [*sources, str(Path(weights).parent / 'tokenizer')]  # a work dir that was moved
     return Trained(
         description,
         stored.get('state_dict', stored),
-        _vocabulary_of_training(sources, meta.get('vocabulary')),
+        _vocabulary_of_training(sources, meta.get('tokenizer')),
         meta,
     )
 
@@ -249,16 +249,16 @@ def _vocabulary_of_training(sources: Sequence[str], fingerprint: str | None) -> 
     """The first of ``sources`` that is there."""
     for source in sources:
         try:
-            found = load_vocabulary(source).fingerprint
+            found = load_tokenizer(source).fingerprint
         except FileNotFoundError:
             continue
         if fingerprint not in (None, found):
             raise ValueError(
-                f"vocabulary '{source}' ({found}) is not the one of the training ({fingerprint}); "
+                f"tokenizer '{source}' ({found}) is not the one of the training ({fingerprint}); "
                 'name that one, or a model folder, which brings its own'
             )
         return source
     raise FileNotFoundError(
-        f"vocabulary '{sources[0]}' of the training is not there; name its folder, or a model "
+        f"tokenizer '{sources[0]}' of the training is not there; name its folder, or a model "
         'folder (tools/model_converters/publish.py), which brings its own'
     )

@@ -31,7 +31,7 @@ FILES = (
 _ROLES = dict(pad='pad', cls='cls bos', sep='sep eos', mask='mask')
 
 
-class Vocabulary:
+class CaptionTokenizer:
     """A tokenizer: word pieces (BERT), byte pairs or SentencePiece, and which ids are special.
 
     Args:
@@ -52,7 +52,7 @@ class Vocabulary:
         missing = [role for role in ('pad', 'sep') if self._role(role) is None]
         if missing:
             raise ValueError(
-                f"vocabulary '{source}' lacks a token for {', '.join(missing)}: MVLT reads "
+                f"tokenizer '{source}' lacks a token for {', '.join(missing)}: MVLT reads "
                 '[CLS] words [SEP] [PAD]; begin and end of sentence serve as the first two'
             )
         self.pad_id, self.cls_id, self.sep_id = map(self._role, ('pad', 'cls', 'sep'))
@@ -75,7 +75,7 @@ class Vocabulary:
         found = self._role('mask')
         if found is None:
             raise ValueError(
-                f"vocabulary '{self.source}' has no mask token: words cannot be hidden; leave MLM "
+                f"tokenizer '{self.source}' has no mask token: words cannot be hidden; leave MLM "
                 'out (pipeline.words=None, model.heads.mlm=None) or take another tokenizer'
             )
         return found
@@ -84,7 +84,7 @@ class Vocabulary:
         """Number of word pieces, the special ones included."""
         return len(self.tokenizer)
 
-    def encode(self, caption: str, max_len: int) -> list[int]:
+    def encode(self, caption: str, max_length: int) -> list[int]:
         """[CLS], the caption's ids, [SEP]; a long caption is cut so that both remain.
 
         Where the tokenizer begins with no token (SigLIP's), there is no [CLS].
@@ -94,7 +94,7 @@ class Vocabulary:
         else:
             ids = self.tokenizer.encode(caption, add_special_tokens=False, verbose=False)
         begin = [] if self.cls_id is None else [self.cls_id]
-        return [*begin, *ids[: max_len - 1 - len(begin)], self.sep_id]
+        return [*begin, *ids[: max_length - 1 - len(begin)], self.sep_id]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Readable text of ``ids`` without special tokens."""
@@ -113,7 +113,7 @@ class Vocabulary:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all pieces in order: equal where two vocabularies agree on every id."""
+        """Hash of all pieces in order: equal where two tokenizers_of agree on every id."""
         words = sorted(self.tokenizer.get_vocab().items(), key=lambda item: item[1])
         digest = hashlib.sha256('\n'.join(word for word, _ in words).encode())
         if self._backend is not None and type(self._backend.model).__name__ != 'WordPiece':
@@ -121,7 +121,7 @@ class Vocabulary:
         return digest.hexdigest()[:16]
 
     def save(self, folder: str | Path) -> None:
-        """Write a folder that gives this vocabulary, here and to transformers; each file whole."""
+        """Write a folder that gives this tokenizer, here and to transformers; each file whole."""
         with TemporaryDirectory() as partial:
             self.tokenizer.save_pretrained(partial)
             for name in FILES:  # what decides alone comes last
@@ -131,12 +131,12 @@ class Vocabulary:
 
 
 @lru_cache(maxsize=8)
-def load_vocabulary(source: str, download: bool = False) -> Vocabulary:
-    """The :class:`Vocabulary` of ``source``, read once a process."""
-    return Vocabulary(source, download)
+def load_tokenizer(source: str, download: bool = False) -> CaptionTokenizer:
+    """The :class:`CaptionTokenizer` of ``source``, read once a process."""
+    return CaptionTokenizer(source, download)
 
 
-def train_vocabulary(captions: Iterable[str], folder: str | Path, size: int) -> Vocabulary:
+def train_tokenizer(captions: Iterable[str], folder: str | Path, size: int) -> CaptionTokenizer:
     """Train word pieces on ``captions`` and write them as a folder that transformers reads, too.
 
     Args:
@@ -160,9 +160,9 @@ def train_vocabulary(captions: Iterable[str], folder: str | Path, size: int) -> 
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     with TemporaryDirectory() as partial:
         Path(partial, 'vocab.txt').write_text('\n'.join(word for word, _ in words) + '\n', 'utf-8')
-        Vocabulary(partial).save(folder)
-    load_vocabulary.cache_clear()
-    return load_vocabulary(str(folder))
+        CaptionTokenizer(partial).save(folder)
+    load_tokenizer.cache_clear()
+    return load_tokenizer(str(folder))
 
 
 def _alphabet(
@@ -224,14 +224,14 @@ def _read(source: str, download: bool) -> Any:
                 raise ValueError(f"it lacks {missing}: it is not one of BERT's kind")
             return BertTokenizerFast(vocab_file=str(folder / 'vocab.txt'), do_lower_case=True)
     except Exception as error:  # the library has no class of its own for what it refuses
-        raise ValueError(f'{folder / there[-1]}: not a vocabulary ({error})') from error
+        raise ValueError(f'{folder / there[-1]}: not a tokenizer ({error})') from error
     if not folder.is_dir() and source.count('/') <= 1 and not source.startswith(('.', '/')):
         try:
             return _auto(source, download)
         except (OSError, ValueError, KeyError):
             pass
     raise FileNotFoundError(
-        f"vocabulary '{source}': no folder with tokenizer.json or vocab.txt, and no tokenizer of "
-        'that name in the local Hugging Face cache. Train one (VocabularyHook.train_size), point '
+        f"tokenizer '{source}': no folder with tokenizer.json or vocab.txt, and no tokenizer of "
+        'that name in the local Hugging Face cache. Train one (TokenizerHook.train_size), point '
         'to a folder, or set download=True to fetch it from the hub'
     )

@@ -8,11 +8,11 @@ from mvlt.models import MVLT, PVTV2VL, ITCHead, PairDataPreprocessor
 
 model = dict(
     type=MVLT,
-    data_preprocessor=dict(type=PairDataPreprocessor, text_len=None, attend_pad=False),
+    data_preprocessor=dict(type=PairDataPreprocessor, context_length=None, attend_pad=False),
     backbone=dict(
         type=PVTV2VL,
         image_size='image_size',
-        text_len=64,
+        context_length=64,
         vocab_size=1000,
         embed_dims=(48, 64, 128, 192),
         depths=(1, 1, 2, 2),
@@ -20,8 +20,8 @@ model = dict(
         mlp_ratios=(4, 4, 4, 4),
         linear=True,
         pool_size=4,
-        word_dims=128,
-        word_dropout=0.0,
+        token_embed_dim=128,
+        token_dropout=0.0,
         drop_path_rate=0.0,
         init_std=None,
     ),

@@ -5,16 +5,18 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mvlt.datasets import RewordCaption
+from mvlt.datasets import AugmentCaption
 
 CAPTION = 'a light red shoe'
 WORDINGS = ('Red Shoes', 'Shoes')
 
 
-def _words(times=2000, wordings=WORDINGS, **settings):
+def _words(times=2000, caption_templates=WORDINGS, **settings):
     np.random.seed(0)
-    transform = RewordCaption(**settings)
-    found = [transform(dict(caption=CAPTION, wordings=wordings)) for _ in range(times)]
+    transform = AugmentCaption(**settings)
+    found = [
+        transform(dict(caption=CAPTION, caption_templates=caption_templates)) for _ in range(times)
+    ]
     assert all(one['title'] == CAPTION for one in found)
     return Counter(one['caption'] for one in found)
 
@@ -22,7 +24,7 @@ def _words(times=2000, wordings=WORDINGS, **settings):
 def test_nothing_and_everything():
     assert _words() == {CAPTION: 2000}
     assert _words(other=1.0).keys() == set(WORDINGS)
-    assert _words(other=1.0, wordings=()) == {CAPTION: 2000}
+    assert _words(other=1.0, caption_templates=()) == {CAPTION: 2000}
     assert _words(drop=1.0) == {CAPTION: 2000}  # one without words says nothing
     assert sorted(next(iter(_words(1, shuffle=1.0))).split()) == sorted(CAPTION.split())
 
@@ -38,5 +40,5 @@ def test_as_often_as_asked():
 
 @pytest.mark.parametrize('name', ['other', 'drop', 'shuffle'])
 def test_legal_values(name):
-    with pytest.raises(ValueError, match=f'RewordCaption.{name}=1.5: a probability'):
-        RewordCaption(**{name: 1.5})
+    with pytest.raises(ValueError, match=f'AugmentCaption.{name}=1.5: a probability'):
+        AugmentCaption(**{name: 1.5})

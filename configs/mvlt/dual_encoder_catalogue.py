@@ -5,7 +5,7 @@ compared with the names of its classes (head prompts), and categories and attrib
 it alone. Pictures are cropped, mirrored and laid over each other, words dropped, captions worded
 otherwise from the table's columns; what is tested is the moving average of the weights.
 docs/results/ has what was measured of them.
-Command: tools/train.py configs/mvlt/towers_catalogue.py --data-root MY_CATALOGUE
+Command: tools/train.py configs/mvlt/dual_encoder_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: docs/results/.
 """
 
@@ -13,7 +13,7 @@ from mmcv.transforms import RandomFlip
 from mmengine.config import read_base
 from mmpretrain.datasets import RandomResizedCrop
 
-from mvlt.datasets import CropMiddle, EndlessSampler, LoadImage, RewordCaption
+from mvlt.datasets import CenterCropRatio, EndlessSampler, LoadImage, AugmentCaption
 from mvlt.engine import BFloat16OptimWrapper, PromptsHook, WeightAverageHook
 from mvlt.models import CategoryHead, PromptHead
 
@@ -22,13 +22,13 @@ with read_base():
     from .._base_.default_runtime import *
     from .._base_.evaluations.retrieval import *
     from .._base_.evaluations.validation import *
-    from .._base_.models.mvlt_towers_mini import *
+    from .._base_.models.dual_encoder_mini import *
     from .._base_.schedules.iterations import *
 
 batch_size = 128
 known = dict(
     attributes=dict(colour='baseColour', gender='gender', season='season', usage='usage'),
-    wordings=(
+    caption_templates=(
         '{gender} {baseColour} {articleType}',
         '{baseColour} {articleType}',
         '{gender} {articleType}',
@@ -55,10 +55,10 @@ model.heads.prompts = dict(
     loss_weight=0.2,
 )
 default_hooks.prompts = dict(type=PromptsHook)
-model.data_preprocessor.mix = 1.0
+model.data_preprocessor.mixup = 1.0
 model.backbone.vocab_size = vocab_size
 model.backbone.drop_path_rate = 0.05
-default_hooks.vocabulary.train_size = vocab_size
+default_hooks.tokenizer.train_size = vocab_size
 default_hooks.average = dict(type=WeightAverageHook, momentum=0.002)
 # small pictures that stay in memory: decoding takes as long as a step
 loading = dict(type=LoadImage, side='image_size * 1.75', keep=10000)
@@ -66,8 +66,8 @@ pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading
 val_loader.dataset.pipeline.load = loading
 # products as large as in the crops of training
-test_dataloader.dataset.pipeline.crop = dict(type=CropMiddle, share=0.9)
-val_loader.dataset.pipeline.crop = dict(type=CropMiddle, share=0.9)
+test_dataloader.dataset.pipeline.crop = dict(type=CenterCropRatio, share=0.9)
+val_loader.dataset.pipeline.crop = dict(type=CenterCropRatio, share=0.9)
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=0,
@@ -84,14 +84,14 @@ train_dataloader = dict(
                 interpolation='area',
             ),
             flip=dict(type=RandomFlip, prob=0.5),
-            reword=dict(type=RewordCaption, other=0.15, drop=0.1),
+            augment_caption=dict(type=AugmentCaption, other=0.15, drop=0.1),
         ),
     ),
 )
 optim_wrapper.type = BFloat16OptimWrapper
 optim_wrapper.optimizer.weight_decay = 0.1
 optim_wrapper.paramwise_cfg = dict(
-    norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys=dict(log_scale=dict(decay_mult=0.0))
+    norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys=dict(logit_scale=dict(decay_mult=0.0))
 )
 train_cfg.max_iters = 5600
 train_cfg.val_interval = 1400

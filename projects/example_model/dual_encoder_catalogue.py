@@ -1,7 +1,8 @@
 """Train, validate and rank a model of one's own by the same tools and protocols.
 
-Command: tools/train.py projects/example_model/towers_catalogue.py --data-root MY_CATALOGUE
-Then: tools/test.py projects/example_model/towers_catalogue.py CHECKPOINT --data-root MY_CATALOGUE
+Command: tools/train.py projects/example_model/dual_encoder_catalogue.py --data-root MY_CATALOGUE
+Then: tools/test.py projects/example_model/dual_encoder_catalogue.py CHECKPOINT --data-root
+    MY_CATALOGUE
 """
 
 from mmengine.config import read_base
@@ -18,4 +19,4 @@ model = dict(
     data_preprocessor=dict(type=PairDataPreprocessor),
 )
 load_from = None
-default_hooks.vocabulary.train_size = vocab_size
+default_hooks.tokenizer.train_size = vocab_size

@@ -3,7 +3,7 @@
 import torch
 
 
-class LateNumbers:
+class AsyncMetrics:
     """One tensor a step: it is handed over when the next one comes.
 
     A GPU runs behind the program that feeds it; whoever reads a number of the step that has just

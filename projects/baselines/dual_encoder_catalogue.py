@@ -1,7 +1,7 @@
 """What every baseline with two towers shares on a catalogue: data, schedule, categories.
 
 Pairs are read as in the recipe of this project's towers, without its mixing, names of classes and
-other wordings: crop, mirror, nothing else.
+other caption_templates: crop, mirror, nothing else.
 """
 
 from mmcv.transforms import RandomFlip
@@ -30,7 +30,7 @@ cnn = dict(
 )
 model = dict(
     type=MVLT,
-    data_preprocessor=dict(type=PairDataPreprocessor, text_len=None, attend_pad=False),
+    data_preprocessor=dict(type=PairDataPreprocessor, context_length=None, attend_pad=False),
     backbone=dict(
         type=DualEncoder,
         image_encoder=dict(type=RegionEncoder, cnn=cnn, cnn_dims=256),
@@ -48,7 +48,7 @@ model = dict(
         ),
     ),
 )
-default_hooks.vocabulary.train_size = vocab_size
+default_hooks.tokenizer.train_size = vocab_size
 loading = dict(type=LoadImage, side='image_size * 1.75', keep=10000)
 pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading

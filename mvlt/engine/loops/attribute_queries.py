@@ -23,7 +23,7 @@ class Phrase(NamedTuple):
 
 
 @LOOPS.register_module()
-class PhraseLoop(RankingLoop):
+class AttributeQueryLoop(RankingLoop):
     """All pictures of a split for each phrase that the labels of its products make.
 
     Candidates are ordered by their embeddings alone. A result has ``direction`` (the kind of

@@ -41,6 +41,6 @@ def test_a_checkpoint_of_another_model_is_refused(checkpoint):
     with pytest.raises(ValueError, match='lacks heads.main_category'):
         load_model(_config(**CATEGORIES), checkpoint)
     other = _config(**ITM)
-    other.model.backbone.word_dims = 24
+    other.model.backbone.token_embed_dim = 24
     with pytest.raises(ValueError, match="the model's .* made by another config"):
         load_model(other, checkpoint)
