@@ -4,7 +4,7 @@
         --data-root MY_CATALOGUE --note docs/results/2026-11-28-towers.md
     tools/zoo.py write
 
-keep: writes one JSON file per training to docs/results/zoo/, from the results.json of tools/test.py.
+keep: writes one JSON file per training to docs/results/zoo/, from results.json of tools/test.py.
 write: writes the table of configs/mvlt/README.md, docs/zoo.md, each metafile.yml, model-index.yml.
 Several seeds of a recipe become mean and standard deviation. No figure is written by hand.
 """
