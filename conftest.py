@@ -51,6 +51,13 @@ def tower_folder(demo_data, tmp_path_factory) -> Path:
     return write_small_model(out, demo_data / 'vocabulary', towers=True)
 
 
+@pytest.fixture(scope='session')
+def dual_folder(demo_data, tmp_path_factory) -> Path:
+    """A published dual encoder: mmpretrain's ResNet beside a transformer over tokens."""
+    out = tmp_path_factory.mktemp('published') / 'dual'
+    return write_small_model(out, demo_data / 'vocabulary', dual=True)
+
+
 @pytest.fixture
 def masked_products(demo_data):
     """The demo's training products, a quarter of each picture hidden."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,13 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch.nn.utils.rnn import pad_sequence
 
+STREAMS = dict(
+    images='image', texts='text'
+)  # the streams of a pair, whose keys are the record's own
+STREAM_INPUTS = dict(  # keys of a batch's inputs that are a stream's
+    images=('image', 'pixels', 'image_mask', 'whole_image', 'mixed'),
+    texts=('token_ids', 'text_mask', 'whole_token_ids'),
+)
 CATEGORIES = ('main_category', 'sub_category')  # the labels of paper Task 3
 IMAGE_KEYS, TEXT_KEYS = 16, 4  # columns of Batch.image_keys and Batch.text_keys
 _ACCENTS = range(0x300, 0x370)  # the marks over Latin, Greek and Cyrillic letters
@@ -26,6 +33,34 @@ def text_key(text: str) -> str:
     letters = unicodedata.normalize('NFKD', text)
     plain = ''.join(letter for letter in letters if ord(letter) not in _ACCENTS)
     return ' '.join(unicodedata.normalize('NFC', plain).casefold().split())
+
+
+def stream_key(stream: str, key: str) -> str:
+    """A sample's key of a stream: 'image_mask' of the pair's own, else 'reference_image_mask'."""
+    return f'{stream}_{key}' if stream not in ('', *STREAMS.values()) else key
+
+
+def with_streams(inputs: Mapping[str, Any], image: str, text: str) -> dict[str, Any]:
+    """Inputs of a batch with a named image and a named text in the place of the pair's own.
+
+    Args:
+        inputs: what ``PairDataPreprocessor`` returns under ``inputs``.
+        image, text: names of streams, 'image' and 'text' the pair's own.
+
+    Raises:
+        KeyError: there is no such stream.
+    """
+    chosen = dict(inputs)
+    for kind, name in (('images', image), ('texts', text)):
+        if name == STREAMS[kind]:
+            continue
+        if name not in inputs.get(kind, {}):
+            legal = ', '.join((STREAMS[kind], *inputs.get(kind, {})))
+            raise KeyError(f'the batch has no {kind} stream {name!r}; it has {legal}')
+        for key in STREAM_INPUTS[kind]:
+            chosen.pop(key, None)
+        chosen.update(inputs[kind][name])
+    return chosen
 
 
 class PairDataSample(BaseDataElement):
@@ -59,7 +94,8 @@ class PairDataSample(BaseDataElement):
     the row in its dataset); ``wording_keys`` (what each other wording of the caption names, a str
     each) and ``wording_key`` (that of the wording that was read). A mismatched pair also has
     ``caption_product_id``, whose caption it is, and ``image_title`` and ``image_wording_keys``,
-    those of the picture.
+    those of the picture. What is hidden of another stream has its name before the key:
+    ``reference_image_mask``.
     """
 
 
@@ -74,11 +110,19 @@ class Batch:
     Args:
         inputs: what ``PairDataPreprocessor`` returns under ``inputs``.
         samples: one a pair.
+        text: the text stream whose tokens are masked.
     """
 
-    def __init__(self, inputs: dict[str, Any], samples: Sequence[PairDataSample]) -> None:
+    def __init__(
+        self, inputs: dict[str, Any], samples: Sequence[PairDataSample], text: str = 'text'
+    ) -> None:
         self.inputs = inputs
         self.samples = samples
+        self._labels = stream_key(text, 'word_labels')
+
+    def of(self, image: str = 'image', text: str = 'text') -> 'Batch':
+        """The batch with other streams in the place of the pair's; errors of ``with_streams``."""
+        return Batch(with_streams(self.inputs, image, text), self.samples, text)
 
     @property
     def step(self) -> int:
@@ -134,10 +178,11 @@ class Batch:
         Raises:
             KeyError: the samples have none.
         """
-        if not all('word_labels' in sample for sample in self.samples):
+        if not all(self._labels in sample for sample in self.samples):
             raise KeyError("the MLM head needs 'word_labels': add MaskWords to the pipeline")
         width = self.inputs['token_ids'].shape[1]
-        labels = word_labels(self.samples, torch.empty(len(self.samples), width, dtype=torch.int64))
+        ids = torch.empty(len(self.samples), width, dtype=torch.int64)
+        labels = word_labels(self.samples, ids, self._labels)
         if matched_only and self.has('matched'):
             labels[torch.tensor(self.values('matched')) == 0] = -1
         places = (labels.flatten() >= 0).nonzero()[:, 0]
@@ -227,10 +272,12 @@ def belong(image_keys: torch.Tensor, text_keys: torch.Tensor) -> torch.Tensor:
     return described
 
 
-def word_labels(samples: Sequence[Any], token_ids: torch.Tensor) -> torch.Tensor:
+def word_labels(
+    samples: Sequence[Any], token_ids: torch.Tensor, key: str = 'word_labels'
+) -> torch.Tensor:
     """Hidden token ids of samples, int64 (B, T) as ``token_ids``, -1 where nothing is hidden."""
     labels = pad_sequence(
-        [sample.word_labels for sample in samples], batch_first=True, padding_value=-1
+        [sample.get(key) for sample in samples], batch_first=True, padding_value=-1
     )
     full = token_ids.new_full(token_ids.shape, -1)
     full[:, : labels.shape[1]] = labels

@@ -192,8 +192,8 @@ def _score(model, data):
     if 'itm' in model.heads:
         model.match(inputs['image'], *words)
     if 'itc' in model.heads:
-        model.image_vectors(inputs['image'])
-        model.text_vectors(*words)
+        model.image_embeds(inputs['image'])
+        model.text_embeds(*words)
 
 
 @pytest.mark.parametrize('path', [*FILES, *BASES], ids=lambda path: str(path.relative_to(ROOT)))

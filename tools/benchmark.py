@@ -157,6 +157,8 @@ def model(args: argparse.Namespace) -> dict[str, Any]:
 
     built = _model(_config(args), args).eval()
     batch = random_pairs(args, built, mask=True)
+    encoder = built.backbone  # the counter tells parts apart where modules are called
+    encoder.forward, encoder.encode_pair = encoder.encode_pair, encoder.__call__
     # not under no_grad: the counter follows gradients to tell the parts apart
     with FlopCounterMode(display=False, depth=4) as counter:
         built.loss(**built.data_preprocessor(batch))

@@ -23,7 +23,7 @@ from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import heads_of, labels_of
 from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
 from mvlt.datasets.columns import Meaning, Template, description_of
-from mvlt.datasets.pipeline import named
+from mvlt.datasets.pipeline import build_step, named
 from mvlt.datasets.table import column_names
 from mvlt.engine import SkippedRecordsHook, VocabularyHook, resolve
 from mvlt.engine.resolve import datasets_of
@@ -247,9 +247,11 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
     settings = next((s for s in _transforms(config) if _is(s, Tokenize)), None)
     if settings is None:
         return None, None
-    tokenize = TRANSFORMS.build(settings)
+    tokenize = build_step(settings)
     backbone = (config.get('model') or {}).get('backbone') or {}
-    rows, text_len = backbone.get('vocab_size'), backbone.get('text_len')
+    text = backbone.get('text_encoder') or {}
+    rows = backbone.get('vocab_size')
+    text_len = backbone.get('text_len', text.get('context_length'))
     try:
         pieces = len(tokenize.vocabulary)
     except (FileNotFoundError, ValueError) as error:
@@ -268,7 +270,8 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
         )
     if text_len is not None and tokenize.max_len > text_len:
         report['fail'].append(
-            f'Tokenize.max_len={tokenize.max_len} is more than model.backbone.text_len={text_len}'
+            f'Tokenize.max_len={tokenize.max_len} is more than the model reads, '
+            f'{text_len}: lower it, or raise model.backbone.text_len'
         )
     return tokenize, tokenize.max_len
 

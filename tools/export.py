@@ -59,7 +59,9 @@ class Matching(nn.Module):
     def cls(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
         """[CLS] of the last stage, (B, C)."""
         image, mask = self.normalised(pixels), self.text_mask(token_ids)
-        return self.model.backbone(image, token_ids, mask, cls_only=True).texts[-1][:, 0]
+        return self.model.backbone.encode_pair(image, token_ids, mask, cls_only=True).texts[-1][
+            :, 0
+        ]
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
         """See the class."""
@@ -71,7 +73,7 @@ class ImageTower(Matching):
     """Pixels -> vectors of pictures alone, float32 (B, D) of length 1."""
 
     inputs = ('pixels',)
-    outputs = ('image_vectors',)
+    outputs = ('image_embeds',)
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
@@ -80,18 +82,18 @@ class ImageTower(Matching):
 
     def forward(self, pixels: torch.Tensor) -> Any:  # type: ignore[override]
         """See the class."""
-        return self.model.image_vectors(self.normalised(pixels))
+        return self.model.image_embeds(self.normalised(pixels))
 
 
 class TextTower(ImageTower):
     """Token ids -> vectors of captions alone, float32 (B, D) of length 1."""
 
     inputs = ('token_ids',)
-    outputs = ('text_vectors',)
+    outputs = ('text_embeds',)
 
     def forward(self, token_ids: torch.Tensor) -> Any:  # type: ignore[override]
         """See the class."""
-        return self.model.text_vectors(token_ids, self.text_mask(token_ids))
+        return self.model.text_embeds(token_ids, self.text_mask(token_ids))
 
 
 class Recognition(Matching):
@@ -139,7 +141,7 @@ class Completion(Matching):
         image = pixels.float() / 255
         image = torch.where(hidden, torch.full_like(image, self.preprocessor.mask_fill), image)
         image = (image - self.preprocessor.mean) / self.preprocessor.std
-        images, _ = self.model.backbone(image, token_ids, self.text_mask(token_ids))
+        images, _ = self.model.backbone.encode_pair(image, token_ids, self.text_mask(token_ids))
         (head,) = self.model.heads.values()
         return head(decoded=self.model.neck(images)).float().clamp(0, 1)
 

@@ -149,8 +149,8 @@ def size(recipe: str, data_root: str | None) -> dict[str, float]:
     torch.backends.mha.set_fastpath_enabled(False)  # one operation that is not counted
     with FlopCounterMode(display=False) as counter:
         if config.test_cfg.rerank != 'itm':
-            model.image_vectors(image)
-            model.text_vectors(words, None)
+            model.image_embeds(image)
+            model.text_embeds(words, None)
         if config.test_cfg.rerank is not None:
             model.match(image, words, None)
     count = sum(weight.numel() for weight in model.parameters())

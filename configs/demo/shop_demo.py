@@ -72,5 +72,5 @@ default_hooks.checkpoint.interval = 250
 log_processor.by_epoch = False
 default_hooks.pictures = dict(type=PicturesHook, interval=500)
 val_dataloader = val_loader
-val_cfg.order = 'vectors'
+val_cfg.rerank = None
 val_cfg.num_candidates = 31

@@ -64,5 +64,5 @@ default_hooks.checkpoint.by_epoch = False
 default_hooks.checkpoint.interval = 500
 log_processor.by_epoch = False
 val_dataloader = val_loader
-val_cfg.order = 'vectors'
+val_cfg.rerank = None
 test_cfg.rerank = None

@@ -25,7 +25,7 @@ from mvlt.datasets import (
     PackPairInputs,
     Tokenize,
 )
-from mvlt.datasets.pipeline import named
+from mvlt.datasets.pipeline import changes_pair, named
 from mvlt.models import Head
 from mvlt.registry import MODELS, TRANSFORMS, Registry
 
@@ -160,7 +160,7 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
     ]
     mask = next((_plain(one, TRANSFORMS) for one in masks if is_transform(one, ImageMask)), None)
     if mask is not None:
-        mask.pop('prob', None)
+        mask = {key: value for key, value in mask.items() if key not in ('prob', 'streams')}
     return checked(
         dict(model=model, preprocessing=preprocessing, mask=mask, categories=categories),
         source,
@@ -223,13 +223,14 @@ def reading_of(config: Config) -> dict[str, dict[str, Any]]:
         name: _plain(one, TRANSFORMS)
         for name, one in steps.items()
         if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
+        and changes_pair(one.get('streams'))  # in use a model reads pairs
     }
     if all(name.isdigit() for name in found):  # a list, as OpenMMLab's: by what its steps do
         roles = dict(LoadImage='load', CropToProduct='crop', Resize='resize', Tokenize='tokenize')
         found = {roles.get(one['type'], f'step_{name}'): one for name, one in found.items()}
     for one in found.values():
         # the vocabulary is the folder's; nobody reads the same pictures again and again
-        for key in ('vocabulary', 'download', 'keep'):
+        for key in ('vocabulary', 'download', 'keep', 'streams'):
             one.pop(key, None)
     return found
 

@@ -30,7 +30,8 @@ class PairDataset(BaseDataset):
 
     A record is a dict of ``caption`` (str), ``product_id`` (str), ``main_category`` and
     ``sub_category`` (int, where known), and ``img_path`` (str) or, once :meth:`load` has run,
-    ``img`` (uint8 (H, W, 3), RGB).
+    ``img`` (uint8 (H, W, 3), RGB). More pictures and texts, e.g. of a composed query, are its
+    ``images`` and ``texts``, dicts by name (:mod:`mvlt.datasets.pipeline`).
 
     ``row`` in a record is its line in the annotations, where they have lines.
 

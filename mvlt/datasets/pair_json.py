@@ -25,6 +25,7 @@ class PairJSON(PairDataset):
         classes_from: the training split's file, whose classes count; None = ``ann_file`` is the
             training split.
         attributes: keys that are labels, too, as categories are; '' = unknown, -1.
+        images, texts: keys that are further streams: paths of pictures as ``image``, and texts.
         kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
 
     Raises:
@@ -39,21 +40,25 @@ class PairJSON(PairDataset):
         ann_file: str,
         classes_from: str | None = None,
         attributes: Sequence[str] = (),
+        images: Sequence[str] = (),
+        texts: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         self.classes_from = classes_from
         self.attributes = tuple(attributes)
+        self.streams = dict(images=tuple(images), texts=tuple(texts))
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Read and check every record."""
         records = self._records(self.ann_file)
-        unknown = [key for key in self.attributes if key not in records[0]]
-        if unknown:
-            raise KeyError(
-                f"PairJSON.attributes: '{unknown[0]}'; the records of {self.ann_file} have "
-                f'{", ".join(records[0])}'
-            )
+        for setting, keys in dict(self.streams, attributes=self.attributes).items():
+            unknown = [key for key in keys if key not in records[0]]
+            if unknown:
+                raise KeyError(
+                    f"PairJSON.{setting}: '{unknown[0]}'; the records of {self.ann_file} have "
+                    f'{", ".join(records[0])}'
+                )
         training = records
         if self.classes_from is not None:
             training = self._records(f'{self.data_root or "."}/{self.classes_from}')
@@ -81,6 +86,7 @@ class PairJSON(PairDataset):
                     caption=record['caption'],
                     product_id=record['product_id'],
                     **self._wordings(record),
+                    **self._streams(record, where),
                     **{key: values[number] for key, values in ids.items()},
                     **aside,
                 )
@@ -98,6 +104,15 @@ class PairJSON(PairDataset):
     def _wordings(self, record: dict[str, str]) -> dict[str, Any]:
         lines = record.get('wordings', '').splitlines()
         return dict(wordings=tuple(lines)) if lines else {}
+
+    def _streams(self, record: dict[str, str], where: str) -> dict[str, Any]:
+        images, texts = self.streams['images'], self.streams['texts']
+        streams: dict[str, Any] = {}
+        if images:
+            streams['images'] = {key: self._picture(record[key], where) for key in images}
+        if texts:
+            streams['texts'] = {key: record[key] for key in texts}
+        return streams
 
     def _picture(self, name: str, where: str) -> dict[str, Any]:
         """Where a record's picture is."""

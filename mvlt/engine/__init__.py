@@ -13,7 +13,14 @@ from .hooks import (
     WeightAverageHook,
     WholeCheckpointHook,
 )
-from .loops import EpochTrainLoop, FullRankingLoop, IterTrainLoop, PhraseLoop, RetrievalLoop
+from .loops import (
+    EpochTrainLoop,
+    FullRankingLoop,
+    IterTrainLoop,
+    PhraseLoop,
+    RetrievalLoop,
+    StreamRankingLoop,
+)
 from .optim import BFloat16OptimWrapper, LateOptimWrapper, ShardedStrategy
 from .resolve import resolve
 from .runner import QuietRunner
@@ -38,6 +45,7 @@ __all__ = [
     'ShardedStrategy',
     'SkippedRecordsHook',
     'StopHook',
+    'StreamRankingLoop',
     'VocabularyHook',
     'WeightAverageHook',
     'WholeCheckpointHook',

@@ -12,7 +12,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch.nn.utils.rnn import pad_sequence
 
 from mvlt.registry import MODELS
-from mvlt.structures import word_labels
+from mvlt.structures import stream_key, word_labels
 
 
 def mask_to_pixels(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -86,7 +86,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``inputs`` with lists ``image`` (uint8 (3, H, W)) and ``token_ids`` (int64 (T,)),
-                and ``data_samples``, a list of PairDataSample.
+                ``images`` and ``texts`` with such lists by name where there are more streams, and
+                ``data_samples``, a list of PairDataSample.
             training: whether pictures may be mixed; masking follows the samples.
 
         Returns:
@@ -96,31 +97,51 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to);
             ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is;
             ``mixed``, (partner int64 (B,), share), where ``whole_image`` is mixed; ``step``, of the
-            training, as the loop has put it into ``data``.
+            training, as the loop has put it into ``data``; ``images`` and ``texts``: name -> these
+            keys of another stream.
             ``data_samples`` as they came, on the host.
 
         Raises:
             ValueError: images of unequal size; a caption longer than ``text_len``.
         """
         samples, listed = data['data_samples'], data['inputs']
-        pixels = self._stack_images(self.cast_data(listed['image']))
-        # on the host, so that nothing is read back from the device
-        image_mask = self._stack_masks(samples)
-        token_ids = self.pad(listed['token_ids'])
-        text_mask = self.text_mask(token_ids)
-        host = dict(image_mask=image_mask, token_ids=token_ids, text_mask=text_mask)
-        if samples and all('word_labels' in sample for sample in samples):
-            labels = word_labels(samples, token_ids)
-            host['whole_token_ids'] = torch.where(labels >= 0, labels, token_ids)
-        inputs = dict(self.cast_data(host), pixels=pixels)
-        inputs['image'] = self.normalise(pixels, inputs['image_mask'])
+        inputs = {
+            **self._image_stream(listed['image'], samples),
+            **self._text_stream(listed['token_ids'], samples),
+        }
         if 'step' in data:
             inputs['step'] = data['step']
-        if image_mask is not None:
-            inputs['whole_image'] = self.normalise(pixels)
         if training and np.random.random() < self.mix:
             self._mix(inputs)
+        for kind, read in (('images', self._image_stream), ('texts', self._text_stream)):
+            if kind in listed:
+                streams = listed[kind].items()
+                inputs[kind] = {name: read(values, samples, name) for name, values in streams}
         return dict(inputs=inputs, data_samples=samples)
+
+    def _image_stream(
+        self, images: Sequence[torch.Tensor], samples: Sequence[Any], name: str = 'image'
+    ) -> dict[str, Any]:
+        pixels = self._stack_images(self.cast_data(images), name)
+        image_mask = self.cast_data(self._stack_masks(samples, stream_key(name, 'image_mask')))
+        stream = dict(
+            pixels=pixels, image_mask=image_mask, image=self.normalise(pixels, image_mask)
+        )
+        if image_mask is not None:
+            stream['whole_image'] = self.normalise(pixels)
+        return stream
+
+    def _text_stream(
+        self, token_ids: Sequence[torch.Tensor], samples: Sequence[Any], name: str = 'text'
+    ) -> dict[str, Any]:
+        # on the host, so that nothing is read back from the device
+        ids = self.pad(token_ids)
+        host = dict(token_ids=ids, text_mask=self.text_mask(ids))
+        key = stream_key(name, 'word_labels')
+        if samples and all(key in sample for sample in samples):
+            labels = word_labels(samples, ids, key)
+            host['whole_token_ids'] = torch.where(labels >= 0, labels, ids)
+        return self.cast_data(host)
 
     def captions(
         self, token_ids: Sequence[torch.Tensor]
@@ -170,19 +191,19 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         real = token_ids != self.pad_id
         return None if bool(real.all()) else real
 
-    def _stack_images(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+    def _stack_images(self, images: Sequence[torch.Tensor], name: str) -> torch.Tensor:
         sizes = {tuple(image.shape) for image in images}
         if len(sizes) > 1:
             raise ValueError(
-                f'images of different sizes in one batch: {sorted(sizes)}; end the pipeline with '
-                'Resize(scale=..., keep_ratio=False)'
+                f'images of different sizes in one batch (stream {name!r}): {sorted(sizes)}; end '
+                'the pipeline with Resize(scale=..., keep_ratio=False)'
             )
         return torch.stack(list(images))
 
-    def _stack_masks(self, samples: Sequence[Any]) -> torch.Tensor | None:
-        if not samples or 'image_mask' not in samples[0] or not self.mask_images:
+    def _stack_masks(self, samples: Sequence[Any], key: str) -> torch.Tensor | None:
+        if not samples or key not in samples[0] or not self.mask_images:
             return None
-        return torch.stack([sample.image_mask for sample in samples])
+        return torch.stack([sample.get(key) for sample in samples])
 
     def pad(self, token_ids: Sequence[torch.Tensor]) -> torch.Tensor:
         """Captions int64 (T_i,) -> int64 (B, T), filled with [PAD]."""

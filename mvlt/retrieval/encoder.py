@@ -48,9 +48,9 @@ class Encoder:
             preprocessor = model.data_preprocessor
             image = preprocessor.normalise(preprocessor.cast_data(torch.stack(batch)))
             with scorer.autocast():
-                embed = model.image_vectors(image)
+                embed = model.image_embeds(image)
                 if self.mirrored:
-                    both = embed + model.image_vectors(image.flip(3))
+                    both = embed + model.image_embeds(image.flip(3))
                     embed = torch.nn.functional.normalize(both, dim=-1)
             embeds.append(embed.cpu())
         return torch.cat(embeds).numpy() if embeds else np.empty((0, 0), np.float32)
@@ -68,7 +68,7 @@ class Encoder:
             rows = order[start : start + self.scorer.batch_size]
             batch = [torch.as_tensor(np.asarray(token_ids[row])) for row in rows]
             with self.scorer.autocast():
-                embed = model.text_vectors(*preprocessor.captions(batch)).cpu().numpy()
+                embed = model.text_embeds(*preprocessor.captions(batch)).cpu().numpy()
             has_word = np.array([not np.isin(ids, special).all() for ids in batch])
             if embeds is None:
                 embeds = np.zeros((len(order), embed.shape[1]), np.float32)

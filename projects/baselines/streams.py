@@ -10,7 +10,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mvlt.models.backbones import PairFeatures
+from mvlt.models.encoders import PairFeatures
 from mvlt.models.layers import WordEmbedding
 from projects.baselines.regions import BOX, Regions
 
@@ -61,10 +61,6 @@ class WordsAndRegions(BaseModule):
     def word_table(self) -> torch.Tensor:
         """Word vectors (vocabulary, word_dims)."""
         return self.words.words.weight
-
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`."""
-        return self.encode_pair(*args, **kwargs)
 
     @abstractmethod
     def encode_pair(self, *args: Any, **kwargs: Any) -> PairFeatures:

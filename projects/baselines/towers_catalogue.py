@@ -10,8 +10,8 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.datasets import RandomResizedCrop
 
 from mvlt.datasets import EndlessSampler, LoadImage
-from mvlt.models import MVLT, CategoryHead, PairDataPreprocessor
-from projects.baselines.two_towers.two_towers import CellsAndGRU
+from mvlt.models import MVLT, CategoryHead, DualEncoder, PairDataPreprocessor
+from projects.baselines.two_towers.two_towers import RegionEncoder, WordGRU
 
 with read_base():
     from mvlt.configs._base_.datasets.catalogue import *
@@ -31,7 +31,12 @@ cnn = dict(
 model = dict(
     type=MVLT,
     data_preprocessor=dict(type=PairDataPreprocessor, text_len=None, attend_pad=False),
-    backbone=dict(type=CellsAndGRU, vocab_size=vocab_size, cnn=cnn, cnn_dims=256),
+    backbone=dict(
+        type=DualEncoder,
+        image_encoder=dict(type=RegionEncoder, cnn=cnn, cnn_dims=256),
+        text_encoder=dict(type=WordGRU),
+        vocab_size=vocab_size,
+    ),
     heads=dict(
         categories=dict(
             type=CategoryHead,

@@ -179,6 +179,24 @@ def test_models_are_listed():
     assert 'mvlt/pretrain_catalogue' in MatchingInferencer.list_models('mvlt/pretrain*')
 
 
+def test_a_dual_encoder_does_what_it_can(dual_folder):
+    opened, settings = open_model(dual_folder), dict(device='cpu', show_progress=False)
+    extract = FeatureExtractor(opened, **settings)
+    (features,) = predictions(extract, RED, 'a red bag', stages=True)
+    assert set(features) == {'image_embed', 'text_embed', 'images', 'texts'}
+    assert features['images'][0].shape == (16, 1, 1) and features['texts'][0].shape[1] == 16
+    cosine = float(features['image_embed'] @ features['text_embed'])
+    (scores,) = predictions(MatchingInferencer(opened, **settings), RED, 'a red bag')
+    assert scores == dict(similarity=pytest.approx(cosine, abs=1e-5))
+    (levels,) = predictions(CategoryInferencer(opened, **settings), RED)
+    assert set(levels) == {'main_category', 'sub_category'}
+    search = TextToImageRetrievalInferencer(opened, **settings).read([RED, BLUE])
+    ((best, _),) = predictions(search, 'a red bag')
+    assert 'itm_score' not in best
+    with pytest.raises(ValueError, match='this model has no head'):
+        ImageCompletionInferencer(opened, **settings)
+
+
 def test_features(model_folder):
     extract = FeatureExtractor(model_folder, device='cpu')
     short, long = predictions(extract, [RED, BLUE], ['a', 'a red striped wool bag'], stages=True)

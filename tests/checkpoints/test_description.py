@@ -39,6 +39,10 @@ def test_reading_is_the_test_pipelines_without_what_hides():
     assert list(description.preprocessing) == ['load', 'crop', 'resize', 'tokenize']
     assert description.mask == dict(type='RandomGridMask', ratio=0.5, alpha=4)
     assert 'vocabulary' not in description.preprocessing['tokenize']
+    steps = config.test_dataloader.dataset.pipeline
+    steps.resize.streams, steps.crop.streams = ('image', 'teacher'), ('teacher',)
+    reading = describe(config, {}, 'x').preprocessing  # in use it reads pairs
+    assert list(reading) == ['load', 'resize', 'tokenize'] and 'streams' not in reading['resize']
 
 
 def test_classes_need_names():

@@ -38,7 +38,7 @@ def _start(backbone, converted):
 def _image_alone(backbone, image):
     """Maps of all stages; no key of a word is seen."""
     tokens = torch.randint(0, 20, (len(image), 5))
-    return backbone(image, tokens, torch.zeros_like(tokens, dtype=torch.bool)).images
+    return backbone.encode_pair(image, tokens, torch.zeros_like(tokens, dtype=torch.bool)).images
 
 
 def _public_pvt_v2(state):

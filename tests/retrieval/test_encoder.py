@@ -24,11 +24,11 @@ def test_cosines_are_those_of_the_model(tower_folder, mirrored):
     head = model.heads.itc
     for i, image in enumerate(images):
         image = model.data_preprocessor.normalise(image[None])
-        embed = head.image_vectors(model.backbone.encode_image(image)[-1].mean((2, 3)))
+        embed = head.image_embeds(model.backbone.encode_image(image)[-1].mean((2, 3)))
         if mirrored:
             other = model.backbone.encode_image(image.flip(3))[-1].mean((2, 3))
-            embed = torch.nn.functional.normalize(embed + head.image_vectors(other), dim=-1)
+            embed = torch.nn.functional.normalize(embed + head.image_embeds(other), dim=-1)
         for j, text in enumerate(texts[:3]):
-            words = head.text_vectors(model.backbone.encode_text(text[None])[-1].mean(1))
+            words = head.text_embeds(model.backbone.encode_text(text[None])[-1].mean(1))
             assert cosines[i, j] == pytest.approx(float((embed * words).sum()), abs=1e-5)
     assert np.isneginf(cosines[:, 3]).all()  # a caption without words

@@ -71,7 +71,7 @@ def _model(sizes):
 
 @torch.no_grad()
 def _outputs(model, image, ids, itm_labels, mlm_labels):
-    features = model.backbone(image, ids)
+    features = model.backbone.encode_pair(image, ids)
     cls, text = features.texts[-1][:, 0], features.texts[-1]
     decoded = model.neck(features.images)
     categories = model.heads

@@ -9,14 +9,14 @@ together), and, for shares of queries that are one of a product each, McNemar's 
 """
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mvlt.command_line import run_command
-from mvlt.tools.analysis_tools.answers import macro_f, matched, read_answers, same_data
 from mvlt.tools.analysis_tools.significance import mcnemar, paired_bootstrap
 
 
@@ -43,6 +43,119 @@ def main() -> None:
             print(line)
 
 
+class Answers(NamedTuple):
+    """What a result says of each query.
+
+    keys: what makes a query the same one; for lists of candidates those, too.
+    values: (n,), ranks, or (n, 2), truth and prediction.
+    groups: the product of each query, or the query where the file names none.
+    """
+
+    keys: list[Any]
+    values: np.ndarray
+    groups: list[Any]
+
+
+def read_answers(path: Path) -> dict[str, Answers]:
+    """Answers by task: 'tir', 'itr', or a category level.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file; none of ours.
+    """
+    folder = path if path.is_dir() else path.parent
+    names = {'rankings.json', 'predictions.json'}
+    files = [folder / name for name in sorted({path.name} & names or names, reverse=True)]
+    files = [file for file in files if file.is_file()]
+    if not files:
+        raise FileNotFoundError(
+            f'{path}: no rankings.json or predictions.json there; tools/test.py writes them'
+        )
+    answers: dict[str, Answers] = {}
+    for file in files:
+        content = json.loads(file.read_text('utf-8'))
+        try:
+            answers |= _ranks(content) if isinstance(content, list) else _classes(content)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f'{file}: not a file of tools/test.py ({error})') from error
+    return answers
+
+
+def _ranks(content: Sequence[dict]) -> dict[str, Answers]:
+    answers = {}
+    for direction in dict.fromkeys(query['direction'] for query in content):
+        queries = [query for query in content if query['direction'] == direction]
+        # the full protocol has no draw, and keeps only the first candidates, which differ
+        keys = [
+            (q['query'], q.get('draw', 0), tuple(q['candidates']) if 'draw' in q else ())
+            for q in queries
+        ]
+        groups = [query.get('product_id', query['query']) for query in queries]
+        answers[direction] = Answers(keys, np.array([q['rank'] for q in queries]), groups)
+    return answers
+
+
+def _classes(content: dict[str, Any]) -> dict[str, Answers]:
+    products = content.pop('product_id', None)
+    return {
+        level: Answers(
+            list(enumerate(one['truth'])),
+            np.stack((one['truth'], one['predicted']), axis=1),
+            products or list(range(len(one['truth']))),
+        )
+        for level, one in content.items()
+    }
+
+
+def same_data(first: Path, second: Path) -> None:
+    """Refuse results whose results.json name other data or another protocol.
+
+    What only one of them tells, as an older file may, is not compared.
+
+    Raises:
+        ValueError: they do; the message names what differs.
+    """
+    files = [(path if path.is_dir() else path.parent) / 'results.json' for path in (first, second)]
+    results = [json.loads(file.read_text('utf-8')) if file.is_file() else {} for file in files]
+    for name in ('data', 'protocol'):
+        here, there = (content.get(name) or {} for content in results)
+        common = here.keys() & there.keys() - {'candidates'}
+        if differing := [key for key in common if here[key] != there[key]]:
+            raise ValueError(
+                f'{first} and {second} differ in their {name}: '
+                + '; '.join(f'{key} {here[key]}, {there[key]}' for key in differing)
+            )
+
+
+def matched(first: Answers, second: Answers, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Values of both in one order.
+
+    Raises:
+        ValueError: other queries, other candidates or, for categories, another truth.
+    """
+    place = {key: row for row, key in enumerate(second.keys)}
+    if set(first.keys) != set(place):
+        differing = len(set(first.keys) ^ set(place))
+        raise ValueError(
+            f'{name}: {differing} queries (or their candidates) of one are not in the other; '
+            'compare results on the same data, lists and seeds of candidates'
+        )
+    return first.values, second.values[[place[key] for key in first.keys]]
+
+
+def right(values: np.ndarray, k: int = 1) -> np.ndarray:
+    """Which queries are right, bool (n,): ranks up to ``k``, or predictions that are the truth."""
+    return values <= k if values.ndim == 1 else values[:, 0] == values[:, 1]
+
+
+def macro_f(pairs: np.ndarray) -> float:
+    """Macro-F, 0 to 1, of truth and prediction (n, 2), over the classes of either."""
+    truth, predicted = pairs.T
+    classes = 1 + int(pairs.max())
+    right = np.bincount(truth[truth == predicted], minlength=classes)
+    total = np.bincount(pairs.ravel(), minlength=classes)  # true + predicted
+    return float((2 * right[total > 0] / total[total > 0]).mean())
+
+
 def compare(
     name: str,
     first: np.ndarray,
@@ -52,10 +165,12 @@ def compare(
 ) -> list[str]:
     """Lines of the table."""
     if first.ndim == 1:
-        return [_line(f'{name} R@{k}', first <= k, second <= k, _percent, groups) for k in topk]
-    right, other = (one[:, 0] == one[:, 1] for one in (first, second))
+        return [
+            _line(f'{name} R@{k}', right(first, k), right(second, k), _percent, groups)
+            for k in topk
+        ]
     return [
-        _line(f'{name} accuracy', right, other, _percent, groups),
+        _line(f'{name} accuracy', right(first), right(second), _percent, groups),
         _line(f'{name} macro-F', first, second, macro_f, groups),
     ]
 

@@ -46,7 +46,12 @@ def draw_architecture(
         title: heading.
         kind: 'png', 'svg' or 'pdf'.
         uncounted: category heads whose number of classes the data will tell.
+
+    Raises:
+        ValueError: the model's encoder is dual.
     """
+    if not model.is_joint:
+        raise ValueError('a dual-encoder model cannot be drawn as Fig. 3: it has no joint stages')
     import matplotlib  # slow to import, and needed here only
 
     matplotlib.use('agg')

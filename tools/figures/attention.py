@@ -31,7 +31,12 @@ def cls_attention(model: MVLT, inputs: dict[str, Any]) -> list[tuple[torch.Tenso
     Returns:
         For each stage ``image`` float (B, h, w), h x w the grid of its image keys, and ``text``
         float (B, T); the two sum to 1 for each sample.
+
+    Raises:
+        ValueError: the model's encoder is dual.
     """
+    if not model.is_joint:
+        raise ValueError('a dual-encoder model cannot show [CLS] attention: it reads no pair')
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
     with _recorded(model) as calls:
         model(inputs)

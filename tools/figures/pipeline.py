@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mvlt.datasets.pipeline import changes_pair
 from mvlt.datasets.transforms import MaskWords, PackPairInputs, Tokenize
 from mvlt.visualization import Cell, Row, hide
 
@@ -32,6 +33,8 @@ def _row(dataset: Any, row: int) -> Row:
     for step, transform in inner.pipeline.steps.items():
         if isinstance(transform, PackPairInputs):
             break
+        if not changes_pair(getattr(transform, 'streams', None)):
+            continue
         results = transform(results)
         name = f'{step}: {type(transform).__name__}'
         if isinstance(transform, Tokenize | MaskWords):

@@ -162,7 +162,8 @@ def model_card(
         *(['\nIt cannot:\n', *(f'- {one}' for one in limits)] if limits else []),
         '\n## Use\n',
         '```python\nfrom mvlt.apis import FeatureExtractor\n\n'
-        "features = FeatureExtractor('THIS_FOLDER')('picture.jpg', 'its title')['predictions']\n```",
+        "result = FeatureExtractor('THIS_FOLDER')('image.jpg', 'its title')\n"
+        "features = result['predictions'][0]\n```",
         '\nSee `mvlt.apis` for the other inferencers.',
         '\n## Trained on\n',
         data or _data(meta),

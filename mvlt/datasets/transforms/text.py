@@ -10,6 +10,8 @@ from mvlt.registry import TRANSFORMS
 class _WithVocabulary(BaseTransform):
     """Reads its vocabulary when the first caption comes, not when it is built."""
 
+    modality = 'texts'
+
     def __init__(self, vocabulary: str, download: bool = False) -> None:
         self.source = vocabulary
         self.download = download

@@ -24,6 +24,8 @@ class RewordCaption(BaseTransform):
         shuffle: probability that the words come in another order.
     """
 
+    modality = 'texts'
+
     def __init__(self, other: float = 0.0, drop: float = 0.0, shuffle: float = 0.0) -> None:
         for name, value in dict(other=other, drop=drop, shuffle=shuffle).items():
             if not 0 <= value <= 1:

@@ -19,7 +19,7 @@ class Head(BaseModule):
     Attributes:
         reads: of :class:`mvlt.models.Features`: 'cls' ([CLS] of the pair alone), 'pair', 'image',
             'text', 'decoded' (the neck's map).
-        gives: 'embedding' (``image_vectors``, ``text_vectors``), 'match' (``match``), 'classes',
+        gives: 'embedding' (``image_embeds``, ``text_embeds``), 'match' (``match``), 'classes',
             'words', 'pixels' or 'nothing'.
         takes: arguments that the model hands to its constructor: ``in_channels``, ``vocab_size``,
             ``word_dims``, ``decoded_channels``, ``stride``, ``backbone``, and ``name`` and

@@ -109,11 +109,11 @@ class ITCHead(Head):
         """1 / temperature, a scalar."""
         return self.log_scale.exp()
 
-    def image_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+    def image_embeds(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, C) -> float32 (B, D) of length 1."""
         return F.normalize(self.image(pooled).float(), dim=-1)
 
-    def text_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+    def text_embeds(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, C) -> float32 (B, D) of length 1."""
         return F.normalize(self.text(pooled).float(), dim=-1)
 

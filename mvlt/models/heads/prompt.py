@@ -102,4 +102,4 @@ class PromptHead(Head):
         phrases = phrases.to(features.inputs['token_ids'].device, non_blocking=True)
         mask = phrases >= 0
         text = features.model.backbone.encode_text(phrases.clamp(min=0), mask)[-1]
-        return features.model.head_that('embedding').text_vectors(mean_of_tokens(text, mask))
+        return features.model.head_that('embedding').text_embeds(mean_of_tokens(text, mask))

@@ -5,7 +5,8 @@ Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 
 from mmengine.config import read_base
 
-from projects.baselines.from_transformers.adapters import OwnITCHead, SiglipTowers
+from mvlt.models import DualEncoder
+from projects.baselines.from_transformers.adapters import ImageSide, OwnITCHead, TextSide
 
 with read_base():
     from .small_catalogue import *
@@ -15,15 +16,13 @@ model.data_preprocessor.attend_pad = True
 test_dataloader.dataset.pipeline.tokenize.max_len = 32
 train_dataloader.dataset.pipeline.tokenize.max_len = 32
 model.backbone = dict(
-    type=SiglipTowers,
-    vocab_size=vocab_size,
-    settings=dict(
-        text_config=dict(
-            small_text,
-            max_position_embeddings=32,
-            projection_size=128,
-        ),
-        vision_config=small_vision,
+    type=DualEncoder,
+    image_encoder=dict(type=ImageSide, kind='SiglipVisionModel', settings=small_vision),
+    text_encoder=dict(
+        type=TextSide,
+        kind='SiglipTextModel',
+        settings=dict(small_text, max_position_embeddings=32, projection_size=128),
     ),
+    vocab_size=vocab_size,
 )
 model.heads.itc = dict(type=OwnITCHead, form='sigmoid', max_scale=1000.0)

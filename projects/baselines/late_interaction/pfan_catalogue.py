@@ -5,9 +5,9 @@ Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 
 from mmengine.config import read_base
 
-from projects.baselines.late_interaction.stacked_attention import PositionFocusedCells
+from projects.baselines.late_interaction.stacked_attention import PositionFocusedRegions
 
 with read_base():
     from .scan_t2i_catalogue import *
 
-model.backbone.type = PositionFocusedCells
+model.backbone.image_encoder.type = PositionFocusedRegions

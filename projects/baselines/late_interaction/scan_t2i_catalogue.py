@@ -10,6 +10,6 @@ from projects.baselines.late_interaction.stacked_attention import StackedAttenti
 with read_base():
     from ..towers_catalogue import *
 
-model.backbone.both_ways = True
+model.backbone.text_encoder.both_ways = True
 model.heads.itm = dict(type=StackedAttentionHead)
 test_cfg.rerank = 'itm'

@@ -58,9 +58,9 @@ def _vectors(loop, words):
     """Of all pictures and of words, (18, D) and (n, D), of length 1."""
     model, tokenize = loop.scorer.model, loop.dataset.pipeline.tokenize()
     pictures = torch.stack([loop.dataset[i]['inputs']['image'] for i in range(18)])
-    images = model.image_vectors(model.data_preprocessor.normalise(pictures)).numpy()
+    images = model.image_embeds(model.data_preprocessor.normalise(pictures)).numpy()
     ids = [torch.tensor(tokenize.vocabulary.encode(one, tokenize.max_len))[None] for one in words]
-    return images, np.concatenate([model.text_vectors(one, None).numpy() for one in ids])
+    return images, np.concatenate([model.text_embeds(one, None).numpy() for one in ids])
 
 
 def test_phrases_and_prompts_as_a_naive_twin(shop, tower_folder, tmp_path):

@@ -34,7 +34,7 @@ def _given(head, backbone, image, text, keys, mixed=None):
     """Features and batch of rows whose pooled maps are those of ``backbone``."""
     pooled = backbone.picture(image), backbone.words(text)
     features = SimpleNamespace(
-        vectors=(head.image_vectors(pooled[0]), head.text_vectors(pooled[1])),
+        vectors=(head.image_embeds(pooled[0]), head.text_embeds(pooled[1])),
         inputs=dict(image=image, token_ids=text, text_mask=None),
     )
     matched = torch.ones(len(keys), dtype=torch.bool)

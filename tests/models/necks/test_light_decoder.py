@@ -15,7 +15,7 @@ def test_single_scale_is_rebuilt_from(patch):
     neck = LightDecoder(backbone.embed_dims, backbone.strides, channels=8)
     head = MIRHead(neck.out_channels, neck.stride, loss_weight=1.0)
     image = torch.rand(2, 3, 64, 96)
-    decoded = neck(backbone(image, torch.randint(5, 50, (2, 9))).images)
+    decoded = neck(backbone.encode_pair(image, torch.randint(5, 50, (2, 9))).images)
     assert decoded.shape == (2, 8, 64 // patch, 96 // patch)
     loss_of(head, decoded=decoded, target=image, mask=None).backward()
     parts = (*neck.parameters(), *backbone.stages[0].patches.parameters())

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from torch import nn
 
-from mvlt.models.backbones.base import EncoderStage, PairBackbone, check_stages, init_weights
+from mvlt.models.encoders.joint import EncoderStage, JointEncoder, check_stages, init_weights
 from mvlt.models.layers import (
     EncoderLayer,
     PatchEmbedding,
@@ -25,7 +25,7 @@ DEPTHS = {
 
 
 @MODELS.register_module()
-class PVTVL(PairBackbone):
+class PVTVL(JointEncoder):
     """Four-stage pyramid transformer over image patches and caption tokens.
 
     Sizes are Table 1 of the paper: hidden sizes 64, 128, 320, 512, patch sizes 4, 2, 2, 2, so the

@@ -25,7 +25,7 @@ def _batch(batch=2, tokens=9, side=64):
 
 
 def test_shapes_of_all_stages():
-    features = _model()(*_batch())
+    features = _model().encode_pair(*_batch())
     for i, dims in enumerate(TINY['embed_dims']):
         side = 64 // 2 ** (i + 2)  # H / R_k with R = 4, 8, 16, 32 (Table 1)
         assert features.images[i].shape == (2, dims, side, side)
@@ -67,10 +67,10 @@ def test_paper_sizes_by_default():
 def test_padding_is_masked_out():
     model = _model()
     image, tokens = _batch()
-    alone = model(image, tokens)
+    alone = model.encode_pair(image, tokens)
     padded = torch.cat((tokens, torch.zeros(2, 3, dtype=torch.long)), 1)
-    masked = model(image, padded, padded != 0)
-    attended = model(image, padded, None)
+    masked = model.encode_pair(image, padded, padded != 0)
+    attended = model.encode_pair(image, padded, None)
     for before, after in zip((*alone.images, *alone.texts), (*masked.images, *masked.texts)):
         after = after[:, :9] if after.ndim == 3 else after
         torch.testing.assert_close(after, before, atol=1e-5, rtol=0)
@@ -80,9 +80,9 @@ def test_padding_is_masked_out():
 def test_image_and_text_see_each_other():
     model = _model()
     image, tokens = _batch()
-    before = model(image, tokens)
-    other_words = model(image, tokens.roll(1, 1))
-    other_image = model(image.roll(1, 0), tokens)
+    before = model.encode_pair(image, tokens)
+    other_words = model.encode_pair(image, tokens.roll(1, 1))
+    other_image = model.encode_pair(image.roll(1, 0), tokens)
     assert (before.images[0] - other_words.images[0]).abs().max() > 1e-4
     assert (before.texts[0] - other_image.texts[0]).abs().max() > 1e-4
 
@@ -115,13 +115,12 @@ def test_positions_are_resized_on_load_and_for_other_images():
     )
     torch.testing.assert_close(large.stages[0].patches.positions.grid, grid)
     image, tokens = _batch(side=128)
-    torch.testing.assert_close(
-        small(image, tokens).texts[-1], large(image, tokens).texts[-1], atol=1e-5, rtol=0
-    )
+    found, expected = (one.encode_pair(image, tokens).texts[-1] for one in (small, large))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_oblong_images():
-    maps = _model()(torch.randn(1, 3, 96, 64), torch.randint(5, 50, (1, 4))).images
+    maps = _model().encode_pair(torch.randn(1, 3, 96, 64), torch.randint(5, 50, (1, 4))).images
     assert [tuple(m.shape[2:]) for m in maps] == [(24, 16), (12, 8), (6, 4), (3, 2)]
 
 
@@ -142,6 +141,6 @@ def test_wrong_sizes(wrong, message):
 
 def test_wrong_inputs():
     with pytest.raises(ValueError, match='captions of 13 tokens, but backbone.text_len=12'):
-        _model()(*_batch(tokens=13))
+        _model().encode_pair(*_batch(tokens=13))
     with pytest.raises(ValueError, match='32 must divide both sides'):
-        _model()(*_batch(side=80))
+        _model().encode_pair(*_batch(side=80))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mvlt.models.backbones.base import EncoderStage, PairBackbone, check_stages, init_weights
+from mvlt.models.encoders.joint import EncoderStage, JointEncoder, check_stages, init_weights
 from mvlt.models.layers import (
     EncoderLayer,
     OverlapPatchEmbedding,
@@ -62,7 +62,7 @@ class ConvEncoderLayer(EncoderLayer):
 
 
 @MODELS.register_module()
-class PVTV2VL(PairBackbone):
+class PVTV2VL(JointEncoder):
     """Four stages with overlapping patches, a convolution in each MLP, a norm behind each stage.
 
     The same contract as :class:`PVTVL`; not in the paper. Alone, an image gives what PVT-v2 gives:
@@ -71,7 +71,7 @@ class PVTV2VL(PairBackbone):
 
     Args:
         arch: 'b0' to 'b5'; sets ``embed_dims``, ``depths`` and ``mlp_ratios``.
-        image_size, text_len, vocab_size, word_dims, word_dropout: see :class:`PairBackbone`.
+        image_size, text_len, vocab_size, word_dims, word_dropout: see :class:`JointEncoder`.
         embed_dims: C_i, hidden size of each stage; overrides ``arch``, as the next two do.
         depths: layers of each stage.
         mlp_ratios, num_heads: per stage.

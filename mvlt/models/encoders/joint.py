@@ -1,4 +1,4 @@
-"""What the backbones share: stages that read image and text together, and their contract.
+"""Joint encoders: stages that read image and text together, and the contract of all encoders.
 
 Legend: B batch, N image tokens = H x W, T text tokens, C channels.
 """
@@ -15,7 +15,7 @@ from mvlt.models.layers import EncoderLayer, TextEmbedding, WordEmbedding
 
 
 class PairFeatures(NamedTuple):
-    """What a backbone returns, first stage first; a single-scale one has one stage.
+    """What an encoder returns, first stage first; a single-scale one has one stage.
 
     images: maps (B, C_i, H / s_i, W / s_i), s_i the backbone's ``strides``.
     texts: sequences (B, T, C_i); position 0 is [CLS].
@@ -99,8 +99,11 @@ class EncoderStage(nn.Module):
         return torch.cat((seen, text_mask), dim=1)[:, None, None]
 
 
-class PairBackbone(BaseModule):
-    """Words and image through ``stages``, which a subclass makes.
+class JointEncoder(BaseModule):
+    """Image and text through the same ``stages``, which a subclass makes.
+
+    Every encoder has ``encode_image`` and ``encode_text``, a joint one ``encode_pair`` too, with
+    the same weights; ``embed_dims``, the channels of each stage, and ``word_table``.
 
     Args:
         image_size: side of the square image in pixels; 32 must divide it.
@@ -144,10 +147,6 @@ class PairBackbone(BaseModule):
     def word_table(self) -> torch.Tensor:
         """Word vectors (vocabulary, word_dims)."""
         return self.words.words.weight
-
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`, with what is hooked to a module's call."""
-        return self.encode_pair(*args, **kwargs)
 
     def encode_pair(
         self,
@@ -215,12 +214,17 @@ class PairBackbone(BaseModule):
             )
 
     def _words(self, token_ids: torch.Tensor) -> torch.Tensor:
-        if token_ids.shape[1] > self.text_len:
-            raise ValueError(
-                f'captions of {token_ids.shape[1]} tokens, but backbone.text_len={self.text_len}: '
-                'lower max_len of Tokenize or raise text_len'
-            )
+        check_length(token_ids, self.text_len, 'text_len')
         return self.words(token_ids)
+
+
+def check_length(token_ids: torch.Tensor, longest: int, key: str) -> None:
+    """Refuse texts (B, T) of more tokens than the setting ``backbone.<key>`` says."""
+    if token_ids.shape[1] > longest:
+        raise ValueError(
+            f'captions of {token_ids.shape[1]} tokens, but backbone.{key}={longest}: lower max_len '
+            f'of Tokenize or raise {key}'
+        )
 
 
 def check_stages(**values: Sequence[float]) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from torch import nn
 
-from mvlt.models.backbones.base import EncoderStage, PairBackbone, init_weights
+from mvlt.models.encoders.joint import EncoderStage, JointEncoder, init_weights
 from mvlt.models.layers import (
     EncoderLayer,
     PatchEmbedding,
@@ -17,7 +17,7 @@ from mvlt.registry import MODELS
 
 
 @MODELS.register_module()
-class ViTVL(PairBackbone):
+class ViTVL(JointEncoder):
     """One stage of patches of 32 pixels: Fig. 4a, where P = 32 = alpha 8 x P 4 of the pyramid.
 
     It gives one image map, at 1/32, and one text sequence: all tasks run as with the pyramid, MIR
@@ -27,7 +27,7 @@ class ViTVL(PairBackbone):
     class token.
 
     Args:
-        image_size, text_len, vocab_size, word_dims, word_dropout: see :class:`PairBackbone`.
+        image_size, text_len, vocab_size, word_dims, word_dropout: see :class:`JointEncoder`.
         embed_dims: one hidden size.
         depth: layers.
         num_heads: attention heads of each.

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mvlt.models import PVTV2VL, PVTVL, Features, ViTVL
-from tests.models.backbones.test_swapped import PYRAMID, SINGLE
+from tests.models.encoders.test_swapped import PYRAMID, SINGLE
 
 KINDS = dict(
     pvt=lambda: PVTVL(**{k: v for k, v in PYRAMID.items() if k != 'pool_size'}),
@@ -113,3 +113,24 @@ def test_features_are_computed_once_and_only_if_asked(backbone, image, tokens):
         crossed.texts[-1][2], features.pair.texts[-1][1], atol=1e-5, rtol=1e-4
     )
     assert len(crossed.texts[-1]) == 3
+
+
+@torch.no_grad()
+def test_other_streams_are_read_as_the_pairs(backbone, image, tokens):
+    """A head asks for another picture or text of the batch; each is computed once."""
+    other = dict(image=torch.rand_like(image), pixels=None, image_mask=None)
+    change = dict(token_ids=tokens.roll(1, 1), text_mask=None)
+    inputs = dict(image=image, token_ids=tokens, text_mask=None, whole_image=image + 1)
+    inputs |= dict(images=dict(other=other), texts=dict(change=change))
+    model = nn.Module()
+    model.backbone, model.neck = backbone, None
+    features = Features(model, inputs)
+    both = features.of(image='other', text='change')
+    assert both is features.of(image='other', text='change') and features.of() is features
+    assert torch.equal(both.pooled_image, backbone.encode_image(other['image'])[-1].mean((2, 3)))
+    assert torch.equal(both.text[-1], backbone.encode_text(change['token_ids'])[-1])
+    pair = backbone.encode_pair(other['image'], change['token_ids'])
+    assert torch.equal(both.cls, pair.texts[-1][:, 0])
+    assert torch.equal(features.of(image='other').text[-1], features.text[-1])
+    with pytest.raises(KeyError, match="no images stream 'third'; it has image, other"):
+        features.of(image='third')

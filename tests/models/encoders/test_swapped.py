@@ -21,7 +21,7 @@ def backbone(request):
 
 
 def test_shapes_follow_strides(backbone):
-    features = backbone(torch.randn(2, 3, 64, 96), torch.randint(5, 50, (2, 9)))
+    features = backbone.encode_pair(torch.randn(2, 3, 64, 96), torch.randint(5, 50, (2, 9)))
     assert len(features.images) == len(features.texts) == len(backbone.strides)
     for image, text, dims, stride in zip(*features, backbone.embed_dims, backbone.strides):
         assert image.shape == (2, dims, 64 // stride, 96 // stride)
@@ -35,18 +35,22 @@ def test_strides():
 
 def test_padding_is_masked_out(backbone):
     image, tokens = torch.randn(2, 3, 64, 64), torch.randint(5, 50, (2, 9))
-    alone = backbone(image, tokens)
+    alone = backbone.encode_pair(image, tokens)
     padded = torch.cat((tokens, torch.zeros(2, 3, dtype=torch.long)), 1)
-    masked = backbone(image, padded, padded != 0)
+    masked = backbone.encode_pair(image, padded, padded != 0)
     torch.testing.assert_close(masked.texts[-1][:, :9], alone.texts[-1], atol=1e-5, rtol=0)
     torch.testing.assert_close(masked.images[-1], alone.images[-1], atol=1e-5, rtol=0)
 
 
 def test_image_and_text_see_each_other(backbone):
     image, tokens = torch.randn(2, 3, 64, 64), torch.randint(5, 50, (2, 9))
-    before = backbone(image, tokens)
-    assert (before.images[0] - backbone(image, tokens.roll(1, 1)).images[0]).abs().max() > 1e-4
-    assert (before.texts[0] - backbone(image.roll(1, 0), tokens).texts[0]).abs().max() > 1e-4
+    before = backbone.encode_pair(image, tokens)
+    assert (
+        before.images[0] - backbone.encode_pair(image, tokens.roll(1, 1)).images[0]
+    ).abs().max() > 1e-4
+    assert (
+        before.texts[0] - backbone.encode_pair(image.roll(1, 0), tokens).texts[0]
+    ).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize('kind', ['pvt', 'pvt_v2', 'vit'])
@@ -63,7 +67,7 @@ def test_cls_alone_is_what_the_whole_gives(kind):
     found = []
     for alone in (False, True):
         torch.manual_seed(0)  # the same layers are passed by
-        features = backbone(image, tokens, mask, cls_only=alone)
+        features = backbone.encode_pair(image, tokens, mask, cls_only=alone)
         cls = features.texts[-1][:, 0]
         backbone.zero_grad()
         cls.square().sum().backward()
