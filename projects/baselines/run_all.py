@@ -87,7 +87,7 @@ ROWS = (
     Row('vilt', 'from_transformers', 'ViLT'),
     Row('blip', 'from_transformers', 'BLIP'),
     Row('mvlt_paper', '.', 'MVLT, the paper'),
-    Row('mvlt_towers', '.', 'MVLT, towers'),
+    Row('mvlt_dual_encoder', '.', 'MVLT, dual encoder'),
 )
 
 
