@@ -53,7 +53,7 @@ release: $(STAMP)
 	rm -rf '$(RELEASES)/$(RELEASE)'
 	$(BIN)/python tools/model_converters/publish.py '$(CHECKPOINT)' '$(RELEASES)/$(RELEASE)' \
 	  $(if $(RESULTS),--results $(RESULTS)) $(if $(LICENCE),--licence $(LICENCE)) $(if $(DATA),--data '$(DATA)') --limits \
-	  'read other languages than that of its captions, or words that its vocabulary had no example of.' \
+	  'read other languages than that of its captions, or words that its tokenizer had no example of.' \
 	  'promise as much on another catalogue: brands, cuts and photographs differ; measure with tools/test.py.'
 	tar --sort=name --mtime='2000-01-01 UTC' --owner=0 --group=0 --numeric-owner -C '$(RELEASES)' -cf '$(RELEASES)/$(RELEASE).tar' '$(RELEASE)'
 	gzip -nf '$(RELEASES)/$(RELEASE).tar'

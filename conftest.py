@@ -1,4 +1,4 @@
-"""Small real files that the tests share: a vocabulary, Fashion-Gen splits, a catalogue."""
+"""Small real files that the tests share: a tokenizer, Fashion-Gen splits, a catalogue."""
 
 import csv
 import time
@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mvlt.config import load_config
-from mvlt.datasets import FashionGen, train_vocabulary
+from mvlt.datasets import FashionGen, train_tokenizer
 from mvlt.engine import resolve
 from mvlt.tools.dataset_converters.make_demo_data import draw_products, write_fashion_gen
 from tests.small_model import write_small_model
@@ -27,13 +27,13 @@ def _seeded():
 
 @pytest.fixture(scope='session')
 def demo_data(tmp_path_factory) -> Path:
-    """A folder as the demo makes it: 2 + 9 products a cut, 2 views, 32 px, and a vocabulary."""
+    """A folder as the demo makes it: 2 + 9 products a cut, 2 views, 32 px, and a tokenizer."""
     root = tmp_path_factory.mktemp('demo')
     train, validation = draw_products(2, seed=0), draw_products(9, seed=1, first_id=1000)
     for name, products in dict(train=train, validation=validation).items():
         list(write_fashion_gen(root / f'fashiongen_64_64_{name}.h5', products, views=2, side=32))
     captions = [f'{p.name}. {p.description}' for p in (*train, *validation)]
-    train_vocabulary(captions, root / 'vocabulary', 400)
+    train_tokenizer(captions, root / 'tokenizer', 400)
     return root
 
 
@@ -41,14 +41,21 @@ def demo_data(tmp_path_factory) -> Path:
 def model_folder(demo_data, tmp_path_factory) -> Path:
     """A published model with every head, narrow and at random, 32 px."""
     out = tmp_path_factory.mktemp('published') / 'model'
-    return write_small_model(out, demo_data / 'vocabulary')
+    return write_small_model(out, demo_data / 'tokenizer')
 
 
 @pytest.fixture(scope='session')
-def tower_folder(demo_data, tmp_path_factory) -> Path:
+def embedding_folder(demo_data, tmp_path_factory) -> Path:
     """The same with towers."""
     out = tmp_path_factory.mktemp('published') / 'towers'
-    return write_small_model(out, demo_data / 'vocabulary', towers=True)
+    return write_small_model(out, demo_data / 'tokenizer', towers=True)
+
+
+@pytest.fixture(scope='session')
+def dual_folder(demo_data, tmp_path_factory) -> Path:
+    """A published dual encoder: mmpretrain's ResNet beside a transformer over tokens."""
+    out = tmp_path_factory.mktemp('published') / 'dual'
+    return write_small_model(out, demo_data / 'tokenizer', dual=True)
 
 
 @pytest.fixture
@@ -57,7 +64,7 @@ def masked_products(demo_data):
     pipeline = [
         dict(type='LoadImage'),
         dict(type='RandomGridMask', ratio=0.25, alpha=2),
-        dict(type='Tokenize', vocabulary=str(demo_data / 'vocabulary')),
+        dict(type='Tokenize', tokenizer=str(demo_data / 'tokenizer')),
         dict(type='PackPairInputs'),
     ]
     with DefaultScope.overwrite_default_scope('mvlt'):

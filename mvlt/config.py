@@ -142,7 +142,7 @@ def _check_key(config: Config, key: str) -> None:
             f'are settled by now; set those (for data_root: --data-root). Legal: '
             f'{", ".join(name for name in config if name in _SECTIONS)}'
         )
-    place: Any = config._cfg_dict
+    place: Any = config.to_dict()
     for i, name in enumerate(parents):
         known = _children(place)
         if name not in known:

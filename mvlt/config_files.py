@@ -23,8 +23,11 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mvlt import HOME
+from mvlt.mmengine_private import bases_in
+
 # the configs that come with the package, an installed one too
-PACKAGED = Path(__file__).parent / 'configs'
+PACKAGED = HOME / 'configs'
 _ROWS = '_rows_.py'
 
 
@@ -119,7 +122,8 @@ def _changes(
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         # classes become their import paths: plain data, which dumps and reloads unchanged
-        return Config.fromfile(path).to_dict()
+        with bases_in('mvlt', HOME):
+            return Config.fromfile(path).to_dict()
     except AttributeError as error:
         raise ValueError(
             f'{path}: {error}: it changes an attribute of a part that its base does not have; give '

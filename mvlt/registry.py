@@ -61,16 +61,18 @@ WEIGHT_INITIALIZERS = _child(
     'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.checkpoints'
 )
 
-# Nothing of ours lives in these; without a child mmengine warns at every build in our scope.
-for _parent in (
-    mmengine_registry.MODEL_WRAPPERS,
-    mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS,
-    mmengine_registry.OPTIMIZERS,
-    mmengine_registry.PARAM_SCHEDULERS,
-    mmengine_registry.LOG_PROCESSORS,
-    mmengine_registry.EVALUATOR,
-    mmengine_registry.VISUALIZERS,
-    mmengine_registry.VISBACKENDS,
-    mmengine_registry.INFERENCERS,
-):
-    _child(_parent.name, _parent)
+# Nothing of ours is registered in these yet; without a child mmengine warns at every build in our
+# scope.
+MODEL_WRAPPERS = _child('model wrapper', mmengine_registry.MODEL_WRAPPERS, 'mvlt.models')
+OPTIMIZERS = _child('optimizer', mmengine_registry.OPTIMIZERS, 'mvlt.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'mvlt.engine'
+)
+PARAM_SCHEDULERS = _child('parameter scheduler', mmengine_registry.PARAM_SCHEDULERS, 'mvlt.engine')
+LOG_PROCESSORS = _child('log processor', mmengine_registry.LOG_PROCESSORS, 'mvlt.engine')
+EVALUATORS = _child('evaluator', mmengine_registry.EVALUATOR, 'mvlt.evaluation')
+INFERENCERS = _child('inferencer', mmengine_registry.INFERENCERS, 'mvlt.apis')
+VISUALIZERS = _child('visualizer', mmengine_registry.VISUALIZERS)
+VISBACKENDS = _child('visualizer backend', mmengine_registry.VISBACKENDS)
+for _registry in (VISUALIZERS, VISBACKENDS):  # every run builds one, few need matplotlib
+    _registry.last_resort = ('mvlt.visualization',)

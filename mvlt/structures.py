@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,13 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch.nn.utils.rnn import pad_sequence
 
+STREAMS = dict(
+    images='image', texts='text'
+)  # the streams of a pair, whose keys are the record's own
+STREAM_INPUTS = dict(  # keys of a batch's inputs that are a stream's
+    images=('image', 'pixels', 'image_mask', 'whole_image', 'mixed'),
+    texts=('token_ids', 'text_mask', 'whole_token_ids'),
+)
 CATEGORIES = ('main_category', 'sub_category')  # the labels of paper Task 3
 IMAGE_KEYS, TEXT_KEYS = 16, 4  # columns of Batch.image_keys and Batch.text_keys
 _ACCENTS = range(0x300, 0x370)  # the marks over Latin, Greek and Cyrillic letters
@@ -28,38 +35,67 @@ def text_key(text: str) -> str:
     return ' '.join(unicodedata.normalize('NFC', plain).casefold().split())
 
 
+def stream_key(stream: str, key: str) -> str:
+    """A sample's key of a stream: 'image_mask' of the pair's own, else 'reference_image_mask'."""
+    return f'{stream}_{key}' if stream not in ('', *STREAMS.values()) else key
+
+
+def with_streams(inputs: Mapping[str, Any], image: str, text: str) -> dict[str, Any]:
+    """Inputs of a batch with a named image and a named text in the place of the pair's own.
+
+    Args:
+        inputs: what ``PairDataPreprocessor`` returns under ``inputs``.
+        image, text: names of streams, 'image' and 'text' the pair's own.
+
+    Raises:
+        KeyError: there is no such stream.
+    """
+    chosen = dict(inputs)
+    for kind, name in (('images', image), ('texts', text)):
+        if name == STREAMS[kind]:
+            continue
+        if name not in inputs.get(kind, {}):
+            legal = ', '.join((STREAMS[kind], *inputs.get(kind, {})))
+            raise KeyError(f'the batch has no {kind} stream {name!r}; it has {legal}')
+        for key in STREAM_INPUTS[kind]:
+            chosen.pop(key, None)
+        chosen.update(inputs[kind][name])
+    return chosen
+
+
 class PairDataSample(BaseDataElement):
     """One image-caption pair.
 
-    A task sets only the keys that it needs; ``'key' in sample`` asks whether one is there.
-    H, W: image sides in pixels; u: side of a masking unit in pixels (alpha x P); T: tokens of this
-    caption with [CLS] and [SEP]; V: vocabulary size.
+     A task sets only the keys that it needs; ``'key' in sample`` asks whether one is there.
+     H, W: image sides in pixels; u: side of a masking unit in pixels (alpha x P); T: tokens of this
+     caption with [CLS] and [SEP]; V: tokenizer size.
 
-    ===================  ==================  ====================================================
-    key                  type, shape         meaning
-    ===================  ==================  ====================================================
-    matched              int                 1 if image and caption belong together, else 0
-    main_category        int                 class index, classes sorted by name
-    sub_category         int                 the same, of the finer labels
-    <attribute>          int                 class index of another column, -1 = not known
-    image_mask           bool (H/u, W/u)     True = hidden from the model; u = 1: single pixels;
-                                             (N, D) of features in the place of pictures
-    word_labels          int64 (T,)          original token id where a word is hidden, else -1
-    itm_score          float               predicted probability of a match, 0 to 1
-    word_predictions     int64 (N,)          predicted ids at the N positions where labels >= 0
-    word_log_probs       float32 (N,)        log-probability of the hidden word at each of them
-    similarity           float               of the two vectors of the head ``itc``, -1 to 1
-    reconstruction       float32 (3, H, W)   predicted image, RGB, nominally 0 to 1
-    pixels               uint8 (3, H, W)     the image as the model was to see it, unmasked
-    <head>_scores        float32 (classes,)  probabilities, e.g. ``main_category_scores``
-    ===================  ==================  ====================================================
+     ===================  ==================  ====================================================
+     key                  type, shape         meaning
+     ===================  ==================  ====================================================
+     matched              int                 1 if image and caption belong together, else 0
+     main_category        int                 class index, classes sorted by name
+     sub_category         int                 the same, of the finer labels
+     <attribute>          int                 class index of another column, -1 = not known
+     image_mask           bool (H/u, W/u)     True = hidden from the model; u = 1: single pixels;
+                                              (N, D) of features in the place of pictures
+     mlm_labels          int64 (T,)          original token id where a word is hidden, else -1
+     itm_score          float               predicted probability of a match, 0 to 1
+     word_predictions     int64 (N,)          predicted ids at the N positions where labels >= 0
+     word_log_probs       float32 (N,)        log-probability of the hidden word at each of them
+     similarity           float               of the two vectors of the head ``itc``, -1 to 1
+     reconstruction       float32 (3, H, W)   predicted image, RGB, nominally 0 to 1
+     pixels               uint8 (3, H, W)     the image as the model was to see it, unmasked
+     <head>_scores        float32 (classes,)  probabilities, e.g. ``main_category_scores``
+     ===================  ==================  ====================================================
 
-    Meta information: ``product_id`` (str), ``caption`` (str), ``title`` (str, the dataset's caption
-    where a transform has worded another), ``img_path`` (str, may be absent), ``sample_idx`` (int,
-    the row in its dataset); ``wording_keys`` (what each other wording of the caption names, a str
-    each) and ``wording_key`` (that of the wording that was read). A mismatched pair also has
-    ``caption_product_id``, whose caption it is, and ``image_title`` and ``image_wording_keys``,
-    those of the picture.
+     Meta information, str unless said otherwise: ``product_id``, ``caption``, ``title`` (the
+    dataset's caption if a transform has changed it), ``img_path`` (may be absent), ``sample_idx``
+    (int, the row in its dataset), ``other_caption_keys`` (what each other caption names),
+    ``read_caption_key`` (what the caption names that was read). A mismatched pair also has
+    ``caption_product_id`` (the caption's product), ``image_title`` and
+    ``image_other_caption_keys`` (those of the image). Masks of another stream have its name
+    before the key: ``reference_image_mask``.
     """
 
 
@@ -74,11 +110,19 @@ class Batch:
     Args:
         inputs: what ``PairDataPreprocessor`` returns under ``inputs``.
         samples: one a pair.
+        text: the text stream whose tokens are masked.
     """
 
-    def __init__(self, inputs: dict[str, Any], samples: Sequence[PairDataSample]) -> None:
+    def __init__(
+        self, inputs: dict[str, Any], samples: Sequence[PairDataSample], text: str = 'text'
+    ) -> None:
         self.inputs = inputs
         self.samples = samples
+        self._labels = stream_key(text, 'mlm_labels')
+
+    def of(self, image: str = 'image', text: str = 'text') -> 'Batch':
+        """The batch with other streams in the place of the pair's; errors of ``with_streams``."""
+        return Batch(with_streams(self.inputs, image, text), self.samples, text)
 
     @property
     def step(self) -> int:
@@ -122,7 +166,7 @@ class Batch:
         """Bool (B, H / u, W / u), of features (B, N, D), True = hidden; None where nothing is."""
         return self.inputs['image_mask']
 
-    def hidden_words(self, matched_only: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    def masked_tokens(self, matched_only: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Where words are hidden, and which: int64 (M,) each, M of the whole batch.
 
         Places are counted through (B, T), a caption behind the other: the host knows M, so that
@@ -134,10 +178,11 @@ class Batch:
         Raises:
             KeyError: the samples have none.
         """
-        if not all('word_labels' in sample for sample in self.samples):
-            raise KeyError("the MLM head needs 'word_labels': add MaskWords to the pipeline")
+        if not all(self._labels in sample for sample in self.samples):
+            raise KeyError("the MLM head needs 'mlm_labels': add MaskWords to the pipeline")
         width = self.inputs['token_ids'].shape[1]
-        labels = word_labels(self.samples, torch.empty(len(self.samples), width, dtype=torch.int64))
+        ids = torch.empty(len(self.samples), width, dtype=torch.int64)
+        labels = mlm_labels(self.samples, ids, self._labels)
         if matched_only and self.has('matched'):
             labels[torch.tensor(self.values('matched')) == 0] = -1
         places = (labels.flatten() >= 0).nonzero()[:, 0]
@@ -156,22 +201,24 @@ class Batch:
         """What describes each picture, int64 (B, IMAGE_KEYS), 0 = nothing.
 
         Columns: product id; its dataset's caption; the caption that was read with it; each of the
-        dataset's other wordings. See :func:`belong`.
+        dataset's other other_captions. See :func:`belong`.
 
         Raises:
-            ValueError: a sample has more wordings than there are columns.
+            ValueError: a sample has more other_captions than there are columns.
         """
         rows = []
         for sample in self.samples:
             title = sample.get('image_title', sample.get('title', sample.get('caption', '')))
             read = sample.get('caption', '') if sample.get('matched', 1) else ''
-            wordings = sample.get('image_wording_keys', sample.get('wording_keys', ()))
+            other_captions = sample.get(
+                'image_other_caption_keys', sample.get('other_caption_keys', ())
+            )
             keys = [_number('product', sample.get('product_id', ''))]
             keys += [_number('text', text_key(text)) for text in (title, read)]
-            keys += [_number('wording', wording) for wording in wordings]
+            keys += [_number('other_caption', other_caption) for other_caption in other_captions]
             if len(keys) > IMAGE_KEYS:
                 raise ValueError(
-                    f'{len(wordings)} wordings of a caption; at most {IMAGE_KEYS - 3} are compared'
+                    f'{len(other_captions)} other captions; at most {IMAGE_KEYS - 3} are compared'
                 )
             rows.append(keys + [0] * (IMAGE_KEYS - len(keys)))
         return self.on_device(torch.tensor(rows))
@@ -180,7 +227,7 @@ class Batch:
     def text_keys(self) -> torch.Tensor:
         """What each caption describes, int64 (B, TEXT_KEYS), 0 = nothing.
 
-        Columns: product id, dataset's caption, caption as it was read, what its wording names.
+        Columns: product id, dataset's caption, caption as it was read, what its template names.
         """
         rows = []
         for sample in self.samples:
@@ -191,7 +238,7 @@ class Batch:
                     _number('product', product),
                     _number('text', text_key(sample.get('title', caption))),
                     _number('text', text_key(caption)),
-                    _number('wording', sample.get('wording_key', '')),
+                    _number('other_caption', sample.get('read_caption_key', '')),
                 ]
             )
         return self.on_device(torch.tensor(rows))
@@ -227,10 +274,12 @@ def belong(image_keys: torch.Tensor, text_keys: torch.Tensor) -> torch.Tensor:
     return described
 
 
-def word_labels(samples: Sequence[Any], token_ids: torch.Tensor) -> torch.Tensor:
+def mlm_labels(
+    samples: Sequence[Any], token_ids: torch.Tensor, key: str = 'mlm_labels'
+) -> torch.Tensor:
     """Hidden token ids of samples, int64 (B, T) as ``token_ids``, -1 where nothing is hidden."""
     labels = pad_sequence(
-        [sample.word_labels for sample in samples], batch_first=True, padding_value=-1
+        [sample.get(key) for sample in samples], batch_first=True, padding_value=-1
     )
     full = token_ids.new_full(token_ids.shape, -1)
     full[:, : labels.shape[1]] = labels

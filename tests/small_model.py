@@ -16,55 +16,80 @@ SIDE = 32  # pixels
 CATEGORIES = dict(main_category=['BAGS', 'SHOES'], sub_category=['BACKPACKS', 'TOTES', 'BOOTS'])
 
 
+JOINT = dict(
+    type='PVTVL',
+    image_size=SIDE,
+    context_length=24,
+    vocab_size=400,
+    token_embed_dim=16,
+    embed_dims=[8, 16, 24, 32],
+    num_heads=[1, 1, 1, 1],
+    depths=[1, 1, 1, 1],
+    reductions=[4, 2, 1, 1],
+)
+DUAL = dict(
+    type='DualEncoder',
+    vocab_size=400,
+    image_encoder=dict(
+        type='mmpretrain.ResNet', depth=18, stem_channels=8, base_channels=8, out_indices=[3]
+    ),
+    image_dims=64,
+    text_encoder=dict(
+        type='TextTransformer', context_length=24, embed_dims=16, depth=1, num_heads=2
+    ),
+)
+
+
 def write_small_model(
-    out: str | Path, vocabulary: str | Path, seed: int = 0, towers: bool = False
+    out: str | Path,
+    tokenizer: str | Path,
+    seed: int = 0,
+    towers: bool = False,
+    dual: bool = False,
 ) -> Path:
-    """Write a model folder: four narrow stages, every head, pictures of 32 px, 24 tokens.
+    """Write a model folder: pictures of 32 px, 24 tokens, narrow.
 
     Args:
         out: the folder to make.
-        vocabulary: folder with at most 400 word pieces.
+        tokenizer: folder with at most 400 word pieces.
         seed: of the weights.
         towers: with a head ``itc``, too.
+        dual: a dual encoder with the heads that it can have; else a joint one with every head.
     """
-    heads: dict[str, dict] = dict(
-        mir=dict(type='MIRHead'),
-        itm=dict(type='ITMHead', hidden_dims=16),
-        mlm=dict(type='MLMHead'),
-        **{
-            level: dict(type='CategoryHead', num_classes=len(names), hidden_dims=16)
-            for level, names in CATEGORIES.items()
-        },
-    )
-    if towers:
+    heads: dict[str, dict] = {
+        level: dict(
+            type='CategoryHead',
+            num_classes=len(names),
+            hidden_dims=16,
+            reads='image' if dual else 'pair',
+        )
+        for level, names in CATEGORIES.items()
+    }
+    if not dual:
+        pairs = dict(
+            mir=dict(type='MIRHead'),
+            itm=dict(type='ITMHead', hidden_dims=16),
+            mlm=dict(type='MLMHead'),
+        )
+        heads = {**pairs, **heads}
+    if towers or dual:
         heads['itc'] = dict(type='ITCHead', dims=12)
-    backbone = dict(
-        type='PVTVL',
-        image_size=SIDE,
-        text_len=24,
-        vocab_size=400,
-        word_dims=16,
-        embed_dims=[8, 16, 24, 32],
-        num_heads=[1, 1, 1, 1],
-        depths=[1, 1, 1, 1],
-        reductions=[4, 2, 1, 1],
-    )
     preprocessor = dict(type='PairDataPreprocessor')
     description = checked(
         dict(
             model=dict(
                 type='MVLT',
-                backbone=backbone,
-                neck=dict(type='UNet'),
+                backbone=DUAL if dual else JOINT,
+                neck=None if dual else dict(type='UNet'),
                 heads=heads,
                 data_preprocessor=preprocessor,
             ),
             preprocessing=dict(
                 load=dict(type='LoadImage'),
                 resize=dict(type='Resize', scale=[SIDE, SIDE], keep_ratio=False, backend='pillow'),
-                tokenize=dict(type='Tokenize', max_len=24),
+                tokenize=dict(type='Tokenize', max_length=24),
             ),
-            mask=dict(type='RandomGridMask', ratio=0.5, alpha=2),
+            mask=None if dual else dict(type='RandomGridMask', ratio=0.5, alpha=2),
             categories=CATEGORIES,
         ),
         'small_model',
@@ -72,13 +97,13 @@ def write_small_model(
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         state = description.build().state_dict()
-    return write_model_folder(out, description, state, str(vocabulary), '# a card')
+    return write_model_folder(out, description, state, str(tokenizer), '# a card')
 
 
 def build_small(**parts: Any) -> Any:
     """A model of four narrow stages, at random; ``parts`` are heads and neck."""
     sizes = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 1, 1), depths=(1, 2, 1, 1))
-    backbone = dict(type='PVTVL', image_size=SIDE, vocab_size=400, word_dims=16, **sizes)
+    backbone = dict(type='PVTVL', image_size=SIDE, vocab_size=400, token_embed_dim=16, **sizes)
     preprocessor = dict(type='PairDataPreprocessor')
     with DefaultScope.overwrite_default_scope('mvlt'):
         model = dict(type='MVLT', backbone=backbone, data_preprocessor=preprocessor, **parts)

@@ -40,7 +40,7 @@ def test_vilts_reading():
     pipeline = config.train_dataloader.dataset.dataset.pipeline
     names = [name for name, step in pipeline.items() if step]
     assert names == ['load', 'augment', 'resize', 'mask', 'tokenize', 'words', 'pack']
-    assert pipeline.resize.scale == (384, 384) and pipeline.tokenize.max_len == 40
+    assert pipeline.resize.scale == (384, 384) and pipeline.tokenize.max_length == 40
     tested = _config('retrieval_full_coco')
     assert tested.test_cfg.merge_captions is False
     assert tested.test_dataloader.dataset.pipeline.augment is None

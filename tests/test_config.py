@@ -38,14 +38,14 @@ def test_known_keys_and_unwritten_arguments_are_taken():
     config = load_config(
         CONFIG,
         {
-            'model.backbone.word_dropout': 0.2,  # an argument that the config does not write
+            'model.backbone.token_dropout': 0.2,  # an argument that the config does not write
             'train_dataloader.dataset.dataset.pipeline.mask.ratio': 0.3,
             'train_dataloader.dataset.dataset.indices': 8,  # of mmengine's BaseDataset
             'model.neck.type': 'UNet',
             'train_dataloader.pin_memory': True,  # an argument of the data loader
         },
     )
-    assert config.model.backbone.word_dropout == 0.2
+    assert config.model.backbone.token_dropout == 0.2
     assert config.train_dataloader.dataset.dataset.pipeline.mask.ratio == 0.3
 
 
@@ -54,7 +54,7 @@ def test_data_root_moves_every_path():
     dataset = config.train_dataloader.dataset.dataset
     assert dataset.data_root == '/shop'
     steps = dataset.pipeline
-    assert steps.tokenize.vocabulary == steps.words.vocabulary == '/shop/vocabulary'
+    assert steps.tokenize.tokenizer == steps.words.tokenizer == '/shop/tokenizer'
     assert 'work_dirs/demo/data' not in config.pretty_text
 
 
@@ -72,9 +72,11 @@ def _sides(config):
 
 def test_image_size_is_one_value(tmp_path):
     options = {'image_size': 128}
-    config = load_config('mvlt/towers_catalogue', options)
+    config = load_config('mvlt/dual_encoder_catalogue', options)
     assert _sides(config) == (128, 128, *[(128, 128)] * 3, *[224] * 3)
-    (tmp_path / 'mine.py').write_text(f'{INHERITS.format("towers_catalogue")}image_size = 128\n')
+    (tmp_path / 'mine.py').write_text(
+        f'{INHERITS.format("dual_encoder_catalogue")}image_size = 128\n'
+    )
     assert load_config(tmp_path / 'mine.py').to_dict() == config.to_dict()
     assert "'image_size'" not in config.pretty_text.replace("'image_size':", '')
     config.dump(tmp_path / 'dump.py')
@@ -83,7 +85,7 @@ def test_image_size_is_one_value(tmp_path):
         load_config(tmp_path / 'dump.py', options)
     # a number of its own stays
     key = 'test_dataloader.dataset.pipeline.resize.scale'
-    config = load_config('mvlt/towers_catalogue', {**options, key: (96, 64)})
+    config = load_config('mvlt/dual_encoder_catalogue', {**options, key: (96, 64)})
     assert config.test_dataloader.dataset.pipeline.resize.scale == (96, 64)
 
 
@@ -92,7 +94,7 @@ def test_image_size_that_cannot_be(tmp_path):
         load_config('mvlt/retrieval_catalogue', {'image_size': 128})
     for wrong in (0, 'large'):
         with pytest.raises(ValueError, match=f'image_size={wrong}; give the side'):
-            load_config('mvlt/towers_catalogue', {'image_size': wrong})
+            load_config('mvlt/dual_encoder_catalogue', {'image_size': wrong})
     uneven = load_config('mvlt/pretrain_catalogue', {'image_size': 100})
     with pytest.raises(ValueError, match='32 must divide the side; near it are 96 and 128'):
         MODELS.build(uneven.model)

@@ -52,7 +52,7 @@ def test_a_row_of_a_part_that_is_not_there(tmp_path):
 
 
 def test_a_packaged_row_is_like_any_config(tmp_path):
-    name = 'mvlt/ablations/towers_catalogue/sigmoid'
+    name = 'mvlt/ablations/dual_encoder_catalogue/sigmoid'
     assert name in list_models() and not [one for one in list_models() if one.endswith('_')]
     config = load_config(name, {'model.heads.itc.dims': 8}, '/shop')
     assert config.model.heads.itc.form == 'sigmoid' and config.model.heads.itc.dims == 8
@@ -63,13 +63,13 @@ def test_a_packaged_row_is_like_any_config(tmp_path):
     assert load_config(tmp_path / 'sigmoid.py').to_dict() == config.to_dict()
     assert Config.fromfile(tmp_path / 'sigmoid.py').to_dict() == config.to_dict()
     with pytest.raises(FileNotFoundError, match=f'did you mean {name}'):
-        load_config('mvlt/ablations/towers_catalogue/sigmoi')
+        load_config('mvlt/ablations/dual_encoder_catalogue/sigmoi')
 
 
 def test_a_packaged_row_opens_with_weights(demo_data, tmp_path):
-    name = 'mvlt/ablations/towers_catalogue/itc'
+    name = 'mvlt/ablations/dual_encoder_catalogue/itc'
     torch.save(get_model(name).state_dict(), tmp_path / 'itc.pth')
-    trained = read_trained(name, str(tmp_path / 'itc.pth'), str(demo_data / 'vocabulary'))
+    trained = read_trained(name, str(tmp_path / 'itc.pth'), str(demo_data / 'tokenizer'))
     assert list(trained.description.heads) == ['itc']
 
 

@@ -85,15 +85,15 @@ def products(tmp_path_factory, demo_data):
                     'Summer',
                 ]
             )
-    shutil.copytree(demo_data / 'vocabulary', root / 'vocabulary')
+    shutil.copytree(demo_data / 'tokenizer', root / 'tokenizer')
     (root / 'coco').mkdir()
     write_coco(root / 'coco', images=30)
     return root
 
 
-def _small(config: Config, vocabulary: str) -> Config:
-    """The smoke size: 32 px, narrow stages, a local vocabulary."""
-    config.model.backbone.merge(dict(image_size=32, vocab_size=400, word_dims=16))
+def _small(config: Config, tokenizer: str) -> Config:
+    """The smoke size: 32 px, narrow stages, a local tokenizer."""
+    config.model.backbone.merge(dict(image_size=32, vocab_size=400, token_embed_dim=16))
     stages = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1), depths=(1, 1, 1, 1))
     if config.model.backbone.type.endswith('ViTVL'):
         stages = dict(embed_dims=(24,), num_heads=1, depth=1)
@@ -108,8 +108,8 @@ def _small(config: Config, vocabulary: str) -> Config:
                 place['scale'] = (32, 32)
             if 'alpha' in place:
                 place['alpha'] = min(place['alpha'], 8)
-            if 'vocabulary' in place:
-                place['vocabulary'] = vocabulary
+            if 'tokenizer' in place:
+                place['tokenizer'] = tokenizer
             for value in place.values():
                 shrink(value)
         elif isinstance(place, list | tuple):
@@ -136,7 +136,7 @@ def test_loads_dumps_reloads_builds_and_trains(name, fashion_data, products, tmp
     again = Config.fromfile(tmp_path / 'dump.py')
     assert again.to_dict() == config.to_dict()
 
-    config = _small(again, str(fashion_data / 'vocabulary'))
+    config = _small(again, str(fashion_data / 'tokenizer'))
     model = MODELS.build(copy.deepcopy(config.model))
     model.init_weights()
     for module in model.modules():
@@ -192,8 +192,8 @@ def _score(model, data):
     if 'itm' in model.heads:
         model.match(inputs['image'], *words)
     if 'itc' in model.heads:
-        model.image_vectors(inputs['image'])
-        model.text_vectors(*words)
+        model.image_embeds(inputs['image'])
+        model.text_embeds(*words)
 
 
 @pytest.mark.parametrize('path', [*FILES, *BASES], ids=lambda path: str(path.relative_to(ROOT)))
@@ -240,8 +240,19 @@ def _defines(path: Path, kind: type = ast.AST) -> set[str]:
     }
 
 
-STEPS = ['load', 'crop', 'augment', 'resize', 'flip', 'mask', 'reword', 'tokenize', 'words', 'pack']
-HOOKS = {'checkpoint', 'logger', 'vocabulary', 'load_report', 'skipped_records', 'results'}
+STEPS = [
+    'load',
+    'crop',
+    'augment',
+    'resize',
+    'flip',
+    'mask',
+    'augment_caption',
+    'tokenize',
+    'words',
+    'pack',
+]
+HOOKS = {'checkpoint', 'logger', 'tokenizer', 'load_report', 'skipped_records', 'results'}
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -260,7 +271,7 @@ def test_parts_have_the_same_names_on_every_config(name):
     assert places
     options = {f'{place}.pipeline.mask': None for place in places}
     options |= {f'{place}.pipeline.resize.scale': (8, 8) for place in places}
-    options |= {f'{place}.pipeline.tokenize.max_len': 9 for place in places}
+    options |= {f'{place}.pipeline.tokenize.max_length': 9 for place in places}
     changed = load_config(ROOT / name, {**options, 'default_hooks.results': None})
     assert changed.default_hooks.results is None
     for place in places:

@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / 'mvlt'
 # each may import those before it; in one row, each other, but not in a circle
 LAYERS = (
-    ('registry', 'structures', 'randomness', 'files', 'deadline'),
+    ('registry', 'structures', 'randomness', 'files', 'deadline', 'mmengine_private', 'tools'),
     ('config_files', 'config', 'command_line'),
     ('datasets',),
     ('models',),
@@ -47,8 +47,7 @@ def _modules():
     found = []
     for path in sorted(PACKAGE.rglob('*.py')):
         parts = path.relative_to(PACKAGE.parent).with_suffix('').parts
-        if parts[1] not in ('configs', 'tools'):
-            found.append('.'.join(parts[:-1] if parts[-1] == '__init__' else parts))
+        found.append('.'.join(parts[:-1] if parts[-1] == '__init__' else parts))
     return found
 
 
@@ -114,3 +113,22 @@ def test_no_circle():
 
     for name in graph:
         visit(name, [])
+
+
+def test_a_tool_has_one_name():
+    """As a second module, ``tools.x``, it would be another one of the same code."""
+    root = PACKAGE.parent
+    for folder in ('mvlt', 'tools', 'projects', 'tests'):
+        for path in (root / folder).rglob('*.py'):
+            for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ''] if isinstance(node, ast.ImportFrom) else []
+                assert not any(name.split('.')[0] == 'tools' for name in names), path
+
+
+def test_no_file_is_a_link():
+    """A zip download and a Windows checkout have none."""
+    listed = subprocess.run(
+        ['git', 'ls-files', '-s'], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
+    )
+    assert not [line for line in listed.stdout.splitlines() if line.startswith('120000')]

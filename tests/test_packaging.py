@@ -50,26 +50,30 @@ def _run(folder, *args):
 
 
 def test_every_file_of_the_package_is_in_both(packages, installed):
-    own = {
-        str(path.relative_to(ROOT / 'mvlt'))
-        for path in (ROOT / 'mvlt').rglob('*')
-        if path.suffix == '.py'
-    }
-    for name in ('configs', 'tools'):
-        own |= {
-            f'{name}/{path.relative_to(ROOT / name)}'
-            for path in (ROOT / name).rglob('*')
-            if path.suffix in ('.py', '.sh', '.csv', '.html')
+    kinds = ('.py', '.html', '.sh', '.csv', '.yml', '.md')
+    code, brought = (
+        {
+            str(path.relative_to(ROOT))
+            for folder in folders
+            for path in (ROOT / folder).rglob('*')
+            if path.suffix in kinds
         }
-    inside = {
-        str(path.relative_to(installed / 'site/mvlt'))
-        for path in (installed / 'site/mvlt').rglob('*')
-    }
-    assert own <= inside
+        for folders in (['mvlt'], ['configs', 'tools'])
+    )
+    brought |= {'model-index.yml', 'projects/baselines/metafile.yml'}
+    site = installed / 'site'
+    inside = {str(path.relative_to(site)) for path in site.rglob('*')}
+    assert code | {f'mvlt/.mim/{name}' for name in brought} <= inside
     (archive,) = packages.glob('*.tar.gz')
     with tarfile.open(archive) as file:
         names = {'/'.join(name.split('/')[1:]) for name in file.getnames()}
-    assert {f'mvlt/{name}' for name in own} <= names
+        assert not any(member.islnk() or member.issym() for member in file.getmembers())
+    assert code | brought <= names
+
+
+def test_building_leaves_nothing_in_the_checkout(packages):
+    """A copy there would be read in the place of the repository's own folders."""
+    assert not (ROOT / 'mvlt/.mim').exists()
 
 
 @pytest.mark.parametrize('code', [*try_package.examples(), try_package.INHERITED])

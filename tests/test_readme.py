@@ -65,18 +65,20 @@ def test_the_readme_is_short():
 def test_figures_of_the_readme_are_those_of_the_dated_files():
     row = re.search(r'three seeds, whole pictures.*', _dated('2026-11-28-towers.md')).group()
     assert re.findall(r'(\d+\.\d) / \d+\.\d / \d+\.\d', row)[:2] == ['40.0', '40.9']
-    assert '| **towers, an hour of one core** | 40.0 | 40.9 |' in README
+    assert '| **dual encoder, an hour on one core** | 40.0 | 40.9 |' in README
     assert 'about 23 min of two cores, one seed' in _dated('2026-11-25-towers.md')
     assert '| 4.2 / 20.5 / 36.5 | 4.4 / 20.9 / 35.7 |' in _dated('2026-11-25-towers.md')
     assert 'mean R@1, TIR; ITR | **24.1; 23.2**' in _dated('2026-11-28-first-look.md')
-    assert '10 minutes of one core | 24.1 | 23.2 |' in README
+    assert '10 minutes on one core | 24.1 | 23.2 |' in README
     measured = json.loads((ROOT / 'projects/baselines/results.json').read_text())
-    rows = [measured['rows'][name]['runs'].values() for name in ('clip', 'vse', 'mvlt_towers')]
+    rows = [
+        measured['rows'][name]['runs'].values() for name in ('clip', 'vse', 'mvlt_dual_encoder')
+    ]
     cells = [
         '; '.join(f'{mean(run["metrics"][f"{way} R@1"] for run in runs):.1f}' for runs in rows)
         for way in ('TIR', 'ITR')
     ]
-    assert measured['minutes'] == 4 and f'our towers | {cells[0]} | {cells[1]} |' in README
+    assert measured['minutes'] == 4 and f'our dual encoder | {cells[0]} | {cells[1]} |' in README
     searched = (ROOT / 'docs/benchmarks/2026-11-28-search.md').read_text(encoding='utf-8')
     assert 'p50 / p95 of a query, ms | 9.5 / 12.7 |' in searched and '13 ms (p95' in README
 
@@ -125,4 +127,4 @@ def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
         record = dataset.get_data_info(0)
         assert record['caption'] == f'Bag {record["product_id"]}'
         assert record['attributes'] == ('colour', 'gender')
-        assert record['wordings'][1:] == (f'{record["product_id"]} TOTES', 'TOTES')
+        assert record['caption_templates'][1:] == (f'{record["product_id"]} TOTES', 'TOTES')

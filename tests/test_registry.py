@@ -1,7 +1,9 @@
 """Contract: an unknown name is answered with the legal ones."""
 
+import mmengine.registry
 import pytest
 
+from mvlt import registry
 from mvlt.registry import MODELS, TRANSFORMS
 
 
@@ -19,3 +21,18 @@ def test_mmengine_parts_are_found_through_ours():
 
     assert TRANSFORMS.get('RandomFlip') is RandomFlip
     assert MODELS.get('mvlt.PVTVL') is MODELS.get('PVTVL')
+
+
+@pytest.mark.parametrize('name', ['OPTIMIZERS', 'VISUALIZERS', 'EVALUATORS', 'PARAM_SCHEDULERS'])
+def test_a_part_of_ones_own_is_registered_in_ours(name):
+    """Where OpenMMLab's users look for it, found from mmengine's registry too."""
+    ours = getattr(registry, name)
+    part = ours.register_module(name='MyPart')(type('MyPart', (), {}))
+    try:
+        assert ours.get('mvlt.MyPart') is ours.get('MyPart') is part
+        assert (
+            getattr(mmengine.registry, name.replace('EVALUATORS', 'EVALUATOR')).get('mvlt.MyPart')
+            is part
+        )
+    finally:
+        del ours.module_dict['MyPart']

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mvlt.apis import Search
-from mvlt.datasets import train_vocabulary
+from mvlt.datasets import train_tokenizer
 from tests.small_model import write_small_model
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +62,7 @@ def prepare(folder: Path) -> None:
             picture.save(folder / f'MY_PICTURES/{i}.jpg')
     picture.save(folder / 'shoe.jpg')
     (folder / 'MY_CATALOGUE/products.csv').write_text('\n'.join(lines))
-    train_vocabulary([*lines, 'blue leather shoes'], folder / 'words', 200)
+    train_tokenizer([*lines, 'blue leather shoes'], folder / 'words', 200)
     out = write_small_model(folder / 'MY_MODEL', folder / 'words', towers=True)
     (folder / 'MY_RECOGNITION').symlink_to(out)
     Search(out, folder / 'MY_INDEX').build(folder / 'MY_CATALOGUE/products.csv')

@@ -161,6 +161,8 @@ def model(args: argparse.Namespace) -> dict[str, Any]:
 
     built = _model(_config(args), args).eval()
     batch = random_pairs(args, built, mask=True)
+    encoder = built.backbone  # the counter tells parts apart where modules are called
+    encoder.forward, encoder.encode_pair = encoder.encode_pair, encoder.__call__
     # with gradients: the counter needs them to tell the parts apart
     with FlopCounterMode(display=False, depth=4) as counter:
         built.loss(**built.data_preprocessor(batch))
@@ -330,13 +332,13 @@ def random_pairs(args: argparse.Namespace, model: Any, mask: bool) -> dict[str, 
             sample.image_mask = torch.rand(args.size // 16, args.size // 16) < 0.5
             hidden = torch.rand(args.words) < 0.15
             hidden[1] = True
-            sample.word_labels = torch.where(hidden, text, -1)
+            sample.mlm_labels = torch.where(hidden, text, -1)
         samples.append(sample)
     return dict(inputs=dict(image=images, token_ids=texts), data_samples=samples)
 
 
 def _vocabulary(model: Any) -> int:
-    return len(model.word_table)
+    return len(model.token_embedding)
 
 
 class _Pictures(Dataset):

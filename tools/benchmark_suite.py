@@ -63,7 +63,7 @@ COMPARED = (
 # config -> pairs a GPU, image side, tokens
 PLANNED = {
     'configs/mvlt/pretrain_fashiongen.py': (150, 256, WORDS),
-    'configs/mvlt/towers_fashiongen.py': (64, 256, WORDS),
+    'configs/mvlt/dual_encoder_fashiongen.py': (64, 256, WORDS),
     'configs/mvlt/finetune_fashiongen.py': (150, 256, WORDS),
     'configs/mvlt/recognition_fashiongen.py': (150, 256, WORDS),
     'configs/mvlt/pretrain_catalogue.py': (128, 64, 16),

@@ -22,9 +22,9 @@ from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import heads_of, labels_of
 from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
 from mvlt.datasets.columns import Meaning, Template, description_of
-from mvlt.datasets.pipeline import named
+from mvlt.datasets.pipeline import build_step, named
 from mvlt.datasets.table import column_names
-from mvlt.engine import SkippedRecordsHook, VocabularyHook, resolve
+from mvlt.engine import SkippedRecordsHook, TokenizerHook, resolve
 from mvlt.engine.resolve import datasets_of
 from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
@@ -74,12 +74,12 @@ def meaning_of(config: Config, write: bool) -> list[str]:
             dict(settings['columns']),
             settings['caption'],
             dict(settings.get('attributes') or {}),
-            tuple(settings.get('wordings') or ()),
+            tuple(settings.get('caption_templates') or ()),
         )
         table = Path(settings.get('data_root') or '', settings['ann_file'])
         names = column_names(table, settings.get('encoding'))
         read = {*meaning.columns.values(), *meaning.attributes.values()}
-        for template in (meaning.caption, *meaning.wordings):
+        for template in (meaning.caption, *meaning.caption_templates):
             read.update(Template(template, names).columns)
         unread = [name for name in names if name not in read]
         also = (
@@ -118,7 +118,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
     """The report as plain data: ``splits``, ``fail`` and ``warn``."""
     report: dict[str, Any] = dict(splits={}, fail=[], warn=[])
     described = splits_of(config)
-    tokenize, max_len = _tokenizer(config, report)
+    tokenize, max_length = _tokenizer(config, report)
     products: dict[str, list[str]] = {}
     digests: dict[str, set[bytes]] = {}
     for name, settings in described.items():
@@ -136,7 +136,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
             report['warn'].append(f'{name}: no products; training does not validate')
             continue
         lengths = _lengths(records, tokenize)
-        summary = describe(records, dataset.metainfo, lengths, max_len if tokenize else None)
+        summary = describe(records, dataset.metainfo, lengths, max_length if tokenize else None)
         summary['length_unit'] = 'tokens' if tokenize else 'words'
         pictures = read_pictures(dataset, workers, _bar(name))
         twice = [count for _, count in pictures.digests.values() if count > 1]
@@ -245,13 +245,15 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
     settings = next((s for s in _transforms(config) if _is(s, Tokenize)), None)
     if settings is None:
         return None, None
-    tokenize = TRANSFORMS.build(settings)
+    tokenize = build_step(settings)
     backbone = (config.get('model') or {}).get('backbone') or {}
-    rows, text_len = backbone.get('vocab_size'), backbone.get('text_len')
+    text = backbone.get('text_encoder') or {}
+    rows = backbone.get('vocab_size')
+    context_length = backbone.get('context_length', text.get('context_length'))
     try:
-        pieces = len(tokenize.vocabulary)
+        pieces = len(tokenize.tokenizer)
     except (FileNotFoundError, ValueError) as error:
-        trained = any(hook.get('train_size') for hook in _hooks(config, VocabularyHook))
+        trained = any(hook.get('train_size') for hook in _hooks(config, TokenizerHook))
         if trained:
             report['warn'].append(
                 f"no tokenizer in '{tokenize.source}' yet: training makes it; lengths are in words"
@@ -264,11 +266,12 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
             f"tokenizer '{tokenize.source}' has {pieces} tokens, the model {rows} rows: set "
             f'model.backbone.vocab_size={pieces}'
         )
-    if text_len is not None and tokenize.max_len > text_len:
+    if context_length is not None and tokenize.max_length > context_length:
         report['fail'].append(
-            f'Tokenize.max_len={tokenize.max_len} is more than model.backbone.text_len={text_len}'
+            f'Tokenize.max_length={tokenize.max_length} is more than the model reads, '
+            f'{context_length}: lower it, or raise model.backbone.context_length'
         )
-    return tokenize, tokenize.max_len
+    return tokenize, tokenize.max_length
 
 
 def _transforms(config: Config) -> Iterable[dict]:
@@ -290,7 +293,7 @@ def _lengths(records: list[dict], tokenize: Tokenize | None) -> list[int]:
     lengths: dict[str, int] = {}
     for record in records:
         if record['caption'] not in lengths:
-            ids = tokenize.vocabulary.encode(record['caption'], 1_000_000)
+            ids = tokenize.tokenizer.encode(record['caption'], 1_000_000)
             lengths[record['caption']] = len(ids)
     return [lengths[record['caption']] for record in records]
 

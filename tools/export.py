@@ -2,7 +2,7 @@
 
     tools/export.py MY_MODEL exported --pairs MY_CATALOGUE/products.csv
 
-For each task of the model it writes ``image_tower.onnx`` and ``text_tower.onnx`` (embeddings of
+For each task of the model it writes ``image_encoder.onnx`` and ``text_encoder.onnx`` (embeddings of
 length 1, whose product is the similarity), ``matching.onnx``, ``recognition.onnx`` and
 ``completion.onnx``, with dynamic batch and text length; ``*.int8.onnx`` (dynamic quantisation) and
 ``*.pt2`` (torch.export). It runs them on real pairs and prints the comparison. Inputs are those of
@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from mvlt.checkpoints.description import ModelDescription
-from mvlt.checkpoints.opening import OpenedModel, open_model, read_trained
+from mvlt.checkpoints.loading import OpenedModel, open_model, read_trained
 from mvlt.command_line import run_command
 from mvlt.datasets import PackPairInputs, Pipeline, draw_candidates
 from mvlt.files import write_json
@@ -59,7 +59,9 @@ class Matching(nn.Module):
     def cls(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
         """[CLS] of the last stage, (B, C)."""
         image, mask = self.normalised(pixels), self.text_mask(token_ids)
-        return self.model.backbone(image, token_ids, mask, cls_only=True).texts[-1][:, 0]
+        return self.model.backbone.encode_pair(image, token_ids, mask, cls_only=True).texts[-1][
+            :, 0
+        ]
 
     def forward(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> Any:
         """See the class."""
@@ -71,7 +73,7 @@ class ImageTower(Matching):
     """Pixels -> image embeddings, float32 (B, D) of length 1."""
 
     inputs = ('pixels',)
-    outputs = ('image_vectors',)
+    outputs = ('image_embeds',)
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
@@ -80,18 +82,18 @@ class ImageTower(Matching):
 
     def forward(self, pixels: torch.Tensor) -> Any:  # type: ignore[override]
         """See the class."""
-        return self.model.image_vectors(self.normalised(pixels))
+        return self.model.image_embeds(self.normalised(pixels))
 
 
 class TextTower(ImageTower):
     """Token ids -> text embeddings, float32 (B, D) of length 1."""
 
     inputs = ('token_ids',)
-    outputs = ('text_vectors',)
+    outputs = ('text_embeds',)
 
     def forward(self, token_ids: torch.Tensor) -> Any:  # type: ignore[override]
         """See the class."""
-        return self.model.text_vectors(token_ids, self.text_mask(token_ids))
+        return self.model.text_embeds(token_ids, self.text_mask(token_ids))
 
 
 class Recognition(Matching):
@@ -130,7 +132,7 @@ class Completion(Matching):
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
         """The head that reconstructs images."""
-        return description.rebuilding[:1]
+        return description.reconstructing[:1]
 
     def forward(  # type: ignore[override]
         self, pixels: torch.Tensor, token_ids: torch.Tensor, hidden: torch.Tensor
@@ -139,14 +141,14 @@ class Completion(Matching):
         image = pixels.float() / 255
         image = torch.where(hidden, torch.full_like(image, self.preprocessor.mask_fill), image)
         image = (image - self.preprocessor.mean) / self.preprocessor.std
-        images, _ = self.model.backbone(image, token_ids, self.text_mask(token_ids))
+        images, _ = self.model.backbone.encode_pair(image, token_ids, self.text_mask(token_ids))
         (head,) = self.model.heads.values()
         return head(decoded=self.model.neck(images)).float().clamp(0, 1)
 
 
 TASKS: dict[str, type[Matching]] = dict(
-    image_tower=ImageTower,
-    text_tower=TextTower,
+    image_encoder=ImageTower,
+    text_encoder=TextTower,
     matching=Matching,
     recognition=Recognition,
     completion=Completion,
@@ -213,8 +215,10 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
     }
     example = {name: torch.from_numpy(value[:2]) for name, value in batch.items()}
     free = {name: {0: torch.export.Dim('batch', min=1, max=1024)} for name in example}
-    if opened.model.data_preprocessor.text_len is None and 'token_ids' in free:
-        free['token_ids'][1] = torch.export.Dim('tokens', min=2, max=opened.model.backbone.text_len)
+    if opened.model.data_preprocessor.context_length is None and 'token_ids' in free:
+        free['token_ids'][1] = torch.export.Dim(
+            'tokens', min=2, max=opened.model.backbone.context_length
+        )
     with torch.no_grad():
         program = torch.export.export(module, (), dict(example), dynamic_shapes=free, strict=False)
         torch.export.save(program, args.out / f'{task}.pt2')
@@ -237,7 +241,7 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
         'int8': (args.out / f'{task}.int8.onnx', _onnx(args.out / f'{task}.int8.onnx')),
     }
     preprocessor = opened.model.data_preprocessor
-    pad = preprocessor.pad_id if preprocessor.text_len is None else None
+    pad = preprocessor.pad_id if preprocessor.context_length is None else None
     truth = _each(runs['pytorch'][1], batch, len(rows), pad)
     report = {}
     for name, (path, run) in runs.items():

@@ -78,7 +78,7 @@ def read_pictures(
 
 
 def describe(
-    records: Sequence[Mapping], metainfo: Mapping, lengths: Sequence[int], max_len: int | None
+    records: Sequence[Mapping], metainfo: Mapping, lengths: Sequence[int], max_length: int | None
 ) -> dict[str, Any]:
     """Counts of a split.
 
@@ -86,7 +86,7 @@ def describe(
         records: one a row, with ``product_id``, ``caption`` and, if known, the categories.
         metainfo: names of categories and attributes.
         lengths: of every caption, in tokens, or in words without a tokenizer.
-        max_len: the model's context length in tokens; None = unknown.
+        max_length: the model's context length in tokens; None = unknown.
 
     Returns:
         ``rows``, ``products``, ``labels``. For each label the number of ``classes``, names of
@@ -118,7 +118,7 @@ def describe(
     summary['caption_length'] = {
         f'p{p}' if p < 100 else 'max': int(np.percentile(lengths, p)) for p in PERCENTILES
     }
-    summary['captions_cut'] = None if max_len is None else sum(n > max_len for n in lengths)
+    summary['captions_cut'] = None if max_length is None else sum(n > max_length for n in lengths)
     summary['shared_captions'] = len(shared)
     summary['products_sharing'] = len(set().union(*shared)) if shared else 0
     return summary

@@ -10,26 +10,18 @@ mvlt/ablations/catalogue/...). The small settings of a trial: --length and --tun
 """
 
 import argparse
-import json
-import os
-import re
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from mvlt.checkpoints.checkpoint import run_of
 from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.config_files import config_path, packaged_configs
-from mvlt.files import file_sha256, write_json
+from mvlt.tools.analysis_tools.paper_tables import FORMATS, print_tables
+from mvlt.tools.run_plan import Step, config_step, run
 
-TOOLS = Path(__file__).parent
 TABLES = dict(
     table2=('final',),
     table3=(
@@ -41,62 +33,6 @@ TABLES = dict(
 PROTOCOLS = {'101': 'retrieval', '101x5': 'retrieval_101x5', 'full': 'retrieval_full'}
 # configs beside a row's own, asked for by their whole name
 _VARIANTS = ('c2_stroke_released', 'c3_square_released', 'e1_with_pvt')
-
-
-class Step(NamedTuple):
-    """A command and what it leaves.
-
-    kind: 'pretrain', 'finetune', 'recognition', or a task with '_test'; steps of a kind take alike.
-    checkpoint: what it trains, or what it tests.
-    start: the checkpoint that a training starts from.
-    """
-
-    name: str
-    kind: str
-    config: Path
-    folder: Path
-    checkpoint: Path
-    trains: bool
-    start: Path | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether its result is there, of this very checkpoint."""
-        if self.trains:
-            return self.checkpoint.is_file() and self._is_of_its_start
-        results = self.folder / 'results.json'
-        if not (results.is_file() and self.checkpoint.is_file()):
-            return False
-        found = json.loads(results.read_text('utf-8')).get('checkpoint_sha256')
-        return found == file_sha256(self.checkpoint)
-
-    @property
-    def _is_of_its_start(self) -> bool:
-        """Whether it was started from the checkpoint that is there now.
-
-        Raises:
-            ValueError: from another one.
-        """
-        if self.start is None or not self.start.is_file():
-            return self.start is None
-        started = run_of(str(self.checkpoint)).get('started_from', {}).get('experiment_name')
-        if started != run_of(str(self.start)).get('experiment_name'):
-            raise ValueError(
-                f'{self.folder} was started from another {self.start.name} than {self.start}: '
-                'delete that folder'
-            )
-        return True
-
-    def command(self, gpus: int) -> list[str]:
-        """What to run."""
-        kind = 'train' if self.trains else 'test'
-        more = ['--resume'] if self.trains else []
-        weights = [] if self.trains else [str(self.checkpoint)]
-        options = ['--work-dir', str(self.folder), *more]
-        if gpus > 1:
-            script = str(TOOLS / f'dist_{kind}.sh')
-            return [script, str(self.config), *weights, str(gpus), *options]
-        return [sys.executable, str(TOOLS / f'{kind}.py'), str(self.config), *weights, *options]
 
 
 def main() -> None:
@@ -119,24 +55,20 @@ def main() -> None:
     )
     parser.add_argument('--length', type=int, help='steps (Fashion-Gen: epochs) of pre-training')
     parser.add_argument('--tune-length', type=int, help='the same, of what is fine-tuned')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='of every pre-training, e.g. train_dataloader.batch_size=32',
-    )
-    parser.add_argument(
-        '--test-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='of every ranking, e.g. test_cfg.num_candidates=50',
-    )
+    for name, use in (
+        ('cfg', 'of every pre-training, e.g. train_dataloader.batch_size=32'),
+        ('test', 'of every ranking, e.g. test_cfg.num_candidates=50'),
+    ):
+        parser.add_argument(
+            f'--{name}-options',
+            nargs='+',
+            action=DictAction,
+            default={},
+            metavar='KEY=VALUE',
+            help=use,
+        )
     parser.add_argument('--gpus', type=int, default=1)
-    parser.add_argument('--format', choices=('text', 'markdown', 'latex'), default='text')
+    parser.add_argument('--format', choices=FORMATS, default='text')
     args = parser.parse_args()
     steps = [
         step
@@ -144,10 +76,8 @@ def main() -> None:
         for seed in args.seeds
         for step in plan(row, seed, args)
     ]
-    run_all(steps, args.work_dir, args.gpus)
-    tables = TOOLS / 'analysis_tools' / 'paper_tables.py'
-    command = [sys.executable, str(tables), str(args.work_dir), '--format', args.format]
-    sys.exit(subprocess.run(command, check=False).returncode)
+    run(steps, args.work_dir)
+    print_tables([args.work_dir], args.format)
 
 
 def _rows(table: str, data: str) -> tuple[str, ...]:
@@ -188,52 +118,34 @@ def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
     common = {'randomness.seed': seed}
     start = _shortened(path, {**args.cfg_options, **common}, args.length, args)
 
-    def step(
-        kind: str,
-        config: Config,
-        stem: str,
-        checkpoint: Path | None = None,
-        begin: Path | None = None,
-    ) -> Step:
-        own = folder / kind
-        weights = checkpoint or own / _last(config)
-        return Step(
-            f'{path.stem}, seed {seed}: {kind}',
-            kind,
-            _write_config(config, own / 'config' / f'{stem}.py', args.gpus),
-            own,
-            weights,
-            trains=checkpoint is None,
-            start=begin,
-        )
+    def step(kind: str, config: Config, **more: Path) -> Step:
+        name = f'{path.stem}, seed {seed}: {kind}'
+        return config_step(name, config, folder / kind, gpus=args.gpus, **more)
 
-    first = step('pretrain', start, path.stem)
-    yield first
-
-    def test(name: str) -> Config:
+    def test(protocol: str) -> Config:
         """A protocol: the model is the checkpoint's."""
-        return load_config(f'mvlt/{name}', {**args.test_options, **common}, args.data_root)
+        name = f'mvlt/{PROTOCOLS[protocol]}_{args.data}'
+        return load_config(name, {**args.test_options, **common}, args.data_root)
 
     def tune(name: str) -> Config:
-        options = _model_of(start, load_config(f'mvlt/{name}'))
-        options |= {**common, 'load_from': str(first.checkpoint)}
-        return _shortened(f'mvlt/{name}', options, args.tune_length, args)
+        name = f'mvlt/{name}_{args.data}'
+        options = _model_of(start, load_config(name))
+        options |= {**common, 'load_from': str(first.result)}
+        return _shortened(name, options, args.tune_length, args)
 
+    first = step('pretrain', start)
+    yield first
     for protocol in args.protocols:
-        name = f'{PROTOCOLS[protocol]}_{args.data}'
-        yield step(f'{protocol}_test', test(name), name, first.checkpoint)
+        yield step(f'{protocol}_test', test(protocol), checkpoint=first.result)
     if args.finetune:
-        tuned = f'finetune_{args.data}'
-        second = step('finetune', tune(tuned), tuned, begin=first.checkpoint)
+        second = step('finetune', tune('finetune'), start=first.result)
         yield second
         for protocol in args.protocols:
-            name, kind = f'{PROTOCOLS[protocol]}_{args.data}', f'{protocol}_finetune_test'
-            yield step(kind, test(name), name, second.checkpoint)
+            yield step(f'{protocol}_finetune_test', test(protocol), checkpoint=second.result)
     if not args.no_recognition:
-        name = f'recognition_{args.data}'
-        third = step('recognition', tune(name), name, begin=first.checkpoint)
+        third = step('recognition', tune('recognition'), start=first.result)
         yield third
-        yield step('recognition_test', tune(name), name, third.checkpoint)
+        yield step('recognition_test', tune('recognition'), checkpoint=third.result)
 
 
 def _shortened(
@@ -288,116 +200,6 @@ def shorter(config: Config, length: int) -> dict[str, Any]:
             if key in scheduler:  # without an end it ends with the training
                 options[f'param_scheduler.{name}.{key}'] = min(scheduler[key], length // 2)
     return options
-
-
-def _last(config: Config) -> str:
-    """Name of the checkpoint that a training ends with."""
-    loop = config.train_cfg
-    return f'epoch_{loop.max_epochs}.pth' if 'max_epochs' in loop else f'iter_{loop.max_iters}.pth'
-
-
-def _write_config(config: Config, path: Path, gpus: int) -> Path:
-    """Write a flat config; what was begun with another one, or more GPUs, is not gone on with."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = f'{config.pretty_text}gpus = {gpus}\n'  # the batch of all follows from it
-    if path.is_file() and path.read_text('utf-8') != text:
-        was, now = (set(one.splitlines()) for one in (path.read_text('utf-8'), text))
-        then, asked = ('; '.join(sorted(one)[:2]) for one in (was - now, now - was))
-        raise ValueError(
-            f'{path.parent.parent} was begun with other settings ({then} then, {asked} now): '
-            'delete it, or name another --work-dir'
-        )
-    path.write_text(text, 'utf-8')
-    return path
-
-
-def run_all(steps: Sequence[Step], folder: Path, gpus: int) -> None:
-    """Run what is missing; say what is left to do and how long it will take.
-
-    Raises:
-        ValueError: a step failed; its output is named.
-    """
-    book = folder / 'times.json'
-    times: dict[str, list[float]] = json.loads(book.read_text()) if book.is_file() else {}
-    for place, step in enumerate(steps):
-        if step.is_done:
-            print(f'[{place + 1}/{len(steps)}] {step.name}: there', flush=True)
-            continue
-        behind = [one.kind for one in steps[place + 1 :] if not one.is_done]
-        fresh = not any(step.folder.glob('*.pth'))
-        started = time.monotonic()
-        output = step.folder / 'output.txt'
-        with output.open('w') as file:
-            process = subprocess.Popen(
-                step.command(gpus),
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, 'PYTHON': sys.executable},  # of dist_train.sh
-            )
-            _watch(process, f'[{place + 1}/{len(steps)}] {step.name}', output, behind, times)
-        if process.returncode or not step.is_done:
-            tail = '\n'.join(output.read_text(errors='replace').splitlines()[-15:])
-            raise ValueError(f'{step.name} failed; the end of {output}:\n{tail}')
-        if fresh:
-            times.setdefault(step.kind, []).append(time.monotonic() - started)
-            write_json(book, times)
-
-
-def _watch(
-    process: subprocess.Popen,
-    name: str,
-    output: Path,
-    behind: Sequence[str],
-    times: dict[str, list[float]],
-) -> None:
-    """Wait for a step, and print now and then what is left."""
-    kind = output.parent.name
-    started, pause = time.monotonic(), 5.0
-    while True:
-        try:
-            process.wait(pause)
-            break
-        except subprocess.TimeoutExpired:
-            pause = 60 if not sys.stdout.isatty() else 5
-        except KeyboardInterrupt:
-            process.wait()
-            raise
-        own = _eta(output)
-        if own is None and kind in times:
-            own = max(0.0, _usual(kind, times) - (time.monotonic() - started))
-        known = (own or 0) + sum(_usual(one, times) for one in behind)
-        unknown = {one for one in behind if one not in times} | ({kind} if own is None else set())
-        said = f'{name}: {"?" if own is None else _clock(own)} left, of all {_clock(known)}'
-        said += f' and what {", ".join(sorted(unknown))} will take' if unknown else ''
-        print(f'\r\033[K{said}' if sys.stdout.isatty() else said, end='', flush=True)
-        if not sys.stdout.isatty():
-            print(flush=True)
-    if sys.stdout.isatty():
-        print('\r\033[K', end='')
-    print(f'{name}: {_clock(time.monotonic() - started)}', flush=True)
-
-
-def _usual(kind: str, times: dict[str, list[float]]) -> float:
-    """Mean seconds of steps of a kind so far, 0 where there was none."""
-    found = times.get(kind) or [0.0]
-    return sum(found) / len(found)
-
-
-def _eta(output: Path) -> float | None:
-    """Seconds that the last line of a log which tells says are left; None where none does."""
-    with output.open('rb') as file:
-        file.seek(max(0, output.stat().st_size - 4000))
-        text = file.read().decode(errors='replace')
-    pattern = r'eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|scored, (\d+) s left'
-    found = re.findall(pattern, text)
-    if not found:
-        return None
-    days, hours, minutes, seconds, scoring = (int(one or 0) for one in found[-1])
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds + scoring)
-
-
-def _clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
 
 
 if __name__ == '__main__':

@@ -22,7 +22,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import set_random_seed
 
-from mvlt.checkpoints.opening import load_model
+from mvlt.checkpoints.loading import load_model
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import heads_of, load_config, section, with_classes
 from mvlt.datasets import (
@@ -282,7 +282,7 @@ def attention(config: Config, args: argparse.Namespace) -> list[Section]:
             'What [CLS] attends to',
             'Last layer of each stage, mean over heads. Red: most of the weight on the image; '
             'bars: the tokens with most weight.',
-            attention_rows(model, dataset, rows, tokenize.vocabulary),
+            attention_rows(model, dataset, rows, tokenize.tokenizer),
         )
     ]
 

@@ -1,12 +1,12 @@
-"""Store the results of a recipe, and write the zoo's files from them.
+"""Keep the results of a recipe, and write the zoo's files from the kept results.
 
-    tools/zoo.py keep configs/mvlt/towers_catalogue.py W/results.json FULL/results.json \
+    tools/zoo.py keep configs/mvlt/dual_encoder_catalogue.py W/results.json FULL/results.json \
         --data-root MY_CATALOGUE --note docs/results/2026-11-28-towers.md
     tools/zoo.py write
 
-keep: write one JSON file a training into docs/results/zoo/, from the results.json files of its
-checkpoint (tools/test.py). write: the table of configs/mvlt/README.md, metafile.yml of each method,
-model-index.yml. Seeds of a recipe become mean and standard deviation. No figure is written by hand.
+keep: writes one JSON file per training to docs/results/zoo/, from results.json of tools/test.py.
+write: writes the table of configs/mvlt/README.md, docs/zoo.md, each metafile.yml, model-index.yml.
+Several seeds of a recipe become mean and standard deviation. No figure is written by hand.
 """
 
 import argparse
@@ -53,21 +53,21 @@ PAPER = dict(
 
 _SITE = """# Zoo
 
-Trained and tested on real products, from random weights, on two CPU cores; mean ± SD where there
-are several seeds; ties count against the model. No weights are published yet: `make release`
-writes a trained model as one archive with its card. Written by `tools/zoo.py` from the JSON files
-in `docs/results/zoo/`; how to train and test: `configs/mvlt/README.md`.
+Trained and tested on real products, from random weights, on two CPU cores; mean ± SD over several
+seeds. Ties count against the model. No weights are published yet; `make release` packs a trained
+model and its card into one archive. `tools/zoo.py` writes this page from the JSON files in
+`docs/results/zoo/`. `configs/mvlt/README.md` says how to train and test.
 
 ## This project's recipes
 
 {ours}
-101 candidates: the match and 100 others of its sub-category, filled up from its main category and
-from all where it has fewer (68 % of the test queries); chance is 1, 5 and 10.
+101 candidates: the match and 100 negatives of its sub-category. If it has too few (68 % of the
+test queries), its main category and then all products fill them up. Chance is 1, 5 and 10.
 
 ## Other systems, on the same data
 
-{budget} of one thread a training: what this says, what differs from the originals, and published
-figures: `projects/baselines/README.md`.
+Each training took {budget} on one thread. `projects/baselines/README.md` explains these figures,
+lists differences from the originals, and has published figures.
 
 {theirs}"""
 
@@ -78,13 +78,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('mode', choices=('keep', 'write'))
-    parser.add_argument('recipe', nargs='?', help='keep: the trained config')
-    parser.add_argument(
-        'results', nargs='*', type=Path, help='keep: results.json files of tools/test.py'
-    )
+    parser.add_argument('recipe', nargs='?', help='keep: the config that was trained')
+    parser.add_argument('results', nargs='*', type=Path, help='keep: of tools/test.py')
     parser.add_argument('--data-root', help='keep: the data, for the numbers of classes')
-    parser.add_argument('--data', default='8,005 products', help='keep: description of the data')
-    parser.add_argument('--note', help='keep: the dated file that reports it')
+    parser.add_argument('--data', default='8,005 products', help='keep: their description')
+    parser.add_argument('--note', help='keep: the dated file that describes it')
     args = parser.parse_args()
     if args.mode == 'write':
         for path, text in files(ROOT).items():
@@ -137,7 +135,7 @@ def _steps(run: dict) -> int:
 def _chosen(result: dict) -> dict[str, Any]:
     candidates = (result.get('protocol') or {}).get('num_candidates')
     if isinstance(candidates, dict):  # the full protocol
-        candidates = f'{candidates["tir"]} pictures, {candidates["itr"]} captions'
+        candidates = f'{candidates["tir"]} images, {candidates["itr"]} captions'
     metrics = {key: round(result['metrics'][key], 4) for key in METRICS if key in result['metrics']}
     return dict(candidates=candidates, metrics=metrics)
 
@@ -148,13 +146,13 @@ def size(recipe: str, data_root: str | None) -> dict[str, float]:
     config = resolve(load_config(str(ROOT / recipe), options, data_root))
     model = MODELS.build(config.model).eval().requires_grad_(False)
     side = config.image_size
-    tokens = config.model.data_preprocessor.get('text_len') or TOKENS
+    tokens = config.model.data_preprocessor.get('context_length') or TOKENS
     image, words = torch.zeros(1, 3, side, side), torch.full((1, tokens), 5)
     torch.backends.mha.set_fastpath_enabled(False)  # its fused operation would not be counted
     with FlopCounterMode(display=False) as counter:
         if config.test_cfg.rerank != 'itm':
-            model.image_vectors(image)
-            model.text_vectors(words, None)
+            model.image_embeds(image)
+            model.text_embeds(words, None)
         if config.test_cfg.rerank is not None:
             model.match(image, words, None)
     count = sum(weight.numel() for weight in model.parameters())
@@ -172,7 +170,7 @@ def files(root: Path) -> dict[str, str]:
         'docs/zoo.md': _SITE.format(
             ours=_table(ours, site=True),
             theirs=_table(theirs, site=True),
-            budget=theirs[0]['budget'] if theirs else 'No minute',
+            budget=theirs[0]['budget'] if theirs else 'no time',
         ),
         f'{METHOD}/metafile.yml': _metafile('MVLT', METHOD, ours),
         f'{BASELINES}/metafile.yml': _metafile('Baselines', BASELINES, theirs),
@@ -255,7 +253,7 @@ def _together(runs: Iterable[dict[str, float]]) -> dict[str, list[float]]:
 
 
 def _table(entries: list[dict], site: bool = False) -> str:
-    head = ['recipe', 'M param.', 'GFLOP a pair', 'steps', 'seed numbers', 'candidates']
+    head = ['recipe', 'M params', 'GFLOP per pair', 'steps', 'seeds', 'candidates']
     head += ['TIR Recall@1 / 5 / 10', 'ITR Recall@1 / 5 / 10', 'log']
     lines = [head, ['---'] * len(head)]
     for entry in entries:

@@ -16,7 +16,7 @@ from mvlt.engine import (
     ResultsHook,
     SkippedRecordsHook,
     StopHook,
-    VocabularyHook,
+    TokenizerHook,
     WholeCheckpointHook,
 )
 
@@ -34,7 +34,7 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type=DistSamplerSeedHook),
-    vocabulary=dict(type=VocabularyHook),
+    tokenizer=dict(type=TokenizerHook),
     load_report=dict(type=LoadReportHook),
     skipped_records=dict(type=SkippedRecordsHook),
     results=dict(type=ResultsHook),

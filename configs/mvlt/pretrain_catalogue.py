@@ -23,7 +23,7 @@ with read_base():
 model.backbone.vocab_size = vocab_size
 model.heads.itm.loss_weight = 8.0
 model.heads.mlm.loss_weight = 8.0
-default_hooks.vocabulary.train_size = vocab_size
+default_hooks.tokenizer.train_size = vocab_size
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
@@ -38,7 +38,7 @@ train_dataloader = dict(
                 pipeline,
                 flip=dict(type=RandomFlip, prob=0.5),
                 mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.3),
-                words=dict(type=MaskWords, ratio=0.3, **vocabulary),
+                words=dict(type=MaskWords, ratio=0.3, **tokenizer),
             ),
         ),
     ),
@@ -46,7 +46,7 @@ train_dataloader = dict(
 test_dataloader.dataset.pipeline.merge(
     dict(
         mask=dict(type=RandomGridMask, ratio=0.5, alpha=2),
-        words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+        words=dict(type=MaskWords, ratio=0.15, **tokenizer),
     )
 )
 train_cfg.val_interval = 1500

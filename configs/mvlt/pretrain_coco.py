@@ -40,7 +40,7 @@ train_dataloader = dict(
                 pipeline,
                 augment=augment,
                 mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
-                words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+                words=dict(type=MaskWords, ratio=0.15, **tokenizer),
             ),
         ),
     ),
@@ -48,7 +48,7 @@ train_dataloader = dict(
 test_dataloader.dataset.pipeline.merge(
     dict(
         mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
-        words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+        words=dict(type=MaskWords, ratio=0.15, **tokenizer),
     )
 )
 sync_bn = 'torch'  # of the neck, over all GPUs

@@ -44,7 +44,7 @@ train_dataloader = dict(
             pipeline=dict(
                 pipeline,
                 mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
-                words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+                words=dict(type=MaskWords, ratio=0.15, **tokenizer),
             ),
         ),
     ),
@@ -52,7 +52,7 @@ train_dataloader = dict(
 test_dataloader.dataset.pipeline.merge(
     dict(
         mask=dict(type=RandomGridMask, ratio=0.5, alpha=4),
-        words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+        words=dict(type=MaskWords, ratio=0.15, **tokenizer),
     )
 )
 val_dataloader = val_loader

@@ -9,7 +9,7 @@ seeds, docs/results/2026-11-25-towers.md).
 from mmengine.config import read_base
 
 with read_base():
-    from .retrieval_phrases_catalogue import *
+    from .retrieval_attribute_queries_catalogue import *
 
 test_dataloader.dataset.attributes = dict(
     colour='baseColour', gender='gender', season='season', usage='usage'

@@ -9,10 +9,10 @@ Hardware: two CPU cores. Time: not measured. R@1 34.1, R@10 81.0, MRR 50.0
 
 from mmengine.config import read_base
 
-from mvlt.evaluation import SharedTitleMetric
+from mvlt.evaluation import KAGLMetric
 
 with read_base():
     from .retrieval_full_catalogue import *
 
 test_cfg.rerank = None
-test_evaluator = dict(type=SharedTitleMetric, topk=(1, 10), queries=2000)
+test_evaluator = dict(type=KAGLMetric, topk=(1, 10), queries=2000)

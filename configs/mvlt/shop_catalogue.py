@@ -16,7 +16,7 @@ from mvlt.engine import PicturesHook
 from mvlt.models import HardITMHead, MIRHead, MLMHead, UNet
 
 with read_base():
-    from .towers_catalogue import *
+    from .dual_encoder_catalogue import *
 
 interval = 4
 model.neck = dict(type=UNet, channels=(24, 32, 48))
@@ -29,7 +29,7 @@ model.heads.merge(
             interval=interval,
             hidden_dims=128,
             negatives=1,
-            easy_steps=4000,
+            warmup_steps=4000,
             loss_weight=1.0,
         ),
         mlm=dict(type=MLMHead, interval=interval, on='all', loss_weight=0.5),
@@ -49,7 +49,7 @@ model.heads.merge(
 train_dataloader.dataset.pipeline.merge(
     dict(
         mask=dict(type=RandomGridMask, ratio=0.5, alpha=2, prob=0.5),
-        words=dict(type=MaskWords, ratio=0.3, **vocabulary),
+        words=dict(type=MaskWords, ratio=0.3, **tokenizer),
     )
 )
 default_hooks.pictures = dict(type=PicturesHook, interval=1500)

@@ -16,7 +16,7 @@ from PIL import Image
 from rich.progress import track
 
 from mvlt.checkpoints.description import ModelDescription
-from mvlt.checkpoints.opening import OpenedModel, list_models, open_model
+from mvlt.checkpoints.loading import OpenedModel, list_models, open_model
 from mvlt.datasets import PackPairInputs, Pipeline
 from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
 from mvlt.deadline import check
@@ -76,7 +76,7 @@ class PairInferencer(BaseInferencer):
             opened = open_model(str(model), weights, device or get_device(), self.heads_of)
         self.model = opened.model
         self.description = opened.description
-        self.vocabulary = opened.vocabulary
+        self.tokenizer = opened.tokenizer
         self.dtype = getattr(torch, dtype)
         self.show_progress = show_progress
         self.scope = 'mvlt'

@@ -50,9 +50,9 @@ class ImageCompletionInferencer(PairInferencer):
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
         """Those that give pictures."""
-        if not description.rebuilding:
+        if not description.reconstructing:
             raise ValueError(description.lacks('head that rebuilds pictures, e.g. MIRHead as mir'))
-        return description.rebuilding
+        return description.reconstructing
 
     def __call__(  # type: ignore[override]
         self,
@@ -111,7 +111,7 @@ class ImageCompletionInferencer(PairInferencer):
         What cuts the middle out, for products to be as large as in training, is left out: a whole
         picture is completed.
         """
-        cfg = {name: one for name, one in cfg.items() if one['type'] != 'CropMiddle'}
+        cfg = {name: one for name, one in cfg.items() if one['type'] != 'CenterCropRatio'}
         reading = {name: one for name, one in cfg.items() if one['type'] != 'Tokenize'}
         frame = Pipeline(reading)
         seen = frame(dict(img=np.zeros((256, 256, 3), np.uint8)))['img']

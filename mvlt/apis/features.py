@@ -13,8 +13,9 @@ class FeatureExtractor(PairInferencer):
     """[CLS] of the last stage, or all maps and sequences; see :class:`PairInferencer`.
 
     Picture and text are read together, so a vector is of the pair; without a text, of the picture.
-    Of a model with a head ``itc`` also ``image_embed`` and ``text_embed``, of the picture alone
-    and of the text alone, float32 (D,) of length 1, whose product is their similarity.
+    A dual encoder reads each alone and has no ``cls``. Of a model with a head ``itc`` also
+    ``image_embed`` and ``text_embed``, of the picture alone and of the text alone, float32 (D,)
+    of length 1, whose product is their similarity.
 
     Examples:
         >>> FeatureExtractor('MODEL')('shoe.jpg')['predictions'][0]['cls'].shape
@@ -40,19 +41,23 @@ class FeatureExtractor(PairInferencer):
                 [PAD], of every stage.
 
         Returns:
-            A dict a pair: ``cls`` float32 (C,) on the CPU, and with ``stages`` the others.
+            A dict a pair: ``cls`` float32 (C,) on the CPU where the encoder is joint, the vectors
+            where a head gives them, and with ``stages`` the others.
         """
         lengths = [len(ids) for ids in inputs['inputs']['token_ids']]
         data = self.model.data_preprocessor(inputs)['inputs']
+        features = Features(self.model, data, cls_only=not stages)
+        found = {}
         with self.autocast():
-            images, texts = self.model.backbone(
-                data['image'], data['token_ids'], data['text_mask'], cls_only=not stages
-            )
-            found = dict(cls=texts[-1][:, 0].float().cpu())
+            if self.model.is_joint:
+                found['cls'] = features.cls.float().cpu()
             if self.model.gives('embedding'):
-                vectors = Features(self.model, data).vectors
                 names = ('image_embed', 'text_embed')
-                found.update({name: one.cpu() for name, one in zip(names, vectors)})
+                found.update({name: one.cpu() for name, one in zip(names, features.vectors)})
+            if stages:
+                images, texts = (
+                    features.pair if self.model.is_joint else (features.image, features.text)
+                )
         if not all(values.isfinite().all() for values in found.values()):
             raise ValueError('the features are no numbers: the model has diverged; take another')
         each = [{name: values[i] for name, values in found.items()} for i in range(len(lengths))]

@@ -8,7 +8,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 
 from mvlt.apis.base import DType, PairInferencer
-from mvlt.checkpoints.opening import OpenedModel, open_model
+from mvlt.checkpoints.loading import OpenedModel, open_model
 from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
 from mvlt.retrieval.embedder import heads_of
 from mvlt.retrieval.index import Index, Where

@@ -1,5 +1,5 @@
 from .image_part import PretrainedImagePart
-from .opening import get_model, list_models, load_model, open_model, read_trained
+from .loading import get_model, list_models, load_model, open_model, read_trained
 
 __all__ = [
     'PretrainedImagePart',

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from mvlt.files import WholeFileBackend
+from mvlt.mmengine_private import replace_loaders
 
 # what identifies the training that a checkpoint is of
 RUN_FACTS = ('experiment_name', 'seed', 'epoch', 'iter')
@@ -130,8 +131,7 @@ def use_safe_files() -> None:
     mmengine would unpickle what they read.
     """
     register_backend('local', WholeFileBackend, force=True, prefixes='')
-    for prefix in list(CheckpointLoader._schemes):
-        CheckpointLoader.register_scheme(prefixes=prefix, loader=_refuse, force=True)
+    replace_loaders(_refuse)
     for prefix in ('http://', 'https://'):
         CheckpointLoader.register_scheme(prefixes=prefix, loader=load_from_http, force=True)
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)

@@ -17,33 +17,33 @@ from mmengine.registry import DefaultScope
 from mvlt.checkpoints.parts import check_foreign, find_part, part_name
 from mvlt.config import heads_of
 from mvlt.datasets import (
-    CropMiddle,
-    CropToProduct,
+    CenterCropRatio,
+    CropToForeground,
     ImageMask,
     LoadImage,
     MaskWords,
     PackPairInputs,
     Tokenize,
 )
-from mvlt.datasets.pipeline import named
+from mvlt.datasets.pipeline import changes_pair, named
 from mvlt.models import Head
 from mvlt.registry import MODELS, TRANSFORMS, Registry
 
 _MMCV = (Resize, CenterCrop)  # transforms of others that a description may name
-LEGAL_READING = (LoadImage, CropMiddle, CropToProduct, *_MMCV)
+LEGAL_READING = (LoadImage, CenterCropRatio, CropToForeground, *_MMCV)
 # settings that make no other network of the same weights: training's, and sizes that are resized
 _ASIDE = {
-    *('init_cfg', 'init_std', 'drop_path_rate', 'word_dropout', 'image_size', 'text_len'),
-    *('mix', 'mix_alpha', 'pad_multiple', 'non_blocking', 'vocab_size'),
+    *('init_cfg', 'init_std', 'drop_path_rate', 'token_dropout', 'image_size', 'context_length'),
+    *('mixup', 'mixup_alpha', 'pad_multiple', 'non_blocking', 'vocab_size'),
 }
 
 
 class ModelDescription(NamedTuple):
-    """A model without its weights and vocabulary; JSON can hold all of it.
+    """A model without its weights and tokenizer; JSON can hold all of it.
 
     model: ``type`` and arguments of the model.
     preprocessing: steps by name from a record with ``caption`` and ``img`` (or ``img_path``) to
-        ``img`` uint8 (H, W, 3) and ``token_ids``; Tokenize has no vocabulary here.
+        ``img`` uint8 (H, W, 3) and ``token_ids``; Tokenize has no tokenizer here.
     mask: the transform that hid parts of pictures in training, None where none did.
     categories: head -> names of its classes, in the order of its outputs.
     """
@@ -67,7 +67,7 @@ class ModelDescription(NamedTuple):
         return [name for name, head in self.heads.items() if _head(head).gives in what]
 
     @property
-    def rebuilding(self) -> list[str]:
+    def reconstructing(self) -> list[str]:
         """Names of the heads that give pictures."""
         return self.that_give('pixels')
 
@@ -93,7 +93,7 @@ class ModelDescription(NamedTuple):
             if name not in self.heads:
                 raise ValueError(self.lacks(f"head '{name}'"))
         settings = dict(self.model, heads={name: self.heads[name] for name in heads})
-        if not set(heads) & set(self.rebuilding):
+        if not set(heads) & set(self.reconstructing):
             settings['neck'] = None
         return settings
 
@@ -104,12 +104,12 @@ class ModelDescription(NamedTuple):
             'mir are trained by a pretrain_* config, categories by a recognition_* config'
         )
 
-    def transforms(self, vocabulary: str) -> dict[str, dict[str, Any]]:
-        """``preprocessing`` for a pipeline, words from ``vocabulary``."""
+    def transforms(self, tokenizer: str) -> dict[str, dict[str, Any]]:
+        """``preprocessing`` for a pipeline, words from ``tokenizer``."""
         return {
             name: {
                 **{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()},
-                **(dict(vocabulary=vocabulary) if one['type'] == 'Tokenize' else {}),
+                **(dict(tokenizer=tokenizer) if one['type'] == 'Tokenize' else {}),
             }
             for name, one in self.preprocessing.items()
         }
@@ -160,7 +160,7 @@ def describe(config: Config, classes: Mapping[str, Sequence[str]], source: str) 
     ]
     mask = next((_plain(one, TRANSFORMS) for one in masks if is_transform(one, ImageMask)), None)
     if mask is not None:
-        mask.pop('prob', None)
+        mask = {key: value for key, value in mask.items() if key not in ('prob', 'streams')}
     return checked(
         dict(model=model, preprocessing=preprocessing, mask=mask, categories=categories),
         source,
@@ -223,13 +223,16 @@ def reading_of(config: Config) -> dict[str, dict[str, Any]]:
         name: _plain(one, TRANSFORMS)
         for name, one in steps.items()
         if not is_transform(one, ImageMask, MaskWords, PackPairInputs)
+        and changes_pair(one.get('streams'))  # in use a model reads pairs
     }
     if all(name.isdigit() for name in found):  # a list, as OpenMMLab's: by what its steps do
-        roles = dict(LoadImage='load', CropToProduct='crop', Resize='resize', Tokenize='tokenize')
+        roles = dict(
+            LoadImage='load', CropToForeground='crop', Resize='resize', Tokenize='tokenize'
+        )
         found = {roles.get(one['type'], f'step_{name}'): one for name, one in found.items()}
     for one in found.values():
-        # the vocabulary is the folder's; nobody reads the same pictures again and again
-        for key in ('vocabulary', 'download', 'keep'):
+        # the tokenizer is the folder's; nobody reads the same pictures again and again
+        for key in ('tokenizer', 'download', 'keep', 'streams'):
             one.pop(key, None)
     return found
 
@@ -259,8 +262,8 @@ def checked(content: Any, source: str) -> ModelDescription:
     words = {MaskWords.__name__, PackPairInputs.__name__}
     for i, one in found.preprocessing.items():
         _check(one, {*kinds} - masks - words, f'{source}: preprocessing.{i}', needs_type=True)
-        if {'vocabulary', 'download'} & one.keys():
-            raise ValueError(f"{source}: preprocessing.{i}: the vocabulary is the folder's own")
+        if {'tokenizer', 'download'} & one.keys():
+            raise ValueError(f"{source}: preprocessing.{i}: the tokenizer is the folder's own")
     if [one['type'] for one in found.preprocessing.values()].count('Tokenize') != 1:
         raise ValueError(f'{source}: preprocessing needs one Tokenize')
     if found.mask is not None:

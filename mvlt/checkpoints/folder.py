@@ -3,7 +3,7 @@
 =====================  ============================================================
 ``config.json``        :class:`mvlt.checkpoints.description.ModelDescription`
 ``model.safetensors``  the weights
-``tokenizer.json``     the vocabulary, with the other files of a tokenizer of transformers
+``tokenizer.json``     the tokenizer, with the other files of a tokenizer of transformers
 ``README.md``          the model card
 ``SHA256SUMS``         hashes of the others, as sha256sum writes them
 =====================  ============================================================
@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 
 import mvlt
 from mvlt.checkpoints.description import ModelDescription, checked
-from mvlt.checkpoints.fit import check_finite, compare, unwrapped
-from mvlt.datasets import load_vocabulary
-from mvlt.datasets.vocabulary import FILES as VOCABULARY_FILES
+from mvlt.checkpoints.state_dict import check_finite, compare, unwrapped
+from mvlt.datasets import load_tokenizer
+from mvlt.datasets.tokenizer import FILES as VOCABULARY_FILES
 from mvlt.files import file_sha256, read_json
 
 WEIGHTS = 'model.safetensors'
@@ -89,7 +89,7 @@ def write_model_folder(
     out: str | Path,
     description: ModelDescription,
     state: Mapping[str, torch.Tensor],
-    vocabulary: str,
+    tokenizer: str,
     card: str,
     run: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -99,23 +99,21 @@ def write_model_folder(
         out: the folder to make; it must not be there yet, or be empty.
         description: of the model.
         state: its tensors; others are left out.
-        vocabulary: folder or hub name of the tokenizer.
+        tokenizer: folder or hub name of the tokenizer.
         card: Markdown.
         run: what :func:`mvlt.checkpoints.checkpoint.run_of` says of the weights.
 
     Raises:
-        FileExistsError, FileNotFoundError, ValueError: ``out`` is in use; the vocabulary is no
+        FileExistsError, FileNotFoundError, ValueError: ``out`` is in use; the tokenizer is no
             folder; a tensor is missing or has another shape.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f'{out} is there and not empty: name a new folder')
-    words = load_vocabulary(vocabulary)
+    words = load_tokenizer(tokenizer)
     rows = (description.model.get('backbone') or {}).get('vocab_size')
     if rows is not None and len(words) > rows:
-        raise ValueError(
-            f"vocabulary '{vocabulary}' has {len(words)} word pieces, the model {rows}"
-        )
+        raise ValueError(f"tokenizer '{tokenizer}' has {len(words)} word pieces, the model {rows}")
     tensors = fitting(description, state)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f'.{out.name}.{uuid4().hex}')
@@ -177,7 +175,7 @@ def _read_sums(path: Path) -> dict[str, str]:
         raise ValueError(f'{path / _SUMS}: not lines of hash and name ({error})') from error
     needed = {_CONFIG, WEIGHTS}
     if needed - found.keys() or not set(VOCABULARY_FILES) & found.keys():
-        raise ValueError(f'{path / _SUMS} must name {_CONFIG}, {WEIGHTS} and a vocabulary')
+        raise ValueError(f'{path / _SUMS} must name {_CONFIG}, {WEIGHTS} and a tokenizer')
     if any(Path(name).name != name for name in found):
         raise ValueError(f'{path / _SUMS} names a file outside the folder')
     return found

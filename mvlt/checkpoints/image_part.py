@@ -4,7 +4,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from mvlt.checkpoints.checkpoint import read_checkpoint
-from mvlt.checkpoints.fit import compare
+from mvlt.checkpoints.state_dict import compare
 from mvlt.registry import WEIGHT_INITIALIZERS
 
 

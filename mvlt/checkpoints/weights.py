@@ -25,7 +25,7 @@ class Weights(NamedTuple):
     description: of a model folder or of a checkpoint that holds its config; None = not known.
     config: that a checkpoint holds; None of others.
     classes: label -> names, in the order of the rows.
-    vocabulary: folder or hub name of its tokenizer, None = not known.
+    tokenizer: folder or hub name of its tokenizer, None = not known.
     why: the reason that there is no description.
     """
 
@@ -34,7 +34,7 @@ class Weights(NamedTuple):
     description: ModelDescription | None = None
     config: Config | None = None
     classes: Mapping[str, Sequence[str]] = {}
-    vocabulary: str | None = None
+    tokenizer: str | None = None
     why: str = ''
 
 
@@ -55,7 +55,7 @@ def read_weights(source: str) -> Weights:
             source,
             folder.description,
             classes={folder.description.label(name): names for name, names in heads},
-            vocabulary=str(folder.path),
+            tokenizer=str(folder.path),
         )
     if '://' in source or Path(source).is_dir():  # fetched, or a strategy's own folder
         return Weights(source, source, why='it does not hold its config')
@@ -76,13 +76,13 @@ def read_weights(source: str) -> Weights:
         description = describe(held, classes, source)
     except (AttributeError, KeyError, ValueError) as error:
         why = str(error)
-    vocabulary = (tokenizer_of(held) or {}).get('vocabulary') if held is not None else None
-    beside = Path(source).parent / 'vocabulary'  # of a work dir that was moved
-    if not is_there(vocabulary) and beside.is_dir():
-        vocabulary = str(beside)
-    return Weights(source, source, description, held, classes, vocabulary, why)
+    tokenizer = (tokenizer_of(held) or {}).get('tokenizer') if held is not None else None
+    beside = Path(source).parent / 'tokenizer'  # of a work dir that was moved
+    if not is_there(tokenizer) and beside.is_dir():
+        tokenizer = str(beside)
+    return Weights(source, source, description, held, classes, tokenizer, why)
 
 
-def is_there(vocabulary: str | None) -> bool:
-    """Whether a vocabulary is a folder that is there; True of none at all."""
-    return vocabulary is None or Path(vocabulary).is_dir()
+def is_there(tokenizer: str | None) -> bool:
+    """Whether a tokenizer is a folder that is there; True of none at all."""
+    return tokenizer is None or Path(tokenizer).is_dir()

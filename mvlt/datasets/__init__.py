@@ -9,12 +9,14 @@ from .pair_dataset import PairDataset
 from .pair_json import PairJSON
 from .pipeline import Pipeline
 from .ranking import RankingGroups, collate_groups
-from .samplers import EndlessSampler, EpochSampler, LengthSampler, LookAlikeSampler
+from .samplers import CategoryBatchSampler, EndlessSampler, EpochSampler, LengthSampler
 from .tar_pairs import TarPairs
+from .tokenizer import CaptionTokenizer, load_tokenizer, train_tokenizer
 from .transforms import (
+    AugmentCaption,
+    CenterCropRatio,
     CentreMask,
-    CropMiddle,
-    CropToProduct,
+    CropToForeground,
     GridMask,
     ImageMask,
     LoadImage,
@@ -22,24 +24,25 @@ from .transforms import (
     PackPairInputs,
     RandomGridMask,
     RandomSquareMask,
-    RewordCaption,
     StrokeMask,
     Tokenize,
     UnitMask,
     UnitStrokeMask,
 )
-from .vocabulary import Vocabulary, load_vocabulary, train_vocabulary
 
 if TYPE_CHECKING:
     from .repeated_sampler import RepeatedSampler
 
 __all__ = [
+    'AugmentCaption',
     'COCOCaptions',
     'CandidateList',
+    'CaptionTokenizer',
     'Catalogue',
+    'CategoryBatchSampler',
+    'CenterCropRatio',
     'CentreMask',
-    'CropMiddle',
-    'CropToProduct',
+    'CropToForeground',
     'EndlessSampler',
     'EpochSampler',
     'FashionGen',
@@ -47,7 +50,6 @@ __all__ = [
     'ImageMask',
     'LengthSampler',
     'LoadImage',
-    'LookAlikeSampler',
     'MaskWords',
     'MatchingPairs',
     'PackPairInputs',
@@ -58,17 +60,15 @@ __all__ = [
     'RandomSquareMask',
     'RankingGroups',
     'RepeatedSampler',
-    'RewordCaption',
     'StrokeMask',
     'TarPairs',
     'Tokenize',
     'UnitMask',
     'UnitStrokeMask',
-    'Vocabulary',
     'collate_groups',
     'draw_candidates',
-    'load_vocabulary',
-    'train_vocabulary',
+    'load_tokenizer',
+    'train_tokenizer',
 ]
 
 

@@ -30,7 +30,7 @@ from mvlt.structures import CATEGORIES, text_key
 _LEGAL = (*SPLITS, 'all')
 
 
-class Wording(NamedTuple):
+class CaptionTemplate(NamedTuple):
     """Another way to say what a product is.
 
     names: the columns that it reads; two products that are equal there are described alike.
@@ -62,8 +62,8 @@ class Catalogue(PairDataset):
             '{title|brand kind}' (:class:`mvlt.datasets.columns.Template`).
         attributes: what else products are known by, label -> column: dict(colour='baseColour'). A
             record then has the number of its class, -1 where the cell means "unknown".
-        wordings: templates as ``caption``, other ways to say what a product is, for
-            :class:`mvlt.datasets.RewordCaption`; one that gives no word for a product is left out.
+        caption_templates: templates as ``caption``, other ways to say what a product is, for
+            :class:`mvlt.datasets.AugmentCaption`; one that gives no word for a product is left out.
         split: 'train', 'val', 'test' or 'all'.
         split_ratios: shares of train, val and test; they add up to 1.
         split_seed: part of the hash.
@@ -73,10 +73,12 @@ class Catalogue(PairDataset):
         all_columns: :meth:`table` has every column, not only those that are named here.
         encoding: of a text file; None = told by its bytes.
         clean: HTML is left out of texts.
-        left_out: share of the rows that may lack a picture or a caption: they are left out, which a
+        max_missing_ratio: share of the rows that may lack a picture or a caption: they are left
+            out, which a
             line says; more of them are an error. None: a missing picture is as ``on_error`` says,
             a row without a caption an error.
-        wordless: rows without a caption stay, with an empty one: what is only searched needs none.
+        allow_empty_caption: rows without a caption stay, with an empty one: what is only searched
+            needs none.
         table_order: records follow the table, whose first picture of a product is its main one;
             else product id and picture, so that a table that is sorted anew trains the same.
         kwargs: of :class:`PairDataset` (classes, data_root, pipeline, indices, test_mode, ...).
@@ -101,15 +103,15 @@ class Catalogue(PairDataset):
         split_ratios: Sequence[float] = (0.8, 0.1, 0.1),
         split_seed: int = 0,
         attributes: Mapping[str, str] | None = None,
-        wordings: Sequence[str] = (),
+        caption_templates: Sequence[str] = (),
         missing: Sequence[str] = ('', 'NA', 'nan', 'None'),
         min_products: int = 2,
         rare: Literal['warn', 'drop', 'error'] = 'warn',
         all_columns: bool = False,
         encoding: str | None = None,
         clean: bool = True,
-        left_out: float | None = None,
-        wordless: bool = False,
+        max_missing_ratio: float | None = None,
+        allow_empty_caption: bool = False,
         table_order: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -126,7 +128,7 @@ class Catalogue(PairDataset):
         self.columns = known_columns(columns, 'Catalogue')
         self.caption = caption
         self.attributes = dict(attributes or {})
-        self.wordings = tuple(wordings)
+        self.caption_templates = tuple(caption_templates)
         self.split = split
         self.split_ratios = tuple(split_ratios)
         self.split_seed = split_seed
@@ -140,8 +142,8 @@ class Catalogue(PairDataset):
             rare=rare,
             encoding=encoding,
             clean=clean,
-            left_out=left_out,
-            wordless=wordless,
+            max_missing_ratio=max_missing_ratio,
+            allow_empty_caption=allow_empty_caption,
             table_order=table_order,
         )
         kwargs.setdefault('serialize_data', False)  # Rows are small and shared as they are
@@ -155,8 +157,9 @@ class Catalogue(PairDataset):
             settings: arguments as a config has them; ``columns`` may be 'guess', ``caption`` ''.
 
         Returns:
-            ``ann_file``, ``columns``, ``caption``, ``attributes`` and ``wordings`` as they are to
-            be; argument -> 'the config', 'the table' or the path of a ``products.json``.
+            ``ann_file``, ``columns``, ``caption``, ``attributes`` and ``caption_templates`` as
+            they are to be; argument -> 'the config', 'the table' or the path of a
+            ``products.json``.
 
         Raises:
             FileNotFoundError, KeyError, ValueError: no such table; see
@@ -172,7 +175,7 @@ class Catalogue(PairDataset):
                 columns,
                 settings.get('caption', ''),
                 dict(settings.get('attributes') or {}),
-                tuple(settings.get('wordings') or ()),
+                tuple(settings.get('caption_templates') or ()),
             )
         meaning, sources = decide(path, names, lambda: read_sample(path, encoding), given)
         decided = dict(meaning._asdict(), ann_file=os.path.relpath(path, root or '.'))
@@ -184,7 +187,7 @@ class Catalogue(PairDataset):
         names = column_names(Path(self.ann_file), self.rules.encoding)
         table, columns = self._open(names)
         self._title = Template(self.caption, names)
-        self._wordings = [self._wording(text, names) for text in self.wordings]
+        self._templates = [self._wording(text, names) for text in self.caption_templates]
         splits = self._splits(table)
         mine = (
             np.arange(len(splits)) if self.split == 'all' else np.flatnonzero(splits == self.split)
@@ -213,7 +216,8 @@ class Catalogue(PairDataset):
     def _open(self, names: Sequence[str]) -> tuple[CatalogueTable, list[str]]:
         """The table and the columns of it that records are made of."""
         needed = columns_read(
-            Meaning(self.columns, self.caption, self.attributes, tuple(self.wordings)), names
+            Meaning(self.columns, self.caption, self.attributes, tuple(self.caption_templates)),
+            names,
         )
         lacking = [name for name in needed if name not in names]
         if lacking:
@@ -222,13 +226,13 @@ class Catalogue(PairDataset):
                 'the right one: tools/check_dataset.py says what the columns are taken for'
             )
         columns = list(names) if self.all_columns else list(dict.fromkeys(needed))
-        strict = self.rules.left_out is None and self.on_error == 'raise'
+        strict = self.rules.max_missing_ratio is None and self.on_error == 'raise'
         rules = self.rules._replace(path=self.ann_file, root=self._root, strict=strict)
         return open_table(rules, columns), columns
 
-    def _wording(self, text: str, names: Sequence[str]) -> Wording:
+    def _wording(self, text: str, names: Sequence[str]) -> CaptionTemplate:
         template = Template(text, names)
-        return Wording(template, tuple(sorted({*template.columns})))
+        return CaptionTemplate(template, tuple(sorted({*template.columns})))
 
     def table(self) -> dict[str, pa.Array]:
         """Columns of the rows as text, null where unknown; labels by their own names.
@@ -264,17 +268,17 @@ class Catalogue(PairDataset):
         )
         if self.attributes:
             record['attributes'] = tuple(self.attributes)
-        if self.wordings:
+        if self.caption_templates:
             filled = [
                 (words, self._describes(wording, cells))
-                for wording in self._wordings
+                for wording in self._templates
                 if (words := wording.template.fill(cells, self.missing))
             ]
-            record['wordings'] = tuple(words for words, _ in filled)
-            record['wording_keys'] = tuple(key for _, key in filled)
+            record['caption_templates'] = tuple(words for words, _ in filled)
+            record['other_caption_keys'] = tuple(key for _, key in filled)
         return record
 
-    def _describes(self, wording: Wording, cells: Mapping[str, str]) -> str:
+    def _describes(self, wording: CaptionTemplate, cells: Mapping[str, str]) -> str:
         """All that a wording names of a product, columns and their cells; '' if nothing."""
         named = [
             f'{name}={text_key(cells[name])}'

@@ -34,8 +34,8 @@ class TableRules(NamedTuple):
     rare: Literal['warn', 'drop', 'error']
     encoding: str | None
     clean: bool
-    left_out: float | None
-    wordless: bool
+    max_missing_ratio: float | None
+    allow_empty_caption: bool
     table_order: bool
     path: str = ''
     root: str = ''
@@ -183,13 +183,13 @@ class _Reader:
         count = int(gone.sum())
         if not count:
             return table
-        share = self.rules.left_out
+        share = self.rules.max_missing_ratio
         bound = len(gone) if share is None else max(1, int(share * len(gone)))
         first = table.index[gone].min()
         line = f'{self.path}, row {first}: {what} ({count} of {len(gone)} rows)'
         if count > bound:
             raise ValueError(
-                f'{line}; {bound} at most are left out (left_out={share}): fill them, '
+                f'{line}; {bound} at most are left out (max_missing_ratio={share}): fill them, '
                 'delete the rows or raise it'
             )
         print_log(f'{line}; left out, as {bound} at most may be', 'current', level=30)
@@ -197,7 +197,7 @@ class _Reader:
 
     def _with_captions(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows that have one."""
-        if self.rules.wordless:
+        if self.rules.allow_empty_caption:
             return table
         columns = list(dict.fromkeys(self.title.columns))
         filled = table[columns].drop_duplicates()
@@ -208,7 +208,7 @@ class _Reader:
         empty = filled[[not text for text in texts]]
         keys = set(empty.itertuples(index=False, name=None))
         gone = np.array([key in keys for key in table[columns].itertuples(index=False, name=None)])
-        if self.rules.left_out is None:
+        if self.rules.max_missing_ratio is None:
             raise ValueError(
                 f'{self.path}, row {table.index[gone].min()}: the caption is empty (template '
                 f"'{self.rules.caption}'); fill a column of the template or delete the row"
@@ -218,7 +218,7 @@ class _Reader:
     def _with_pictures(self, table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
         """A row a picture, and their paths below the root."""
         column = self.columns['image']
-        may_lack = self.rules.left_out is not None
+        may_lack = self.rules.max_missing_ratio is not None
         paths: dict[str, list[str]] = {}
         lacking: dict[str, str] = {}  # cell -> why nothing is left of it
         partly: list[str] = []  # pictures of cells of which others are there

@@ -18,7 +18,7 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, A
 
     Returns:
         ``columns``, ``caption`` ('' = not known) and, where columns show them, ``attributes`` and
-        ``wordings``.
+        ``caption_templates``.
     """
     plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
     columns: dict[str, str] = {}
@@ -59,7 +59,7 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, A
             [attributes[label] for label in labels if label in attributes] for labels in _WORDED
         ]
         phrases = [' '.join(f'{{{name}}}' for name in (*names, kind)) for names in told]
-        description['wordings'] = list(dict.fromkeys(phrases))
+        description['caption_templates'] = list(dict.fromkeys(phrases))
     return description
 
 

@@ -25,13 +25,13 @@ class Meaning(NamedTuple):
     columns: key of ``KEYS`` -> column, None = there is none.
     caption: template over the columns.
     attributes: label -> column.
-    wordings: templates as ``caption``.
+    caption_templates: templates as ``caption``.
     """
 
     columns: Mapping[str, str | None]
     caption: str
     attributes: dict[str, str]
-    wordings: tuple[str, ...]
+    caption_templates: tuple[str, ...]
 
 
 class Template:
@@ -161,8 +161,12 @@ def decide(
     choose('attributes', attributes, dict)
     if foreign and sources['attributes'] == 'the config' and guess('attributes'):
         sources['attributes'] = 'the table, and the config'
-    templates = [template for template in config.wordings if fits(template, names)]
-    choose('wordings', templates, lambda: (guess('wordings') if foreign else None) or [])
+    templates = [template for template in config.caption_templates if fits(template, names)]
+    choose(
+        'caption_templates',
+        templates,
+        lambda: (guess('caption_templates') if foreign else None) or [],
+    )
     columns = dict(choices['columns'])
     if 'split' not in columns and (split := _split_column(path, names, sample)):
         columns['split'] = split
@@ -171,7 +175,7 @@ def decide(
         {key: name for key, name in columns.items() if name is not None},
         choices['caption'],
         dict(choices['attributes']),
-        tuple(choices['wordings']),
+        tuple(choices['caption_templates']),
     )
     _check(meaning, path, names, guess)
     return Decision(meaning, sources)
@@ -233,7 +237,7 @@ def known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, s
 
 
 def _read(path: Path) -> dict[str, Any]:
-    legal = ('attributes', 'caption', 'columns', 'wordings')
+    legal = ('attributes', 'caption', 'columns', 'caption_templates')
     content = read_json(str(path), 'it describes the table beside it')
     if not isinstance(content, dict) or not content.keys() <= {*legal}:
         raise KeyError(f'{path}: an object with {", ".join(legal)} is needed, no other key')
@@ -247,8 +251,8 @@ def description_of(meaning: Meaning) -> dict[str, Any]:
     content: dict[str, Any] = dict(columns=meaning.columns, caption=meaning.caption)
     if meaning.attributes:
         content['attributes'] = meaning.attributes
-    if meaning.wordings:
-        content['wordings'] = list(meaning.wordings)
+    if meaning.caption_templates:
+        content['caption_templates'] = list(meaning.caption_templates)
     return content
 
 
@@ -256,7 +260,7 @@ def columns_read(meaning: Meaning, names: Sequence[str]) -> list[str]:
     """The columns that records are made of, those too that are not among a table's ``names``."""
     named = (*meaning.columns.values(), *meaning.attributes.values())
     columns = [name for name in named if name is not None]
-    for text in (meaning.caption, *meaning.wordings):
+    for text in (meaning.caption, *meaning.caption_templates):
         try:
             columns += Template(text, names).columns
         except KeyError as error:
@@ -287,7 +291,7 @@ def _check(found: Meaning, path: Path, names: Sequence[str], guess: Callable[[st
         if name not in names:
             suggestion = {
                 key: value
-                for key in ('columns', 'caption', 'attributes', 'wordings')
+                for key in ('columns', 'caption', 'attributes', 'caption_templates')
                 if (value := guess(key))
             }
             raise KeyError(

@@ -40,8 +40,8 @@ class FashionGen(PairDataset):
         attributes: labels beside the categories, label -> column of the file, e.g.
             dict(gender='input_gender', season='input_season'); an empty cell is -1.
         caption: template over ``name`` and ``description``.
-        wordings: templates as ``caption``, other ways to say the same, for
-            :class:`mvlt.datasets.RewordCaption`.
+        caption_templates: templates as ``caption``, other ways to say the same, for
+            :class:`mvlt.datasets.AugmentCaption`.
         split: 'all' rows of the file; 'val', a share of its products that is held out to validate
             while training, by a hash of their ids; 'train', the others. Fashion-Gen itself has no
             such split: its "validation" is what is tested on.
@@ -62,10 +62,10 @@ class FashionGen(PairDataset):
         split: str = 'all',
         val_share: float = 0.01,
         attributes: Mapping[str, str] | None = None,
-        wordings: Sequence[str] = (),
+        caption_templates: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
-        for template in (caption, *wordings):
+        for template in (caption, *caption_templates):
             fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
             if not fields <= {'name', 'description'}:
                 raise KeyError(f"FashionGen.caption='{template}'; legal fields: name, description")
@@ -81,7 +81,7 @@ class FashionGen(PairDataset):
         self.val_share = val_share
         self.classes_from = classes_from
         self.caption = caption
-        self.wordings = tuple(wordings)
+        self.caption_templates = tuple(caption_templates)
         self.attributes = dict(attributes or {})
         self._opened: tuple[int, h5py.Dataset] | None = None
         super().__init__(ann_file=ann_file, **kwargs)
@@ -111,7 +111,7 @@ class FashionGen(PairDataset):
                 ' '.join(
                     one.format(name=name, description=description).replace('<br>', ' ').split()
                 )
-                for one in (self.caption, *self.wordings)
+                for one in (self.caption, *self.caption_templates)
             )
             if not any(character.isalnum() for character in caption):
                 raise ValueError(
@@ -125,7 +125,7 @@ class FashionGen(PairDataset):
                     caption=caption,
                     **{key: values[row] for key, values in ids.items()},
                     **aside,
-                    **(dict(wordings=tuple(filter(None, others))) if others else {}),
+                    **(dict(caption_templates=tuple(filter(None, others))) if others else {}),
                 )
             )
         return records

@@ -53,7 +53,9 @@ class MatchingPairs(PairWrapper):
         if np.random.random() >= self.negative_prob:
             return dict(record, matched=1)
         other = self._other(record)
-        texts = {key: other[key] for key in ('wordings', 'wording_keys') if key in other}
+        texts = {
+            key: other[key] for key in ('other_captions', 'other_caption_keys') if key in other
+        }
         return {
             **record,
             **texts,
@@ -61,7 +63,7 @@ class MatchingPairs(PairWrapper):
             'caption': other['caption'],
             'caption_product_id': other['product_id'],
             'image_title': record['caption'],
-            'image_wording_keys': record.get('wording_keys', ()),
+            'image_other_caption_keys': record.get('other_caption_keys', ()),
         }
 
     def _other(self, record: dict) -> dict:

@@ -8,13 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mvlt.datasets.drawing import OnError, fetch
 from mvlt.datasets.picture_paths import below, check_is_there
 from mvlt.datasets.pipeline import Pipeline, Steps
+from mvlt.datasets.sampling import OnError, fetch
+from mvlt.mmengine_private import MaybeEmptyDataset
 from mvlt.registry import DATASETS
 from mvlt.structures import CATEGORIES
 
@@ -25,12 +24,13 @@ def product_share(product_id: str, seed: int) -> float:
     return int.from_bytes(digest[:8], 'big') / 2**64
 
 
-class PairDataset(BaseDataset):
+class PairDataset(MaybeEmptyDataset):
     """Records of image and caption; a subclass turns its own file format into records.
 
     A record is a dict of ``caption`` (str), ``product_id`` (str), ``main_category`` and
     ``sub_category`` (int, where known), and ``img_path`` (str) or, once :meth:`load` has run,
-    ``img`` (uint8 (H, W, 3), RGB).
+    ``img`` (uint8 (H, W, 3), RGB). More pictures and texts, e.g. of a composed query, are its
+    ``images`` and ``texts``, dicts by name (:mod:`mvlt.datasets.pipeline`).
 
     ``row`` in a record is its line in the annotations, where they have lines.
 
@@ -70,15 +70,8 @@ class PairDataset(BaseDataset):
         super().__init__(*args, **kwargs)
         self.pipeline: Pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
 
-    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
-        """mmengine's, which fails where there is no record."""
-        if not self.data_list:
-            return np.empty(0, np.uint8), np.empty(0, np.int64)
-        return super()._serialize_data()
-
     def __getitem__(self, idx: int) -> dict:
-        if not self._fully_initialized:
-            self.full_init()
+        self.full_init()
         return fetch(idx, self.prepare_data, len(self), self.on_error)
 
     def load(self, record: dict) -> dict:
@@ -176,8 +169,7 @@ class PairDataset(BaseDataset):
             classes = (*trained, *unseen)
             number = {name: i for i, name in enumerate(classes)}
             ids[key] = [number.get(name, -1) for name in values]
-            self._metainfo[key] = classes
-            self._metainfo[f'{key}_trained'] = len(trained)
+            self.add_metainfo(**{key: classes, f'{key}_trained': len(trained)})
         return ids
 
     def _ordered(self, names: set[str], values: Sequence[str]) -> Sequence[str]:

@@ -17,14 +17,15 @@ class PairJSON(PairDataset):
     """One split: ``{"records": [{"image", "caption", "product_id", "main_category", ...}]}``.
 
     ``image`` is a path below ``data_root``, all values are strings; the categories may be absent,
-    ``wordings`` has a line for each other wording of the caption, and more keys are attributes for
-    whom names them.
+    ``other_captions`` has a line for each other caption of the pair, and more keys are
+    attributes for whom names them.
 
     Args:
         ann_file: the split's file, below ``data_root``.
         classes_from: the training split's file, whose classes count; None = ``ann_file`` is the
             training split.
         attributes: keys that are labels, too, as categories are; '' = unknown, -1.
+        images, texts: keys that are further streams: paths of pictures as ``image``, and texts.
         kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
 
     Raises:
@@ -39,21 +40,25 @@ class PairJSON(PairDataset):
         ann_file: str,
         classes_from: str | None = None,
         attributes: Sequence[str] = (),
+        images: Sequence[str] = (),
+        texts: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         self.classes_from = classes_from
         self.attributes = tuple(attributes)
+        self.streams = dict(images=tuple(images), texts=tuple(texts))
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Read and check every record."""
         records = self._records(self.ann_file)
-        unknown = [key for key in self.attributes if key not in records[0]]
-        if unknown:
-            raise KeyError(
-                f"PairJSON.attributes: '{unknown[0]}'; the records of {self.ann_file} have "
-                f'{", ".join(records[0])}'
-            )
+        for setting, keys in dict(self.streams, attributes=self.attributes).items():
+            unknown = [key for key in keys if key not in records[0]]
+            if unknown:
+                raise KeyError(
+                    f"PairJSON.{setting}: '{unknown[0]}'; the records of {self.ann_file} have "
+                    f'{", ".join(records[0])}'
+                )
         training = records
         if self.classes_from is not None:
             training = self._records(f'{self.data_root or "."}/{self.classes_from}')
@@ -80,7 +85,8 @@ class PairJSON(PairDataset):
                     self._picture(record['image'], where),
                     caption=record['caption'],
                     product_id=record['product_id'],
-                    **self._wordings(record),
+                    **self._templates(record),
+                    **self._streams(record, where),
                     **{key: values[number] for key, values in ids.items()},
                     **aside,
                 )
@@ -95,9 +101,18 @@ class PairJSON(PairDataset):
         check_records(records, path)
         return records
 
-    def _wordings(self, record: dict[str, str]) -> dict[str, Any]:
-        lines = record.get('wordings', '').splitlines()
-        return dict(wordings=tuple(lines)) if lines else {}
+    def _templates(self, record: dict[str, str]) -> dict[str, Any]:
+        lines = record.get('other_captions', '').splitlines()
+        return dict(other_captions=tuple(lines)) if lines else {}
+
+    def _streams(self, record: dict[str, str], where: str) -> dict[str, Any]:
+        images, texts = self.streams['images'], self.streams['texts']
+        streams: dict[str, Any] = {}
+        if images:
+            streams['images'] = {key: self._picture(record[key], where) for key in images}
+        if texts:
+            streams['texts'] = {key: record[key] for key in texts}
+        return streams
 
     def _picture(self, name: str, where: str) -> dict[str, Any]:
         """Where a record's picture is."""

@@ -44,7 +44,9 @@ class RankingGroups(PairWrapper):
         captions = [record['caption'], *self._others(record)]
         seen = self.image_steps(self.dataset.load(record))
         # whose a wrong caption is nobody asks; it is not this picture's
-        wrong = dict(caption_product_id='', image_title=record['caption'], image_wording_keys=())
+        wrong = dict(
+            caption_product_id='', image_title=record['caption'], image_other_caption_keys=()
+        )
         return [
             self.text_steps(
                 {**seen, **(wrong if place else {}), 'caption': caption, 'matched': int(not place)}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 
-from mvlt.datasets.drawing import Draw
+from mvlt.datasets.sampling import Draw
 from mvlt.registry import DATA_SAMPLERS
 
 
@@ -104,7 +104,7 @@ class BatchOrder(EndlessSampler):
 
 
 @DATA_SAMPLERS.register_module()
-class LookAlikeSampler(BatchOrder):
+class CategoryBatchSampler(BatchOrder):
     """Batches in which products of one category stand together, so that details must be learnt.
 
     Part of each batch of all processes are groups of one category, the rest is drawn evenly. Every
@@ -135,7 +135,7 @@ class LookAlikeSampler(BatchOrder):
         super().__init__(dataset, batch_size, seed)
         if not 0 <= share <= 1 or not 2 <= group <= batch_size:
             raise ValueError(
-                f'LookAlikeSampler: group={group}, share={share}; legal: 2 to batch_size='
+                f'CategoryBatchSampler: group={group}, share={share}; legal: 2 to batch_size='
                 f'{batch_size} rows, a share from 0 to 1'
             )
         self.group = group
@@ -150,8 +150,8 @@ class LookAlikeSampler(BatchOrder):
             records = [self.dataset.get_data_info(row) for row in range(len(self.dataset))]
             if self.category not in records[0]:
                 raise ValueError(
-                    f"LookAlikeSampler.category='{self.category}': the training data has no such "
-                    'label; name its column in `columns`'
+                    f"CategoryBatchSampler.category='{self.category}': the training data lack it; "
+                    'name its column in `columns`'
                 )
             ids: dict[str, int] = {}
             products = [ids.setdefault(one['product_id'], len(ids)) for one in records]
@@ -195,7 +195,7 @@ class LookAlikeSampler(BatchOrder):
                 found.append(batch)
         if not found:
             raise ValueError(
-                f'LookAlikeSampler: no batch of {size} different products; lower '
+                f'CategoryBatchSampler: no batch of {size} different products; lower '
                 'train_dataloader.batch_size'
             )
         return found

@@ -32,10 +32,10 @@ class TarPairs(PairJSON):
     Args:
         ann_file: pattern of the split's shards below ``data_root``, e.g. ``train-*.tar``.
         classes_from: pattern of the training split's; None = ``ann_file`` is the training split.
-        attributes, kwargs: see :class:`PairJSON`.
+        attributes, texts, kwargs: see :class:`PairJSON`; a sample has one picture, ``images`` none.
 
     Raises:
-        FileNotFoundError, KeyError, OSError, ValueError: no such shard, a sample without picture or
+        FileNotFoundError, KeyError, OSError, ValueError: no such shard; a sample without picture or
             JSON, or with two, what is no tar file, keys as of :class:`PairJSON`; the message names
             the member.
     """
@@ -43,6 +43,8 @@ class TarPairs(PairJSON):
     unknown = frozenset({''})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get('images'):
+            raise ValueError('TarPairs.images: a sample has one picture; use PairJSON')
         self._members: dict[str, tuple[str, int, int]] = {}  # picture -> file, place, bytes
         super().__init__(*args, **kwargs)
 

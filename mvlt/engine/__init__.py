@@ -9,27 +9,34 @@ from .hooks import (
     ResultsHook,
     SkippedRecordsHook,
     StopHook,
-    VocabularyHook,
+    TokenizerHook,
     WeightAverageHook,
     WholeCheckpointHook,
 )
-from .loops import EpochTrainLoop, FullRankingLoop, IterTrainLoop, PhraseLoop, RetrievalLoop
-from .optim import BFloat16OptimWrapper, LateOptimWrapper, ShardedStrategy
+from .loops import (
+    AttributeQueryLoop,
+    EpochTrainLoop,
+    FullRankingLoop,
+    IterTrainLoop,
+    RetrievalLoop,
+    StreamRankingLoop,
+)
+from .optim import AsyncOptimWrapper, BFloat16OptimWrapper, ShardedStrategy
 from .resolve import resolve
 from .runner import QuietRunner
 
 __all__ = [
+    'AsyncOptimWrapper',
+    'AttributeQueryLoop',
     'BFloat16OptimWrapper',
     'EpochTrainLoop',
     'FirstStepsHook',
     'FitClustersHook',
     'FullRankingLoop',
     'IterTrainLoop',
-    'LateOptimWrapper',
     'LoadReportHook',
     'MaskStepsHook',
     'MomentumHook',
-    'PhraseLoop',
     'PicturesHook',
     'PromptsHook',
     'QuietRunner',
@@ -38,7 +45,8 @@ __all__ = [
     'ShardedStrategy',
     'SkippedRecordsHook',
     'StopHook',
-    'VocabularyHook',
+    'StreamRankingLoop',
+    'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
     'resolve',

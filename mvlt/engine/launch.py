@@ -31,7 +31,7 @@ def build_runner(
         timeout = timedelta(seconds=config.env_cfg.dist_cfg.get('timeout', 1800))
         torch.distributed.init_process_group('gloo', timeout=timeout)
     config = resolve(config, task, model, **options)
-    runner = RUNNERS.get(config.get('runner_type', 'QuietRunner')).from_cfg(config)
+    runner = RUNNERS.build(config)
     for line in config.resolved:
         runner.logger.info(f'resolved: {line}')
     return runner

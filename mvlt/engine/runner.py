@@ -4,8 +4,8 @@ import logging
 from typing import Any
 
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
 
+from mvlt.mmengine_private import CompilingRunner
 from mvlt.registry import RUNNERS
 
 _LINES = 3
@@ -14,13 +14,13 @@ _OF_MMENGINE = ('will be deprecated in future', 'paramwise_options')
 
 
 @RUNNERS.register_module(name='QuietRunner')
-class QuietRunner(Runner):
+class QuietRunner(CompilingRunner):
     """What has more than three lines (machine, config, order of hooks) goes to the log file alone.
 
     So does what each weight's decay is. The config lies in the work dir, too.
     """
 
-    def _maybe_compile(self, target: str) -> None:
+    def compile_model(self, target: str) -> None:
         """``compile``, true or arguments of torch.compile: of a model that names its parts, those.
 
         As a whole, a step is not one graph: labels and errors are Python's.
@@ -28,7 +28,7 @@ class QuietRunner(Runner):
         settings = self.cfg.get('compile')
         model: Any = getattr(self.model, 'module', self.model)
         if not settings or not hasattr(model, 'compile_parts'):
-            super()._maybe_compile(target)
+            super().compile_model(target)
             return
         model.compile_parts(**(settings if isinstance(settings, dict) else {}))
         self.logger.info('the model is compiled: its first steps are slow')

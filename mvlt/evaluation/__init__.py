@@ -1,13 +1,13 @@
 from .language import MLMMetric
 from .recognition import CategoryMetric
 from .reconstruction import ReconstructionMetric
-from .retrieval import PrecisionMetric, RetrievalMetric, SharedTitleMetric
+from .retrieval import KAGLMetric, PrecisionMetric, RetrievalMetric
 
 __all__ = [
     'CategoryMetric',
+    'KAGLMetric',
     'MLMMetric',
     'PrecisionMetric',
     'ReconstructionMetric',
     'RetrievalMetric',
-    'SharedTitleMetric',
 ]

@@ -13,15 +13,15 @@ class MLMMetric(Metric):
     """Share of hidden words, in percent, that the model names first, and their perplexity.
 
     Perplexity is exp of the mean negative log-probability of the hidden words: 1 = certain and
-    right, the size of the vocabulary = knows nothing. ``words`` counts them.
+    right, the size of the tokenizer = knows nothing. ``words`` counts them.
     """
 
     default_prefix = 'mlm'
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Each sample: ``word_labels`` (T,); ``word_predictions``, ``word_log_probs`` (N,)."""
+        """Each sample: ``mlm_labels`` (T,); ``word_predictions``, ``word_log_probs`` (N,)."""
         for sample in data_samples:
-            labels = sample['word_labels'].cpu()
+            labels = sample['mlm_labels'].cpu()
             labels = labels[labels >= 0]
             right = int((labels == sample['word_predictions'].cpu()).sum())
             surprise = -float(sample['word_log_probs'].double().sum())

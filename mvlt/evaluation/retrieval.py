@@ -65,7 +65,7 @@ class RetrievalMetric(Metric):
 class PrecisionMetric(Metric):
     """P@k in percent, a kind of phrase: ``colour_kind/P@10``, and what stands beside it.
 
-    It scores what :class:`mvlt.engine.PhraseLoop` hands it.
+    It scores what :class:`mvlt.engine.AttributeQueryLoop` hands it.
 
     Args:
         topk: the k's.
@@ -97,7 +97,7 @@ class PrecisionMetric(Metric):
 
 
 @METRICS.register_module()
-class SharedTitleMetric(Metric):
+class KAGLMetric(Metric):
     """Text to image as Marqo's KAGL counts it, where several products have one title; percent.
 
     ``tir/R@k`` is the mean share of a title's pictures that are among the first k, so

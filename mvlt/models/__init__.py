@@ -1,5 +1,5 @@
-from .backbones import PVTV2VL, PVTVL, ViTVL
 from .data_preprocessor import PairDataPreprocessor
+from .encoders import PVTV2VL, PVTVL, DualEncoder, TextTransformer, ViTVL
 from .features import Features
 from .heads import (
     BackboneTargets,
@@ -25,6 +25,7 @@ __all__ = [
     'PVTVL',
     'BackboneTargets',
     'CategoryHead',
+    'DualEncoder',
     'Features',
     'HOGTargets',
     'HardITMHead',
@@ -40,6 +41,7 @@ __all__ = [
     'PartialDecoder',
     'PromptHead',
     'RankingHead',
+    'TextTransformer',
     'UNet',
     'ViTVL',
 ]

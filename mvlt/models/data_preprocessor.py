@@ -12,7 +12,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch.nn.utils.rnn import pad_sequence
 
 from mvlt.registry import MODELS
-from mvlt.structures import word_labels
+from mvlt.structures import mlm_labels, stream_key
 
 
 def mask_to_pixels(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -39,14 +39,14 @@ class PairDataPreprocessor(BaseDataPreprocessor):
     Args:
         mean, std: of RGB in 0..1, three numbers each (ImageNet's by default); None = as they are.
         pad_id: token id of [PAD].
-        text_len: None pads to the longest caption in the batch; a number pads to that length.
+        context_length: None pads to the longest caption in the batch; a number pads to that length.
         attend_pad: True lets every token attend to [PAD], as the released code does.
         mask_fill: value of a hidden pixel in 0..1, before normalisation ([ZERO] = 1e-6, paper
             footnote 2).
-        mix: share of the training steps in which pictures, as the towers read them, are laid over
+        mixup: share of the training steps in which pictures, as the towers read them, are laid over
             each other (mixup): what a picture belongs to is then mixed, too (``Batch.mixed``).
             Pairs are read unmixed. Not in the paper.
-        mix_alpha: of the beta distribution that the share of the other picture is drawn from.
+        mixup_alpha: of the beta distribution that the share of the other picture is drawn from.
         pad_multiple: captions are padded on to a multiple of so many tokens: few lengths, for which
             a compiled model has one graph each.
         non_blocking: nobody waits for what is copied to the device.
@@ -57,11 +57,11 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         mean: Sequence[float] | None = (0.485, 0.456, 0.406),
         std: Sequence[float] | None = (0.229, 0.224, 0.225),
         pad_id: int = 0,
-        text_len: int | None = None,
+        context_length: int | None = None,
         attend_pad: bool = False,
         mask_fill: float = 1e-6,
-        mix: float = 0.0,
-        mix_alpha: float = 0.4,
+        mixup: float = 0.0,
+        mixup_alpha: float = 0.4,
         pad_multiple: int = 1,
         non_blocking: bool = True,
     ) -> None:
@@ -69,14 +69,14 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         if (mean is None) != (std is None):
             raise ValueError('data_preprocessor: give both mean and std, or neither')
         self.pad_id = pad_id
-        self.text_len = text_len
+        self.context_length = context_length
         self.attend_pad = attend_pad
         self.pad_multiple = pad_multiple
         self.mask_fill = mask_fill
-        if not 0 <= mix <= 1:
-            raise ValueError(f'data_preprocessor.mix={mix}: a share from 0 to 1 is needed')
-        self.mix = mix
-        self.mix_alpha = mix_alpha
+        if not 0 <= mixup <= 1:
+            raise ValueError(f'data_preprocessor.mixup={mixup}: a share from 0 to 1 is needed')
+        self.mixup = mixup
+        self.mixup_alpha = mixup_alpha
         self.mask_images = True  # MaskStepsHook switches it
         self.register_buffer('mean', torch.tensor(mean or (0.0,) * 3).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(std or (1.0,) * 3).view(3, 1, 1), False)
@@ -86,7 +86,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``inputs`` with lists ``image`` (uint8 (3, H, W)) and ``token_ids`` (int64 (T,)),
-                and ``data_samples``, a list of PairDataSample.
+                ``images`` and ``texts`` with such lists by name where there are more streams, and
+                ``data_samples``, a list of PairDataSample.
             training: whether pictures may be mixed; masking follows the samples.
 
         Returns:
@@ -96,31 +97,51 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to);
             ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is;
             ``mixed``, (partner int64 (B,), share), where ``whole_image`` is mixed; ``step``, of the
-            training, as the loop has put it into ``data``.
+            training, as the loop has put it into ``data``; ``images`` and ``texts``: name -> these
+            keys of another stream.
             ``data_samples`` as they came, on the host.
 
         Raises:
-            ValueError: images of unequal size; a caption longer than ``text_len``.
+            ValueError: images of unequal size; a caption longer than ``context_length``.
         """
         samples, listed = data['data_samples'], data['inputs']
-        pixels = self._stack_images(self.cast_data(listed['image']))
-        # on the host, so that nothing is read back from the device
-        image_mask = self._stack_masks(samples)
-        token_ids = self.pad(listed['token_ids'])
-        text_mask = self.text_mask(token_ids)
-        host = dict(image_mask=image_mask, token_ids=token_ids, text_mask=text_mask)
-        if samples and all('word_labels' in sample for sample in samples):
-            labels = word_labels(samples, token_ids)
-            host['whole_token_ids'] = torch.where(labels >= 0, labels, token_ids)
-        inputs = dict(self.cast_data(host), pixels=pixels)
-        inputs['image'] = self.normalise(pixels, inputs['image_mask'])
+        inputs = {
+            **self._image_stream(listed['image'], samples),
+            **self._text_stream(listed['token_ids'], samples),
+        }
         if 'step' in data:
             inputs['step'] = data['step']
-        if image_mask is not None:
-            inputs['whole_image'] = self.normalise(pixels)
-        if training and np.random.random() < self.mix:
-            self._mix(inputs)
+        if training and np.random.random() < self.mixup:
+            self._mixup(inputs)
+        for kind, read in (('images', self._image_stream), ('texts', self._text_stream)):
+            if kind in listed:
+                streams = listed[kind].items()
+                inputs[kind] = {name: read(values, samples, name) for name, values in streams}
         return dict(inputs=inputs, data_samples=samples)
+
+    def _image_stream(
+        self, images: Sequence[torch.Tensor], samples: Sequence[Any], name: str = 'image'
+    ) -> dict[str, Any]:
+        pixels = self._stack_images(self.cast_data(images), name)
+        image_mask = self.cast_data(self._stack_masks(samples, stream_key(name, 'image_mask')))
+        stream = dict(
+            pixels=pixels, image_mask=image_mask, image=self.normalise(pixels, image_mask)
+        )
+        if image_mask is not None:
+            stream['whole_image'] = self.normalise(pixels)
+        return stream
+
+    def _text_stream(
+        self, token_ids: Sequence[torch.Tensor], samples: Sequence[Any], name: str = 'text'
+    ) -> dict[str, Any]:
+        # on the host, so that nothing is read back from the device
+        ids = self.pad(token_ids)
+        host = dict(token_ids=ids, text_mask=self.text_mask(ids))
+        key = stream_key(name, 'mlm_labels')
+        if samples and all(key in sample for sample in samples):
+            labels = mlm_labels(samples, ids, key)
+            host['whole_token_ids'] = torch.where(labels >= 0, labels, ids)
+        return self.cast_data(host)
 
     def captions(
         self, token_ids: Sequence[torch.Tensor]
@@ -129,8 +150,8 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         ids = self.pad(token_ids)
         return self.cast_data((ids, self.text_mask(ids)))
 
-    def _mix(self, inputs: dict[str, Any]) -> None:
-        share = np.random.beta(self.mix_alpha, self.mix_alpha)
+    def _mixup(self, inputs: dict[str, Any]) -> None:
+        share = np.random.beta(self.mixup_alpha, self.mixup_alpha)
         share = float(max(share, 1 - share))
         image = inputs.get('whole_image', inputs['image'])
         partner = self.cast_data(torch.from_numpy(np.random.permutation(len(image))))
@@ -170,30 +191,30 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         real = token_ids != self.pad_id
         return None if bool(real.all()) else real
 
-    def _stack_images(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+    def _stack_images(self, images: Sequence[torch.Tensor], name: str) -> torch.Tensor:
         sizes = {tuple(image.shape) for image in images}
         if len(sizes) > 1:
             raise ValueError(
-                f'images of different sizes in one batch: {sorted(sizes)}; end the pipeline with '
-                'Resize(scale=..., keep_ratio=False)'
+                f'images of different sizes in one batch (stream {name!r}): {sorted(sizes)}; end '
+                'the pipeline with Resize(scale=..., keep_ratio=False)'
             )
         return torch.stack(list(images))
 
-    def _stack_masks(self, samples: Sequence[Any]) -> torch.Tensor | None:
-        if not samples or 'image_mask' not in samples[0] or not self.mask_images:
+    def _stack_masks(self, samples: Sequence[Any], key: str) -> torch.Tensor | None:
+        if not samples or key not in samples[0] or not self.mask_images:
             return None
-        return torch.stack([sample.image_mask for sample in samples])
+        return torch.stack([sample.get(key) for sample in samples])
 
     def pad(self, token_ids: Sequence[torch.Tensor]) -> torch.Tensor:
         """Captions int64 (T_i,) -> int64 (B, T), filled with [PAD]."""
         padded = pad_sequence(list(token_ids), batch_first=True, padding_value=self.pad_id)
-        if self.text_len is None:
+        if self.context_length is None:
             missing = -padded.shape[1] % self.pad_multiple
             return torch.nn.functional.pad(padded, (0, missing), value=self.pad_id)
-        if padded.shape[1] > self.text_len:
+        if padded.shape[1] > self.context_length:
             raise ValueError(
-                f'a caption of {padded.shape[1]} tokens, but data_preprocessor.text_len='
-                f'{self.text_len}: lower max_len of Tokenize'
+                f'a caption of {padded.shape[1]} tokens, but data_preprocessor.context_length='
+                f'{self.context_length}: lower max_length of Tokenize'
             )
-        missing = self.text_len - padded.shape[1]
+        missing = self.context_length - padded.shape[1]
         return torch.nn.functional.pad(padded, (0, missing), value=self.pad_id)

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from mvlt.models.backbones import PairFeatures
+from mvlt.models.encoders import PairFeatures
+from mvlt.structures import with_streams
 
 
 class Features:
     """A task runs only what its heads read.
 
     Args:
-        model: has ``backbone``, ``neck`` and ``word_table``.
+        model: has ``backbone``, ``neck`` and ``token_embedding``.
         inputs: what :class:`PairDataPreprocessor` returns under ``inputs``.
         cls_only: nobody will ask for more of ``pair`` than ``cls``.
     """
@@ -26,14 +27,35 @@ class Features:
         self.model = model
         self.inputs = inputs
         self.cls_only = cls_only
+        self._others: dict[tuple[str, str], Features] = {}
+
+    def of(self, image: str = 'image', text: str = 'text') -> 'Features':
+        """Of another image or text stream, each computed once; errors of ``with_streams``."""
+        if (image, text) == ('image', 'text'):
+            return self
+        if (image, text) not in self._others:
+            inputs = with_streams(self.inputs, image, text)
+            self._others[image, text] = Features(self.model, inputs, self.cls_only)
+        return self._others[image, text]
 
     @cached_property
     def pair(self) -> PairFeatures:
-        """Image and caption encoded together: maps and sequences of all stages."""
+        """Image and caption encoded together: maps and sequences of all stages.
+
+        Raises:
+            ValueError: the encoder is dual.
+        """
         inputs = self.inputs
-        return self.model.backbone(
-            inputs['image'], inputs['token_ids'], inputs['text_mask'], self.cls_only
-        )
+        return self._encode_pair(inputs['image'], inputs['token_ids'], inputs['text_mask'])
+
+    def _encode_pair(self, *inputs: torch.Tensor | None, cls_only: bool | None = None) -> Any:
+        encode = getattr(self.model.backbone, 'encode_pair', None)
+        if encode is None:
+            raise ValueError(
+                'a dual-encoder model cannot read image and text together: take a joint encoder '
+                '(PVTVL, PVTV2VL, ViTVL), or rank by embeddings'
+            )
+        return encode(*inputs, self.cls_only if cls_only is None else cls_only)
 
     @property
     def cls(self) -> torch.Tensor:
@@ -76,11 +98,14 @@ class Features:
 
     @property
     def _chunk(self) -> int | None:
-        """Of the model's ``chunk``, where it saves anything."""
-        return getattr(self.model, 'chunk', None) if torch.is_grad_enabled() else None
+        """Of the model's ``grad_cache_chunk_size``, where it saves anything."""
+        return (
+            getattr(self.model, 'grad_cache_chunk_size', None) if torch.is_grad_enabled() else None
+        )
 
     def _again(self, encode: Any, *tensors: torch.Tensor) -> torch.Tensor:
-        """``encode``, chunk by chunk; the backward pass encodes each again.
+        """``encode``, grad_cache_chunk_size by grad_cache_chunk_size; the backward pass encodes
+        each again.
 
         Of a batch only what is contrasted is kept, (B, C), as GradCache has it (Gao et al., 2021);
         the gradients are those of the whole.
@@ -92,7 +117,7 @@ class Features:
     def vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Of picture and caption, float32 (B, D) of length 1 each: of the head that gives them."""
         head = self.model.head_that('embedding')
-        return head.image_vectors(self.pooled_image), head.text_vectors(self.pooled_text)
+        return head.image_embeds(self.pooled_image), head.text_embeds(self.pooled_text)
 
     @cached_property
     def decoded(self) -> torch.Tensor:
@@ -111,24 +136,24 @@ class Features:
 
         Args:
             image_rows, text_rows: rows of the batch, as many of both.
-            cls_only: see the backbone's ``encode_pair``.
+            cls_only: see the encoder's ``encode_pair``.
         """
         mask = self.inputs['text_mask']
         images, texts = (
             torch.as_tensor(rows, device=self.inputs['image'].device)
             for rows in (image_rows, text_rows)
         )
-        return self.model.backbone(
+        return self._encode_pair(
             self.inputs['image'][images],
             self.inputs['token_ids'][texts],
             None if mask is None else mask[texts],
-            cls_only,
+            cls_only=cls_only,
         )
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims) of the backbone."""
-        return self.model.word_table
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim) of the backbone."""
+        return self.model.token_embedding
 
 
 def mean_of_tokens(text: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:

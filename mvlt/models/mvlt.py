@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import nn
 
-from mvlt.models.backbones import PairFeatures
+from mvlt.models.encoders import PairFeatures
 from mvlt.models.features import Features
 from mvlt.registry import MODELS
 from mvlt.structures import Batch, PairDataSample
@@ -18,21 +19,22 @@ class MVLT(BaseModel):
     """Paper Fig. 3. A head that a config does not name is not built, not run and not trained.
 
     Args:
-        backbone: ``encode_pair``, ``encode_image``, ``encode_text``; ``embed_dims``, ``strides``,
-            ``word_table``.
+        backbone: an encoder, joint (:class:`mvlt.models.encoders.JointEncoder`) or dual
+            (:class:`mvlt.models.DualEncoder`).
         neck: maps of all stages -> one map, ``features.decoded``.
         heads: name -> :class:`mvlt.models.Head` or None; the objectives of Sec. 3.2 are ``itm``,
             ``mlm`` and ``mir``. A head's setting ``interval``, the model's own, lets it learn in
             one of so many steps of a training: pairs cost several times what towers do. With
             several processes that needs ``find_unused_parameters=True``.
         data_preprocessor: stacks, normalises, masks, pads.
-        chunk: pictures, and captions, that the towers encode at a time in training; each is encoded
+        grad_cache_chunk_size: pictures, and captions, that the towers encode at a time in
+            training; each is encoded
             again for its gradients, so that the batch to be contrasted may be as large as is
             wanted. Heads that read pairs keep all of the batch. None = all at once.
 
     Raises:
-        ValueError: a head that reads the neck's map without ``neck``, or ``neck`` without one, or
-            a neck that cannot use the backbone's maps.
+        ValueError: a head that reads the neck's map without ``neck``, or ``neck`` without one; a
+            neck that cannot use the encoder's maps; a head that reads pairs on a dual encoder.
     """
 
     def __init__(
@@ -41,11 +43,11 @@ class MVLT(BaseModel):
         neck: dict | None = None,
         heads: Mapping[str, dict | None] | None = None,
         data_preprocessor: dict | None = None,
-        chunk: int | None = None,
+        grad_cache_chunk_size: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        self.chunk = chunk
+        self.grad_cache_chunk_size = grad_cache_chunk_size
         wanted = {name: head for name, head in (heads or {}).items() if head is not None}
         wanted = {name: dict(head) for name, head in wanted.items()}
         self.intervals = {name: head.pop('interval', 1) for name, head in wanted.items()}
@@ -59,7 +61,7 @@ class MVLT(BaseModel):
         self.backbone = MODELS.build(backbone)
         dims = self.backbone.embed_dims
         sizes: dict[str, Any] = dict(in_channels=dims[-1], backbone=self.backbone)
-        sizes['vocab_size'], sizes['word_dims'] = self.word_table.shape
+        sizes['vocab_size'], sizes['token_embed_dim'] = self.token_embedding.shape
         self.neck: Any = None
         if neck is not None:
             self.neck = MODELS.build(dict(neck, in_channels=dims, in_strides=self.backbone.strides))
@@ -69,11 +71,26 @@ class MVLT(BaseModel):
             given = dict(sizes, name=name, label=name)
             taken = {key: given[key] for key in kinds[name].takes}
             self.heads[name] = MODELS.build({**taken, **head})
+            self._check_reads(name)
+
+    def _check_reads(self, name: str) -> None:
+        reads = {*self.heads[name].reads} & {'cls', 'pair', 'decoded'}
+        if reads and not self.is_joint:
+            raise ValueError(
+                f'a dual-encoder model cannot read image and text together, which '
+                f'model.heads.{name} does: leave the head out, or take a joint encoder as '
+                'model.backbone (PVTVL, PVTV2VL, ViTVL)'
+            )
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims) of the backbone."""
-        return self.backbone.word_table
+    def is_joint(self) -> bool:
+        """Whether the encoder reads image and text together."""
+        return hasattr(self.backbone, 'encode_pair')
+
+    @property
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim) of the encoder."""
+        return self.backbone.token_embedding
 
     def head(self, name: str) -> Any:
         """The head of that name.
@@ -140,7 +157,8 @@ class MVLT(BaseModel):
             mode: one of the three.
         """
         if mode == 'tensor':
-            return Features(self, inputs).pair
+            features = Features(self, inputs)
+            return features.pair if self.is_joint else PairFeatures(features.image, features.text)
         if mode == 'loss':
             return self.loss(inputs, list(data_samples or []))
         if mode == 'predict':
@@ -182,23 +200,42 @@ class MVLT(BaseModel):
         :meth:`predict`.
 
         Raises:
-            ValueError: the model has no matching head.
+            ValueError: the model has no matching head, as no dual encoder has.
         """
+        if not self.is_joint and not self.gives('match'):
+            raise ValueError('a dual-encoder model cannot match pairs: set test_cfg.rerank=None')
         head = self.head_that('match')
         inputs = dict(image=image, token_ids=token_ids, text_mask=text_mask)
         return head.match(Features(self, inputs, cls_only=True))
 
     @torch.no_grad()
-    def image_vectors(self, image: torch.Tensor) -> torch.Tensor:
+    def image_embeds(self, image: torch.Tensor) -> torch.Tensor:
         """Of pictures alone, float32 (B, D) of length 1: as its head gives them."""
         pooled = Features(self, dict(image=image)).pooled_image
-        return self.head_that('embedding').image_vectors(pooled)
+        return self.head_that('embedding').image_embeds(pooled)
 
     @torch.no_grad()
-    def text_vectors(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
+    def text_embeds(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
         """Of captions alone, float32 (B, D) of length 1."""
         inputs = dict(token_ids=token_ids, text_mask=text_mask)
-        return self.head_that('embedding').text_vectors(Features(self, inputs).pooled_text)
+        return self.head_that('embedding').text_embeds(Features(self, inputs).pooled_text)
+
+    @torch.no_grad()
+    def embed(self, inputs: dict[str, Any], streams: Sequence[str]) -> torch.Tensor:
+        """Some streams of each row as one vector, float32 (B, D) of length 1: their sum.
+
+        Args:
+            inputs: what the data preprocessor returns under ``inputs``.
+            streams: names, 'image' and 'text' the pair's own.
+        """
+        head, features = self.head_that('embedding'), Features(self, inputs)
+        embeds = [
+            head.image_embeds(features.of(image=name).pooled_image)
+            if name == 'image' or name in inputs.get('images', {})
+            else head.text_embeds(features.of(text=name).pooled_text)
+            for name in streams
+        ]
+        return F.normalize(torch.stack(embeds).sum(0), dim=-1)
 
 
 def _synchronises(part: nn.Module) -> bool:

@@ -14,7 +14,7 @@ import torch
 from mmengine.device import get_device
 
 from mvlt.checkpoints.description import ModelDescription
-from mvlt.checkpoints.opening import OpenedModel, open_model
+from mvlt.checkpoints.loading import OpenedModel, open_model
 from mvlt.datasets import PackPairInputs, Pipeline
 from mvlt.datasets.inputs import Texts, list_texts
 from mvlt.retrieval.encoder import Encoder
@@ -40,21 +40,21 @@ class Embedder:
         else:
             opened = open_model(str(model), None, device or get_device(), heads_of)
         self.description = opened.description
-        self.vocabulary = opened.vocabulary
+        self.tokenizer = opened.tokenizer
         self.pipeline = Pipeline({**opened.transforms, 'pack': PackPairInputs()})
         self.scorer = PairScorer(
             opened.model, None, batch_size, None if dtype == 'float32' else dtype
         )
         self.encoder: Encoder | None = None
         if opened.model.gives('embedding'):
-            self.encoder = Encoder(self.scorer, opened.vocabulary)
+            self.encoder = Encoder(self.scorer, opened.tokenizer)
         self.matches = opened.model.gives('match')
         self.fingerprint = _fingerprint(opened, texts, dtype)
 
     def tokens(self, texts: Iterable[str]) -> list[torch.Tensor]:
         """Token ids, int64 (T,) each."""
-        length = self.pipeline.tokenize().max_len
-        return [torch.tensor(self.vocabulary.encode(text, length)) for text in texts]
+        length = self.pipeline.tokenize().max_length
+        return [torch.tensor(self.tokenizer.encode(text, length)) for text in texts]
 
     def pixels(self, image: np.ndarray) -> torch.Tensor:
         """An image as the model reads it, uint8 (3, S, S)."""
@@ -68,7 +68,7 @@ class Embedder:
         """
         listed = list_texts(texts)
         token_ids = self.tokens(listed)
-        special = {*self.vocabulary.special_ids}
+        special = {*self.tokenizer.special_ids}
         for text, ids in zip(listed, token_ids):
             if special.issuperset(ids.tolist()):
                 raise ValueError(f"'{text:.60}' has no word that the model knows: add one")
@@ -105,7 +105,7 @@ def _fingerprint(opened: OpenedModel, texts: bool, dtype: str) -> str:
     steps = {n: s for n, s in opened.description.preprocessing.items() if texts or n != 'tokenize'}
     digest.update(json.dumps([steps, dtype], sort_keys=True).encode())
     if texts:
-        digest.update(opened.vocabulary.fingerprint.encode())
+        digest.update(opened.tokenizer.fingerprint.encode())
     parts = ('backbone.', *(f'heads.{name}.' for name in opened.description.that_give('embedding')))
     for name, value in sorted(opened.model.state_dict().items()):
         if name.startswith(parts):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mvlt.datasets.vocabulary import Vocabulary
+from mvlt.datasets.tokenizer import CaptionTokenizer
 from mvlt.deadline import check
 from mvlt.registry import TASK_UTILS
 from mvlt.retrieval.scorer import PairScorer
@@ -24,16 +24,18 @@ class Encoder:
 
     Args:
         scorer: gives the model (a head that gives embeddings), batch size and precision.
-        vocabulary: which ids are special tokens.
+        tokenizer: which ids are special tokens.
         mirrored: an image's embedding is the mean of its own and of that of its mirror image.
 
     Raises:
         ValueError: the model gives no embeddings.
     """
 
-    def __init__(self, scorer: PairScorer, vocabulary: Vocabulary, mirrored: bool = False) -> None:
+    def __init__(
+        self, scorer: PairScorer, tokenizer: CaptionTokenizer, mirrored: bool = False
+    ) -> None:
         self.scorer = scorer
-        self.vocabulary = vocabulary
+        self.tokenizer = tokenizer
         self.logit_scale = scorer.model.head_that('embedding').scale.item()
         self.mirrored = mirrored
 
@@ -48,9 +50,9 @@ class Encoder:
             preprocessor = model.data_preprocessor
             image = preprocessor.normalise(preprocessor.cast_data(torch.stack(batch)))
             with scorer.autocast():
-                embed = model.image_vectors(image)
+                embed = model.image_embeds(image)
                 if self.mirrored:
-                    both = embed + model.image_vectors(image.flip(3))
+                    both = embed + model.image_embeds(image.flip(3))
                     embed = torch.nn.functional.normalize(both, dim=-1)
             embeds.append(embed.cpu())
         return torch.cat(embeds).numpy() if embeds else np.empty((0, 0), np.float32)
@@ -58,7 +60,7 @@ class Encoder:
     @torch.no_grad()
     def texts(self, token_ids: Sequence[Any]) -> np.ndarray:
         """Int64 (T,) each -> float32 (J, D); zeros for a text without a known word."""
-        model, special = self.scorer.model, self.vocabulary.special_ids
+        model, special = self.scorer.model, self.tokenizer.special_ids
         preprocessor = model.data_preprocessor
         lengths = np.array([len(ids) for ids in token_ids])
         order = np.argsort(lengths, kind='stable')
@@ -68,7 +70,7 @@ class Encoder:
             rows = order[start : start + self.scorer.batch_size]
             batch = [torch.as_tensor(np.asarray(token_ids[row])) for row in rows]
             with self.scorer.autocast():
-                embed = model.text_vectors(*preprocessor.captions(batch)).cpu().numpy()
+                embed = model.text_embeds(*preprocessor.captions(batch)).cpu().numpy()
             has_word = np.array([not np.isin(ids, special).all() for ids in batch])
             if embeds is None:
                 embeds = np.zeros((len(order), embed.shape[1]), np.float32)

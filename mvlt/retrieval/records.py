@@ -149,7 +149,7 @@ def open_catalogue(path: str | Path, all_columns: bool = False) -> Catalogue:
         split='all',
         on_error='skip',
         min_products=1,  # how many there are of a category matters to training only
-        wordless=True,
+        allow_empty_caption=True,
         table_order=True,
         all_columns=all_columns,
     )

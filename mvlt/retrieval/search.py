@@ -15,7 +15,7 @@ from mmengine.dist import barrier, is_main_process
 from rich.progress import track
 from scipy.special import expit
 
-from mvlt.checkpoints.opening import OpenedModel
+from mvlt.checkpoints.loading import OpenedModel
 from mvlt.datasets.inputs import Pictures, list_pictures, to_array
 from mvlt.deadline import within
 from mvlt.files import file_sha256
@@ -137,7 +137,7 @@ class Search(Embedder):
             columns = Columns(records, self.index.description.columns)
         except FileNotFoundError:  # none yet
             columns = Columns(records)
-            dims = self.embed_texts([torch.tensor([self.vocabulary.sep_id])]).shape[1]
+            dims = self.embed_texts([torch.tensor([self.tokenizer.sep_id])]).shape[1]
             description = IndexDescription(self.fingerprint, dims, columns.kinds)
             assert not isinstance(self.place, Index)
             self._index = open_index(self.place, description)

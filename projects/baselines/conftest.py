@@ -17,7 +17,7 @@ SMALL = {
     'param_scheduler.warmup.end': 1,
     'param_scheduler.decay.begin': 1,
     'default_hooks.checkpoint': None,
-    'default_hooks.vocabulary.train_size': 200,
+    'default_hooks.tokenizer.train_size': 200,
     'model.backbone.vocab_size': 200,
     'test_dataloader.dataset.split': 'all',
     'test_cfg.num_queries': 4,

@@ -10,12 +10,12 @@ from mvlt.datasets import MaskWords, MatchingPairs
 from mvlt.models import ITMHead, MLMHead
 
 with read_base():
-    from .towers_catalogue import *
+    from .dual_encoder_catalogue import *
 
 model.heads.categories.interval = 4
 model.heads.itm = dict(type=ITMHead, hidden_dims=128)
 model.heads.mlm = dict(type=MLMHead)
-train_dataloader.dataset.pipeline.words = dict(type=MaskWords, ratio=0.15, **vocabulary)
+train_dataloader.dataset.pipeline.words = dict(type=MaskWords, ratio=0.15, **tokenizer)
 train_dataloader.merge(
     dict(
         dataset=dict(

@@ -26,15 +26,15 @@ cnn = dict(
 )
 model = dict(
     type=MVLT,
-    data_preprocessor=dict(type=PairDataPreprocessor, text_len=None, attend_pad=False),
+    data_preprocessor=dict(type=PairDataPreprocessor, context_length=None, attend_pad=False),
     backbone=dict(
         type=OneStream,
         vocab_size=30522,
-        text_len=40,
+        context_length=40,
         dims=768,
         depth=12,
         num_heads=12,
-        word_dims=768,
+        token_embed_dim=768,
         cnn=cnn,
         cnn_dims=2048,
         stride=32,
@@ -62,7 +62,7 @@ train_dataloader = dict(
                 pipeline,
                 augment=augment,
                 mask=dict(type=RandomGridMask, ratio=0.15, alpha=8),
-                words=dict(type=MaskWords, ratio=0.15, **vocabulary),
+                words=dict(type=MaskWords, ratio=0.15, **tokenizer),
             ),
         ),
     ),

@@ -10,11 +10,6 @@ in the table. What is done stays done: the same command goes on where it was sto
 
 import argparse
 import json
-import os
-import re
-import resource
-import subprocess
-import sys
 import time
 from pathlib import Path
 from statistics import mean, stdev
@@ -27,24 +22,19 @@ from mvlt.config import load_config
 from mvlt.files import read_json, write_json
 from mvlt.tools.analysis_tools.paper_results import column_of
 from mvlt.tools.analysis_tools.paper_tables import PAPER
+from mvlt.tools.run_plan import Step, config_step, cpu_seconds, keep_config, run
 from mvlt.tools.zoo import size
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / 'results.json'
+PROBES = (4, 24)  # steps of the trial trainings
 # data of a config -> data and table of the paper
 DATA = {'catalogue': ('Fashion-Gen', 'Table 2'), 'coco': ('COCO 5k', 'Table 6')}
 MARKS = ('<!-- measured: begin -->', '<!-- measured: end -->')
 METRICS = {
-    'TIR R@1': 'retrieval/tir/R@1',
-    'TIR R@5': 'retrieval/tir/R@5',
-    'TIR R@10': 'retrieval/tir/R@10',
-    'ITR R@1': 'retrieval/itr/R@1',
-    'ITR R@5': 'retrieval/itr/R@5',
-    'ITR R@10': 'retrieval/itr/R@10',
-    'M-CR': 'main_category/accuracy',
-    'S-CR': 'sub_category/accuracy',
-}
+    f'{way.upper()} R@{k}': f'retrieval/{way}/R@{k}' for way in ('tir', 'itr') for k in (1, 5, 10)
+} | {'M-CR': 'main_category/accuracy', 'S-CR': 'sub_category/accuracy'}
 
 
 class Row(NamedTuple):
@@ -97,7 +87,7 @@ ROWS = (
     Row('vilt', 'from_transformers', 'ViLT'),
     Row('blip', 'from_transformers', 'BLIP'),
     Row('mvlt_paper', '.', 'MVLT, the paper'),
-    Row('mvlt_towers', '.', 'MVLT, towers'),
+    Row('mvlt_dual_encoder', '.', 'MVLT, dual encoder'),
 )
 
 
@@ -121,171 +111,132 @@ def main() -> None:
     if args.data_root is None:
         raise ValueError('--data-root is needed: the folder of a catalogue')
     rows = [row for row in ROWS if args.rows is None or row.name in args.rows]
-    measured = run(rows, args)
+    measured = measure(rows, args)
     print(table(measured))
     if args.keep:
         write_json(args.keep, measured)
 
 
-def run(rows: list[Row], args: argparse.Namespace) -> dict[str, Any]:
-    """Everything that is not there yet; what was measured."""
-    args.work_dir.mkdir(parents=True, exist_ok=True)
-    asked = dict(minutes=args.minutes, queries=args.queries, data_root=str(args.data_root))
-    kept = args.work_dir / 'asked.json'
-    if kept.is_file() and _read(kept) != asked:
-        raise ValueError(
-            f'{kept}: measured with {_read(kept)}, asked for {asked}: another --work-dir'
-        )
-    write_json(kept, asked)
-    candidates = args.work_dir / 'candidates.json'
-    if not candidates.is_file():
-        _call(
-            'tools/dataset_converters/make_candidates.py',
-            'configs/mvlt/retrieval_catalogue.py',
-            candidates,
-            *('--draws', 1, '--data-root', args.data_root),
-            *('--cfg-options', f'test_cfg.num_queries={args.queries}'),
-            log=args.work_dir / 'candidates.log',
-        )
-    found: dict[str, Any] = {}
-    todo = [(seed, row) for seed in args.seeds for row in rows]
-    started, done_here = time.monotonic(), 0
-    for place, (seed, row) in enumerate(todo):
-        folder = args.work_dir / row.name
-        out = folder / f'seed_{seed}.json'
-        if not out.is_file():
-            if done_here:
-                left = (time.monotonic() - started) / done_here * (len(todo) - place) / 60
-                print(f'{place} of {len(todo)} done, {left:.0f} min left', flush=True)
-            _measure(row, seed, folder, candidates, args, out)
-            done_here += 1
-        content = found.setdefault(row.name, dict(runs={}))
-        content.update(_read(folder / 'model.json'))
-        content['runs'][str(seed)] = _read(out)
+def measure(rows: list[Row], args: argparse.Namespace) -> dict[str, Any]:
+    """Run everything that is not there yet; what was measured."""
+    environment = dict(OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    probes = (step for row in rows for step in _probes(row, args))
+    run([_candidates(args), *probes], args.work_dir, **environment)
+    plans = (plan(row, seed, args) for seed in args.seeds for row in rows)
+    run([step for steps in plans for step in steps], args.work_dir, **environment)
     return dict(
         date=time.strftime('%Y-%m-%d'),
         minutes=args.minutes,
         queries=args.queries,
         torch=torch.__version__,
-        rows=found,
+        rows={row.name: _measured(row, args) for row in rows},
     )
 
 
-def _measure(
-    row: Row, seed: int, folder: Path, candidates: Path, args: argparse.Namespace, out: Path
-) -> None:
+def _candidates(args: argparse.Namespace) -> Step:
+    """Draws the lists that every row ranks."""
+    options = {'test_cfg.num_queries': args.queries}
+    config = load_config('mvlt/retrieval_catalogue', options, args.data_root)
+    out = args.work_dir / 'candidates.json'
+    tool = 'dataset_converters/make_candidates.py'
+    command = (tool, str(keep_config(config, args.work_dir)), str(out), '--draws', '1')
+    return Step('candidates', args.work_dir, command, out)
+
+
+def _probes(row: Row, args: argparse.Namespace) -> list[Step]:
+    """Two short trainings, from their beginning: by how much they differ is a step's time."""
+    steps = [_step(row, 'probe', count, _schedule(count), args) for count in PROBES]
+    return [
+        step._replace(command=tuple(word for word in step.command if word != '--resume'))
+        for step in steps
+    ]
+
+
+def plan(row: Row, seed: int, args: argparse.Namespace) -> list[Step]:
     """Train one row with one seed, rank and recognise."""
-    print(f'{row.title}, seed {seed}', flush=True)
-    options = ('--data-root', args.data_root)
-    kept = folder / 'model.json'
-    if not kept.is_file():
-        write_json(kept, dict(size(row.config, args.data_root), step=_step(row, folder, options)))
-    step = _read(kept)['step']
-    steps = max(30, int(args.minutes * 60 / step))
-    work = folder / f'seed_{seed}'
-    train = (
-        *('tools/train.py', row.config, *options, '--work-dir', work, '--cfg-options'),
-        *(f'randomness.seed={seed}', *_schedule(steps)),
-    )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    _call(*train, log=folder / f'train_{seed}.log')
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    checkpoint = work / f'iter_{steps}.pth'
-    test = ('tools/test.py', row.config, checkpoint, *options)
-    _call(
-        *(*test, '--work-dir', folder / f'ranked_{seed}'),
-        *('--cfg-options', f'test_cfg.candidates={candidates.resolve()}'),
-        log=folder / f'ranked_{seed}.log',
-    )
-    labelled = folder / 'recognition.py'
-    metrics_of = [
+    training = {'randomness.seed': seed, **_schedule(_length(row, args))}
+    train = _step(row, 'trained', seed, training, args)
+    ranking = {'test_cfg.candidates': str((args.work_dir / 'candidates.json').resolve())}
+    metrics = [
         dict(type='CategoryMetric', category=name) for name in ('main_category', 'sub_category')
     ]
-    counted = {'test_cfg': dict(_delete_=True, type='TestLoop'), 'test_evaluator': metrics_of}
-    load_config(ROOT / row.config, counted).dump(labelled)
-    _call(
-        *('tools/test.py', labelled, checkpoint, *options),
-        *('--work-dir', folder / f'recognised_{seed}'),
-        log=folder / f'recognised_{seed}.log',
-    )
-    metrics: dict[str, float] = {}
-    for kind in ('ranked', 'recognised'):
-        metrics |= _read(folder / f'{kind}_{seed}' / 'results.json')['metrics']
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    chosen = {name: round(metrics[key], 2) for name, key in METRICS.items()}
-    write_json(out, dict(steps=steps, minutes=round(used / 60, 2), metrics=chosen))
+    labels = {'test_cfg': dict(_delete_=True, type='TestLoop'), 'test_evaluator': metrics}
+    tests = dict(ranked=ranking, recognised=labels)
+    return [train, *(_step(row, kind, seed, tests[kind], args, train.result) for kind in tests)]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return read_json(path, 'delete it: the next run measures again')
+def _step(
+    row: Row,
+    kind: str,
+    number: int,
+    options: dict[str, Any],
+    args: argparse.Namespace,
+    checkpoint: Path | None = None,
+) -> Step:
+    config = load_config(ROOT / row.config, options, args.data_root)
+    folder = args.work_dir / row.name / f'{kind}_{number}'
+    return config_step(f'{row.title}, {number}: {kind}', config, folder, checkpoint)
 
 
-def _schedule(steps: int) -> list[str]:
-    return [
-        f'train_cfg.max_iters={steps}',
-        f'param_scheduler.warmup.end={min(100, steps // 3)}',
-        f'param_scheduler.decay.begin={min(100, steps // 3)}',
-        'default_hooks.checkpoint.interval=100000',
-    ]
+def _schedule(length: int) -> dict[str, Any]:
+    warmup = min(100, length // 3)
+    return {
+        'train_cfg.max_iters': length,
+        'param_scheduler.warmup.end': warmup,
+        'param_scheduler.decay.begin': warmup,
+        'default_hooks.checkpoint.interval': 100000,
+    }
 
 
-def _step(row: Row, folder: Path, options: tuple) -> float:
-    """Seconds of processor time a step: two short trainings, the start taken out."""
-    spent = []
-    counts = (4, 24)
-    for count in counts:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        _call(
-            *('tools/train.py', row.config, *options, '--work-dir', folder / f'probe_{count}'),
-            *('--cfg-options', *_schedule(count)),
-            log=folder / 'probe.log',
-        )
-        spent.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
-    return round((spent[1] - spent[0]) / (counts[1] - counts[0]), 4)
+def _step_seconds(row: Row, args: argparse.Namespace) -> float:
+    """Processor time of a training step."""
+    first, last = (cpu_seconds(args.work_dir / row.name / f'probe_{count}') for count in PROBES)
+    return round((last - first) / (PROBES[1] - PROBES[0]), 4)
 
 
-def _call(*arguments: Any, log: Path) -> None:
-    """One of the project's commands, on one thread; its last lines where it fails."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    env = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
-    with log.open('w', encoding='utf-8') as file:
-        done = subprocess.run(
-            [sys.executable, *map(str, arguments)], cwd=ROOT, stdout=file, stderr=file, env=env,
-            check=False,
-        )  # fmt: skip
-    if done.returncode:
-        last = ' '.join(log.read_text(encoding='utf-8').splitlines()[-3:])
-        raise RuntimeError(f'{arguments[0]} {arguments[1]} failed, see {log}: {last}')
+def _length(row: Row, args: argparse.Namespace) -> int:
+    """Steps that fill the minutes."""
+    return max(30, int(args.minutes * 60 / _step_seconds(row, args)))
+
+
+def _measured(row: Row, args: argparse.Namespace) -> dict[str, Any]:
+    """Steps, minutes and metrics of each seed; the size of the model."""
+    folder, length, runs = args.work_dir / row.name, _length(row, args), {}
+    for seed in args.seeds:
+        metrics = {}
+        for kind in ('ranked', 'recognised'):
+            metrics |= read_json(folder / f'{kind}_{seed}/results.json', 'delete it')['metrics']
+        minutes = round(cpu_seconds(folder / f'trained_{seed}') / 60, 2)
+        chosen = {name: round(metrics[key], 2) for name, key in METRICS.items()}
+        runs[str(seed)] = dict(steps=length, minutes=minutes, metrics=chosen)
+    if not (kept := folder / 'model.json').is_file():
+        write_json(kept, size(row.config, args.data_root))
+    return dict(runs=runs, **read_json(kept, 'delete it'), step=_step_seconds(row, args))
 
 
 def table(measured: dict[str, Any]) -> str:
     """Markdown: measured means and standard deviations, published figures beside them."""
-    head = ['row', 'M param.', 'GFLOP a pair', 'steps', 'minutes']
-    head += [
-        'TIR R@1 / 5 / 10',
-        'ITR R@1 / 5 / 10',
-        'M-CR, S-CR',
-        'published TIR, ITR R@1',
-    ]
+    head = ['row', 'M param.', 'GFLOP a pair', 'steps', 'minutes', 'TIR R@1 / 5 / 10']
+    head += ['ITR R@1 / 5 / 10', 'M-CR, S-CR', 'published TIR, ITR R@1']
     lines = [head, ['---'] * len(head)]
     for row in ROWS:
         if row.name not in measured['rows']:
             continue
         content = measured['rows'][row.name]
-        runs = [one['metrics'] for one in content['runs'].values()]
-        steps = sorted({one['steps'] for one in content['runs'].values()})
+        runs = list(content['runs'].values())
+        metrics = {name: _cell([run['metrics'][name] for run in runs]) for name in METRICS}
         lines.append(
             [
                 f'[{row.title}]({Path(row.folder) / f"{row.name}_catalogue.py"})',
                 f'{content["parameters"]:.1f}',
                 f'{content["gflop"]:.3f}',
-                ', '.join(map(str, steps)),
-                _cell([one['minutes'] for one in content['runs'].values()]),
+                ', '.join(map(str, sorted({run['steps'] for run in runs}))),
+                _cell([run['minutes'] for run in runs]),
                 *(
-                    ' / '.join(_cell([run[f'{way} R@{k}'] for run in runs]) for k in (1, 5, 10))
+                    ' / '.join(metrics[f'{way} R@{k}'] for k in (1, 5, 10))
                     for way in ('TIR', 'ITR')
                 ),
-                ', '.join(_cell([run[name] for run in runs]) for name in ('M-CR', 'S-CR')),
+                ', '.join(metrics[name] for name in ('M-CR', 'S-CR')),
                 row.published,
             ]
         )
@@ -307,13 +258,11 @@ def _cell(values: list[float]) -> str:
 
 def write_table() -> None:
     """Put the table of ``results.json`` between README's marks."""
-    path = HERE / 'README.md'
-    text = path.read_text(encoding='utf-8')
+    path, (begin, end) = HERE / 'README.md', MARKS
     measured = json.loads(RESULTS.read_text(encoding='utf-8'))
-    begin, end = MARKS
-    pattern = re.compile(f'{re.escape(begin)}.*{re.escape(end)}', re.DOTALL)
-    new = pattern.sub(lambda _: f'{begin}\n{table(measured)}{end}', text)
-    path.write_text(new, encoding='utf-8')
+    before, _, rest = path.read_text(encoding='utf-8').partition(begin)
+    text = f'{before}{begin}\n{table(measured)}{end}{rest.partition(end)[2]}'
+    path.write_text(text, encoding='utf-8')
 
 
 if __name__ == '__main__':

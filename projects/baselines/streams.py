@@ -10,8 +10,8 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mvlt.models.backbones import PairFeatures
-from mvlt.models.layers import WordEmbedding
+from mvlt.models.encoders import PairFeatures
+from mvlt.models.layers import TokenEmbedding
 from projects.baselines.regions import BOX, Regions
 
 
@@ -27,9 +27,9 @@ class WordsAndRegions(BaseModule):
 
     Args:
         vocab_size: rows of the word table.
-        text_len: the longest caption in tokens.
+        context_length: the longest caption in tokens.
         dims: C.
-        word_dims: of a word vector.
+        token_embed_dim: of a word vector.
         stride: pixels of a picture along a cell's side.
         cnn, cnn_dims, region_dims: see :class:`Regions`.
     """
@@ -37,9 +37,9 @@ class WordsAndRegions(BaseModule):
     def __init__(
         self,
         vocab_size: int,
-        text_len: int = 64,
+        context_length: int = 64,
         dims: int = 128,
-        word_dims: int = 128,
+        token_embed_dim: int = 128,
         stride: int = 16,
         cnn: dict | None = None,
         cnn_dims: int = 256,
@@ -49,22 +49,18 @@ class WordsAndRegions(BaseModule):
         super().__init__(init_cfg)
         self.embed_dims = (dims,)
         self.strides = (stride,)
-        self.words = WordEmbedding(vocab_size, word_dims, max(512, text_len), 0.0)
+        self.words = TokenEmbedding(vocab_size, token_embed_dim, max(512, context_length), 0.0)
         # BERT's start: at 1, as torch has it, the tied decoder's logits are too large
         for table in (self.words.words, self.words.positions):
             nn.init.normal_(table.weight, std=0.02)
-        self.text = nn.Linear(word_dims, dims)
+        self.text = nn.Linear(token_embed_dim, dims)
         self.regions = Regions(dims, cnn, cnn_dims, region_dims)
         self.box = nn.Linear(BOX, dims)
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims)."""
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim)."""
         return self.words.words.weight
-
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`."""
-        return self.encode_pair(*args, **kwargs)
 
     @abstractmethod
     def encode_pair(self, *args: Any, **kwargs: Any) -> PairFeatures:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from mvlt.datasets import train_vocabulary
+from mvlt.datasets import train_tokenizer
 from projects.baselines.conftest import draw_noise
 from tests.datasets.test_coco import write_coco
 
 CNN = dict(type='mmpretrain.ResNet', depth=18, stem_channels=8, base_channels=8, out_indices=(3,))
-STREAM = dict(dims=16, depth=1, num_heads=2, word_dims=16, vocab_size=60, cnn_dims=64)
+STREAM = dict(dims=16, depth=1, num_heads=2, token_embed_dim=16, vocab_size=60, cnn_dims=64)
 VILT = dict(
     hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=64,
     patch_size=32,
@@ -26,16 +26,16 @@ def test_a_row_of_table_6(two_steps, tmp_path, row):
     (tmp_path / 'coco').mkdir()
     write_coco(tmp_path / 'coco', images=12)
     draw_noise((tmp_path / 'coco').glob('*/*.jpg'))
-    train_vocabulary(['a small red thing on a table'], tmp_path / 'words', 60)
+    train_tokenizer(['a small red thing on a table'], tmp_path / 'words', 60)
     options = {f'model.backbone.{key}': value for key, value in ROWS[row].items()}
     if 'vilt' not in row:
         options['model.backbone.cnn'] = dict(CNN, _delete_=True)
         options['model.heads.region_classes.num_clusters'] = 4
     train = 'train_dataloader.dataset.dataset.pipeline'
-    options |= {f'{train}.words.vocabulary': str(tmp_path / 'words')}
+    options |= {f'{train}.words.tokenizer': str(tmp_path / 'words')}
     for pipeline in (train, 'test_dataloader.dataset.pipeline'):
         options |= {
-            f'{pipeline}.tokenize.vocabulary': str(tmp_path / 'words'),
+            f'{pipeline}.tokenize.tokenizer': str(tmp_path / 'words'),
             f'{pipeline}.resize.scale': (64, 64),
         }
     options |= {

@@ -102,11 +102,12 @@ def test_a_model_of_regions_trains_and_ranks(two_steps, tmp_path, row):
     ids = np.array([str(i) for i in range(20)])
     file = tmp_path / 'regions.npz'
     np.savez(file, ids=ids, features=rng.normal(size=(20, 3, 8)).astype(np.float32), boxes=boxes)
+    joint = row.startswith(('one_stream', 'two_streams'))
     train = 'train_dataloader.dataset.pipeline'
-    if row.startswith(('one_stream', 'two_streams')):
+    if joint:
         train = 'train_dataloader.dataset.dataset.pipeline'
     load = dict(type='LoadRegions', file=str(file), _delete_=True)
-    options = {'model.backbone.region_dims': 8}
+    options = {f'model.backbone.{"" if joint else "image_encoder."}region_dims': 8}
     for pipeline in (train, 'test_dataloader.dataset.pipeline'):
         options |= {f'{pipeline}.load': load, f'{pipeline}.resize': None}
     options |= {f'{train}.crop': None, f'{train}.flip': None}

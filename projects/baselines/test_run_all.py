@@ -1,10 +1,12 @@
 """Contract: every row has a config; the table in the README is what was measured."""
 
+import argparse
 import json
 
 import pytest
 
 from mvlt.config import load_config
+from mvlt.files import write_json
 from projects.baselines import run_all
 
 
@@ -22,8 +24,28 @@ def test_the_papers_systems_are_all_there():
     assert published['CLIP'] == '16.30, 13.60 (Fashion-Gen, Table 5, zero-shot)'
     assert published['MVLT, the paper'] == '34.60, 33.10 (Fashion-Gen, Table 2)'
     assert [title for title, told in published.items() if told == '-'] == [
-        *('SCAN, image to text', 'SigLIP', 'BLIP', 'MVLT, towers')
+        *('SCAN, image to text', 'SigLIP', 'BLIP', 'MVLT, dual encoder')
     ]
+
+
+def test_the_plan_of_a_row(tmp_path):
+    """A trial of 4 and of 24 steps, 2 seconds a step: 60 steps in two minutes."""
+    args = argparse.Namespace(work_dir=tmp_path, minutes=2, data_root=None, seeds=[5])
+    row = run_all.ROWS[0]
+    for step, seconds in zip(run_all._probes(row, args), (10.0, 50.0)):
+        assert '--resume' not in step.command
+        write_json(step.folder / 'time.json', dict(cpu_seconds=seconds))
+    train, *tests = run_all.plan(row, 5, args)
+    assert train.result == tmp_path / 'vse/trained_5/iter_60.pth' and '--resume' in train.command
+    assert {test.needs for test in tests} == {train.result}
+    rank, recognise = (load_config(test.command[1]) for test in tests)
+    assert rank.test_cfg.candidates == str(tmp_path / 'candidates.json')
+    assert recognise.test_cfg.type == 'TestLoop'
+    args.minutes = 3
+    with pytest.raises(
+        ValueError, match=r'begun with other settings .train_cfg.max_iters 60 then, 90 now'
+    ):
+        run_all.plan(row, 5, args)
 
 
 def test_table_by_hand():

@@ -20,5 +20,5 @@ train_dataloader.dataset.columns.sub_category = 'baseColour'
 test_dataloader.dataset.columns.sub_category = 'baseColour'
 test_evaluator = dict(type=CategoryMetric, category='sub_category', head='colour')
 load_from = None
-default_hooks.vocabulary.train_size = vocab_size
+default_hooks.tokenizer.train_size = vocab_size
 find_unused_parameters = True  # of several processes: nothing of the words is used

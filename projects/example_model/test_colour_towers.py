@@ -5,7 +5,7 @@ from PIL import Image
 
 from tests.commands import run_here
 
-CONFIG = 'projects/example_model/towers_catalogue.py'
+CONFIG = 'projects/example_model/dual_encoder_catalogue.py'
 COLOURS = dict(red=(220, 20, 20), blue=(20, 20, 220), green=(20, 200, 20), black=(10, 10, 10))
 
 

@@ -37,13 +37,13 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def serve(tower_folder, shop, tmp_path_factory):
+def serve(embedding_folder, shop, tmp_path_factory):
     """(settings) -> address of a service with an index of its own."""
     servers = []
 
     def start(**settings):
         search = app.BatchedSearch(
-            tower_folder, tmp_path_factory.mktemp('i') / 'index', device='cpu'
+            embedding_folder, tmp_path_factory.mktemp('i') / 'index', device='cpu'
         )
         search.build(shop)
         made = app.create_app(search, app.Settings(**settings))
@@ -246,14 +246,14 @@ def test_an_error_of_ours_tells_nothing(service, monkeypatch):
     assert refused.json() == dict(error='this cannot be answered; the log says why')
 
 
-def test_the_command_serves_and_stops(tower_folder, shop, tmp_path):
+def test_the_command_serves_and_stops(embedding_folder, shop, tmp_path):
     """As make serve runs it; SIGTERM ends it with the request in work answered."""
     index = tmp_path / 'index'
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     command = [sys.executable, '-m', 'projects.search_service.app', '--port', str(port)]
-    command += ['--model', str(tower_folder), '--index', str(index), '--catalogue', str(shop)]
+    command += ['--model', str(embedding_folder), '--index', str(index), '--catalogue', str(shop)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert '20 products: 20 new' in process.stdout.readline()

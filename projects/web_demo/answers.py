@@ -19,7 +19,7 @@ from mvlt.apis import (
 )
 from mvlt.apis.base import PairInferencer
 from mvlt.apis.completion import Style
-from mvlt.checkpoints.opening import OpenedModel, open_model
+from mvlt.checkpoints.loading import OpenedModel, open_model
 from mvlt.config import load_config
 from mvlt.deadline import within
 from mvlt.engine import resolve

@@ -40,13 +40,13 @@ def address(page_of):
 
 
 @pytest.fixture(scope='module')
-def shop_page(tower_folder, shop, tmp_path_factory):
+def shop_page(embedding_folder, shop, tmp_path_factory):
     """A model with towers: an index, with a price for each product."""
     table = (shop / 'products.csv').read_text().splitlines()
     lines = [f'{line},{"price" if not i else i - 1}' for i, line in enumerate(table)]
     (shop / 'priced.csv').write_text('\n'.join(lines))
     index = tmp_path_factory.mktemp('index') / 'index'
-    return _app().Page([tower_folder], shop / 'priced.csv', index=index, seconds=120)
+    return _app().Page([embedding_folder], shop / 'priced.csv', index=index, seconds=120)
 
 
 @pytest.fixture(scope='module')

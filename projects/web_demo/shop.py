@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mvlt.apis import Search
-from mvlt.checkpoints.opening import OpenedModel
+from mvlt.checkpoints.loading import OpenedModel
 from mvlt.retrieval.records import Source
 
 MAX_NAMES = 60  # a column with more different cells is no list to choose from

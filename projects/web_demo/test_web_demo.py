@@ -151,10 +151,10 @@ def test_a_folder_of_pictures_has_no_captions_and_no_categories(shop, model_fold
     app.build(page)
 
 
-def test_pictures_that_are_no_files(tower_folder, demo_data):
+def test_pictures_that_are_no_files(embedding_folder, demo_data):
     """As the demo's: in one HDF5 file, under product ids that are no rows."""
     views = FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_validation.h5'), test_mode=True)
-    page = app.Page([tower_folder], views)
+    page = app.Page([embedding_folder], views)
     cards, said, ids = page.search('a red bag')
     assert len(cards) == 12 and said.startswith('12 of ')
     records = [views.get_data_info(row) for row in range(len(views))]

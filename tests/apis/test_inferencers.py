@@ -152,11 +152,11 @@ def test_categories_are_named_most_probable_first(model_folder):
     assert [len(names) for names in one.values()] == [1, 1]
 
 
-def test_embeddings_and_similarity(tower_folder):
+def test_embeddings_and_similarity(embedding_folder):
     """The same numbers from every inferencer; a dual encoder without matching head too."""
     picture = np.full((40, 30, 3), 90, np.uint8)
     settings = dict(device='cpu', show_progress=False)
-    opened = open_model(tower_folder)
+    opened = open_model(embedding_folder)
     (features,) = predictions(FeatureExtractor(opened, **settings), picture, 'a red bag')
     cosine = float(features['image_embed'] @ features['text_embed'])
     assert float(features['image_embed'].norm()) == pytest.approx(1, abs=1e-5)
@@ -177,6 +177,24 @@ def test_embeddings_and_similarity(tower_folder):
 
 def test_models_are_listed():
     assert 'mvlt/pretrain_catalogue' in MatchingInferencer.list_models('mvlt/pretrain*')
+
+
+def test_a_dual_encoder_does_what_it_can(dual_folder):
+    opened, settings = open_model(dual_folder), dict(device='cpu', show_progress=False)
+    extract = FeatureExtractor(opened, **settings)
+    (features,) = predictions(extract, RED, 'a red bag', stages=True)
+    assert set(features) == {'image_embed', 'text_embed', 'images', 'texts'}
+    assert features['images'][0].shape == (16, 1, 1) and features['texts'][0].shape[1] == 16
+    cosine = float(features['image_embed'] @ features['text_embed'])
+    (scores,) = predictions(MatchingInferencer(opened, **settings), RED, 'a red bag')
+    assert scores == dict(similarity=pytest.approx(cosine, abs=1e-5))
+    (levels,) = predictions(CategoryInferencer(opened, **settings), RED)
+    assert set(levels) == {'main_category', 'sub_category'}
+    search = TextToImageRetrievalInferencer(opened, **settings).read([RED, BLUE])
+    ((best, _),) = predictions(search, 'a red bag')
+    assert 'itm_score' not in best
+    with pytest.raises(ValueError, match='this model has no head'):
+        ImageCompletionInferencer(opened, **settings)
 
 
 def test_features(model_folder):
@@ -281,7 +299,7 @@ class TestCompletion:
                 load=dict(type='LoadImage'),
                 resize=dict(type='Resize', scale=[40, 40], keep_ratio=False, backend='pillow'),
                 crop=dict(type='CenterCrop', crop_size=[32, 32]),
-                tokenize=dict(type='Tokenize', max_len=24),
+                tokenize=dict(type='Tokenize', max_length=24),
             )
         )
         model = write_model_folder(

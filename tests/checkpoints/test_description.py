@@ -38,7 +38,11 @@ def test_reading_is_the_test_pipelines_without_what_hides():
     description = describe(config, {}, 'x')
     assert list(description.preprocessing) == ['load', 'crop', 'resize', 'tokenize']
     assert description.mask == dict(type='RandomGridMask', ratio=0.5, alpha=4)
-    assert 'vocabulary' not in description.preprocessing['tokenize']
+    assert 'tokenizer' not in description.preprocessing['tokenize']
+    steps = config.test_dataloader.dataset.pipeline
+    steps.resize.streams, steps.crop.streams = ('image', 'teacher'), ('teacher',)
+    reading = describe(config, {}, 'x').preprocessing  # in use it reads pairs
+    assert list(reading) == ['load', 'resize', 'tokenize'] and 'streams' not in reading['resize']
 
 
 def test_classes_need_names():
@@ -125,7 +129,7 @@ def _content(**model):
         (dict(_content(), preprocessing={}), 'needs one Tokenize'),
         (
             dict(_content(), preprocessing=dict(a=dict(type='Tokenize', download=True))),
-            "the vocabulary is the folder's own",
+            "the tokenizer is the folder's own",
         ),
         (
             _content(heads=dict(a=dict(type='CategoryHead', num_classes=3))),
@@ -144,7 +148,7 @@ def test_how_a_head_learns_is_not_described(small_config, tmp_path):
     """A queue and its momentum copy are of no use to a trained model, nor are intervals."""
     config = small_config(tmp_path)
     config.model.heads.itc = dict(type='ITCHead', dims=8, queue=16, label_smoothing=0.1)
-    config.model.heads.itm = dict(type='HardITMHead', hidden_dims=16, easy_steps=9, interval=2)
+    config.model.heads.itm = dict(type='HardITMHead', hidden_dims=16, warmup_steps=9, interval=2)
     found = describe(config, {}, 'config')
     assert found.heads['itc'] == dict(type='ITCHead', dims=8)
     assert found.heads['itm'] == dict(type='HardITMHead', hidden_dims=16)
@@ -178,5 +182,5 @@ def test_what_makes_another_network_of_the_same_weights():
     assert pads == 'model.data_preprocessor.attend_pad is True here, False there'
     sizes = {'model.backbone.image_size': 96, 'model.backbone.drop_path_rate': 0.3}
     assert differences(load_config('mvlt/pretrain_catalogue', sizes), description) == []
-    towers = load_config('mvlt/towers_catalogue')
+    towers = load_config('mvlt/dual_encoder_catalogue')
     assert 'model.backbone is PVTV2VL here, PVTVL there' in differences(towers, description)

@@ -107,18 +107,18 @@ def test_a_hostile_folder_runs_nothing(copy, tmp_path):
 def test_written_whole_or_not_at_all(model_folder, demo_data, tmp_path):
     folder = read_model_folder(model_folder)
     state = load_file(folder.weights)
-    vocabulary = str(demo_data / 'vocabulary')
+    tokenizer = str(demo_data / 'tokenizer')
     (tmp_path / 'used').mkdir()
     (tmp_path / 'used/mine.txt').write_text('mine')
     with pytest.raises(FileExistsError, match='not empty'):
-        write_model_folder(tmp_path / 'used', folder.description, state, vocabulary, '')
+        write_model_folder(tmp_path / 'used', folder.description, state, tokenizer, '')
     key = next(key for key in state if key.startswith('heads.itm'))
     with pytest.raises(ValueError, match=f'the checkpoint lacks {key}'):
         write_model_folder(
             tmp_path / 'out',
             folder.description,
             {name: value for name, value in state.items() if name != key},
-            vocabulary,
+            tokenizer,
             '',
         )
     with pytest.raises(ValueError, match=r"is \(1,\), the model's"):
@@ -126,7 +126,7 @@ def test_written_whole_or_not_at_all(model_folder, demo_data, tmp_path):
     diverged = {**state, key: torch.full_like(state[key], float('nan'))}
     with pytest.raises(ValueError, match=f'{key} holds what is no number: the training has div'):
         fitting(folder.description, diverged)
-    with pytest.raises(FileNotFoundError, match='vocabulary'):
+    with pytest.raises(FileNotFoundError, match='tokenizer'):
         write_model_folder(tmp_path / 'out', folder.description, state, str(tmp_path), '')
     assert [path.name for path in tmp_path.iterdir()] == ['used']
 
@@ -134,7 +134,7 @@ def test_written_whole_or_not_at_all(model_folder, demo_data, tmp_path):
 def test_others_may_read_what_the_umask_lets_them(demo_data, tmp_path):
     before = os.umask(0o027)
     try:
-        out = write_small_model(tmp_path / 'model', demo_data / 'vocabulary')
+        out = write_small_model(tmp_path / 'model', demo_data / 'tokenizer')
     finally:
         os.umask(before)
     assert out.stat().st_mode & 0o777 == 0o750

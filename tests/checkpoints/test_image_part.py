@@ -10,12 +10,12 @@ from mvlt.checkpoints.checkpoint import use_safe_files
 from mvlt.models import PVTVL
 
 SIZES = dict(
-    text_len=8,
+    context_length=8,
     vocab_size=20,
     embed_dims=(8, 16, 24, 32),
     num_heads=(1, 2, 3, 4),
     depths=(1, 1, 1, 1),
-    word_dims=16,
+    token_embed_dim=16,
 )
 
 

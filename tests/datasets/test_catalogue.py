@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mvlt.datasets import Catalogue, train_vocabulary
+from mvlt.datasets import Catalogue, train_tokenizer
 
 COLUMNS = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
 CAPTION = '{title}. {colour}'
@@ -163,7 +163,7 @@ def test_a_description_beside_the_table_goes_before_the_config(catalogue):
     [
         ('{"columns": {"picture": "image"}}', "products.json: columns needs 'image'"),
         ('{"column": {}}', 'is needed, no other key'),
-        ('[]', 'attributes, caption, columns, wordings is needed'),
+        ('[]', 'attributes, caption, columns, caption_templates is needed'),
         ('{', 'no JSON'),
     ],
 )
@@ -243,7 +243,7 @@ def test_attributes_and_wordings(tmp_path):
         columns=dict(image='image', sub_category='kind', split='split'),
         caption='{title}',
         attributes=dict(colour='tint'),
-        wordings=('{tint} {kind}', '{tint}'),
+        caption_templates=('{tint} {kind}', '{tint}'),
     )
     train = Catalogue(**settings, split='train')
     assert train.metainfo['colour'] == ('Blue', 'Red') and train.metainfo['colour_trained'] == 2
@@ -251,10 +251,12 @@ def test_attributes_and_wordings(tmp_path):
     red, plain, hat = (by_title[title] for title in ('a red shoe', 'a shoe', 'a hat'))
     assert [one['colour'] for one in (red, plain, hat)] == [1, -1, 0]
     assert red['attributes'] == ('colour',)
-    assert red['wordings'] == ('Red Shoe', 'Red') and plain['wordings'] == ('Shoe',)
+    assert red['caption_templates'] == ('Red Shoe', 'Red') and plain['caption_templates'] == (
+        'Shoe',
+    )
     # by columns: what a wording names, whatever its words are
-    assert red['wording_keys'] == ('kind=shoe\x1ftint=red', 'tint=red')
-    assert plain['wording_keys'] == ('kind=shoe',)
+    assert red['other_caption_keys'] == ('kind=shoe\x1ftint=red', 'tint=red')
+    assert plain['other_caption_keys'] == ('kind=shoe',)
     test = Catalogue(**settings, split='test')
     assert test.metainfo['colour'] == ('Blue', 'Red', 'Pink')
     assert test.metainfo['colour_trained'] == 2 and test.get_data_info(0)['colour'] == 2
@@ -295,13 +297,13 @@ def test_only_columns_that_are_needed_are_read(catalogue):
     ],
 )
 def test_captions_of_other_languages_become_words(catalogue, words, tmp_path):
-    """A vocabulary that is trained on them knows their letters; nothing becomes [UNK]."""
+    """A tokenizer that is trained on them knows their letters; nothing becomes [UNK]."""
     _edit(catalogue, 0, 'title', words)
     dataset = _open(catalogue)
     assert dataset.get_data_info(0)['caption'] == f'{words}. Red'
-    vocabulary = train_vocabulary([*dataset.captions()] * 3, tmp_path / 'words', 400)
-    ids = vocabulary.encode(words, 64)
-    assert len(ids) > 3 and vocabulary.tokenizer.unk_token_id not in ids
+    tokenizer = train_tokenizer([*dataset.captions()] * 3, tmp_path / 'words', 400)
+    ids = tokenizer.encode(words, 64)
+    assert len(ids) > 3 and tokenizer.tokenizer.unk_token_id not in ids
 
 
 def test_looking_a_record_up_asks_no_disk_and_rolls_no_dice(catalogue, monkeypatch):
@@ -327,20 +329,22 @@ def test_few_gaps_are_left_out_many_are_not(catalogue):
         _open(catalogue)
     _edit(catalogue, 5, 'title', '')
     with pytest.raises(ValueError, match=r'row 6: the caption .* \(2 of 20 rows\); 1 at most'):
-        _open(catalogue, left_out=0.05, caption='{title}')
+        _open(catalogue, max_missing_ratio=0.05, caption='{title}')
     _edit(catalogue, 5, 'title', 'Thing')
-    dataset = _open(catalogue, left_out=0.05)
+    dataset = _open(catalogue, max_missing_ratio=0.05)
     assert _ids(dataset) == [str(i) for i in range(20) if i not in (4, 7)]
     _edit(catalogue, 9, 'image', 'images/none.png')
     with pytest.raises(ValueError, match=r"row 9: column 'image' \(image\) no image .*\(2 of 19"):
-        _open(catalogue, left_out=0.05)
-    assert len(_open(catalogue, left_out=0.2)) == 17
-    assert len(_open(catalogue, on_error='skip', wordless=True)) == 20  # what a gallery reads
+        _open(catalogue, max_missing_ratio=0.05)
+    assert len(_open(catalogue, max_missing_ratio=0.2)) == 17
+    assert (
+        len(_open(catalogue, on_error='skip', allow_empty_caption=True)) == 20
+    )  # what a gallery reads
 
 
 def test_a_row_without_a_picture(catalogue):
     _edit(catalogue, 4, 'image', '')
-    assert '4' not in _ids(_open(catalogue, left_out=0.05))
+    assert '4' not in _ids(_open(catalogue, max_missing_ratio=0.05))
     assert '4' not in _ids(_open(catalogue, on_error='skip'))
 
 
@@ -373,7 +377,7 @@ def test_a_row_with_several_pictures_is_several_views(catalogue, said):
     assert second['img_path'] == str((catalogue / 'images/3.png').resolve())
     assert len(dataset.table()['title']) == 21
     _edit(catalogue, 2, 'image', 'images/2.png|images/none.png')
-    assert len(_open(catalogue, left_out=0.0)) == 20  # one of them is there
+    assert len(_open(catalogue, max_missing_ratio=0.0)) == 20  # one of them is there
     assert "row 4: no image 'images/none.png'" in said[-1] and '(1 such pictures)' in said[-1]
     with pytest.raises(FileNotFoundError, match=r"row 4, column 'image': no image 'images/none"):
         _open(catalogue)

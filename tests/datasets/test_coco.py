@@ -97,11 +97,11 @@ def test_bad_files(coco):
 
 
 def test_check_dataset_reads_it(coco, demo_data):
-    vocabulary = demo_data / 'vocabulary'
+    tokenizer = demo_data / 'tokenizer'
     command = ('tools/check_dataset.py', 'mvlt/retrieval_full_coco', '--data-root', coco)
     command += (
         '--cfg-options',
-        f'test_dataloader.dataset.pipeline.tokenize.vocabulary={vocabulary}',
+        f'test_dataloader.dataset.pipeline.tokenize.tokenizer={tokenizer}',
     )
     checked = run_here(*command)
     assert checked.returncode == 0, checked.stdout + checked.stderr

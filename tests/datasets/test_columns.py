@@ -109,7 +109,7 @@ def test_guesses_by_cells(columns, image, caption, more):
             ['SKU', 'Photo', 'Title', 'Category', 'Type'],
             dict(image='Photo', product_id='SKU', main_category='Category', sub_category='Type'),
             '{Title}',
-            dict(wordings=['{Type}']),
+            dict(caption_templates=['{Type}']),
         ),
         (['image_path', 'Product Name'], dict(image='image_path'), '{Product Name}', {}),
         (
@@ -118,7 +118,7 @@ def test_guesses_by_cells(columns, image, caption, more):
             '{name}',
             dict(
                 attributes=dict(colour='Base Colour', gender='sex'),
-                wordings=[
+                caption_templates=[
                     *('{sex} {Base Colour} {Type}', '{Base Colour} {Type}'),
                     *('{sex} {Type}', '{Type}'),
                 ],
@@ -171,7 +171,7 @@ def test_what_is_guessed_of_attributes_joins_what_the_config_names(tmp_path):
     given = Meaning(dict(image='picture'), '{name}', dict(colour='baseColour', gender='gender'), ())
     found = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given).meaning
     assert found.attributes == dict(colour='colour', gender='gender')
-    assert '{gender} {colour} {type}' in found.wordings
+    assert '{gender} {colour} {type}' in found.caption_templates
 
 
 def test_a_config_that_fits_goes_before_the_table_not_before_the_file(tmp_path):

@@ -46,10 +46,12 @@ def test_rows_categories_and_pictures(demo_data):
 
 def test_other_wordings_travel_beside_the_caption(demo_data):
     product = draw_products(2, seed=0)[0]
-    record = _open(demo_data / 'fashiongen_64_64_train.h5', wordings=('{name}',)).get_data_info(0)
-    assert record['wordings'] == (product.name,)
+    record = _open(
+        demo_data / 'fashiongen_64_64_train.h5', caption_templates=('{name}',)
+    ).get_data_info(0)
+    assert record['caption_templates'] == (product.name,)
     with pytest.raises(KeyError, match="caption='{title}'; legal fields: name, description"):
-        _open(demo_data / 'fashiongen_64_64_train.h5', wordings=('{title}',))
+        _open(demo_data / 'fashiongen_64_64_train.h5', caption_templates=('{title}',))
 
 
 def test_validation_is_numbered_as_training_and_unseen_names_come_last(broken, demo_data, caplog):

@@ -29,7 +29,7 @@ def test_nothing_comes_after_packing():
 
 
 def test_around():
-    words = Tokenize(vocabulary='none')
+    words = Tokenize(tokenizer='none')
     pipeline = Pipeline(dict(load=_adds('a'), tokenize=words, pack=_adds('b')))
     before, behind = pipeline.around(Tokenize)
     assert list(before.steps) == ['load'] and list(behind.steps) == ['tokenize', 'pack']

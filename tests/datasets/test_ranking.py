@@ -10,7 +10,7 @@ from mvlt.datasets import (
     RankingGroups,
     Tokenize,
     collate_groups,
-    train_vocabulary,
+    train_tokenizer,
 )
 
 
@@ -26,7 +26,7 @@ class CountRuns(BaseTransform):
 
 @pytest.fixture
 def build(catalogue, tmp_path):
-    train_vocabulary([f'Thing number {i}' for i in range(20)], tmp_path / 'vocabulary', 60)
+    train_tokenizer([f'Thing number {i}' for i in range(20)], tmp_path / 'tokenizer', 60)
 
     def make(num_negatives):
         return RankingGroups(
@@ -41,7 +41,7 @@ def build(catalogue, tmp_path):
                     load=dict(type=LoadImage),
                     count=CountRuns(),
                     tokenize=dict(
-                        type=Tokenize, max_len=16, vocabulary=str(tmp_path / 'vocabulary')
+                        type=Tokenize, max_length=16, tokenizer=str(tmp_path / 'tokenizer')
                     ),
                     pack=dict(type=PackPairInputs),
                 ),

@@ -14,13 +14,13 @@ from mmengine.dataset import (
 from mmpretrain.datasets import RepeatAugSampler
 
 from mvlt.datasets import (
+    CategoryBatchSampler,
     EndlessSampler,
     EpochSampler,
     LengthSampler,
-    LookAlikeSampler,
     RepeatedSampler,
 )
-from mvlt.datasets.drawing import Draw
+from mvlt.datasets.sampling import Draw
 
 ROWS = range(10)
 
@@ -102,7 +102,7 @@ class _Products:
 
 
 def test_look_alikes_stand_together_and_no_product_twice():
-    sampler = LookAlikeSampler(_Products(), batch_size=10, group=4, share=0.8, seed=1)
+    sampler = CategoryBatchSampler(_Products(), batch_size=10, group=4, share=0.8, seed=1)
     categories, products = sampler.labels
     for epoch in range(5):
         batches = sampler.batches(epoch)
@@ -148,7 +148,7 @@ def test_lengths_are_those_of_the_records_not_of_drawn_captions():
 
 
 @pytest.mark.parametrize(
-    ('kind', 'settings'), [(LookAlikeSampler, dict(group=2)), (LengthSampler, dict(pool=2))]
+    ('kind', 'settings'), [(CategoryBatchSampler, dict(group=2)), (LengthSampler, dict(pool=2))]
 )
 def test_whole_batches_can_be_taken_up_anywhere_and_are_shared(monkeypatch, kind, settings):
     def make():
@@ -183,4 +183,4 @@ def test_whole_batches_can_be_taken_up_anywhere_and_are_shared(monkeypatch, kind
 )
 def test_look_alikes_that_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):
-        next(iter(LookAlikeSampler(_Products(), **settings)))
+        next(iter(CategoryBatchSampler(_Products(), **settings)))

@@ -109,7 +109,9 @@ def test_folders_dots_and_unknown_categories(tmp_path):
 def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
     content = io.BytesIO()
     Image.new('RGB', (800, 400)).save(content, 'JPEG')
-    table = json.dumps(dict(caption='A hat.', product_id='1', wordings='hat\nred hat')).encode()
+    table = json.dumps(
+        dict(caption='A hat.', product_id='1', caption_templates='hat\nred hat')
+    ).encode()
     _shard(tmp_path / 'train-0.tar', {'1.jpg': content.getvalue(), '1.json': table})
     for load, shape in (
         (dict(type='LoadImage', side=100, draft=True), (100, 200, 3)),
@@ -120,7 +122,7 @@ def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
         )
         record = dataset.get_data_info(0)
         assert dataset.load(record)['img'].shape == shape
-        assert record['wordings'] == ('hat', 'red hat')
+        assert record['caption_templates'] == ('hat', 'red hat')
     dataset = TarPairs(
         data_root=str(tmp_path),
         ann_file='train-*.tar',

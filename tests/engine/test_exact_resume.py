@@ -77,11 +77,11 @@ def test_queue_momentum_copy_average_and_look_alikes_go_on(small_config, tmp_pat
         config.model.heads.merge(
             dict(
                 itc=dict(type='ITCHead', dims=8, queue=20),
-                itm=dict(type='HardITMHead', hidden_dims=16, easy_steps=4),
+                itm=dict(type='HardITMHead', hidden_dims=16, warmup_steps=4),
             )
         )
         config.train_dataloader.dataset.negative_prob = 0.0
-        config.train_dataloader.sampler = dict(type='LookAlikeSampler', batch_size=8, group=2)
+        config.train_dataloader.sampler = dict(type='CategoryBatchSampler', batch_size=8, group=2)
         config.default_hooks.momentum = dict(type='MomentumHook')
         config.default_hooks.average = dict(EMA)
         ends.append(_end(config, *(() if name == 'whole' else (2, tmp_path / 'whole'))))
@@ -96,7 +96,7 @@ def test_mixed_pictures_and_prompts_go_on(small_config, tmp_path):
         config = _config(small_config, tmp_path / name)
         prompts = dict(type='PromptHead', labels=('sub_category',), templates=('{}', 'a {}'))
         config.model.heads.merge(dict(itc=dict(type='ITCHead', dims=8), prompts=prompts))
-        config.model.data_preprocessor.mix = 0.5
+        config.model.data_preprocessor.mixup = 0.5
         config.default_hooks.prompts = dict(type='PromptsHook')
         ends.append(_end(config, *(() if name == 'whole' else (2, tmp_path / 'whole'))))
     for key in ('state_dict', 'optimizer'):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from mvlt.checkpoints.folder import read_model_folder, write_model_folder
 from mvlt.config import load_config
-from mvlt.datasets import Vocabulary
+from mvlt.datasets import CaptionTokenizer
 from mvlt.engine import resolve
 from mvlt.engine.launch import build_runner
 from mvlt.registry import DATASETS
@@ -29,7 +29,7 @@ TINY = {
     'model.backbone.depths': (1, 1, 1, 1),
     'model.backbone.image_size': 32,
     'model.backbone.vocab_size': 200,
-    'default_hooks.vocabulary.train_size': 200,
+    'default_hooks.tokenizer.train_size': 200,
     'train_dataloader.batch_size': 4,
     'train_cfg.max_iters': 5,
     'param_scheduler.warmup.end': 2,
@@ -142,11 +142,11 @@ def test_a_dump_reruns_the_run_whatever_became_of_file_and_table(shop, tmp_path)
 
 
 def test_a_read_only_folder_serves_everything(shop, tmp_path):
-    """Nothing is written into the data, the vocabulary least of all."""
+    """Nothing is written into the data, the tokenizer least of all."""
     before = sorted(path.name for path in shop.iterdir())
     config = resolve(_recipe(shop), work_dir=str(tmp_path / 'work'))
-    vocabulary = config.train_dataloader.dataset.pipeline.tokenize.vocabulary
-    assert vocabulary == str(tmp_path / 'work/vocabulary')
+    tokenizer = config.train_dataloader.dataset.pipeline.tokenize.tokenizer
+    assert tokenizer == str(tmp_path / 'work/tokenizer')
     runner = build_runner(config)
     runner.train()
     assert sorted(path.name for path in shop.iterdir()) == before
@@ -185,14 +185,14 @@ def test_a_row_more_does_not_change_the_figures_of_a_checkpoint(shop, tmp_path):
     train_id = next(str(i) for i in range(900, 990) if _share(str(i)) < 0.8)
     apron = rows[0] | dict(id=train_id, subCategory='Aprons', articleType='Apron')
     _write(shop, [apron, *rows])
-    shutil.rmtree(shop / 'vocabulary', ignore_errors=True)
+    shutil.rmtree(shop / 'tokenizer', ignore_errors=True)
     for i, (config, model) in enumerate(asked):
         after = _figures(config, model, shop, tmp_path / f'c{i}',
                          *(sizes if config == recipe else ()))  # fmt: skip
         assert after['metrics'] == before[i]['metrics'] == before[0]['metrics'], asked[i]
         assert after['model']['heads'] == list(HEADS)
     assert after['data']['caption'] == '{productDisplayName}'
-    assert any('vocabulary' in line for line in after['resolved'])
+    assert any('tokenizer' in line for line in after['resolved'])
 
 
 def _share(product_id):
@@ -246,16 +246,16 @@ def test_resume_goes_on_with_what_the_training_began_with(shop, tmp_path):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_a_protocol_takes_the_model_that_is_named(tower_folder, demo_data):
-    """Its network, its reading, its vocabulary; data and counting are the protocol's."""
+def test_a_protocol_takes_the_model_that_is_named(embedding_folder, demo_data):
+    """Its network, its reading, its tokenizer; data and counting are the protocol's."""
     read = load_config('demo/retrieval_demo', data_root=str(demo_data))
-    config = resolve(read, 'test', str(tower_folder))
-    folder = read_model_folder(tower_folder)
+    config = resolve(read, 'test', str(embedding_folder))
+    folder = read_model_folder(embedding_folder)
     assert config.model.backbone.type == folder.description.model['backbone']['type']
     assert set(config.model.heads) == {'itc', 'itm'} and config.model.neck is None
     pipeline = config.test_dataloader.dataset.pipeline
     assert list(pipeline.resize.scale) == [32, 32]
-    assert pipeline.tokenize.vocabulary == str(tower_folder)
+    assert pipeline.tokenize.tokenizer == str(embedding_folder)
     assert config.load_from == folder.weights
     with pytest.raises(ValueError, match='is a protocol, it has no model to train; take a recipe'):
         resolve(read)
@@ -355,8 +355,8 @@ def test_every_vocabulary_is_the_models(shop, model_folder, tmp_path):
         config.val_dataloader.dataset,
         config.test_dataloader.dataset,
     ):
-        assert settings.pipeline.tokenize.vocabulary == str(model_folder)
-    assert Vocabulary(str(model_folder)).fingerprint
+        assert settings.pipeline.tokenize.tokenizer == str(model_folder)
+    assert CaptionTokenizer(str(model_folder)).fingerprint
     assert config.load_from == str(model_folder / 'model.safetensors') and not config.resume
 
 
@@ -393,7 +393,7 @@ def test_many_rows_are_no_matter_to_reading_a_config(tmp_path):
 
 
 def test_no_other_code_assigns_into_a_config(shop, tmp_path, monkeypatch):
-    """Traced through a training and two tests: every write is of resolve.py, or mmengine's own."""
+    """Traced through a training and two tests: every write is engine/resolve's, or mmengine's."""
     seen = set()
 
     def watched(kind, name):
@@ -423,7 +423,7 @@ def test_no_other_code_assigns_into_a_config(shop, tmp_path, monkeypatch):
     for i, config in enumerate((recipe, protocol)):
         build_runner(config, 'test', checkpoint, work_dir=str(tmp_path / f't{i}')).test()
     ours = {path for path in seen if '/mvlt/' in path and 'site-packages' not in path}
-    assert {Path(path).name for path in ours} == {'resolve.py'}
+    assert {Path(path).parent.name for path in ours} == {'resolve'}
 
 
 def test_no_line_of_ours_assigns_into_a_config():
@@ -432,13 +432,13 @@ def test_no_line_of_ours_assigns_into_a_config():
         r'^\s*(?:\w+\.)*(?:config|cfg)(?:\.\w+|\[[^\]]+\])+(?:, [\w.]+)* (?:=|\|=) '
         r'|\b(?:config|cfg)(?:\.\w+)*\.(?:update|merge|merge_from_dict|pop|setdefault)\('
     )
-    allowed = {'mvlt/engine/resolve.py', 'mvlt/config.py'}  # the latter merges what is read
+    allowed = ('mvlt/engine/resolve/', 'mvlt/config.py')  # the latter merges what is read
     for folder in ('mvlt', 'tools', 'projects'):
         for path in (ROOT / folder).rglob('*.py'):
             name = str(path.relative_to(ROOT))
             if 'test_' in path.name or path.name == 'conftest.py' or '/configs/' in name:
                 continue
-            if name.startswith('mvlt/tools') or name in allowed:
+            if name.startswith(allowed):
                 continue
             for number, line in enumerate(path.read_text('utf-8').splitlines(), 1):
                 assert not assigns.search(line), f'{name}:{number}: {line.strip()}'
@@ -502,18 +502,20 @@ def test_no_weights_at_all(shop, tmp_path):
     assert done.returncode == 2 and 'would be random; name a checkpoint' in done.stderr
 
 
-def test_towers_are_ranked_by_their_embeddings_and_it_is_said(tower_folder, demo_data, tmp_path):
-    folder = read_model_folder(tower_folder)
+def test_towers_are_ranked_by_their_embeddings_and_it_is_said(
+    embedding_folder, demo_data, tmp_path
+):
+    folder = read_model_folder(embedding_folder)
     description = folder.description
     model = {**description.model, 'neck': None, 'heads': {'itc': description.heads['itc']}}
     bare = description._replace(model=model, mask=None, categories={})
     out = write_model_folder(tmp_path / 'out', bare, load_file(folder.weights),
-                             str(tower_folder), '')  # fmt: skip
+                             str(embedding_folder), '')  # fmt: skip
     config = resolve(load_config('demo/retrieval_demo', data_root=str(demo_data)), 'test', str(out))
     assert config.test_cfg.rerank is None
     assert any('has no matching head' in line for line in config.resolved)
     both = resolve(load_config('demo/retrieval_demo', data_root=str(demo_data)), 'test',
-                   str(tower_folder))  # fmt: skip
+                   str(embedding_folder))  # fmt: skip
     assert both.test_cfg.rerank == 'itm'
 
 
@@ -530,15 +532,15 @@ def test_a_caption_that_the_training_did_not_have_is_said(shop, tmp_path):
 def test_a_training_that_begins_makes_its_vocabulary_anew(shop, tmp_path):
     """Another table's, left in the work dir by an earlier run, is not taken for its own."""
     build_runner(_recipe(shop), work_dir=str(tmp_path / 'a')).train()
-    before = Vocabulary(str(tmp_path / 'a/vocabulary')).fingerprint
+    before = CaptionTokenizer(str(tmp_path / 'a/tokenizer')).fingerprint
     _write(shop, [row | dict(productDisplayName=f'quite other words {row["id"]}')
                   for row in _rows(shop)])  # fmt: skip
     runner = build_runner(_recipe(shop), work_dir=str(tmp_path / 'a'))
     runner.train()
-    assert Vocabulary(str(tmp_path / 'a/vocabulary')).fingerprint != before
+    assert CaptionTokenizer(str(tmp_path / 'a/tokenizer')).fingerprint != before
     resumed = resolve(_recipe(shop), resume=str(tmp_path / 'a/iter_5.pth'),
                       work_dir=str(tmp_path / 'a'))  # fmt: skip
-    assert not resumed.default_hooks.vocabulary.anew
+    assert not resumed.default_hooks.tokenizer.anew
 
 
 def test_towers_start_from_a_folder_and_a_queue_is_no_hindrance(shop, tmp_path):
@@ -548,14 +550,14 @@ def test_towers_start_from_a_folder_and_a_queue_is_no_hindrance(shop, tmp_path):
         'model.heads.itc.queue': 8,
         'model.heads.itc.dims': 8,
         'model.heads.prompts': None,
-        'model.data_preprocessor.mix': 0.0,
+        'model.data_preprocessor.mixup': 0.0,
         'train_dataloader.dataset.pipeline.crop.scale': 32,
         'train_dataloader.dataset.pipeline.resize.scale': (32, 32),
         'test_dataloader.dataset.pipeline.resize.scale': (32, 32),
         'default_hooks.prompts': None,
         'val_cfg': None,
     }
-    read = load_config('mvlt/towers_catalogue', options, str(shop))
+    read = load_config('mvlt/dual_encoder_catalogue', options, str(shop))
     read.default_hooks.momentum = dict(type='MomentumHook')
     build_runner(read, work_dir=str(tmp_path / 'a')).train()
     checkpoint = tmp_path / 'a/iter_5.pth'
@@ -566,12 +568,12 @@ def test_towers_start_from_a_folder_and_a_queue_is_no_hindrance(shop, tmp_path):
         runner = build_runner(protocol, 'test', str(model), work_dir=str(tmp_path / 'test'))
         assert runner.test()['retrieval/tir/queries'] > 0
     without = {key: value for key, value in options.items() if key != 'model.heads.itc.queue'}
-    read = load_config('mvlt/towers_catalogue', without, str(shop))
+    read = load_config('mvlt/dual_encoder_catalogue', without, str(shop))
     for i, model in enumerate((checkpoint, tmp_path / 'folder')):
         build_runner(read, 'train', str(model), work_dir=str(tmp_path / f'b{i}')).train()
     few = {'test_cfg.num_candidates': 2, 'test_cfg.num_queries': 2, **without}
     few['test_dataloader.dataset.split'] = 'all'
-    read = load_config('mvlt/towers_catalogue', few, str(shop))
+    read = load_config('mvlt/dual_encoder_catalogue', few, str(shop))
     tested = build_runner(read, 'test', str(tmp_path / 'folder'), work_dir=str(tmp_path / 'c'))
     assert {'main_category', 'sub_category', 'itc'} <= {*tested.model.heads}
     assert tested.test()['retrieval/tir/queries'] == 2

@@ -10,11 +10,11 @@ from torchmetrics.functional.text import perplexity
 
 from mvlt.evaluation import (
     CategoryMetric,
+    KAGLMetric,
     MLMMetric,
     PrecisionMetric,
     ReconstructionMetric,
     RetrievalMetric,
-    SharedTitleMetric,
 )
 from mvlt.structures import PairDataSample
 
@@ -56,7 +56,7 @@ def test_what_stands_beside_recall():
     assert _evaluate(PrecisionMetric(), samples)['phrases/tir/chance'] == pytest.approx(
         25.495, abs=1e-3
     )
-    assert _evaluate(SharedTitleMetric(), samples)['kagl/tir/candidates'] == 52.5
+    assert _evaluate(KAGLMetric(), samples)['kagl/tir/candidates'] == 52.5
 
 
 def test_retrieval_over_draws():
@@ -90,10 +90,10 @@ def test_titles_that_several_products_share():
         dict(direction='itr', query=0, rank=1, relevant=1, positives=[1, 0, 0]),
         dict(direction='tir', query=9, rank=2, relevant=1, positives=[0, 1, 0]),
     ]
-    metrics = _evaluate(SharedTitleMetric(topk=(1, 2), queries=2), samples)
+    metrics = _evaluate(KAGLMetric(topk=(1, 2), queries=2), samples)
     assert metrics['kagl/tir/R@1'] == 12.5 and metrics['kagl/tir/R@2'] == 25
     assert metrics['kagl/tir/MRR'] == 50 and metrics['kagl/tir/queries'] == 2
-    assert _evaluate(SharedTitleMetric(topk=(1,), queries=None), samples)['kagl/tir/queries'] == 3
+    assert _evaluate(KAGLMetric(topk=(1,), queries=None), samples)['kagl/tir/queries'] == 3
 
 
 def test_recognition_leaves_out_what_is_not_known():
@@ -232,7 +232,7 @@ def test_reconstruction_of_wholly_hidden_or_visible_images(hidden):
 def test_mlm():
     def sample(labels, predictions, probabilities):
         return dict(
-            word_labels=torch.tensor(labels),
+            mlm_labels=torch.tensor(labels),
             word_predictions=torch.tensor(predictions, dtype=torch.long),
             word_log_probs=torch.tensor(probabilities).log(),
         )
@@ -253,7 +253,7 @@ def test_perplexity_is_that_of_torchmetrics():
     logits, labels = torch.randn(1, 30, 11), torch.randint(0, 11, (1, 30))
     log_probs = logits.log_softmax(-1)[0].gather(-1, labels[0][:, None])[:, 0]
     sample = dict(
-        word_labels=labels[0], word_predictions=logits[0].argmax(-1), word_log_probs=log_probs
+        mlm_labels=labels[0], word_predictions=logits[0].argmax(-1), word_log_probs=log_probs
     )
     expected = float(perplexity(logits, labels))
     assert _evaluate(MLMMetric(), [sample])['mlm/perplexity'] == pytest.approx(expected, rel=1e-5)

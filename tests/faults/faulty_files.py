@@ -26,7 +26,7 @@ from mvlt.datasets import (
     FashionGen,
     PairJSON,
     Tokenize,
-    train_vocabulary,
+    train_tokenizer,
 )
 from mvlt.datasets.candidate_files import read_candidates
 from mvlt.datasets.transforms.loading import read_image
@@ -157,14 +157,14 @@ def _description(folder: Path) -> Read:
 
 def _long_caption(folder: Path) -> Read:
     (folder / 'vocab.txt').write_text('[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nshoe\n')
-    tokenize = Tokenize(max_len=64, vocabulary=str(folder))
+    tokenize = Tokenize(max_length=64, tokenizer=str(folder))
     return lambda: _expect(len(tokenize(dict(caption='shoe ' * 10_000))['token_ids']) == 64)
 
 
 def _vocabulary(content: str) -> Callable[[Path], Read]:
     def make(folder: Path) -> Read:
         (folder / 'vocab.txt').write_text(content)
-        return lambda: Tokenize(max_len=8, vocabulary=str(folder)).vocabulary
+        return lambda: Tokenize(max_length=8, tokenizer=str(folder)).tokenizer
 
     return make
 
@@ -255,8 +255,8 @@ BAD = [
     Case('absolute path', _catalogue([_row(image='/etc/passwd')]), 'below data_root'),
     Case('description cut short', _description, 'products.json'),
     Case('caption of 10,000 words', _long_caption),
-    Case('vocabulary without special tokens', _vocabulary('shoe\n'), 'vocab.txt'),
-    Case('vocabulary of 0 bytes', _vocabulary(''), 'vocab.txt'),
+    Case('tokenizer without special tokens', _vocabulary('shoe\n'), 'vocab.txt'),
+    Case('tokenizer of 0 bytes', _vocabulary(''), 'vocab.txt'),
     Case('HDF5 cut short', _fashion_gen(_nothing, cut=3000), 'train.h5'),
     Case('HDF5 without a column', _fashion_gen(_without_column), 'input_name'),
     Case('HDF5 with pixels that are no numbers', _fashion_gen(_float_pixels), 'float64'),
@@ -304,7 +304,7 @@ def hostile(marker: Path) -> list[Case]:
         return read
 
     def model_folder(folder: Path) -> Read:
-        train_vocabulary(['a bag'], folder / 'words', 50)
+        train_tokenizer(['a bag'], folder / 'words', 50)
         out = write_small_model(folder / 'model', folder / 'words')
         content = json.loads((out / 'config.json').read_text())
         content['model']['backbone'] = dict(type='os.mkdir', path=str(marker))
@@ -370,13 +370,13 @@ def hostile(marker: Path) -> list[Case]:
             'x.h5',
         ),
         Case(
-            'pickle as a vocabulary',
-            place('vocab.txt', lambda f: Tokenize(max_len=8, vocabulary=str(f)).vocabulary),
+            'pickle as a tokenizer',
+            place('vocab.txt', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer),
             'vocab.txt',
         ),
         Case(
             'pickle as a tokenizer',
-            place('tokenizer.json', lambda f: Tokenize(max_len=8, vocabulary=str(f)).vocabulary),
+            place('tokenizer.json', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer),
             'tokenizer.json',
         ),
         Case(

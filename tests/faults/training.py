@@ -10,7 +10,7 @@ from typing import Any
 
 from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.config import load_config
-from mvlt.datasets import train_vocabulary
+from mvlt.datasets import train_tokenizer
 from mvlt.tools.dataset_converters.make_demo_data import draw_products, write_fashion_gen
 from tests.faults.runs import difference, free_port
 
@@ -24,7 +24,7 @@ def draw_data(root: Path) -> Path:
     for name, products in dict(train=train, validation=validation).items():
         list(write_fashion_gen(root / f'fashiongen_64_64_{name}.h5', products, views=2, side=64))
     captions = [f'{one.name}. {one.description}' for one in (*train, *validation)]
-    train_vocabulary(captions, root / 'vocabulary', 1000)
+    train_tokenizer(captions, root / 'tokenizer', 1000)
     return root
 
 

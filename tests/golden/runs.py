@@ -55,7 +55,7 @@ RANKINGS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     'full, embeddings': (
         'mvlt/retrieval_full_catalogue',
         {'test_cfg.rerank': None},
-        'mvlt/towers_catalogue',
+        'mvlt/dual_encoder_catalogue',
     ),
     'full, 10 best reranked': (
         'mvlt/retrieval_full_catalogue',
@@ -92,7 +92,7 @@ def fill(model: torch.nn.Module) -> None:
 
 
 def write_data(root: Path) -> None:
-    """Noise under the names that the configs read: Fashion-Gen, a catalogue, COCO, a vocabulary."""
+    """Noise under the names that the configs read: Fashion-Gen, a catalogue, COCO, a tokenizer."""
     rng = np.random.default_rng(0)
 
     def caption() -> str:
@@ -135,8 +135,8 @@ def write_data(root: Path) -> None:
     ]
     (root / 'dataset_coco.json').write_text(json.dumps(dict(images=images)))
     special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
-    (root / 'vocabulary').mkdir()
-    (root / 'vocabulary/vocab.txt').write_text('\n'.join([*special, *_WORDS, 'thing', '.']))
+    (root / 'tokenizer').mkdir()
+    (root / 'tokenizer/vocab.txt').write_text('\n'.join([*special, *_WORDS, 'thing', '.']))
 
 
 def small(
@@ -156,7 +156,7 @@ def small(
     stages = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 1, 2), depths=(1, 1, 2, 1))
     if backbone.type.endswith('ViTVL'):
         stages = dict(embed_dims=(24,), num_heads=2, depth=2)
-    sizes = dict(image_size=SIDE, vocab_size=20, word_dims=16, word_dropout=0.0)
+    sizes = dict(image_size=SIDE, vocab_size=20, token_embed_dim=16, token_dropout=0.0)
     backbone.merge(dict(stages, **sizes, drop_path_rate=0.0, init_cfg=None))
 
     def shrink(place: Any) -> Any:
@@ -168,8 +168,8 @@ def small(
                     place[key] = (SIDE, SIDE)
                 elif key == 'alpha':
                     place[key] = 2
-                elif key == 'vocabulary':
-                    place[key] = str(root / 'vocabulary')
+                elif key == 'tokenizer':
+                    place[key] = str(root / 'tokenizer')
                 else:
                     place[key] = shrink(place[key])
         elif isinstance(place, list | tuple):

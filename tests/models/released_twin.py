@@ -17,7 +17,7 @@ class Sizes:
     """Hyper-parameters that the names and shapes of the weights follow from."""
 
     image_size: int = 64
-    text_len: int = 10
+    context_length: int = 10
     vocab_size: int = 60
     dims: tuple[int, ...] = (8, 16, 24, 32)
     depths: tuple[int, ...] = (1, 2, 1, 1)
@@ -63,7 +63,7 @@ def draw_weights(sizes: Sizes, seed: int) -> dict[str, Tensor]:
         put(f'pos_embed{k}', 1, side * side + (k == 4), dims)
         linear(f'text_embed{k}.0', dims, text_dims)
         norm(f'text_embed{k}.1', dims)
-        put(f'text_pos_embed{k}', 1, sizes.text_len, dims)
+        put(f'text_pos_embed{k}', 1, sizes.context_length, dims)
         for j in range(sizes.depths[i]):
             block = f'block{k}.{j}'
             norm(f'{block}.norm1', dims)

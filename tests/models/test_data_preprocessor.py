@@ -54,7 +54,7 @@ def test_captions_are_padded_to_the_longest_and_pad_is_masked_out():
 
 
 def test_fixed_length_attended_variant():
-    preprocessor = PairDataPreprocessor(text_len=8, attend_pad=True)
+    preprocessor = PairDataPreprocessor(context_length=8, attend_pad=True)
     inputs = preprocessor(_data(tokens=(3, 5)))['inputs']
     assert inputs['token_ids'].shape == (2, 8) and inputs['text_mask'] is None
 
@@ -74,8 +74,10 @@ def test_wrong_batches():
     data['inputs']['image'][1] = torch.zeros(3, 64, 64, dtype=torch.uint8)
     with pytest.raises(ValueError, match='images of different sizes'):
         PairDataPreprocessor()(data)
-    with pytest.raises(ValueError, match='a caption of 5 tokens, but data_preprocessor.text_len=4'):
-        PairDataPreprocessor(text_len=4)(_data())
+    with pytest.raises(
+        ValueError, match='a caption of 5 tokens, but data_preprocessor.context_length=4'
+    ):
+        PairDataPreprocessor(context_length=4)(_data())
     with pytest.raises(ValueError, match='does not tile'):
         PairDataPreprocessor()(_data(side=34))
     with pytest.raises(ValueError, match='both mean and std'):
@@ -84,7 +86,7 @@ def test_wrong_batches():
 
 def test_pictures_are_mixed_for_the_towers_alone():
     """By hand: a share of the own picture, the rest of the partner's; in training only."""
-    never, always = PairDataPreprocessor(), PairDataPreprocessor(mix=1.0)
+    never, always = PairDataPreprocessor(), PairDataPreprocessor(mixup=1.0)
     for masks in (True, False):
         data = _data(masks=masks)
         assert 'mixed' not in always(data)['inputs']
@@ -97,5 +99,5 @@ def test_pictures_are_mixed_for_the_towers_alone():
         expected = share * image + (1 - share) * image[partner]
         torch.testing.assert_close(inputs['whole_image'], expected)
         torch.testing.assert_close(inputs['image'], never(data)['inputs']['image'])
-    with pytest.raises(ValueError, match='mix=2'):
-        PairDataPreprocessor(mix=2)
+    with pytest.raises(ValueError, match='mixup=2'):
+        PairDataPreprocessor(mixup=2)

@@ -8,7 +8,7 @@ from mvlt.config import load_config
 from mvlt.models import PVTV2VL, ViTVL
 from mvlt.tools.model_converters.weight_names import convert_pvt_v2, convert_vit, folded_or_unused
 
-WORDS = dict(text_len=8, vocab_size=20, word_dims=16)
+WORDS = dict(context_length=8, vocab_size=20, token_embed_dim=16)
 IMAGE = dict(WORDS, image_size=64)
 # names of an independent implementation (transformers) -> the public ones of PVT-v2
 PVT_V2_NAMES = {
@@ -38,7 +38,7 @@ def _start(backbone, converted):
 def _image_alone(backbone, image):
     """Maps of all stages; no key of a word is seen."""
     tokens = torch.randint(0, 20, (len(image), 5))
-    return backbone(image, tokens, torch.zeros_like(tokens, dtype=torch.bool)).images
+    return backbone.encode_pair(image, tokens, torch.zeros_like(tokens, dtype=torch.bool)).images
 
 
 def _public_pvt_v2(state):

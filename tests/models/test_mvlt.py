@@ -10,12 +10,12 @@ from mvlt.structures import PairDataSample
 BACKBONE = dict(
     type='mvlt.PVTVL',
     image_size=32,
-    text_len=12,
+    context_length=12,
     vocab_size=50,
     embed_dims=(8, 16, 24, 32),
     num_heads=(1, 2, 3, 4),
     depths=(1, 1, 1, 1),
-    word_dims=16,
+    token_embed_dim=16,
 )
 MIR = dict(mir=dict(type='mvlt.MIRHead'))
 ITM = dict(itm=dict(type='mvlt.ITMHead', hidden_dims=16))
@@ -41,7 +41,7 @@ def _data(batch=4):
         sample = PairDataSample()
         sample.matched, sample.main_category, sample.sub_category = i % 2, i % 3, i % 5
         sample.image_mask = torch.rand(2, 2) < 0.5
-        sample.word_labels = torch.tensor([-1, 7, -1, 9, -1])
+        sample.mlm_labels = torch.tensor([-1, 7, -1, 9, -1])
         samples.append(sample)
     inputs = dict(
         image=[torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8) for _ in range(batch)],
@@ -120,7 +120,7 @@ def test_match_agrees_with_predict_and_runs_no_other_head(monkeypatch):
 def test_one_sample_and_no_hidden_word():
     model = _model(**ITM, **MLM, **MIR).eval()
     data = _data(batch=1)
-    data['data_samples'][0].word_labels[:] = -1
+    data['data_samples'][0].mlm_labels[:] = -1
     data = model.data_preprocessor(data)
     assert model(**data, mode='loss')['loss_mlm'] == 0
     assert len(model(**data, mode='predict')[0].word_predictions) == 0
@@ -181,15 +181,17 @@ def _gradients(model, inputs, samples):
     }
 
 
-@pytest.mark.parametrize('chunk', [1, 3, 4, 9])
-def test_towers_in_chunks_have_the_gradients_of_the_whole(chunk):
-    model = _model(**TOWERS).train(chunk > 4)  # one chunk: what is dropped is the whole's
+@pytest.mark.parametrize('grad_cache_chunk_size', [1, 3, 4, 9])
+def test_towers_in_chunks_have_the_gradients_of_the_whole(grad_cache_chunk_size):
+    model = _model(**TOWERS).train(
+        grad_cache_chunk_size > 4
+    )  # one grad_cache_chunk_size: what is dropped is the whole's
     data = _prepare(model)
     inputs, samples = data['inputs'], data['data_samples']
     inputs['text_mask'] = torch.arange(5) < torch.tensor([5, 4, 3, 2])[:, None]
     torch.manual_seed(3)
     whole = _gradients(model, inputs, samples)
-    model.chunk = chunk
+    model.grad_cache_chunk_size = grad_cache_chunk_size
     torch.manual_seed(3)
     again = _gradients(model, inputs, samples)
     torch.testing.assert_close(again, whole, rtol=1e-4, atol=1e-4)

@@ -17,7 +17,7 @@ KINDS = ('tote', 'boots', 'shirt', 'skirt')
 
 @pytest.fixture
 def shop(tmp_path):
-    """20 products whose captions have words that the vocabulary knows, none like another."""
+    """20 products whose captions have words that the tokenizer knows, none like another."""
     rng = np.random.default_rng(0)
     (tmp_path / 'images').mkdir()
     lines = ['id,image,title']
@@ -40,9 +40,9 @@ def _captions(rows, count=6):
     ('rerank', 'rerank_topk', 'folder'),
     [
         ('itm', None, 'model_folder'),
-        (None, None, 'tower_folder'),
-        ('itm', 12, 'tower_folder'),
-        ('sum', 12, 'tower_folder'),
+        (None, None, 'embedding_folder'),
+        ('itm', 12, 'embedding_folder'),
+        ('sum', 12, 'embedding_folder'),
     ],
 )
 def test_every_door_finds_the_same(shop, request, tmp_path, rerank, rerank_topk, folder):

@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 
 from mvlt.apis import ImageToTextRetrievalInferencer, MatchingInferencer, Search
-from mvlt.checkpoints.opening import open_model
+from mvlt.checkpoints.loading import open_model
 
 
 @pytest.fixture(scope='module')
-def opened(tower_folder):
-    return open_model(tower_folder)
+def opened(embedding_folder):
+    return open_model(embedding_folder)
 
 
 @pytest.fixture
 def search(opened, catalogue, tmp_path):
-    """The 20 products in a LanceDB folder; titles of words that the vocabulary knows."""
+    """The 20 products in a LanceDB folder; titles of words that the tokenizer knows."""
     rewrite(catalogue, lambda row: row | dict(price=str(10 * int(row['id'])), stock='yes'))
     made = Search(opened, tmp_path / 'index', show_progress=False)
     made.build(catalogue)
@@ -150,11 +150,11 @@ def test_near_duplicates_become_one(search, catalogue):
     assert found[0]['product_id'] in ('7', 'twin') and len(found[0]['duplicates']) >= 1
 
 
-def test_reranking(search, tower_folder, catalogue):
+def test_reranking(search, embedding_folder, catalogue):
     """In the order of the matching head, as MatchingInferencer has it; on time-out as before."""
     first = search('a red shoe', topk=5)
     rows = search('a red shoe', topk=20, rerank='itm')
-    matching = MatchingInferencer(tower_folder, device='cpu', show_progress=False)
+    matching = MatchingInferencer(embedding_folder, device='cpu', show_progress=False)
     paths = [catalogue / row['img_path'] for row in rows]
     scores = [pair['itm_score'] for pair in matching(paths, 'a red shoe')['predictions']]
     assert [row['itm_score'] for row in rows] == pytest.approx(scores, abs=1e-5)
@@ -197,7 +197,7 @@ def test_certain_matches_keep_their_order(model_folder, catalogue):
     assert ids(rows) == before and {np.float32(row['itm_score']) for row in rows} == {1.0}
 
 
-@pytest.mark.parametrize('folder', ['tower_folder', 'model_folder'])
+@pytest.mark.parametrize('folder', ['embedding_folder', 'model_folder'])
 def test_texts_for_an_image(folder, request, catalogue):
     """Equal texts are one; what has no known word, and rows without a text, are skipped."""
     model = request.getfixturevalue(folder)
@@ -216,9 +216,9 @@ def test_texts_for_an_image(folder, request, catalogue):
     assert len(rows) == 20 and {'product_id', 'sub_category'} <= rows[0].keys()
 
 
-def test_texts_from_a_file(tower_folder, tmp_path):
+def test_texts_from_a_file(embedding_folder, tmp_path):
     (tmp_path / 'lines.txt').write_text('a red bag\n\nboots\n')
-    captions = ImageToTextRetrievalInferencer(tower_folder, show_progress=False)
+    captions = ImageToTextRetrievalInferencer(embedding_folder, show_progress=False)
     red = np.full((40, 30, 3), (200, 0, 0), np.uint8)
     (rows,) = captions.read(tmp_path / 'lines.txt')(red)['predictions']
     assert {row['caption'] for row in rows} == {'a red bag', 'boots'}
@@ -227,7 +227,7 @@ def test_texts_from_a_file(tower_folder, tmp_path):
         captions.read(tmp_path / 'lines.md')
 
 
-def test_wrong_queries_and_indices(search, opened, tmp_path, tower_folder, catalogue):
+def test_wrong_queries_and_indices(search, opened, tmp_path, embedding_folder, catalogue):
     with pytest.raises(ValueError, match='empty query'):
         search()
     for text in ('  ', '!!! ???'):
@@ -246,7 +246,7 @@ def test_wrong_queries_and_indices(search, opened, tmp_path, tower_folder, catal
     with pytest.raises(KeyError, match=r'which column holds pictures and captions .*odd.json'):
         Search(opened, 'memory').build(tmp_path / 'odd.csv')
     for texts, weight in ((True, 0), (False, 1)):  # of texts; of another model
-        other = open_model(tower_folder)
+        other = open_model(embedding_folder)
         other.model.head('itc').image.weight.data += weight
         with pytest.raises(ValueError, match='another model'):
             Search(other, search.place, texts=texts)('shoe')

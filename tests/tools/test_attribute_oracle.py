@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.analysis_tools.attribute_oracle import equals, expected_recalls
+from mvlt.tools.analysis_tools.attribute_oracle import equals, expected_recalls
 
 
 def test_recalls_by_hand():

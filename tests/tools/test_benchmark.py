@@ -5,8 +5,8 @@ import json
 import pytest
 from PIL import Image
 
+from mvlt.tools.benchmark import _spread
 from tests.commands import run_here
-from tools.benchmark import _spread
 
 SMALL = ('--size', 64, '--batch', 2, '--steps', 1, '--warmup', 0, '--device', 'cpu', '--words', 6)
 

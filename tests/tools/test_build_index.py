@@ -46,8 +46,10 @@ def _vectors(place):
     return {row['product_id']: row['vector'] for row in rows.to_pylist()}
 
 
-def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(tower_folder, pictures, tmp_path):
-    killed = _start(tower_folder, pictures, tmp_path / 'one')
+def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
+    embedding_folder, pictures, tmp_path
+):
+    killed = _start(embedding_folder, pictures, tmp_path / 'one')
     there = 0
     while killed.poll() is None and not there:
         time.sleep(0.02)
@@ -57,13 +59,13 @@ def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(tower_folder, 
     killed.wait()
     there = open_index(tmp_path / 'one').count()
     assert 0 < there <= COUNT
-    said, _ = _start(tower_folder, pictures, tmp_path / 'one').communicate()
+    said, _ = _start(embedding_folder, pictures, tmp_path / 'one').communicate()
     assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} as they were' in said
     assert f'{COUNT - there} pictures embedded' in said
 
     launcher = ('-m', 'torch.distributed.run', '--nproc_per_node=2')
     launcher += (f'--master_port={free_port()}',)
-    said, errors = _start(tower_folder, pictures, tmp_path / 'two', launcher).communicate()
+    said, errors = _start(embedding_folder, pictures, tmp_path / 'two', launcher).communicate()
     assert f'{COUNT} new' in said and f'{COUNT} pictures embedded' in said, errors
     one, two = _vectors(tmp_path / 'one'), _vectors(tmp_path / 'two')
     assert one.keys() == two.keys() and len(one) == COUNT
@@ -78,8 +80,8 @@ def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(tower_folder, 
         (None, 'x' * 300, 'File name too long'),
     ],
 )
-def test_mistakes_are_one_line(tower_folder, pictures, tmp_path, catalogue, place, says):
+def test_mistakes_are_one_line(embedding_folder, pictures, tmp_path, catalogue, place, says):
     given = pictures if catalogue is None else catalogue
-    process = _start(tower_folder, given, tmp_path / place)
+    process = _start(embedding_folder, given, tmp_path / place)
     _, errors = process.communicate()
     assert process.returncode == 2 and says in errors and 'Traceback' not in errors

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from mvlt.tools.analysis_tools.answers import macro_f, matched, read_answers, same_data
-from tools.analysis_tools.compare import compare
+from mvlt.tools.analysis_tools.compare import compare, macro_f, matched, read_answers, same_data
 
 
 def _rankings(folder, ranks, **more):

@@ -3,8 +3,6 @@
 import io
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,8 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tools.dataset_converters import fetch_pictures
-from tools.dataset_converters.fetch_pictures import Limits, addresses_in, fetch, fetch_to
+from mvlt.tools.dataset_converters import fetch_pictures
+from mvlt.tools.dataset_converters.fetch_pictures import Limits, addresses_in, fetch, fetch_to
+from tests.commands import run_here
 
 QUICK = Limits(seconds=1, max_bytes=20_000, retries=1, private=True)
 
@@ -195,10 +194,10 @@ def test_a_table(shop, tmp_path):
     titles = ['a', 'b', 'c', 'd']
     pages = [f'{shop}/page'] * 4
     pd.DataFrame(dict(Title=titles, Link=pages, image_link=links)).to_csv(path, index=False)
-    command = [sys.executable, 'tools/dataset_converters/fetch_pictures.py', path, out]
-    refused = subprocess.run(command, capture_output=True, text=True)
+    command = ['tools/dataset_converters/fetch_pictures.py', path, out]
+    refused = run_here(*command)
     assert 'not public; to allow it, add --private' in refused.stdout and refused.returncode == 0
-    run = subprocess.run([*command, '--private'], capture_output=True, text=True)
+    run = run_here(*command, '--private')
     assert run.returncode == 0, run.stderr
     assert f'{shop}/none: the server answers 404' in run.stdout
     assert '2 images downloaded, 1 failed; 2 of 4 rows have no image' in run.stdout
@@ -212,5 +211,5 @@ def test_a_table(shop, tmp_path):
     ]
     assert all((out / name).is_file() for name in table['image_link'][1].split('|'))
     _Shop.asked.clear()
-    subprocess.run([*command, '--private'], check=True, capture_output=True)
+    assert run_here(*command, '--private').returncode == 0
     assert _Shop.asked == ['/none']  # what is there is not asked for again

@@ -12,7 +12,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mvlt.datasets import FashionGen, MatchingPairs, load_vocabulary
+from mvlt.datasets import FashionGen, MatchingPairs, load_tokenizer
 from mvlt.tools.figures.attention import attention_rows, cls_attention
 from mvlt.tools.figures.categories import category_cells
 from mvlt.tools.figures.curves import plot_losses, read_scalars
@@ -100,20 +100,20 @@ def test_attention_is_what_the_layer_computes(masked_products):
 
 
 def test_attention_rows_name_the_words(masked_products, demo_data):
-    vocabulary = load_vocabulary(str(demo_data / 'vocabulary'))
-    (row,) = attention_rows(build_small(), masked_products, [1], vocabulary)
+    tokenizer = load_tokenizer(str(demo_data / 'tokenizer'))
+    (row,) = attention_rows(build_small(), masked_products, [1], tokenizer)
     assert len(row.cells) == 5 and row.cells[0].mark == 'query'
-    words = {vocabulary.token(i) for i in masked_products[1]['inputs']['token_ids']}
+    words = {tokenizer.token(i) for i in masked_products[1]['inputs']['token_ids']}
     assert {bar.name for cell in row.cells[1:] for bar in cell.bars} <= words
 
 
 def test_pipeline_rows_show_each_step(demo_data):
-    vocabulary = dict(vocabulary=str(demo_data / 'vocabulary'))
+    tokenizer = dict(tokenizer=str(demo_data / 'tokenizer'))
     pipeline = dict(
         load=dict(type='LoadImage'),
         mask=dict(type='CentreMask', ratio=0.25, alpha=2),
-        tokenize=dict(type='Tokenize', **vocabulary),
-        words=dict(type='MaskWords', ratio=1.0, mask_prob=1.0, random_prob=0.0, **vocabulary),
+        tokenize=dict(type='Tokenize', **tokenizer),
+        words=dict(type='MaskWords', ratio=1.0, mask_prob=1.0, random_prob=0.0, **tokenizer),
         pack=dict(type='PackPairInputs'),
     )
     with DefaultScope.overwrite_default_scope('mvlt'):

@@ -18,7 +18,7 @@ def test_counts_by_hand():
         _record('c', 'blue sea', 1),
     ]
     names = dict(main_category=('X',), sub_category=('S', 'T'), sub_category_trained=1)
-    found = describe(records, names, [1, 1, 1, 2], max_len=1)
+    found = describe(records, names, [1, 1, 1, 2], max_length=1)
     assert (found['rows'], found['products']) == (4, 3)
     assert found['main_category'] == dict(
         unknown=0, classes=1, largest=dict(X=3), single_product=[], unseen=[]

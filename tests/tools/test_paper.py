@@ -2,18 +2,14 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from mvlt.config import load_config
-from mvlt.files import file_sha256
-from tests.commands import run_apart
-from tools.paper import _eta, _rows, config_of, plan, shorter
-
-ROOT = Path(__file__).parents[2]
+from mvlt.tools import run_plan
+from mvlt.tools.paper import _rows, config_of, plan, shorter
+from tests.commands import run_here
 
 
 def _args(work_dir, **more):
@@ -61,25 +57,25 @@ def test_the_plan_of_a_row(tmp_path):
         *('full_finetune_test', 'recognition', 'recognition_test'),
     ]
     pretrain, test, _, tune, tuned_test, _, recognition, _ = steps
-    assert tune.start == recognition.start == pretrain.checkpoint
-    assert pretrain.checkpoint == tmp_path / 'd1_itm_seed_3/pretrain/iter_50.pth'
-    assert test.checkpoint == pretrain.checkpoint and tuned_test.checkpoint == tune.checkpoint
-    configs = {step.kind: load_config(step.config) for step in steps}
+    assert tune.needs == recognition.needs == test.needs == pretrain.result
+    assert pretrain.result == tmp_path / 'd1_itm_seed_3/pretrain/iter_50.pth'
+    assert pretrain.needs is None and tuned_test.needs == tune.result
+    configs = {step.kind: load_config(step.command[1]) for step in steps}
     assert all(config.randomness.seed == 3 for config in configs.values())
     assert configs['pretrain'].model.heads.mir is None  # the row's own change
     assert configs['pretrain'].train_cfg.max_iters == 50
-    assert configs['recognition'].load_from == str(pretrain.checkpoint)
-    assert recognition.checkpoint.name == 'iter_20.pth'
+    assert configs['recognition'].load_from == str(pretrain.result)
+    assert recognition.result.name == 'iter_20.pth'
     assert configs['full_test'].get('model') is None  # a protocol: the checkpoint's own
     # mmengine names runs after the file, by which the tables know the row
-    assert pretrain.config.stem == 'd1_itm'
+    assert Path(pretrain.command[1]).stem == 'd1_itm'
 
 
 def test_tasks_take_the_model_of_the_row(tmp_path):
     steps = {step.kind: step for step in plan('e1_with_pvt', 0, _args(tmp_path))}
-    backbone = load_config(steps['recognition'].config).model.backbone
+    backbone = load_config(steps['recognition'].command[1]).model.backbone
     assert 'depths' not in backbone and backbone.init_cfg is None  # PVT-Tiny's
-    assert load_config(steps['pretrain'].config).model.backbone.init_cfg is not None
+    assert load_config(steps['pretrain'].command[1]).model.backbone.init_cfg is not None
 
 
 def test_what_is_left_out(tmp_path):
@@ -88,29 +84,6 @@ def test_what_is_left_out(tmp_path):
     assert 'e1' not in _rows('table3', 'catalogue') and 'e1' in _rows('table3', 'fashiongen')
     with pytest.raises(ValueError, match='pre-training at 32 pixels, .* reads 64'):
         list(plan('final', 1, _args(tmp_path, cfg_options={'model.backbone.image_size': 32})))
-
-
-def test_a_fine_tuning_is_of_its_own_start(tmp_path):
-    pretrain, _, recognition, _ = plan('final', 0, _args(tmp_path))
-
-    def write(path, name, start):
-        meta = dict(experiment_name=name, started_from=dict(experiment_name=start))
-        torch.save(dict(state_dict={}, meta=meta), path)
-
-    write(pretrain.checkpoint, 'pretrain_catalogue_1', None)
-    assert not recognition.is_done
-    write(recognition.checkpoint, 'recognition_catalogue_2', 'pretrain_catalogue_1')
-    assert recognition.is_done
-    write(pretrain.checkpoint, 'pretrain_catalogue_3', None)  # trained once more
-    with pytest.raises(ValueError, match='started from another iter_6000.pth .*delete that folder'):
-        assert recognition.is_done
-
-
-def test_other_settings_are_refused(tmp_path):
-    list(plan('final', 0, _args(tmp_path, length=50)))
-    list(plan('final', 0, _args(tmp_path, length=50)))
-    with pytest.raises(ValueError, match='begun with other settings .*delete it, or name another'):
-        list(plan('final', 0, _args(tmp_path, length=60)))
 
 
 @pytest.mark.parametrize(
@@ -136,30 +109,17 @@ def test_another_length(name, length, begins):
             shorter(config, 1)
 
 
-def test_what_is_done(tmp_path):
-    pretrain, test, *_ = plan('final', 0, _args(tmp_path))
-    assert not pretrain.is_done and not test.is_done
-    pretrain.checkpoint.write_bytes(b'weights')
-    assert pretrain.is_done
-    for digest, done in (('another', False), (file_sha256(pretrain.checkpoint), True)):
-        (test.folder / 'results.json').write_text(json.dumps(dict(checkpoint_sha256=digest)))
-        assert test.is_done is done
+@pytest.fixture
+def _steps_run_here(monkeypatch):
+    def execute(step, command, *more):
+        done = run_here(*command[1:])
+        step.folder.joinpath('output.txt').write_text(done.stdout + done.stderr)
+        return done.returncode
+
+    monkeypatch.setattr(run_plan, '_execute', execute)
 
 
-@pytest.mark.parametrize(
-    ('text', 'seconds'),
-    [
-        ('nothing', None),
-        ('eta: 0:02:38  time\n eta: 1 day, 1:00:05 x', 90005),
-        ('retrieval: 5 of 9 pairs scored, 17 s left', 17),
-    ],
-)
-def test_time_left_is_read_from_the_log(tmp_path, text, seconds):
-    (tmp_path / 'output.txt').write_text(text)
-    assert _eta(tmp_path / 'output.txt') == seconds
-
-
-def test_a_real_row(catalogue, tmp_path):
+def test_a_real_row(catalogue, tmp_path, _steps_run_here):
     """Two steps of everything; a second call finds all there and prints the same table."""
     columns = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
     description = dict(columns=columns, caption='{title}. {colour}')
@@ -173,7 +133,7 @@ def test_a_real_row(catalogue, tmp_path):
     ]
     outputs = []
     for _ in range(2):
-        done = run_apart(sys.executable, *command)
+        done = run_here(*command)
         assert done.returncode == 0, done.stderr[-2000:]
         outputs.append(done.stdout)
     assert outputs[1].count(': there') == 4

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mvlt.tools.analysis_tools.paper_results import column_of, read_results
-from tools.analysis_tools.paper_tables import FORMATS, PAPER, tables
+from mvlt.tools.analysis_tools.paper_tables import FORMATS, PAPER, tables
 
 LIST = dict(name='101', num_queries=1000, num_candidates=101, seeds=[0])
 FULL = dict(name='full', num_queries=dict(tir=7519, itr=32528))

@@ -12,9 +12,9 @@ from PIL import Image
 
 from mvlt.config import load_config
 from mvlt.registry import DATASETS, MODELS
+from mvlt.tools import visualize
 from mvlt.tools.figures.architecture import stages_of
 from tests.commands import run_here
-from tools import visualize
 
 
 @pytest.fixture(scope='module')

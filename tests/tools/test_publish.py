@@ -91,7 +91,7 @@ def test_a_config_and_a_checkpoint_answer_the_same(published, trained, demo_data
     ours = MatchingInferencer(dumped, str(trained), device='cpu')(picture, 'a red bag')
     assert ours == MatchingInferencer(published, device='cpu')(picture, 'a red bag')
     assert ours == MatchingInferencer(trained, device='cpu')(picture, 'a red bag')
-    # a packaged config does not know where the training's vocabulary lies; the checkpoint does
+    # a packaged config does not know where the training's tokenizer lies; the checkpoint does
     assert ours == MatchingInferencer(dumped, str(trained), device='cpu')(picture, 'a red bag')
     with pytest.raises(ValueError, match='is a config: name weights=CHECKPOINT too'):
         MatchingInferencer(dumped)
@@ -145,6 +145,6 @@ def test_mistakes_are_named(published, trained, tmp_path):
     (tmp_path / 'results.json').write_text('{"checkpoint_sha256": "0", "checkpoint": "b.pth"}')
     found = _publish(trained, tmp_path / 'out', '--results', tmp_path / 'results.json')
     assert found.returncode == 2 and 'results of another checkpoint (b.pth)' in found.stderr
-    found = _publish(trained, tmp_path / 'out', '--vocabulary', tmp_path)
+    found = _publish(trained, tmp_path / 'out', '--tokenizer', tmp_path)
     assert found.returncode == 2 and 'is not there; name its folder' in found.stderr
     assert not (tmp_path / 'out').exists()

@@ -10,7 +10,7 @@ from mvlt.tools.dataset_converters.make_demo_data import draw_products, write_fa
 from mvlt.tools.model_converters.weight_names import convert_released
 from tests.models.released_twin import Sizes, draw_weights
 
-SIZES = Sizes(image_size=32, text_len=24, vocab_size=420, classes=(5, 12), decoder=8)
+SIZES = Sizes(image_size=32, context_length=24, vocab_size=420, classes=(5, 12), decoder=8)
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def _run(data, demo_data, classes):
         'configs/mvlt/recognition_fashiongen_released.py',
         {
             'model.backbone.image_size': SIZES.image_size,
-            'model.backbone.text_len': SIZES.text_len,
+            'model.backbone.context_length': SIZES.context_length,
             'model.backbone.vocab_size': SIZES.vocab_size,
             'model.backbone.embed_dims': SIZES.dims,
             'model.backbone.depths': SIZES.depths,
             'model.backbone.num_heads': SIZES.heads,
-            'model.backbone.word_dims': SIZES.words,
-            'model.data_preprocessor.text_len': SIZES.text_len,
+            'model.backbone.token_embed_dim': SIZES.words,
+            'model.data_preprocessor.context_length': SIZES.context_length,
             'test_dataloader.num_workers': 0,
             **{
                 f'model.heads.{level}_category.{key}': value
@@ -53,8 +53,10 @@ def _run(data, demo_data, classes):
     for step in filter(None, config.test_dataloader.dataset.pipeline.values()):
         if 'scale' in step:
             step.scale = (SIZES.image_size,) * 2
-        if 'vocabulary' in step:
-            step.merge(dict(vocabulary=str(demo_data / 'vocabulary'), max_len=SIZES.text_len))
+        if 'tokenizer' in step:
+            step.merge(
+                dict(tokenizer=str(demo_data / 'tokenizer'), max_length=SIZES.context_length)
+            )
     weights = str(data / 'released.safetensors')
     runner = build_runner(config, 'test', weights, work_dir=str(data / 'work'))
     return runner.test(), runner

@@ -7,8 +7,8 @@ import torch
 
 from mvlt.checkpoints.checkpoint import read_checkpoint, run_of
 from mvlt.tools.analysis_tools.paper_results import column_of
+from mvlt.tools.model_converters import to_mvlt
 from tests.models.released_twin import Sizes, draw_weights
-from tools.model_converters import to_mvlt
 
 
 def test_released_weights_say_so(tmp_path, monkeypatch, capsys):

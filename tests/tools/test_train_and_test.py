@@ -31,10 +31,6 @@ def _train(demo_data, work_dir, *options, more=(), run=run_here):
     )
 
 
-def _train_apart(*arguments, **more):
-    return _train(*arguments, **more, run=lambda *words: run_apart(sys.executable, *words))
-
-
 def _losses(work_dir) -> list[float]:
     lines = [
         json.loads(line)
@@ -48,7 +44,7 @@ def _losses(work_dir) -> list[float]:
 def trained(demo_data, tmp_path_factory):
     """Four steps of the demo's pre-training."""
     work_dir = tmp_path_factory.mktemp('trained')
-    done = _train_apart(demo_data, work_dir)
+    done = _train(demo_data, work_dir, run=lambda *words: run_apart(sys.executable, *words))
     assert done.returncode == 0, done.stderr[-3000:]
     return work_dir
 
@@ -59,7 +55,8 @@ def test_training_writes_checkpoints(trained):
 
 
 def test_same_seed_same_losses_bit_for_bit(demo_data, trained, tmp_path):
-    assert _train_apart(demo_data, tmp_path).returncode == 0
+    """In this process, and in the one of its own that made ``trained``."""
+    assert _train(demo_data, tmp_path).returncode == 0
     assert _losses(tmp_path) == _losses(trained)
     first, second = (
         torch.load(folder / 'iter_4.pth', weights_only=False)['state_dict']
@@ -84,7 +81,7 @@ def test_resume_does_without_what_the_run_started_from(demo_data, trained, tmp_p
 
 def test_resume_goes_on_from_the_last_checkpoint(demo_data, tmp_path):
     assert _train(demo_data, tmp_path, 'train_cfg.max_iters=2').returncode == 0
-    done = _train_apart(demo_data, tmp_path, more=['--resume'])
+    done = _train(demo_data, tmp_path, more=['--resume'])
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'resumed epoch: 0, iter: 2' in done.stdout + done.stderr
     assert len(_losses(tmp_path)) == 4
@@ -114,14 +111,7 @@ def _rank(processes, config, checkpoint, *options):
     return run_apart(*command, PORT=str(free_port()))
 
 
-def test_two_processes_train_and_rank_as_one(demo_data, trained, tmp_path):
-    done = run_apart(
-        *('tools/dist_train.sh', 'configs/demo/pretrain_demo.py', 2),
-        *('--data-root', demo_data, '--work-dir', tmp_path, '--cfg-options', *SMALL),
-        PORT=str(free_port()),
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert len(_losses(tmp_path)) == 4 and (tmp_path / 'iter_4.pth').exists()
+def test_two_processes_rank_as_one(demo_data, trained, tmp_path):
     found = []
     for processes in (1, 2):
         work_dir = tmp_path / f'test{processes}'
@@ -202,15 +192,15 @@ def test_a_users_mistake_is_one_line_before_training_starts(demo_data, tmp_path,
 
 
 def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_path):
-    from mvlt.datasets import train_vocabulary
+    from mvlt.datasets import train_tokenizer
 
-    train_vocabulary(['other words'] * 3, tmp_path / 'other', 100)
+    train_tokenizer(['other words'] * 3, tmp_path / 'other', 100)
     done = run_here(
         *('tools/test.py', 'configs/demo/pretrain_demo.py'),
         *(trained / 'iter_4.pth', '--data-root', demo_data, '--work-dir', tmp_path),
         *(
             '--cfg-options',
-            f'test_dataloader.dataset.pipeline.tokenize.vocabulary={tmp_path / "other"}',
+            f'test_dataloader.dataset.pipeline.tokenize.tokenizer={tmp_path / "other"}',
         ),
         *[one for one in SMALL if one.startswith('model.')],
     )

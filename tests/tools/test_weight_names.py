@@ -14,7 +14,7 @@ from tests.models.released_twin import Sizes, draw_weights, run
 
 REFERENCE = Path(__file__).parents[3] / 'shared/reference/released_mvlt_small.safetensors'
 OF_REFERENCE = Sizes(
-    text_len=24,
+    context_length=24,
     vocab_size=1000,
     dims=(16, 32, 80, 128),
     depths=(1, 2, 1, 2),
@@ -47,14 +47,14 @@ def _model(sizes):
         backbone=dict(
             type='mvlt.PVTVL',
             image_size=sizes.image_size,
-            text_len=sizes.text_len,
+            context_length=sizes.context_length,
             vocab_size=sizes.vocab_size,
             embed_dims=sizes.dims,
             depths=sizes.depths,
             num_heads=sizes.heads,
             mlp_ratios=sizes.ratios,
             reductions=sizes.reductions,
-            word_dims=sizes.words,
+            token_embed_dim=sizes.words,
         ),
         neck=dict(type='mvlt.PartialDecoder', channels=sizes.decoder),
         heads=dict(
@@ -71,7 +71,7 @@ def _model(sizes):
 
 @torch.no_grad()
 def _outputs(model, image, ids, itm_labels, mlm_labels):
-    features = model.backbone(image, ids)
+    features = model.backbone.encode_pair(image, ids)
     cls, text = features.texts[-1][:, 0], features.texts[-1]
     decoded = model.neck(features.images)
     categories = model.heads
@@ -79,13 +79,17 @@ def _outputs(model, image, ids, itm_labels, mlm_labels):
         **{f'image_feat{i + 1}': one for i, one in enumerate(features.images)},
         **{f'text_feat{i + 1}': one for i, one in enumerate(features.texts)},
         'itm_logits': model.heads.itm(cls=cls),
-        'mlm_logits': model.heads.mlm(text=text, word_table=model.word_table),
+        'mlm_logits': model.heads.mlm(text=text, token_embedding=model.token_embedding),
         'sup_cls_logits': categories['main_category'](cls=cls),
         'sub_cls_logits': categories['sub_category'](cls=cls),
         't2i_logits': model.heads.mir(decoded=decoded),
         'loss_itm': loss_of(model.heads.itm, cls=cls, matched=itm_labels),
         'loss_mlm': loss_of(
-            model.heads.mlm, text=text, words=mlm_labels, matched=None, word_table=model.word_table
+            model.heads.mlm,
+            text=text,
+            words=mlm_labels,
+            matched=None,
+            token_embedding=model.token_embedding,
         ),
         'loss_mir': loss_of(model.heads.mir, decoded=decoded, target=image, mask=None),
     }
@@ -127,7 +131,7 @@ def test_the_twin_is_the_released_network(reference):
     'sizes',
     [
         Sizes(),
-        Sizes(image_size=96, text_len=17, depths=(2, 1, 2, 1), reductions=(4, 2, 1, 1)),
+        Sizes(image_size=96, context_length=17, depths=(2, 1, 2, 1), reductions=(4, 2, 1, 1)),
         Sizes(dims=(16, 16, 32, 64), heads=(2, 2, 4, 8), ratios=(4, 4, 2, 2), decoder=16),
     ],
 )
@@ -136,7 +140,7 @@ def test_parity_with_the_twin(sizes, capsys):
     torch.manual_seed(0)
     state = draw_weights(sizes, seed=3)
     image = torch.rand(2, 3, sizes.image_size, sizes.image_size)
-    ids = torch.randint(0, sizes.vocab_size, (2, sizes.text_len))
+    ids = torch.randint(0, sizes.vocab_size, (2, sizes.context_length))
     matched = torch.tensor([1, 0])
     words = torch.where(torch.rand(ids.shape) < 0.5, ids, -1)
     expected = run(sizes, state, image, ids)
@@ -169,8 +173,10 @@ def test_foreign_and_incomplete_states_are_refused():
 
 
 def test_one_missing_tensor_is_named():
-    sizes = dict(text_len=8, vocab_size=20, embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 3, 4))
-    model = PVTVL(image_size=32, depths=(1, 2, 1, 1), word_dims=16, **sizes)
+    sizes = dict(
+        context_length=8, vocab_size=20, embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 3, 4)
+    )
+    model = PVTVL(image_size=32, depths=(1, 2, 1, 1), token_embed_dim=16, **sizes)
     state = _pvt_state(model, side=32)
     for theirs, ours in (
         ('block2.1.norm1.weight', 'stages.1.layers.1.norm1.weight'),
@@ -226,7 +232,11 @@ def _pvt_state(model: PVTVL, side: int) -> dict[str, torch.Tensor]:
 
 def test_pvt_weights_find_their_places():
     sizes = dict(
-        text_len=8, vocab_size=20, embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 3, 4), word_dims=16
+        context_length=8,
+        vocab_size=20,
+        embed_dims=(8, 16, 24, 32),
+        num_heads=(1, 2, 3, 4),
+        token_embed_dim=16,
     )
     source = PVTVL(image_size=32, depths=(1, 2, 1, 1), **sizes)
     renamed = convert_pvt(_pvt_state(source, side=32))

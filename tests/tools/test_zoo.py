@@ -45,7 +45,7 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(parents=True)
     for seed, tir in ((0, 40.0), (1, 43.0)):
         result = _results(tmp_path / f'{seed}.json', tir, seed=seed)
-        one = zoo.kept('configs/mvlt/towers_catalogue.py', [result], None, 'products', note)
+        one = zoo.kept('configs/mvlt/dual_encoder_catalogue.py', [result], None, 'products', note)
         assert one['steps'] == 12600 and one['seed'] == seed
         (tmp_path / zoo.KEPT / f'{seed}.json').write_text(json.dumps(one))
     (tmp_path / zoo.METHOD / 'README.md').write_text(f'before\n{" ".join(zoo.MARKS)}\nafter')
@@ -68,6 +68,6 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
 def test_results_of_two_checkpoints_are_no_training(tmp_path):
     both = [_results(tmp_path / f'{sha}.json', 1.0, sha) for sha in 'ab']
     with pytest.raises(ValueError, match='of 2 checkpoints'):
-        zoo.kept('configs/mvlt/towers_catalogue.py', both, None, '', 'docs/results/index.md')
+        zoo.kept('configs/mvlt/dual_encoder_catalogue.py', both, None, '', 'docs/results/index.md')
     with pytest.raises(ValueError, match='--note x.md: no such file'):
-        zoo.kept('configs/mvlt/towers_catalogue.py', both, None, '', 'x.md')
+        zoo.kept('configs/mvlt/dual_encoder_catalogue.py', both, None, '', 'x.md')

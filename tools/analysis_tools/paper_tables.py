@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mvlt.command_line import run_command
-from mvlt.tools.analysis_tools.answers import matched, read_answers
+from mvlt.tools.analysis_tools.compare import matched, read_answers, right
 from mvlt.tools.analysis_tools.paper_results import RECOGNITION, RELEASED, Result, read_results
 from mvlt.tools.analysis_tools.significance import paired_bootstrap
 
@@ -102,16 +102,21 @@ def main() -> None:
         'differ from Final (95 %%)',
     )
     args = parser.parse_args()
-    results, others = read_results(args.folders)
-    if args.format == 'text':
-        for one in results:
-            print(f'read: {one.path} -> {one.column}, {one.protocol}')
+    print_tables(args.folders, args.format, args.significance)
+
+
+def print_tables(folders: Sequence[Path], style: str = 'text', significance: bool = False) -> None:
+    """Print every table that has a result in the folders."""
+    results, others = read_results(folders)
+    if style == 'text':
+        for result in results:
+            print(f'read: {result.path} -> {result.column}, {result.protocol}')
         for path in others:
             print(f'read: {path} -> no column of the paper')
-    for data in sorted({one.data for one in results}):
-        print(f'\n===== {data}' if args.format == 'text' else f'\n{data}\n')
-        own = [one for one in results if one.data == data]
-        print('\n\n'.join(FORMATS[args.format](one) for one in tables(own, args.significance)))
+    for data in sorted({result.data for result in results}):
+        print(f'\n===== {data}' if style == 'text' else f'\n{data}\n')
+        of_data = [result for result in results if result.data == data]
+        print('\n\n'.join(FORMATS[style](table) for table in tables(of_data, significance)))
 
 
 def tables(results: Sequence[Result], significance: bool = False) -> list[Table]:
@@ -162,48 +167,29 @@ def _rows(
 ) -> list[list[str]]:
     """Rows of one protocol."""
     recognition = protocol == RECOGNITION
-    coco = 'COCO' in columns
-    in_paper = recognition or protocol == ('full' if coco else PROTOCOL)
+    in_paper = recognition or protocol == ('full' if 'COCO' in columns else PROTOCOL)
     by_column = {name: [one for one in results if one.column == name] for name in columns}
     rows = []
     for name, metrics in _CATEGORIES if recognition else _RETRIEVAL:
-        label = name if recognition or in_paper else f'{name} ({protocol})'
+        label = name if in_paper else f'{name} ({protocol})'
         digits = 3 if metrics[-1].endswith('macro_f') and len(metrics) == 1 else 2
-        paper = {
-            column: _total({m: PAPER[m].get(column) for m in metrics}, metrics)
-            if in_paper
-            else None
-            for column in columns
-        }
-        ours = {
-            column: [
-                value
-                for one in by_column[column]
-                if (value := _total(one.metrics, metrics)) is not None
-            ]
-            for column in columns
-        }
+        printed = {m: PAPER[m] if in_paper else {} for m in metrics}
+        paper = {c: _total({m: printed[m].get(c) for m in metrics}, metrics) for c in columns}
+        measured = {c: [_total(one.metrics, metrics) for one in by_column[c]] for c in columns}
+        ours = {c: [value for value in measured[c] if value is not None] for c in columns}
         if not any(ours.values()):
             continue
         marks = _marks(by_column, metrics, against) if significance else {}
-        rows.append(
-            [
-                label,
-                *(
-                    _cell(paper.get(column), ours[column], digits) + marks.get(column, '')
-                    for column in columns
-                ),
-            ]
-        )
+        cells = [_cell(paper[c], ours[c], digits) + marks.get(c, '') for c in columns]
+        rows.append([label, *cells])
         if against is not None and (len(metrics) > 1 or against != 'Final' or 'E1' in columns):
             base = paper.get(against)
             if against == 'Kaleido-BERT' and len(metrics) == 1 and in_paper:
                 base = PAPER[metrics[0]]['Second']
             # the paper's competitors can be compared with on its own data only
-            told = 'fashiongen' in results[0].data and base is not None
-            own = base if told and against == 'Kaleido-BERT' else None
-            own = mean(ours[against]) if ours[against] else own
-            cells = _differences(paper, ours, columns, base, own, digits)
+            comparable = 'fashiongen' in results[0].data and against == 'Kaleido-BERT'
+            mean_base = mean(ours[against]) if ours[against] else base if comparable else None
+            cells = [_difference(paper[c], base, ours[c], mean_base, digits) for c in columns]
             if set(cells) == {_NOTHING}:
                 continue
             cells[columns.index(against)] = ''
@@ -232,22 +218,17 @@ def _cell(paper: float | None, ours: Sequence[float], digits: int) -> str:
     return f'{said} / {mean(ours):.{digits}f}{spread} (n={len(ours)})'
 
 
-def _differences(
-    paper: Mapping[str, float | None],
-    ours: Mapping[str, Sequence[float]],
-    columns: Sequence[str],
-    base_paper: float | None,
+def _difference(
+    paper: float | None,
+    paper_base: float | None,
+    ours: Sequence[float],
     base: float | None,
     digits: int,
-) -> list[str]:
-    """Columns less what they are compared with, in the paper and here."""
-    cells = []
-    for column in columns:
-        told, own = paper.get(column), ours[column]
-        said = '-' if None in (told, base_paper) else f'{told - base_paper:+.{digits}f}'  # type: ignore[operator]
-        got = '-' if not own or base is None else f'{mean(own) - base:+.{digits}f}'
-        cells.append(f'{said} / {got}')
-    return cells
+) -> str:
+    """A column less what it is compared with, in the paper and here."""
+    printed = '-' if paper is None or paper_base is None else f'{paper - paper_base:+.{digits}f}'
+    measured = '-' if not ours or base is None else f'{mean(ours) - base:+.{digits}f}'
+    return f'{printed} / {measured}'
 
 
 def _marks(
@@ -273,12 +254,9 @@ def _hits(one: Result, other: Result, metric: str) -> tuple[np.ndarray, np.ndarr
     """Which queries are right, bool (n,), of two results in one order, and their products."""
     name = metric.split('/')[-2]
     first, second = (read_answers(result.path)[name] for result in (one, other))
-    values = matched(first, second, name)
-    if metric.startswith('retrieval/'):
-        k = int(metric.rpartition('@')[2])
-        return values[0] <= k, values[1] <= k, first.groups
-    right = [pair[:, 0] == pair[:, 1] for pair in values]
-    return right[0], right[1], first.groups
+    k = int(metric.rpartition('@')[2]) if '@' in metric else 1
+    hits = [right(values, k) for values in matched(first, second, name)]
+    return hits[0], hits[1], first.groups
 
 
 def _text(table: Table) -> str:

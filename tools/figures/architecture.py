@@ -46,7 +46,12 @@ def draw_architecture(
         title: heading.
         kind: 'png', 'svg' or 'pdf'.
         uncounted: category heads whose number of classes depends on the data.
+
+    Raises:
+        ValueError: the encoder is dual.
     """
+    if not model.is_joint:
+        raise ValueError('a dual-encoder model cannot be drawn as Fig. 3: it has no joint stages')
     import matplotlib  # slow to import, and needed here only
 
     matplotlib.use('agg')
@@ -63,12 +68,12 @@ def draw_architecture(
     pen = _Pen(panel)
     side = backbone.image_size
     words = f'{backbone.vocab_size:,} tokens in all'
-    pen.box(0.3, 4.25, 1.9, 0.9, _TEXT, ['caption', f'{backbone.text_len} tokens', words])
+    pen.box(0.3, 4.25, 1.9, 0.9, _TEXT, ['caption', f'{backbone.context_length} tokens', words])
     pen.box(0.3, 1.95, 1.9, 0.9, _IMAGE, ['image', f'{side} x {side} x 3'])
     left = 2.9
     for number, stage in enumerate(stages, 1):
         panel.text(left + 0.95, 5.15, f'stage {number}', fontsize=9, ha='center', color=_INK)
-        text = f'$T^{{{number}}}$  {backbone.text_len} x {stage.channels}'
+        text = f'$T^{{{number}}}$  {backbone.context_length} x {stage.channels}'
         pen.box(left, 4.45, 1.9, 0.5, _TEXT, [text])
         layers = 'layer' if stage.layers == 1 else 'layers'
         summary = [f'{stage.layers} {layers}, {_short(stage.parameters)}']

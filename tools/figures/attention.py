@@ -12,7 +12,7 @@ import torch
 from mmengine.dataset import BaseDataset, pseudo_collate
 from PIL import Image
 
-from mvlt.datasets import Vocabulary
+from mvlt.datasets import CaptionTokenizer
 from mvlt.models import MVLT
 from mvlt.visualization import Bar, Cell, Row
 from mvlt.visualization.sheet import to_array
@@ -31,7 +31,12 @@ def cls_attention(model: MVLT, inputs: dict[str, Any]) -> list[tuple[torch.Tenso
     Returns:
         For each stage ``image`` float (B, h, w), over the grid of its image keys, and ``text``
         float (B, T); both together sum to 1 for each sample.
+
+    Raises:
+        ValueError: the model's encoder is dual.
     """
+    if not model.is_joint:
+        raise ValueError('a dual-encoder model cannot show [CLS] attention: it reads no pair')
     maps: list[tuple[torch.Tensor, torch.Tensor]] = []
     with _recorded(model) as calls:
         model(inputs)
@@ -61,7 +66,7 @@ def _recorded(model: MVLT) -> Iterator[list[tuple[Any, tuple]]]:
 
 
 def attention_rows(
-    model: MVLT, dataset: BaseDataset, rows: Sequence[int], vocabulary: Vocabulary
+    model: MVLT, dataset: BaseDataset, rows: Sequence[int], tokenizer: CaptionTokenizer
 ) -> tuple[Row, ...]:
     """A product a row: its image, and the attention of [CLS] in each stage; bars are tokens."""
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))
@@ -79,7 +84,7 @@ def attention_rows(
                     _heat(picture, image[position].cpu().numpy()),
                     f'stage {number}: {100 * share:.0f} % on the image',
                     bars=tuple(
-                        Bar(vocabulary.token(ids[i]), float(text[position][i])) for i in best
+                        Bar(tokenizer.token(ids[i]), float(text[position][i])) for i in best
                     ),
                 )
             )

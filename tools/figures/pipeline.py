@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mvlt.datasets.pipeline import changes_pair
 from mvlt.datasets.transforms import MaskWords, PackPairInputs, Tokenize
 from mvlt.visualization import Cell, Row, hide
 
@@ -32,6 +33,8 @@ def _row(dataset: Any, row: int) -> Row:
     for step, transform in inner.pipeline.steps.items():
         if isinstance(transform, PackPairInputs):
             break
+        if not changes_pair(getattr(transform, 'streams', None)):
+            continue
         results = transform(results)
         name = f'{step}: {type(transform).__name__}'
         if isinstance(transform, Tokenize | MaskWords):
@@ -48,10 +51,10 @@ def _row(dataset: Any, row: int) -> Row:
 
 
 def _words(results: dict, transform: Tokenize | MaskWords) -> str:
-    vocabulary = transform.vocabulary
-    labels = results.get('word_labels', [-1] * len(results['token_ids']))
+    tokenizer = transform.tokenizer
+    labels = results.get('mlm_labels', [-1] * len(results['token_ids']))
     shown = []
     for token, label in zip(results['token_ids'], labels):
-        word = vocabulary.token(token)
-        shown.append(word if label < 0 else f'{vocabulary.token(label)}>{word}')
+        word = tokenizer.token(token)
+        shown.append(word if label < 0 else f'{tokenizer.token(label)}>{word}')
     return ' '.join(shown)

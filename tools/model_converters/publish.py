@@ -20,7 +20,7 @@ import mvlt
 from mvlt.checkpoints.checkpoint import run_of
 from mvlt.checkpoints.description import ModelDescription, stored_config
 from mvlt.checkpoints.folder import fitting, weights_metadata, write_model_folder
-from mvlt.checkpoints.opening import read_trained
+from mvlt.checkpoints.loading import read_trained
 from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.files import file_sha256, read_json
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument('out', type=Path, help='the new folder')
     parser.add_argument('--config', help='config file; default: the config in the checkpoint')
     parser.add_argument('--data-root', help='with --config: replaces its data_root')
-    parser.add_argument('--vocabulary', help='folder of the tokenizer; default: as in the config')
+    parser.add_argument('--tokenizer', help='folder; default: as in the config')
     parser.add_argument('--name', help='title of the card; default: the name of the folder')
     parser.add_argument('--licence', default='unknown', help='of the weights, an SPDX identifier')
     parser.add_argument('--data', default='', help='training data, a line for the card')
@@ -52,9 +52,9 @@ def main() -> None:
     if args.config:
         config = load_config(args.config, data_root=args.data_root)
     trained = (
-        read_trained(config, args.checkpoint, args.vocabulary)
+        read_trained(config, args.checkpoint, args.tokenizer)
         if config is not None
-        else read_trained(args.checkpoint, vocabulary=args.vocabulary)
+        else read_trained(args.checkpoint, tokenizer=args.tokenizer)
     )
     run = run_of(args.checkpoint)
     weights = save(fitting(trained.description, trained.state), weights_metadata(run))
@@ -75,7 +75,7 @@ def main() -> None:
         args.limits,
     )
     out = write_model_folder(
-        args.out, trained.description, trained.state, trained.vocabulary, card, run
+        args.out, trained.description, trained.state, trained.tokenizer, card, run
     )
     for path in sorted(out.iterdir()):
         print(f'{path}  {path.stat().st_size:,} bytes')
@@ -138,7 +138,7 @@ def model_card(
             (description.that_give('embedding'), 'search by embeddings, from text and from images'),
             (description.that_give('match'), 'score an image with a text; search both ways'),
             (named, f'name the {named}'),
-            (description.rebuilding, 'inpaint masked images'),
+            (description.reconstructing, 'inpaint masked images'),
             (description.that_give('words'), 'predict masked tokens'),
         )
         if able
@@ -160,7 +160,8 @@ def model_card(
         *(['\nIt cannot:\n', *(f'- {limit}' for limit in limits)] if limits else []),
         '\n## Use\n',
         '```python\nfrom mvlt.apis import FeatureExtractor\n\n'
-        "features = FeatureExtractor('THIS_FOLDER')('image.jpg', 'its title')['predictions']\n```",
+        "result = FeatureExtractor('THIS_FOLDER')('image.jpg', 'its title')\n"
+        "features = result['predictions'][0]\n```",
         '\nSee `mvlt.apis` for the other inferencers.',
         '\n## Trained on\n',
         data or _data(meta),

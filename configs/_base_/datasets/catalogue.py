@@ -28,13 +28,13 @@ train_set = dict(
     ),
     caption='{productDisplayName}',
     split='train',
-    left_out=0.05,  # share of rows without an image or a caption
+    max_missing_ratio=0.05,  # share of rows without an image or a caption
     on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )
 val_set = dict(train_set, split='val', test_mode=True, on_error='raise')
 test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 vocab_size = 4000
-vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
-pipeline.tokenize.merge(dict(max_len=64, **vocabulary))
+tokenizer = dict(tokenizer=f'{data_root}/tokenizer')
+pipeline.tokenize.merge(dict(max_length=64, **tokenizer))
 test_dataloader.dataset = dict(test_set, pipeline=pipeline)
 val_loader.dataset = dict(val_set, pipeline=pipeline)

@@ -28,7 +28,7 @@ train_set = dict(
 val_set = dict(train_set, split='val', test_mode=True, on_error='raise')
 test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
-vocabulary = dict(vocabulary='bert-base-uncased', download=False)
+tokenizer = dict(tokenizer='bert-base-uncased', download=False)
 augment = dict(
     type=RandAugment,
     _scope_='mmpretrain',  # where its policies are registered
@@ -55,7 +55,7 @@ augment = dict(
         ],
     ],
 )
-pipeline.tokenize.merge(dict(max_len=40, **vocabulary))
+pipeline.tokenize.merge(dict(max_length=40, **tokenizer))
 test_dataloader.merge(dict(num_workers=8, pin_memory=True))
 val_loader.merge(dict(num_workers=8, pin_memory=True))
 test_dataloader.dataset = dict(test_set, pipeline=pipeline)

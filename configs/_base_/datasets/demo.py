@@ -27,7 +27,7 @@ test_set = dict(
     on_error='raise',
 )
 vocab_size = 1000
-vocabulary = dict(vocabulary=f'{data_root}/vocabulary')
-pipeline.tokenize.merge(dict(max_len=64, **vocabulary))
+tokenizer = dict(tokenizer=f'{data_root}/tokenizer')
+pipeline.tokenize.merge(dict(max_length=64, **tokenizer))
 test_dataloader.dataset = dict(test_set, pipeline=pipeline)
 val_loader.dataset = dict(val_set, pipeline=pipeline)

@@ -26,8 +26,8 @@ test_set = dict(
     on_error='raise',
 )
 # a folder with vocab.txt, or this name in the local Hugging Face cache (download=True fetches it)
-vocabulary = dict(vocabulary='bert-base-uncased', download=False)
-pipeline.tokenize.merge(dict(max_len=128, **vocabulary))
+tokenizer = dict(tokenizer='bert-base-uncased', download=False)
+pipeline.tokenize.merge(dict(max_length=128, **tokenizer))
 test_dataloader.merge(dict(num_workers=8, pin_memory=True))
 val_loader.merge(dict(num_workers=8, pin_memory=True))
 test_dataloader.dataset = dict(test_set, pipeline=pipeline)

@@ -2,11 +2,11 @@
 
 from mmengine.config import read_base
 
-from mvlt.datasets import CropToProduct
+from mvlt.datasets import CropToForeground
 
 with read_base():
     from .fashiongen import *
 
-pipeline.crop = dict(type=CropToProduct)
-test_dataloader.dataset.pipeline.crop = dict(type=CropToProduct)
-val_loader.dataset.pipeline.crop = dict(type=CropToProduct)
+pipeline.crop = dict(type=CropToForeground)
+test_dataloader.dataset.pipeline.crop = dict(type=CropToForeground)
+val_loader.dataset.pipeline.crop = dict(type=CropToForeground)

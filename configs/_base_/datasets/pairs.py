@@ -19,7 +19,7 @@ pipeline = dict(
     ),
     flip=None,
     mask=None,
-    reword=None,
+    augment_caption=None,
     tokenize=dict(type=Tokenize),
     words=None,
     pack=dict(type=PackPairInputs),

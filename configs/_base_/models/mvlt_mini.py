@@ -17,19 +17,19 @@ from mvlt.models import (
 
 model = dict(
     type=MVLT,
-    data_preprocessor=dict(type=PairDataPreprocessor, text_len=None, attend_pad=False),
+    data_preprocessor=dict(type=PairDataPreprocessor, context_length=None, attend_pad=False),
     backbone=dict(
         type=PVTVL,
         image_size='image_size',
-        text_len=64,
+        context_length=64,
         vocab_size=1000,
         embed_dims=(32, 48, 96, 128),
         depths=(1, 1, 2, 2),
         num_heads=(1, 2, 3, 4),
         mlp_ratios=(4, 4, 4, 4),
         reductions=(4, 2, 1, 1),
-        word_dims=128,
-        word_dropout=0.0,
+        token_embed_dim=128,
+        token_dropout=0.0,
         drop_path_rate=0.0,
         init_std=None,
     ),

@@ -16,14 +16,14 @@ model = dict(
         type=PairDataPreprocessor,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
-        text_len=None,  # 128 pads every caption to 128 tokens
+        context_length=None,  # 128 pads every caption to 128 tokens
         attend_pad=False,  # True: as in the released code
         mask_fill=1e-6,
     ),
     backbone=dict(
         type=PVTVL,
         image_size='image_size',
-        text_len=128,
+        context_length=128,
         vocab_size=30522,
         drop_path_rate=0.1,
     ),

@@ -7,7 +7,7 @@ backbone = dict(
     arch='b1',
     linear=False,  # as PVT-v2's ImageNet weights but B2-Li's
     image_size='image_size',
-    text_len=128,
+    context_length=128,
     vocab_size=30522,
     drop_path_rate=0.1,
 )

@@ -5,7 +5,7 @@ from mvlt.models import LightDecoder, ViTVL
 backbone = dict(
     type=ViTVL,
     image_size='image_size',
-    text_len=128,
+    context_length=128,
     vocab_size=30522,
     drop_path_rate=0.1,
 )

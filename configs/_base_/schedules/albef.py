@@ -6,16 +6,16 @@
 from mmengine.optim import CosineAnnealingLR, LinearLR
 from torch.optim import AdamW
 
-from mvlt.engine import IterTrainLoop, LateOptimWrapper
+from mvlt.engine import IterTrainLoop, AsyncOptimWrapper
 
 iterations = 15000
 warmup_iterations = 1000
 train_cfg = dict(type=IterTrainLoop, max_iters=iterations, val_interval=500)
 optim_wrapper = dict(
-    type=LateOptimWrapper,
+    type=AsyncOptimWrapper,
     optimizer=dict(type=AdamW, lr=1e-4, weight_decay=0.02, fused=True),
     paramwise_cfg=dict(
-        norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys=dict(log_scale=dict(decay_mult=0.0))
+        norm_decay_mult=0.0, bias_decay_mult=0.0, custom_keys=dict(logit_scale=dict(decay_mult=0.0))
     ),
 )
 # without an end: until the training ends

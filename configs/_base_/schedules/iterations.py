@@ -3,13 +3,13 @@
 from mmengine.optim import CosineAnnealingLR, LinearLR
 from torch.optim import AdamW
 
-from mvlt.engine import IterTrainLoop, LateOptimWrapper
+from mvlt.engine import IterTrainLoop, AsyncOptimWrapper
 
 iterations = 4000
 warmup_iterations = 100
 train_cfg = dict(type=IterTrainLoop, max_iters=iterations)
 optim_wrapper = dict(
-    type=LateOptimWrapper,
+    type=AsyncOptimWrapper,
     optimizer=dict(type=AdamW, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
     clip_grad=dict(max_norm=1.0),
 )

@@ -7,13 +7,13 @@ are the released code's and PVT's.
 from mmengine.optim import CosineAnnealingLR, LinearLR
 from torch.optim import AdamW
 
-from mvlt.engine import EpochTrainLoop, LateOptimWrapper
+from mvlt.engine import EpochTrainLoop, AsyncOptimWrapper
 
 epochs = 150
 warmup_epochs = 5
 train_cfg = dict(type=EpochTrainLoop, max_epochs=epochs)
 optim_wrapper = dict(
-    type=LateOptimWrapper,
+    type=AsyncOptimWrapper,
     optimizer=dict(type=AdamW, lr=2.5e-3, betas=(0.9, 0.999), weight_decay=1e-4, fused=True),
 )
 # without an end: until the training ends

@@ -7,14 +7,14 @@
 from mmengine.optim import CosineAnnealingLR, LinearLR
 from torch.optim import AdamW
 
-from mvlt.engine import EpochTrainLoop, LateOptimWrapper
+from mvlt.engine import EpochTrainLoop, AsyncOptimWrapper
 
 epochs = 150
 warmup_epochs = 5
 rate = 2.5e-4
 train_cfg = dict(type=EpochTrainLoop, max_epochs=epochs)
 optim_wrapper = dict(
-    type=LateOptimWrapper,
+    type=AsyncOptimWrapper,
     optimizer=dict(type=AdamW, lr=rate, betas=(0.9, 0.999), weight_decay=0.01, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )

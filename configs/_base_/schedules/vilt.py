@@ -6,11 +6,11 @@ Betas 0.9 and 0.98, weight decay 0.01, none on biases and norms (fidelity point 
 from mmengine.optim import LinearLR
 from torch.optim import AdamW
 
-from mvlt.engine import EpochTrainLoop, LateOptimWrapper
+from mvlt.engine import EpochTrainLoop, AsyncOptimWrapper
 
 train_cfg = dict(type=EpochTrainLoop, max_epochs=10)
 optim_wrapper = dict(
-    type=LateOptimWrapper,
+    type=AsyncOptimWrapper,
     optimizer=dict(type=AdamW, lr=1e-4, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )

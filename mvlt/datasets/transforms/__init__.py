@@ -1,4 +1,5 @@
-from .cropping import CropMiddle, CropToProduct
+from .caption import AugmentCaption
+from .cropping import CenterCropRatio, CropToForeground
 from .formatting import PackPairInputs
 from .loading import LoadImage
 from .masking import (
@@ -12,12 +13,12 @@ from .masking import (
     UnitStrokeMask,
 )
 from .text import MaskWords, Tokenize
-from .wording import RewordCaption
 
 __all__ = [
+    'AugmentCaption',
+    'CenterCropRatio',
     'CentreMask',
-    'CropMiddle',
-    'CropToProduct',
+    'CropToForeground',
     'GridMask',
     'ImageMask',
     'LoadImage',
@@ -25,7 +26,6 @@ __all__ = [
     'PackPairInputs',
     'RandomGridMask',
     'RandomSquareMask',
-    'RewordCaption',
     'StrokeMask',
     'Tokenize',
     'UnitMask',

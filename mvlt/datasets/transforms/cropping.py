@@ -8,7 +8,7 @@ from mvlt.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
-class CropToProduct(BaseTransform):
+class CropToForeground(BaseTransform):
     """``img`` -> its part inside the box of its dots, as the released code (fidelity point 14).
 
     The picture is dithered to one bit (Pillow's ``convert('1')``: luminance, Floyd-Steinberg). The
@@ -28,7 +28,7 @@ class CropToProduct(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class CropMiddle(BaseTransform):
+class CenterCropRatio(BaseTransform):
     """``img`` -> its middle, so much of each side.
 
     For pictures in use where training drew crops: products are then as large as they were in
@@ -43,7 +43,7 @@ class CropMiddle(BaseTransform):
 
     def __init__(self, share: float) -> None:
         if not 0 < share <= 1:
-            raise ValueError(f'CropMiddle.share={share}: above 0, 1 at most')
+            raise ValueError(f'CenterCropRatio.share={share}: above 0, 1 at most')
         self.share = share
 
     def transform(self, results: dict) -> dict:

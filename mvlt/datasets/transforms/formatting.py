@@ -1,11 +1,14 @@
 """The end of every pipeline: a dict of tensors and a PairDataSample."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
 from mvlt.registry import TRANSFORMS
-from mvlt.structures import PairDataSample
+from mvlt.structures import STREAMS, PairDataSample, stream_key
 
 
 @TRANSFORMS.register_module()
@@ -16,32 +19,49 @@ class PackPairInputs(BaseTransform):
     were computed beforehand.
 
     Returns:
-        ``inputs``: ``image`` uint8 (3, H, W), or float (N, D) as it is, ``token_ids`` int64 (T,);
+        ``inputs``: ``image`` uint8 (3, H, W), or float (N, D) as it is, ``token_ids`` int64 (T,),
+        and, where a record has more streams, ``images`` and ``texts``, the same of each by name;
         ``data_samples``: a PairDataSample with those labels that are there, and those that
         ``attributes`` lists.
     """
 
+    modality = 'record'
+
     LABELS = ('matched', 'main_category', 'sub_category')
-    ARRAYS = ('image_mask', 'word_labels')
+    ARRAYS = ('image_mask', 'mlm_labels')
     META = (
         *('product_id', 'caption', 'title', 'img_path', 'sample_idx'),
-        *('wording_keys', 'wording_key'),
-        *('caption_product_id', 'image_title', 'image_wording_keys'),
+        *('other_caption_keys', 'read_caption_key'),
+        *('caption_product_id', 'image_title', 'image_other_caption_keys'),
     )
 
     def transform(self, results: dict) -> dict:
         """Pack."""
-        image = results['img']
-        if image.ndim == 3:
-            image = np.ascontiguousarray(image.transpose(2, 0, 1))
         sample = PairDataSample(metainfo={k: results[k] for k in self.META if k in results})
         for key in (*self.LABELS, *results.get('attributes', ())):
             if key in results:
                 sample.set_field(int(results[key]), key)
-        for key in self.ARRAYS:
-            if key in results:
-                sample.set_field(torch.from_numpy(results[key]), key)
-        inputs = dict(
-            image=torch.from_numpy(image), token_ids=torch.from_numpy(results['token_ids'])
-        )
+        inputs: dict[str, Any] = dict(image=_image(results), token_ids=_token_ids(results))
+        for kind, pack in (('images', _image), ('texts', _token_ids)):
+            if kind in results:
+                inputs[kind] = {name: pack(stream) for name, stream in results[kind].items()}
+        streams = [
+            ('', results),
+            *(one for kind in STREAMS for one in results.get(kind, {}).items()),
+        ]
+        for name, stream in streams:
+            for key in self.ARRAYS:
+                if key in stream:
+                    sample.set_field(torch.from_numpy(stream[key]), stream_key(name, key))
         return dict(inputs=inputs, data_samples=sample)
+
+
+def _image(stream: Mapping[str, Any]) -> torch.Tensor:
+    image = stream['img']
+    if image.ndim == 3:
+        image = np.ascontiguousarray(image.transpose(2, 0, 1))
+    return torch.from_numpy(image)
+
+
+def _token_ids(stream: Mapping[str, Any]) -> torch.Tensor:
+    return torch.from_numpy(stream['token_ids'])

@@ -83,7 +83,7 @@ class LoadImage(BaseTransform):
             which a later Resize then does not squeeze. The model's folder carries it.
         draft: JPEGs are decoded no larger than ``side`` needs (:func:`read_image`); pixels differ a
             little from those of the whole picture made smaller.
-        keep: so many decoded pictures stay in memory, the first ones that are read, for small
+        cache_size: so many decoded pictures stay in memory, the first ones that are read, for small
             catalogues that are read again and again: 10,000 of 112 x 112 pixels take 376 MB. Every
             data worker has its own.
     """
@@ -94,7 +94,7 @@ class LoadImage(BaseTransform):
         side: int | None = None,
         shape: Shape = 'as_is',
         draft: bool = False,
-        keep: int = 0,
+        cache_size: int = 0,
     ) -> None:
         if shape not in get_args(Shape):
             raise ValueError(f"LoadImage.shape='{shape}'; legal: {', '.join(get_args(Shape))}")
@@ -106,7 +106,7 @@ class LoadImage(BaseTransform):
         self.at_least = side if draft else None
         self.side = side
         self.shape = shape
-        self.keep = keep
+        self.cache_size = cache_size
         self._kept: dict[str, np.ndarray] = {}
 
     def transform(self, results: dict) -> dict:
@@ -122,7 +122,7 @@ class LoadImage(BaseTransform):
         if path in self._kept:
             return self._kept[path]
         image = self._fitted(read_image(path, self.max_pixels, self.at_least))
-        if len(self._kept) < self.keep:
+        if len(self._kept) < self.cache_size:
             self._kept[path] = image  # read-only, as Pillow gives it
         return image
 

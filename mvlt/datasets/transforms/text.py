@@ -3,21 +3,23 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mvlt.datasets.vocabulary import Vocabulary, load_vocabulary
+from mvlt.datasets.tokenizer import CaptionTokenizer, load_tokenizer
 from mvlt.registry import TRANSFORMS
 
 
 class _WithVocabulary(BaseTransform):
-    """Reads its vocabulary when the first caption comes, not when it is built."""
+    """Reads its tokenizer when the first caption comes, not when it is built."""
 
-    def __init__(self, vocabulary: str, download: bool = False) -> None:
-        self.source = vocabulary
+    modality = 'texts'
+
+    def __init__(self, tokenizer: str, download: bool = False) -> None:
+        self.source = tokenizer
         self.download = download
 
     @property
-    def vocabulary(self) -> Vocabulary:
+    def tokenizer(self) -> CaptionTokenizer:
         """The word pieces."""
-        return load_vocabulary(self.source, self.download)
+        return load_tokenizer(self.source, self.download)
 
 
 @TRANSFORMS.register_module()
@@ -25,20 +27,20 @@ class Tokenize(_WithVocabulary):
     """``caption`` -> ``token_ids`` int64 (T,): [CLS], word pieces, [SEP].
 
     Args:
-        vocabulary: a tokenizer's folder, or a hub name (:class:`mvlt.datasets.Vocabulary`).
-        max_len: longest sequence, both special tokens included; longer captions are cut.
+        tokenizer: a tokenizer's folder, or a hub name (:class:`mvlt.datasets.CaptionTokenizer`).
+        max_length: longest sequence, both special tokens included; longer captions are cut.
         download: allow the network for a hub name.
     """
 
-    def __init__(self, vocabulary: str, max_len: int = 128, download: bool = False) -> None:
-        super().__init__(vocabulary, download)
-        if max_len < 3:
-            raise ValueError(f'Tokenize.max_len={max_len}: [CLS], a word and [SEP] need 3')
-        self.max_len = max_len
+    def __init__(self, tokenizer: str, max_length: int = 128, download: bool = False) -> None:
+        super().__init__(tokenizer, download)
+        if max_length < 3:
+            raise ValueError(f'Tokenize.max_length={max_length}: [CLS], a word and [SEP] need 3')
+        self.max_length = max_length
 
     def transform(self, results: dict) -> dict:
         """Add ``token_ids``."""
-        ids = self.vocabulary.encode(results['caption'], self.max_len)
+        ids = self.tokenizer.encode(results['caption'], self.max_length)
         results['token_ids'] = np.array(ids, dtype=np.int64)
         return results
 
@@ -52,7 +54,7 @@ class MaskWords(_WithVocabulary):
     as it is otherwise.
 
     Args:
-        vocabulary: as of :class:`Tokenize`.
+        tokenizer: as of :class:`Tokenize`.
         ratio: r_l, 0 to 1.
         mask_prob, random_prob: 0 to 1, together at most 1. BERT's 0.8 and 0.1 by default; 1 and 0
             is what Sec. 3.2 says literally.
@@ -61,13 +63,13 @@ class MaskWords(_WithVocabulary):
 
     def __init__(
         self,
-        vocabulary: str,
+        tokenizer: str,
         ratio: float = 0.15,
         mask_prob: float = 0.8,
         random_prob: float = 0.1,
         download: bool = False,
     ) -> None:
-        super().__init__(vocabulary, download)
+        super().__init__(tokenizer, download)
         if not 0 <= ratio <= 1:
             raise ValueError(f'MaskWords.ratio={ratio}: a probability from 0 to 1 is needed')
         if min(mask_prob, random_prob) < 0 or mask_prob + random_prob > 1 + 1e-9:
@@ -81,14 +83,14 @@ class MaskWords(_WithVocabulary):
         self._ordinary: np.ndarray | None = None
 
     def transform(self, results: dict) -> dict:
-        """Change ``token_ids``; add ``word_labels`` int64 (T,), -1 where nothing is hidden."""
+        """Change ``token_ids``; add ``mlm_labels`` int64 (T,), -1 where nothing is hidden."""
         ids = results['token_ids']
         ordinary = self.ordinary_ids
         chosen = np.isin(ids, ordinary) & (np.random.random(len(ids)) < self.ratio)
-        results['word_labels'] = np.where(chosen, ids, -1)
+        results['mlm_labels'] = np.where(chosen, ids, -1)
         fate = np.random.random(len(ids))
         drawn = np.random.choice(ordinary, len(ids))
-        hidden = np.where(fate < self.mask_prob, self.vocabulary.mask_id, ids)
+        hidden = np.where(fate < self.mask_prob, self.tokenizer.mask_id, ids)
         swapped = (fate >= self.mask_prob) & (fate < self.mask_prob + self.random_prob)
         hidden = np.where(swapped, drawn, hidden)
         results['token_ids'] = np.where(chosen, hidden, ids)
@@ -98,6 +100,6 @@ class MaskWords(_WithVocabulary):
     def ordinary_ids(self) -> np.ndarray:
         """Ids that may be hidden or drawn: neither special nor unused."""
         if self._ordinary is None:
-            special = self.vocabulary.special_ids
-            self._ordinary = np.setdiff1d(np.arange(len(self.vocabulary)), special)
+            special = self.tokenizer.special_ids
+            self._ordinary = np.setdiff1d(np.arange(len(self.tokenizer)), special)
         return self._ordinary

@@ -8,7 +8,7 @@ from .prompts import PromptsHook
 from .results import ResultsHook
 from .skipped_records import SkippedRecordsHook
 from .stopping import FirstStepsHook, StopHook
-from .vocabulary import VocabularyHook
+from .tokenizer import TokenizerHook
 
 __all__ = [
     'FirstStepsHook',
@@ -21,7 +21,7 @@ __all__ = [
     'ResultsHook',
     'SkippedRecordsHook',
     'StopHook',
-    'VocabularyHook',
+    'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
 ]

@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
+from mvlt.mmengine_private import is_resumed
 from mvlt.models import ITCHead
 from mvlt.registry import HOOKS
 
@@ -15,7 +16,7 @@ class WeightAverageHook(EMAHook):
     """mmengine's moving average of the weights, which is what is validated, tested and published.
 
     A step that was skipped for a loss that is no number leaves the average as it was (with
-    ``train_cfg.read_later`` it counts the weights before it twice). The first
+    ``train_cfg.async_metrics`` it counts the weights before it twice). The first
     steps count little: the average is over the last tenth of the steps until ``momentum`` is
     reached.
 
@@ -45,7 +46,7 @@ class MomentumHook(Hook):
     """Moves queue and momentum copy of :class:`mvlt.models.ITCHead`.
 
     The copy begins as the weights that a training begins with; a resumed one keeps the
-    checkpoint's. A skipped step leaves both as they were; with ``train_cfg.read_later`` the copy
+    checkpoint's. A skipped step leaves both as they were; with ``train_cfg.async_metrics`` the copy
     follows unchanged weights, and vectors that are no numbers are not queued.
     """
 
@@ -62,7 +63,7 @@ class MomentumHook(Hook):
                 'MomentumHook: no ITCHead of the model has a queue; set model.heads.itc.queue, or '
                 'leave the hook out (default_hooks.momentum=None)'
             )
-        if not runner._resume:
+        if not is_resumed(runner):
             for head in _with_queue(runner):
                 head.start_following(_model(runner).backbone)
 

@@ -10,20 +10,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmengine.dist import gather_object, get_rank, get_world_size, is_main_process
-from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mvlt.checkpoints.checkpoint import read_checkpoint, use_safe_files
+from mvlt.config import RunConfig
 from mvlt.datasets.samplers import EndlessSampler, EpochOrder
 from mvlt.engine.loops.train import EpochTrainLoop
 from mvlt.files import remove_partial
+from mvlt.mmengine_private import (
+    StepwiseCheckpointHook,
+    accumulation,
+    is_resumed,
+    set_step,
+)
 from mvlt.registry import HOOKS
 
 
 @HOOKS.register_module()
-class WholeCheckpointHook(CheckpointHook):
+class WholeCheckpointHook(StepwiseCheckpointHook):
     """mmengine's hook, with files that are whole, and a state from which training goes on exactly.
 
     A checkpoint takes its name once all of it is on the disk, and older ones are deleted once the
@@ -36,8 +42,6 @@ class WholeCheckpointHook(CheckpointHook):
             'continue' says so and goes on; older checkpoints stay in both cases. Several processes
             stop always: one alone knows of the failure.
     """
-
-    file_backend: Any
 
     def __init__(
         self,
@@ -54,8 +58,16 @@ class WholeCheckpointHook(CheckpointHook):
         self._resumed: dict[str, Any] = {}
 
     def before_run(self, runner: Runner) -> None:
-        """Before anything is loaded: read and write files safely, for runs from a notebook, too."""
+        """Whatever Runner this is: read and write files safely, keep the order of a config's keys.
+
+        mmengine's own Config has sorted them in the dump that the Runner began with.
+        """
         use_safe_files()
+        if not isinstance(runner.cfg, RunConfig) and runner.cfg.filename:
+            runner.cfg = RunConfig(
+                runner.cfg.to_dict(), cfg_text=runner.cfg.text, filename=runner.cfg.filename
+            )
+            runner.dump_config()
 
     def before_train(self, runner: Runner) -> None:
         """Clear up behind a killed run; give each process its own state back."""
@@ -99,9 +111,9 @@ class WholeCheckpointHook(CheckpointHook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep them for :meth:`before_train`, where the optimizer is there."""
-        self._resumed = checkpoint if runner._resume else {}
+        self._resumed = checkpoint if is_resumed(runner) else {}
 
-    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+    def save_step(self, runner: Runner, step: int, meta: dict) -> None:
         """Save, read back, name it in ``last_checkpoint``, and only then delete older ones."""
         self._states = gather_object(_state(runner)) or []
         self._meta = dict(meta)
@@ -150,12 +162,12 @@ class WholeCheckpointHook(CheckpointHook):
         usual = hook.filename_tmpl, hook.by_epoch, hook.max_keep_ckpts
         hook.filename_tmpl, hook.by_epoch, hook.max_keep_ckpts = 'iter_{}.pth', False, -1
         try:
-            hook._save_checkpoint_with_step(runner, step, dict(epoch=runner.epoch, iter=step))
+            hook.save_step(runner, step, dict(epoch=runner.epoch, iter=step))
         finally:
             hook.filename_tmpl, hook.by_epoch, hook.max_keep_ckpts = usual
         return path if hook.last_ckpt == path else None
 
-    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+    def save_best_of(self, runner: Runner, metrics: dict) -> None:
         """mmengine's, with the previous best deleted once the new one has been read back."""
         missing = set(getattr(self, 'key_indicators', ())) - {*metrics, 'auto'}
         if metrics and missing:
@@ -171,7 +183,7 @@ class WholeCheckpointHook(CheckpointHook):
         self.file_backend = _RemovesLater(backend, later)
         try:
             with self._reported(runner, 'the best checkpoint'):
-                super()._save_best_checkpoint(runner, metrics)
+                super().save_best_of(runner, metrics)
                 for path in self._best_paths().values():
                     if path in later or path not in paths.values():
                         self._check(path)
@@ -277,15 +289,15 @@ def _state(runner: Runner) -> dict[str, Any]:
     if not isinstance(wrapper, OptimWrapper):
         return {}
     if wrapper.should_update():
-        return dict(steps=wrapper._inner_count, gradients={})
+        return dict(steps=wrapper.inner_count, gradients={})
     if any(hasattr(weight, 'full_tensor') for weight in runner.model.parameters()):
         raise ValueError(
             f'with FSDP a checkpoint is saved between two steps of the optimizer: set '
-            f'checkpoint.interval to a multiple of {wrapper._accumulative_counts}'
+            f'checkpoint.interval to a multiple of {accumulation(wrapper)}'
         )
     model: Any = getattr(runner.model, 'module', runner.model)
     return dict(
-        steps=wrapper._inner_count,
+        steps=wrapper.inner_count,
         gradients={
             name: weight.grad.cpu()
             for name, weight in model.named_parameters()
@@ -298,7 +310,7 @@ def _set_state(runner: Runner, state: dict[str, Any]) -> None:
     model: Any = getattr(runner.model, 'module', runner.model)
     if not state:
         return
-    runner.optim_wrapper._inner_count = state['steps']
+    set_step(runner.optim_wrapper, state['steps'])
     for name, weight in model.named_parameters():
         if name in state['gradients']:
             weight.grad = state['gradients'][name].to(weight.device)

@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
 from mvlt.checkpoints.checkpoint import RUN_FACTS, use_safe_files
-from mvlt.checkpoints.fit import check_finite, compare, part, some, unwrapped
+from mvlt.checkpoints.state_dict import check_finite, compare, part, some, unwrapped
+from mvlt.mmengine_private import built_loops, is_resumed
 from mvlt.registry import HOOKS
 
 _ADVICE = 'it was made by another config; use that one, or change the sizes in this one'
@@ -59,14 +60,14 @@ class LoadReportHook(Hook):
         """
         meta = checkpoint.get('meta', {})
         facts = {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
-        self.started_from = meta.get('started_from') if runner._resume else facts
+        resumed, training = is_resumed(runner), 'train' in built_loops(runner)
+        self.started_from = meta.get('started_from') if resumed else facts
         model: Any = getattr(runner.model, 'module', runner.model)
         own = model.state_dict()
         stored = checkpoint.get('state_dict', checkpoint)
         state = unwrapped(own, stored, 'the checkpoint')
-        training = isinstance(runner._train_loop, BaseLoop)
         restarted: list[str] = []
-        if training and not runner._resume:
+        if training and not resumed:
             restarted = [
                 key
                 for key in own
@@ -77,9 +78,9 @@ class LoadReportHook(Hook):
         fit = compare(own, state)
         fit._replace(missing=[]).require('the checkpoint', advice=_ADVICE)
         missing = [key for key in fit.missing if key not in restarted]
-        if not runner._resume and training:
+        if not resumed and training:
             missing = [key for key in missing if not _is_of_training(model, key)]
-        if missing and (runner._resume or not training):
+        if missing and (resumed or not training):
             raise ValueError(
                 f'the checkpoint gives the model {len(fit.loaded)} tensors and leaves '
                 f'{some(missing)} at random: {"a training that goes on" if training else "a test"} '

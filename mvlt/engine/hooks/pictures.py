@@ -130,8 +130,8 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
         token_ids = batch['token_ids'][place].expand(len(rows), -1)
         text_mask = model.data_preprocessor.text_mask(token_ids)
         if towers:
-            texts = model.text_vectors(token_ids, text_mask)
-            similar = (model.image_vectors(images) * texts).sum(-1)
+            texts = model.text_embeds(token_ids, text_mask)
+            similar = (model.image_embeds(images) * texts).sum(-1)
             scores = similar.cpu().numpy()
         else:
             scores = model.match(images, token_ids, text_mask).cpu().numpy()

@@ -32,7 +32,7 @@ def hand_names(model: nn.Module, dataset: Any) -> None:
         tokenize = dataset.pipeline.find(Tokenize)
 
         def encode(phrase: str) -> torch.Tensor:
-            return torch.tensor(tokenize.vocabulary.encode(phrase, tokenize.max_len))
+            return torch.tensor(tokenize.tokenizer.encode(phrase, tokenize.max_length))
 
         for head in heads:
             known = [label for label in head.labels if meta.get(label)]

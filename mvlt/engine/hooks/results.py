@@ -17,12 +17,13 @@ from mvlt.config import heads_of
 from mvlt.config_files import config_name
 from mvlt.engine.loops.ranking import RankingLoop
 from mvlt.files import file_sha256, write_json
+from mvlt.mmengine_private import loaded_from
 from mvlt.registry import HOOKS
 
 # what a reader must know of the data; classes stand in the config that is dumped beside
 _DATA = (
     *('type', 'data_root', 'ann_file', 'split', 'split_seed', 'split_ratios', 'classes_from'),
-    *('columns', 'caption', 'attributes', 'wordings', 'left_out', 'indices'),
+    *('columns', 'caption', 'attributes', 'caption_templates', 'max_missing_ratio', 'indices'),
 )
 
 
@@ -46,7 +47,7 @@ class ResultsHook(Hook):
 
 @master_only
 def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
-    checkpoint = runner._load_from
+    checkpoint = loaded_from(runner)
     loop = runner.test_loop
     protocol: dict[str, Any] = dict(rows=len(loop.dataloader.dataset))
     if isinstance(loop, RankingLoop):

@@ -8,6 +8,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mvlt.mmengine_private import is_resumed
 from mvlt.registry import HOOKS
 
 
@@ -31,7 +32,7 @@ class SkippedRecordsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Go on with the list of a run that is resumed; a new run begins a new one."""
-        if is_main_process() and not runner._resume:
+        if is_main_process() and not is_resumed(runner):
             _path(runner).unlink(missing_ok=True)
         barrier()
         self._known = _listed(runner)

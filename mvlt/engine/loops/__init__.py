@@ -1,6 +1,14 @@
+from .attribute_queries import AttributeQueryLoop
 from .full import FullRankingLoop
 from .lists import RetrievalLoop
-from .phrases import PhraseLoop
+from .streams import StreamRankingLoop
 from .train import EpochTrainLoop, IterTrainLoop
 
-__all__ = ['EpochTrainLoop', 'FullRankingLoop', 'IterTrainLoop', 'PhraseLoop', 'RetrievalLoop']
+__all__ = [
+    'AttributeQueryLoop',
+    'EpochTrainLoop',
+    'FullRankingLoop',
+    'IterTrainLoop',
+    'RetrievalLoop',
+    'StreamRankingLoop',
+]

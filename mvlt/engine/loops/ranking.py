@@ -11,6 +11,7 @@ from mmengine.dist import all_gather_object, collect_results, get_rank, get_worl
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
+from mvlt.mmengine_private import built_loops
 from mvlt.registry import TASK_UTILS
 from mvlt.retrieval.encoder import similarity
 from mvlt.retrieval.ranking import Rerank, check_rerank
@@ -97,7 +98,7 @@ class RankingLoop(BaseLoop):
     @property
     def mode(self) -> str:
         """'val' while a training validates, else 'test'."""
-        return 'val' if self is getattr(self.runner, '_val_loop', None) else 'test'
+        return 'val' if self is built_loops(self.runner).get('val') else 'test'
 
     @property
     def dataset(self) -> Any:
@@ -151,9 +152,9 @@ class RankingLoop(BaseLoop):
 
     def encode(self, images: Sequence[int], texts: Sequence[torch.Tensor]) -> 'Embeds':
         """Embeddings of the images of rows and of captions; ranks share the images."""
-        vocabulary = self.dataset.pipeline.tokenize().vocabulary
+        tokenizer = self.dataset.pipeline.tokenize().tokenizer
         settings = {'type': 'Encoder', **(self._encoder or {})}
-        encoder = TASK_UTILS.build(dict(settings, scorer=self.scorer, vocabulary=vocabulary))
+        encoder = TASK_UTILS.build(dict(settings, scorer=self.scorer, tokenizer=tokenizer))
         rank, world = get_rank(), get_world_size()
         mine = encoder.images(image for image, _ in self.scorer.read(images[rank::world]))
         image_embeds = np.empty((len(images), mine.shape[1]), np.float32)

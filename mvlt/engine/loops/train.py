@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
-from mvlt.engine.late_numbers import LateNumbers
+from mvlt.engine.async_metrics import AsyncMetrics
+from mvlt.engine.optim import FiniteOptimWrapper
 from mvlt.files import write_text
+from mvlt.mmengine_private import count_epoch, count_step
 from mvlt.randomness import seed_all
 from mvlt.registry import LOOPS
 
@@ -34,10 +36,6 @@ class NonFiniteLossError(FloatingPointError):
         self.losses = losses
 
 
-class _SkipStepError(Exception):
-    """The loss of this step is not finite; it is left out before the weights change."""
-
-
 @dataclass
 class _Step:
     number: int
@@ -49,14 +47,14 @@ class _Steps:
     """One step of either loop, of any model of mmengine's."""
 
     runner: Runner
-    _iter: int
+    iter: int
 
     def __init__(
         self,
         *args: Any,
         on_nonfinite: OnNonFinite = 'stop',
         max_nonfinite: int = 10,
-        read_later: bool | None = None,
+        async_metrics: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -64,84 +62,62 @@ class _Steps:
             raise ValueError(f"train_cfg.on_nonfinite='{on_nonfinite}'; legal: 'stop', 'skip'")
         self.on_nonfinite = on_nonfinite
         self.max_nonfinite = max_nonfinite
-        self.read_later = read_later
+        self.async_metrics = async_metrics
         self._nonfinite = 0
-        self._watched = False
-        self._late = LateNumbers()
+        self._optim_wrapper: FiniteOptimWrapper
+        self._late = AsyncMetrics()
         self._step = self._before = _Step(0, {})
         self._logged: dict[str, Any] = {}  # of the last step whose loss was finite
 
     def run(self) -> Any:
         """Train; what is read a step later is read of the last one, too."""
-        found = super().run()  # type: ignore[misc]
+        runner = self.runner
+        self._optim_wrapper = FiniteOptimWrapper(
+            runner.optim_wrapper, runner.model, self.async_metrics
+        )
+        model = super().run()  # type: ignore[misc]
         numbers = self._late.settle()
         if numbers is not None:
             self._check(numbers, self._step)
-        return found
+        return model
 
     def run_iter(self, *args: Any) -> None:
         """One step; its last argument is the batch, the one before it, if there is, its place."""
-        if not self._watched:
-            self._watch()
-            self._watched = True
-        seed_all((self.runner.seed, get_rank(), self._iter))
-        self._before, self._step = self._step, _Step(self._iter, args[-1])
-        args[-1]['step'] = self._iter
-        try:
-            super().run_iter(*args)  # type: ignore[misc]
-        except _SkipStepError:
-            place = args[0] if len(args) == 2 else self._iter
-            self.runner.call_hook(
-                'after_train_iter', batch_idx=place, data_batch=args[-1], outputs={}
-            )
-            self._iter += 1
+        runner, batch = self.runner, args[-1]
+        place = args[0] if len(args) == 2 else self.iter
+        seed_all((runner.seed, get_rank(), self.iter))
+        self._before, self._step = self._step, _Step(self.iter, batch)
+        batch['step'] = self.iter
+        runner.call_hook('before_train_iter', batch_idx=place, data_batch=batch)
+        losses = runner.model.train_step(batch, optim_wrapper=self._optim_wrapper)
+        outputs = self._read(losses)
+        runner.call_hook('after_train_iter', batch_idx=place, data_batch=batch, outputs=outputs)
+        count_step(self)
 
-    def _watch(self) -> None:
-        """Let a sum of losses be refused by all processes where one has no finite one."""
-        model: Any = getattr(self.runner.model, 'module', self.runner.model)
-        parse, wrapper = model.parse_losses, self.runner.optim_wrapper
-        optimizer: Any = getattr(wrapper, 'optimizer', None)
-        fused = all(group.get('fused') for group in getattr(optimizer, 'param_groups', [{}]))
-        whole = not any(hasattr(weight, 'full_tensor') for weight in model.parameters())
-        alone = whole and getattr(wrapper, '_accumulative_counts', 1) == 1
-        later = self.read_later
-        if later is None:
-            later = fused and alone and next(model.parameters()).is_cuda
-        if later and not (fused and alone):
-            raise ValueError(
-                'train_cfg.read_later needs an optimizer that leaves a step out by itself '
-                '(optim_wrapper.optimizer.fused=True), no accumulation of gradients '
-                '(optim_wrapper.accumulative_counts=1) and no weights in pieces'
-            )
+    def _read(self, losses: dict[str, torch.Tensor]) -> dict[str, Any]:
+        """What is logged of a step: its losses, or those of the one before; {} of a skipped one."""
+        wrapper = self._optim_wrapper
+        if not wrapper.later and not wrapper.skipped:
+            return losses
+        values = [value.detach().float().sum() for value in losses.values()]
+        numbers = torch.stack((wrapper.finite, *values))
+        self._step.names = list(losses)
+        if wrapper.skipped:
+            self._check(numbers, self._step)
+            return {}
+        arrived = self._late.swap(numbers)
+        if arrived is not None:
+            self._check(arrived, self._before)
+        return self._logged or losses
 
-        def parse_losses(losses: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
-            total, logged = parse(losses)
-            finite = torch.isfinite(total.detach()).float()
-            all_reduce(finite, 'min')
-            values = [value.detach().float().sum() for value in logged.values()]
-            numbers = torch.stack((finite, *values))
-            self._step.names = list(logged)
-            if not later:
-                if not self._check(numbers, self._step):
-                    raise _SkipStepError
-                return total, logged
-            optimizer.found_inf = 1 - finite
-            arrived = self._late.swap(numbers)
-            if arrived is not None:
-                self._check(arrived, self._before)
-            return total, self._logged or logged
-
-        model.parse_losses = parse_losses
-
-    def _check(self, numbers: torch.Tensor, step: _Step) -> bool:
-        """Whether a step's loss is finite; where not, it is written down and may end the run."""
+    def _check(self, numbers: torch.Tensor, step: _Step) -> None:
+        """Log a step's losses; of one that is not finite, write them down; it may end the run."""
         finite, *values = numbers.tolist()
         losses = dict(zip(step.names, values))
         if finite:
             self._logged = losses
         else:
             self._keep(NonFiniteLossError(f'the loss is not finite: {losses}', losses), step)
-        return bool(finite)
 
     def _keep(self, error: NonFiniteLossError, step: _Step) -> None:
         """Write down which samples it was; stop, unless it may still be skipped."""
@@ -169,7 +145,8 @@ class IterTrainLoop(_Steps, IterBasedTrainLoop):
         on_nonfinite: a loss that is infinite or no number, on any process: 'stop' ends the run
             before the weights change, 'skip' leaves the step out.
         max_nonfinite: with 'skip', how many such steps a run may have from its start or resumption.
-        read_later: losses are read, and logged, a step later, so that nobody waits for the GPU; it
+        async_metrics: losses are read, and logged, a step later, so that nobody waits for the GPU;
+            it
             leaves a step out by itself where the loss is not finite, a moving average of the
             weights counts them twice. None = on a GPU with ``optimizer.fused`` and without
             accumulation of gradients.
@@ -182,7 +159,7 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
     """A training counted in epochs; a checkpoint within an epoch is taken up there.
 
     Args:
-        on_nonfinite, max_nonfinite, read_later: see :class:`IterTrainLoop`.
+        on_nonfinite, max_nonfinite, async_metrics: see :class:`IterTrainLoop`.
         args, kwargs: EpochBasedTrainLoop's.
     """
 
@@ -195,7 +172,7 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
     @property
     def samples_done(self) -> int:
         """Of all processes, in this epoch, with the step that runs; 0 between two epochs."""
-        return (self._iter + 1 - self._began) * self._samples_a_step if self._within else 0
+        return (self.iter + 1 - self._began) * self._samples_a_step if self._within else 0
 
     def start_at(self, samples: int) -> None:
         """Begin the next epoch behind so many samples of all processes."""
@@ -218,9 +195,9 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
                 'begins anew; mvlt.datasets.EpochSampler can'
             )
             done = 0
-        self._began, self._within = self._iter - done, True
+        self._began, self._within = self.iter - done, True
         for place, batch in enumerate(self.dataloader, start=done):
             self.run_iter(place, batch)
         self._within = False
         self.runner.call_hook('after_train_epoch')
-        self._epoch += 1
+        count_epoch(self)

@@ -1,5 +1,6 @@
+from .async_wrapper import AsyncOptimWrapper
 from .bfloat16 import BFloat16OptimWrapper
-from .late import LateOptimWrapper
+from .finite import FiniteOptimWrapper
 from .sharded import ShardedStrategy
 
-__all__ = ['BFloat16OptimWrapper', 'LateOptimWrapper', 'ShardedStrategy']
+__all__ = ['AsyncOptimWrapper', 'BFloat16OptimWrapper', 'FiniteOptimWrapper', 'ShardedStrategy']

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from mvlt.engine.optim.late import LateOptimWrapper
+from mvlt.engine.optim.async_wrapper import AsyncOptimWrapper
 from mvlt.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
-class BFloat16OptimWrapper(LateOptimWrapper):
+class BFloat16OptimWrapper(AsyncOptimWrapper):
     """Forward passes under bfloat16 autocast; weights and their updates stay float32.
 
     bfloat16 has float32's range, so gradients need no scaling. mmengine's AmpOptimWrapper refuses

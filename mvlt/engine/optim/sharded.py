@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine._strategy import DDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from torch import nn
@@ -18,11 +17,12 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
+from mvlt.mmengine_private import WrappingStrategy
 from mvlt.registry import STRATEGIES
 
 
 @STRATEGIES.register_module()
-class ShardedStrategy(DDPStrategy):
+class ShardedStrategy(WrappingStrategy):
     """PyTorch's ``fully_shard`` (FSDP2), on CPUs too; a checkpoint is one whole file.
 
     Weights in it have the names that they have without; it is written by the first process.
@@ -38,7 +38,8 @@ class ShardedStrategy(DDPStrategy):
         self.parts = tuple(parts)
         self._gathered: tuple[dict, dict] = ({}, {})
 
-    def _wrap_model(self, model: nn.Module) -> Any:
+    def wrap(self, model: nn.Module) -> Any:
+        """Its parts, and what is left of it, in pieces."""
         device = get_device()
         model = self.convert_model(model.to(device))
         mesh = init_device_mesh(device.split(':')[0], (get_world_size(),))

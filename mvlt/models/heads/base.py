@@ -19,10 +19,10 @@ class Head(BaseModule):
     Attributes:
         reads: of :class:`mvlt.models.Features`: 'cls' ([CLS] of the pair alone), 'pair', 'image',
             'text', 'decoded' (the neck's map).
-        gives: 'embedding' (``image_vectors``, ``text_vectors``), 'match' (``match``), 'classes',
+        gives: 'embedding' (``image_embeds``, ``text_embeds``), 'match' (``match``), 'classes',
             'words', 'pixels' or 'nothing'.
         takes: arguments that the model hands to its constructor: ``in_channels``, ``vocab_size``,
-            ``word_dims``, ``decoded_channels``, ``stride``, ``backbone``, and ``name`` and
+            ``token_embed_dim``, ``decoded_channels``, ``stride``, ``backbone``, and ``name`` and
             ``label``, both the name that the head has.
         published: whether a trained model has a use for it.
         training_only: settings that a trained model has no use for.

@@ -29,31 +29,31 @@ class HardITMHead(ITMHead):
         in_channels, hidden_dims, loss_weight: see :class:`ITMHead`.
         negatives: wrong pairs a true one: 1 (a wrong caption for every second picture, a wrong
             picture for every second caption) or 2 (both for each), as ALBEF has it.
-        easy_steps: steps of the training over which hardness grows from 0, where wrong pairs are
+        warmup_steps: steps of the training over which hardness grows from 0, where wrong pairs are
             drawn evenly, to 1. Without, matching alone stays at chance.
 
     Raises:
         ValueError: ``negatives`` is neither 1 nor 2.
     """
 
-    training_only = ('negatives', 'easy_steps')
+    training_only = ('negatives', 'warmup_steps')
 
     def __init__(
         self,
         in_channels: int,
         negatives: int = 2,
-        easy_steps: int = 0,
+        warmup_steps: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, **kwargs)
         if negatives not in (1, 2):
             raise ValueError(f'HardITMHead.negatives={negatives}; legal: 1, 2')
         self.negatives = negatives
-        self.easy_steps = easy_steps
+        self.warmup_steps = warmup_steps
 
     def hardness(self, step: int) -> float:
         """0 to 1, at a step of the training."""
-        return min(1.0, step / self.easy_steps) if self.easy_steps else 1.0
+        return min(1.0, step / self.warmup_steps) if self.warmup_steps else 1.0
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over the B + N pairs."""

@@ -38,10 +38,11 @@ class ITCHead(Head):
         dims: D.
         form: 'softmax' over the candidates, or 'sigmoid': each pair on its own.
         temperature: what similarities are divided by at the start; it is learnt.
-        max_scale: 1 / temperature is at most this, and at least 1.
+        max_logit_scale: 1 / temperature is at most this, and at least 1.
         bias: 'sigmoid' adds it to the scaled similarity at the start; it is learnt.
         label_smoothing: of 'softmax', 0 to 1: so much of the target is spread over all candidates.
-        count_wordings: whether a caption that is worded otherwise belongs to the pictures of other
+        count_other_captions: whether a caption that is worded otherwise belongs to the pictures of
+            other
             products that it describes.
         queue: Q, vectors of the last batches that are candidates, too, made by a copy of backbone
             and head that follows slowly; 0 = none. :class:`mvlt.engine.MomentumHook` moves it.
@@ -61,7 +62,13 @@ class ITCHead(Head):
         *('queued_image_keys', 'queued_text_keys', 'queued'),
     )
 
-    training_only = ('queue', 'momentum', 'label_smoothing', 'max_scale', 'count_wordings')
+    training_only = (
+        'queue',
+        'momentum',
+        'label_smoothing',
+        'max_logit_scale',
+        'count_other_captions',
+    )
 
     def __init__(
         self,
@@ -69,10 +76,10 @@ class ITCHead(Head):
         dims: int = 256,
         form: Literal['softmax', 'sigmoid'] = 'softmax',
         temperature: float = 0.07,
-        max_scale: float = 100.0,
+        max_logit_scale: float = 100.0,
         bias: float = -10.0,
         label_smoothing: float = 0.0,
-        count_wordings: bool = True,
+        count_other_captions: bool = True,
         queue: int = 0,
         momentum: float = 0.995,
         backbone: nn.Module | None = None,
@@ -84,13 +91,13 @@ class ITCHead(Head):
             raise ValueError(f"ITCHead.form='{form}'; legal: 'softmax', 'sigmoid'")
         self.form = form
         self.label_smoothing = label_smoothing
-        self.count_wordings = count_wordings
-        self.max_scale = max_scale
+        self.count_other_captions = count_other_captions
+        self.max_logit_scale = max_logit_scale
         self.momentum = momentum
         self.loss_weight = loss_weight
         self.image = linear(in_channels, dims)
         self.text = linear(in_channels, dims)
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.logit_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
         self.bias = nn.Parameter(torch.tensor(bias)) if form == 'sigmoid' else None
         self.followers: Any = None
         if queue:
@@ -107,13 +114,13 @@ class ITCHead(Head):
     @property
     def scale(self) -> torch.Tensor:
         """1 / temperature, a scalar."""
-        return self.log_scale.exp()
+        return self.logit_scale.exp()
 
-    def image_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+    def image_embeds(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, C) -> float32 (B, D) of length 1."""
         return F.normalize(self.image(pooled).float(), dim=-1)
 
-    def text_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+    def text_embeds(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, C) -> float32 (B, D) of length 1."""
         return F.normalize(self.text(pooled).float(), dim=-1)
 
@@ -126,10 +133,10 @@ class ITCHead(Head):
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over this process's pairs; that of all processes is the whole batch's."""
         with torch.no_grad():
-            self.log_scale.clamp_(0, math.log(self.max_scale))
+            self.logit_scale.clamp_(0, math.log(self.max_logit_scale))
         images, texts = features.vectors
         image_keys, text_keys = batch.image_keys, batch.text_keys
-        if not self.count_wordings:
+        if not self.count_other_captions:
             text_keys = torch.cat((text_keys[:, :-1], torch.zeros_like(text_keys[:, -1:])), 1)
         all_images, all_texts = all_gather(images), all_gather(texts)
         all_image_keys = torch.cat(gather_values(image_keys))
@@ -172,7 +179,7 @@ class ITCHead(Head):
         partner's by the rest.
         """
         if self.followers is not None:
-            raise ValueError('ITCHead.queue and data_preprocessor.mix exclude each other')
+            raise ValueError('ITCHead.queue and data_preprocessor.mixup exclude each other')
         mixed = share * of_images + (1 - share) * of_images[partner]
         every = torch.cat(gather_values(partner + len(partner) * get_rank()))
         shares = torch.cat(

@@ -1,7 +1,7 @@
 """Masked language modelling, Objective 3 (paper Eq. 7).
 
 Legend: B batch, T text tokens, C channels of the last stage, M masked positions in the whole
-batch, D word vector size, V vocabulary.
+batch, D word vector size, V tokenizer.
 """
 
 from typing import Any, Literal
@@ -21,26 +21,26 @@ from mvlt.structures import Batch
 class MLMHead(Head):
     """Text of the last stage -> the words that were hidden.
 
-    Only masked positions are scored against the vocabulary. The decoder's weights are the
+    Only masked positions are scored against the tokenizer. The decoder's weights are the
     backbone's word table (tied, as in BERT), handed in by the model.
 
     Args:
         in_channels: C of the backbone's last stage.
         vocab_size: V.
-        word_dims: D, the size of the backbone's word vectors.
+        token_embed_dim: D, the size of the backbone's word vectors.
         on: 'matched' scores words of matched pairs only, since the image of a mismatched pair says
             nothing of its words; 'all' is the released code's.
         loss_weight: w_3 of Eq. 8.
     """
 
     gives = 'words'
-    takes = ('in_channels', 'vocab_size', 'word_dims')
+    takes = ('in_channels', 'vocab_size', 'token_embed_dim')
 
     def __init__(
         self,
         in_channels: int,
         vocab_size: int,
-        word_dims: int = 768,
+        token_embed_dim: int = 768,
         on: Literal['matched', 'all'] = 'matched',
         loss_weight: float = 1.0,
         init_cfg: dict | None = None,
@@ -50,15 +50,17 @@ class MLMHead(Head):
             raise ValueError(f"MLMHead.on='{on}'; legal: 'matched', 'all'")
         self.on = on
         self.loss_weight = loss_weight
-        self.projection = projection(in_channels, word_dims)
+        self.projection = projection(in_channels, token_embed_dim)
         self.transform = nn.Sequential(
-            linear(word_dims, word_dims), nn.GELU(), nn.LayerNorm(word_dims, eps=1e-5)
+            linear(token_embed_dim, token_embed_dim),
+            nn.GELU(),
+            nn.LayerNorm(token_embed_dim, eps=1e-5),
         )
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
-    def forward(self, *, text: torch.Tensor, word_table: torch.Tensor) -> torch.Tensor:
+    def forward(self, *, text: torch.Tensor, token_embedding: torch.Tensor) -> torch.Tensor:
         """Features (M, C), word table (V, D) -> logits (M, V)."""
-        return F.linear(self.words(text), word_table, self.bias)
+        return F.linear(self.words(text), token_embedding, self.bias)
 
     def words(self, text: torch.Tensor) -> torch.Tensor:
         """Features (M, C) -> (M, D), to be compared with word vectors."""
@@ -66,21 +68,21 @@ class MLMHead(Head):
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over the M masked words of all processes, 0 where there are none."""
-        places, words = batch.hidden_words(matched_only=self.on == 'matched')
+        places, words = batch.masked_tokens(matched_only=self.on == 'matched')
         text = features.pair.texts[-1].flatten(0, 1)[places]
-        logits = self(text=text, word_table=features.word_table).float()
+        logits = self(text=text, token_embedding=features.token_embedding).float()
         total = F.cross_entropy(logits, words, reduction='sum')
         return dict(loss=self.loss_weight * total / mean_count(words >= 0))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """``word_predictions`` and ``word_log_probs`` of hidden words; {} where none are."""
-        if not batch.has('word_labels'):
+        if not batch.has('mlm_labels'):
             return {}
-        places, words = batch.hidden_words()
+        places, words = batch.masked_tokens()
         text = features.pair.texts[-1].flatten(0, 1)[places]
-        logits = self(text=text, word_table=features.word_table)
+        logits = self(text=text, token_embedding=features.token_embedding)
         log_probs = logits.float().log_softmax(-1).gather(-1, words[:, None])[:, 0]
-        counts = [int((sample.word_labels >= 0).sum()) for sample in batch.samples]
+        counts = [int((sample.mlm_labels >= 0).sum()) for sample in batch.samples]
         return dict(
             word_predictions=logits.argmax(-1).split(counts),
             word_log_probs=log_probs.split(counts),

@@ -28,7 +28,7 @@ class PromptHead(Head):
 
     Args:
         labels: of the samples; those that the training data do not know are left out.
-        templates: wordings of a name, one a step in turn.
+        templates: caption_templates of a name, one a step in turn.
         label_smoothing: 0 to 1: so much of the target is spread over all classes.
         loss_weight: factor of the sum of the labels' losses.
 
@@ -102,4 +102,4 @@ class PromptHead(Head):
         phrases = phrases.to(features.inputs['token_ids'].device, non_blocking=True)
         mask = phrases >= 0
         text = features.model.backbone.encode_text(phrases.clamp(min=0), mask)[-1]
-        return features.model.head_that('embedding').text_vectors(mean_of_tokens(text, mask))
+        return features.model.head_that('embedding').text_embeds(mean_of_tokens(text, mask))

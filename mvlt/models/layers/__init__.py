@@ -4,7 +4,7 @@ from .embeddings import (
     OverlapPatchEmbedding,
     PatchEmbedding,
     TextEmbedding,
-    WordEmbedding,
+    TokenEmbedding,
 )
 from .encoder_layer import MLP, EncoderLayer
 
@@ -17,5 +17,5 @@ __all__ = [
     'PooledAttention',
     'SpatialReductionAttention',
     'TextEmbedding',
-    'WordEmbedding',
+    'TokenEmbedding',
 ]

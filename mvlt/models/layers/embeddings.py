@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 
-class WordEmbedding(nn.Module):
+class TokenEmbedding(nn.Module):
     """Token ids to word vectors, as BERT: word + position, LayerNorm, dropout.
 
     BERT's third table (segments) is left out: a caption is one segment, whose constant vector a
@@ -37,11 +37,11 @@ class TextEmbedding(nn.Module):
     The LayerNorm between the two is the released code's.
     """
 
-    def __init__(self, in_dims: int, dims: int, text_len: int) -> None:
+    def __init__(self, in_dims: int, dims: int, context_length: int) -> None:
         super().__init__()
         self.linear = nn.Linear(in_dims, dims)
         self.norm = nn.LayerNorm(dims)
-        self.positions = nn.Parameter(torch.zeros(1, text_len, dims))
+        self.positions = nn.Parameter(torch.zeros(1, context_length, dims))
         nn.init.trunc_normal_(self.positions, std=0.02)
 
     def forward(self, text: torch.Tensor) -> torch.Tensor:

@@ -7,26 +7,19 @@ Legend: B batch, N patches, T tokens, C channels, D size of a vector.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+import transformers
 from mmengine.model import BaseModule
+from safetensors import safe_open
 from torch import nn
-from transformers import (
-    BlipConfig,
-    BlipForImageTextRetrieval,
-    CLIPConfig,
-    CLIPModel,
-    PreTrainedModel,
-    SiglipConfig,
-    SiglipModel,
-    ViltConfig,
-    ViltForImageAndTextRetrieval,
-)
+from transformers import BlipForImageTextRetrieval, ViltForImageAndTextRetrieval
 
 from mvlt.models import Features, HardITMHead, Head, ITCHead
-from mvlt.models.backbones import PairFeatures
+from mvlt.models.encoders import PairFeatures
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
@@ -40,8 +33,7 @@ class FromTransformers(BaseModule):
         vocab_size: rows of the word table at random.
     """
 
-    model_class: type[PreTrainedModel]
-    config_class: Any
+    model_class: Any
     strides = (16,)
 
     def __init__(
@@ -65,71 +57,74 @@ class FromTransformers(BaseModule):
     def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
         """The configuration at random; most have the words' settings apart."""
         text = dict(settings.pop('text_config', {}), vocab_size=vocab_size)
-        return self.config_class(text_config=text, **settings)
+        return self.model_class.config_class(text_config=text, **settings)
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims)."""
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim)."""
         return self.model.get_input_embeddings().weight
 
 
-class Towers(FromTransformers):
-    """CLIP's and SigLIP's two towers; a picture is a map of one cell, a caption one token."""
+class Side(FromTransformers):
+    """One side of a dual encoder: what the model projects, or else pools, is a vector (B, D).
+
+    Args:
+        kind: name of a class of transformers, e.g. 'CLIPTextModelWithProjection'.
+        kwargs: those of :class:`FromTransformers`.
+    """
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        self.model_class = getattr(transformers, kind)
+        super().__init__(**kwargs)
 
     @property
-    def embed_dims(self) -> tuple[int]:
+    def embed_dims(self) -> int:
         """D."""
         config = self.model.config
-        return (getattr(config, 'projection_dim', None) or config.vision_config.hidden_size,)
+        projected = 'WithProjection' in type(self.model).__name__
+        return config.projection_dim if projected else config.hidden_size
 
-    @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims)."""
-        return self.model.text_model.embeddings.token_embedding.weight
 
-    @property
-    def log_scale(self) -> float:
-        """Of the similarities."""
-        return float(self.model.logit_scale.detach())
+@MODELS.register_module()
+class ImageSide(Side):
+    """Image encoder of CLIP, SigLIP or another model of transformers."""
 
-    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
-        """One map (B, D, 1, 1)."""
-        return (self.model.get_image_features(pixel_values=image)[..., None, None],)
+    def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
+        """It has no words."""
+        return self.model_class.config_class(**settings)
 
-    def encode_text(
-        self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor]:
-        """The caption's vector at every token, (B, T, D): their mean is what it is."""
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(B, D)."""
+        output = self.model(pixel_values=image)
+        return output.image_embeds if 'image_embeds' in output else output.pooler_output
+
+
+@MODELS.register_module()
+class TextSide(Side):
+    """Text encoder of CLIP, SigLIP or another model of transformers."""
+
+    def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
+        """All settings are its own."""
+        return self.model_class.config_class(vocab_size=vocab_size, **settings)
+
+    def forward(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
+        """(B, D)."""
         mask = None if text_mask is None else self.seen(token_ids, text_mask).long()
-        found = self.model.get_text_features(input_ids=token_ids, attention_mask=mask)
-        return (found[:, None].expand(-1, token_ids.shape[1], -1),)
+        output = self.model(input_ids=token_ids, attention_mask=mask)
+        return output.text_embeds if 'text_embeds' in output else output.pooler_output
 
     def seen(self, token_ids: torch.Tensor, text_mask: torch.Tensor) -> torch.Tensor:
         """Which tokens are attended to: CLIP's tokenizer pads with the end token, which is one."""
-        end = self.model.config.text_config.eos_token_id
-        if end == 2:  # OpenAI's folders say so; the end token is the last of the vocabulary
+        end = self.model.config.eos_token_id
+        if end == 2:  # OpenAI's folders say so; the end token is the last of the tokenizer
             end = token_ids.amax(1, keepdim=True)
         first = F.pad(text_mask, (1, 0), value=True)[:, :-1] & ~text_mask
         return text_mask | (first & (token_ids == end))
 
 
 @MODELS.register_module()
-class CLIPTowers(Towers):
-    """CLIP (Radford et al., 2021)."""
-
-    model_class, config_class = CLIPModel, CLIPConfig
-
-
-@MODELS.register_module()
-class SiglipTowers(Towers):
-    """SigLIP (Zhai et al., 2023); its captions are padded to one length, and padding is read."""
-
-    model_class, config_class = SiglipModel, SiglipConfig
-
-
-@MODELS.register_module()
 class OwnITCHead(ITCHead):
-    """:class:`ITCHead` whose vectors are the backbone's own, and whose scale is that of its folder.
+    """:class:`ITCHead` whose vectors are the encoder's own, and whose scale is that of its folder.
 
     Args:
         in_channels, backbone: handed in by the model.
@@ -141,15 +136,12 @@ class OwnITCHead(ITCHead):
             raise ValueError('OwnITCHead.queue: only ITCHead has a queue')
         super().__init__(in_channels, dims=1, backbone=backbone, **kwargs)
         self.image = self.text = nn.Identity()
-        with torch.no_grad():
-            # they would never get a gradient
-            for name in ('logit_scale', 'logit_bias'):
-                if (kept := getattr(backbone.model, name, None)) is not None:
-                    kept.requires_grad_(False)
-            if backbone.folder is not None and hasattr(backbone, 'log_scale'):
-                self.log_scale.fill_(backbone.log_scale)
+        folder = getattr(getattr(backbone, 'text_encoder', None), 'folder', None)
+        if folder is not None:
+            with safe_open(Path(folder, 'model.safetensors'), 'pt') as weights, torch.no_grad():
+                self.logit_scale.copy_(weights.get_tensor('logit_scale').squeeze())
                 if self.bias is not None:
-                    self.bias.fill_(float(backbone.model.logit_bias.detach()))
+                    self.bias.copy_(weights.get_tensor('logit_bias').squeeze())
 
 
 @MODELS.register_module()
@@ -161,7 +153,7 @@ class ViltPairs(FromTransformers):
         kwargs: those of :class:`FromTransformers`.
     """
 
-    model_class, config_class = ViltForImageAndTextRetrieval, ViltConfig
+    model_class = ViltForImageAndTextRetrieval
 
     def __init__(self, empty_caption: tuple[int, ...] = (2, 3), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -169,16 +161,12 @@ class ViltPairs(FromTransformers):
 
     def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
         """Its words have no settings of their own."""
-        return self.config_class(vocab_size=vocab_size, **settings)
+        return self.model_class.config_class(vocab_size=vocab_size, **settings)
 
     @property
     def embed_dims(self) -> tuple[int]:
         """C."""
         return (self.model.config.hidden_size,)
-
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`."""
-        return self.encode_pair(*args, **kwargs)
 
     def encode_pair(
         self,
@@ -236,16 +224,12 @@ class ViltRankHead(Head):
 class BlipPairs(FromTransformers):
     """BLIP (Li et al., 2022): two towers, and words that attend to patches for matching."""
 
-    model_class, config_class = BlipForImageTextRetrieval, BlipConfig
+    model_class = BlipForImageTextRetrieval
 
     @property
     def embed_dims(self) -> tuple[int]:
         """D of both vectors; the matching head reads the words' own."""
         return (self.model.config.image_text_hidden_size,)
-
-    def forward(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """:meth:`encode_pair`."""
-        return self.encode_pair(*args, **kwargs)
 
     def encode_pair(
         self,

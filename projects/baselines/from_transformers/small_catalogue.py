@@ -3,7 +3,7 @@
 from mmengine.config import read_base
 
 with read_base():
-    from ..towers_catalogue import *
+    from ..dual_encoder_catalogue import *
 
 small_text = dict(
     hidden_size=128, intermediate_size=512, num_hidden_layers=2, num_attention_heads=4

@@ -16,12 +16,32 @@ from transformers import (
 )
 
 from mvlt.config import load_config
-from mvlt.datasets import load_vocabulary
+from mvlt.datasets import load_tokenizer
 from mvlt.models import Features
 from mvlt.registry import MODELS
 
 FOLDER = 'projects/baselines/from_transformers'
 IDS = torch.tensor([[2, 7, 9, 8, 3], [2, 6, 3, 0, 0]])
+
+
+SIZES = dict(hidden_size=128, intermediate_size=512, num_attention_heads=4)
+OWN = {  # settings of both sides, of the text side
+    CLIPModel: (dict(projection_dim=128), dict(bos_token_id=2, eos_token_id=3)),
+    SiglipModel: ({}, dict(max_position_embeddings=32, projection_size=128)),
+}
+
+
+def _saved(kind, folder, **weights):
+    """A folder as transformers writes it, at random, and the options that read it."""
+    both, text = OWN[kind]
+    vision = dict(SIZES, **both, num_hidden_layers=4, image_size=64, patch_size=8)
+    text = dict(SIZES, **both, **text, num_hidden_layers=2, vocab_size=200)
+    torch.manual_seed(0)
+    model = kind(kind.config_class(text_config=text, vision_config=vision, **both))
+    for name, value in weights.items():
+        getattr(model, name).data.fill_(value)
+    model.save_pretrained(folder)
+    return {f'model.backbone.{side}_encoder.folder': str(folder) for side in ('image', 'text')}
 
 
 def _build(row, options=None):
@@ -39,34 +59,33 @@ def test_two_steps_and_a_ranking(two_steps, row):
 
 
 def test_clip_is_fine_tuned_from_a_folder(two_steps, tmp_path):
-    _build('clip').backbone.model.save_pretrained(tmp_path / 'folder')
     options = {
-        'model.backbone.folder': str(tmp_path / 'folder'),
+        **_saved(CLIPModel, tmp_path / 'folder'),
         'train_dataloader.dataset.pipeline.load.side': None,
         'train_dataloader.dataset.pipeline.crop.scale': 64,
         'optim_wrapper.optimizer.lr': 1e-5,
     }
     model, _ = two_steps(f'{FOLDER}/clip_catalogue.py', options)
     before = CLIPModel.from_pretrained(tmp_path / 'folder').state_dict()
-    after = model.backbone.model.state_dict()
-    moved = [(after[name] - before[name]).abs().max().item() for name in before]
+    sides = (model.backbone.image_encoder.model, model.backbone.text_encoder.model)
+    after = {name: value for side in sides for name, value in side.state_dict().items()}
+    assert before.keys() - after.keys() == {'logit_scale'}
+    moved = [(value - before[name]).abs().max().item() for name, value in after.items()]
     assert 0 < max(moved) < 1e-3  # from there, and slowly
 
 
 @pytest.mark.parametrize('pad', [0, 3])
 def test_clip_from_a_folder(tmp_path, pad):
     """The tokenizer of CLIP pads with the end token (pad 3), which itself is attended to."""
-    random = _build('clip').backbone.model
-    random.logit_scale.data.fill_(3.0)
-    random.save_pretrained(tmp_path)
-    options = {'model.backbone.folder': str(tmp_path), 'model.data_preprocessor.pad_id': pad}
+    options = _saved(CLIPModel, tmp_path, logit_scale=3.0)
+    options['model.data_preprocessor.pad_id'] = pad
     model = _build('clip', options)
     image = torch.randn(2, 3, 64, 64)
     ids = torch.where(IDS == 0, pad, IDS)
     mask = torch.tensor([[1] * 5, [1, 1, 1, 0, 0]])
     wanted = CLIPModel.from_pretrained(tmp_path)(ids, image, attention_mask=mask)
-    images = model.image_vectors(image)
-    texts = model.text_vectors(ids, model.data_preprocessor.text_mask(ids))
+    images = model.image_embeds(image)
+    texts = model.text_embeds(ids, model.data_preprocessor.text_mask(ids))
     torch.testing.assert_close(images, wanted.image_embeds, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(texts, wanted.text_embeds, rtol=1e-4, atol=1e-5)
     logits = model.head('itc').logits(images, texts)
@@ -74,12 +93,11 @@ def test_clip_from_a_folder(tmp_path, pad):
 
 
 def test_siglip_from_a_folder(tmp_path):
-    _build('siglip').backbone.model.save_pretrained(tmp_path)
-    model = _build('siglip', {'model.backbone.folder': str(tmp_path)})
+    model = _build('siglip', _saved(SiglipModel, tmp_path, logit_scale=2.0, logit_bias=-3.0))
     image, ids = torch.randn(2, 3, 64, 64), F.pad(IDS, (0, 27))
     wanted = SiglipModel.from_pretrained(tmp_path)(ids, image)
     found = model.head('itc').logits(
-        model.image_vectors(image), model.text_vectors(ids, model.data_preprocessor.text_mask(ids))
+        model.image_embeds(image), model.text_embeds(ids, model.data_preprocessor.text_mask(ids))
     )
     torch.testing.assert_close(found, wanted.logits_per_image, rtol=1e-4, atol=1e-4)
 
@@ -96,19 +114,18 @@ def test_siglip_from_a_folder_with_its_own_tokenizer(tmp_path):
     special = dict(pad_token='</s>', eos_token='</s>', unk_token='<unk>')
     theirs = PreTrainedTokenizerFast(tokenizer_object=own, **special)
     theirs.save_pretrained(tmp_path)
-    _build('siglip').backbone.model.save_pretrained(tmp_path)
     options = {
-        'model.backbone.folder': str(tmp_path),
+        **_saved(SiglipModel, tmp_path),
         'model.data_preprocessor.pad_id': 1,
-        'test_dataloader.dataset.pipeline.tokenize.vocabulary': str(tmp_path),
+        'test_dataloader.dataset.pipeline.tokenize.tokenizer': str(tmp_path),
     }
     model = _build('siglip', options)
     words = ['red hat', 'blue cotton scarf']
-    ids = [torch.tensor(load_vocabulary(str(tmp_path)).encode(text, 32)) for text in words]
+    ids = [torch.tensor(load_tokenizer(str(tmp_path)).encode(text, 32)) for text in words]
     padded = model.data_preprocessor.pad(ids)
     wanted = theirs(words, padding='max_length', max_length=32, return_tensors='pt').input_ids
     assert torch.equal(padded, wanted)
-    found = model.text_vectors(padded, model.data_preprocessor.text_mask(padded))
+    found = model.text_embeds(padded, model.data_preprocessor.text_mask(padded))
     image = torch.randn(2, 3, 64, 64)
     whole = SiglipModel.from_pretrained(tmp_path)(wanted, image)
     torch.testing.assert_close(found, whole.text_embeds, rtol=1e-4, atol=1e-5)

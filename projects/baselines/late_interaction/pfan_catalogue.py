@@ -6,9 +6,9 @@ Hardware: one thread. Time: 4.2 minutes. R@1 of 101: TIR 2.5, ITR 1.2 (README.md
 
 from mmengine.config import read_base
 
-from projects.baselines.late_interaction.stacked_attention import PositionFocusedCells
+from projects.baselines.late_interaction.stacked_attention import PositionFocusedRegions
 
 with read_base():
     from .scan_t2i_catalogue import *
 
-model.backbone.type = PositionFocusedCells
+model.backbone.image_encoder.type = PositionFocusedRegions

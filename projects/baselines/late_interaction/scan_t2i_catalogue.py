@@ -9,8 +9,8 @@ from mmengine.config import read_base
 from projects.baselines.late_interaction.stacked_attention import StackedAttentionHead
 
 with read_base():
-    from ..towers_catalogue import *
+    from ..dual_encoder_catalogue import *
 
-model.backbone.both_ways = True
+model.backbone.text_encoder.both_ways = True
 model.heads.itm = dict(type=StackedAttentionHead)
 test_cfg.rerank = 'itm'

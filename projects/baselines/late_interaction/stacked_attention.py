@@ -12,7 +12,7 @@ from torch import nn
 from mvlt.models import Features, Head
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
-from projects.baselines.two_towers.two_towers import CellsAndGRU, hinge_loss
+from projects.baselines.two_towers.two_towers import RegionEncoder, hinge_loss
 
 _PAIRS = 2048  # at once: each takes N x T similarities
 
@@ -130,8 +130,8 @@ class StackedAttentionHead(Head):
 
 
 @MODELS.register_module()
-class PositionFocusedCells(CellsAndGRU):
-    """PFAN's backbone: a region also knows which of K x K blocks of the picture it lies in.
+class PositionFocusedRegions(RegionEncoder):
+    """PFAN's image side: a region also knows which of K x K blocks of the picture it lies in.
 
     A position vector is the sum of learnt vectors of the blocks that a region overlaps, weighted by
     attention: softmax(overlap x softmax(tanh(region . M . block))) over them, as the authors' code
@@ -141,24 +141,23 @@ class PositionFocusedCells(CellsAndGRU):
 
     Args:
         blocks: K.
-        kwargs: those of :class:`CellsAndGRU`.
+        kwargs: those of :class:`RegionEncoder`.
     """
 
-    def __init__(self, vocab_size: int, dims: int = 192, blocks: int = 16, **kwargs: Any) -> None:
-        super().__init__(vocab_size, dims, **kwargs)
+    def __init__(self, dims: int = 192, blocks: int = 16, **kwargs: Any) -> None:
+        super().__init__(dims, **kwargs)
         self.blocks = blocks
         self.positions = nn.Parameter(torch.randn(blocks**2, dims))
         self.attention = nn.Linear(dims, dims, bias=False)
         self.joined = nn.Linear(2 * dims, dims)
 
-    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
-        """One map (B, C, h, w)."""
-        found, boxes, size = self.regions(image)
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(B, N, C)."""
+        found, boxes, _ = self.regions(image)
         overlaps = block_overlaps(boxes.float(), self.blocks)
         weights = position_weights(self.attention(found) @ self.positions.T, overlaps)
         position = weights.to(found.dtype) @ self.positions
-        found = self.joined(torch.cat((found, position), -1))
-        return (found.transpose(1, 2).unflatten(2, size),)
+        return self.joined(torch.cat((found, position), -1))
 
 
 def position_weights(logits: torch.Tensor, overlaps: torch.Tensor) -> torch.Tensor:

@@ -194,9 +194,9 @@ class MaskOneModality(BaseTransform):
         if np.random.random() < 0.5:
             results['image_mask'] = np.zeros_like(results['image_mask'])
         else:
-            labels = results['word_labels']
+            labels = results['mlm_labels']
             results['token_ids'] = np.where(labels >= 0, labels, results['token_ids'])
-            results['word_labels'] = np.full_like(labels, -1)
+            results['mlm_labels'] = np.full_like(labels, -1)
         return results
 
 
@@ -242,7 +242,9 @@ class TagHead(Head):
         drawn = torch.rand(len(tags), device=tags.device) < 0.5
         shown = torch.where(drawn[:, None], tags.roll(1, 0), tags)
         wrong = (shown.sort(1).values != tags.sort(1).values).any(1)  # another's may be the same
-        pair = backbone(inputs['image'], inputs['token_ids'], inputs['text_mask'], tags=shown)
+        pair = backbone.encode_pair(
+            inputs['image'], inputs['token_ids'], inputs['text_mask'], tags=shown
+        )
         said = self.polluted(pair.texts[-1][:, 0])[:, 0].float()
         contrast = F.binary_cross_entropy_with_logits(said, wrong.float())
         return dict(loss=self.loss_weight * (named + contrast))
@@ -308,7 +310,7 @@ class KaleidoHead(Head):
         )
         backbone = features.model.backbone
         with kept_statistics(backbone.regions):
-            pair = backbone(pictures, inputs['token_ids'], inputs['text_mask'])
+            pair = backbone.encode_pair(pictures, inputs['token_ids'], inputs['text_mask'])
         parts = pair.images[-1].flatten(2).transpose(1, 2).float().split((1, 4, 9, 16, 25), 1)
         losses = [
             F.cross_entropy(self.turned(parts[0][:, 0]), turns),

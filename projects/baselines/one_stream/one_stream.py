@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mvlt.models.backbones import PairFeatures
+from mvlt.models.encoders import PairFeatures
 from mvlt.registry import MODELS
 from projects.baselines.regions import cell_boxes
 from projects.baselines.streams import WordsAndRegions, layer

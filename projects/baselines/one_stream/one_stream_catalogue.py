@@ -11,4 +11,4 @@ from projects.baselines.one_stream.one_stream import OneStream
 with read_base():
     from ..pairs_catalogue import *
 
-model.backbone.type = OneStream
+model.backbone = dict(type=OneStream, vocab_size=vocab_size, cnn=cnn, cnn_dims=256)

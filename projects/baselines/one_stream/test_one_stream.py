@@ -53,9 +53,9 @@ def _backbone(**kwargs):
 def test_padding_changes_nothing(kwargs):
     backbone = _backbone(**kwargs)
     image, ids = torch.randn(2, 3, 64, 64), torch.tensor([[2, 7, 9, 3]] * 2)
-    alone = backbone(image, ids)
+    alone = backbone.encode_pair(image, ids)
     padded = torch.nn.functional.pad(ids, (0, 3))
-    found = backbone(image, padded, padded != 0)
+    found = backbone.encode_pair(image, padded, padded != 0)
     torch.testing.assert_close(found.texts[0][:, :4], alone.texts[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.images[0], alone.images[0], rtol=1e-4, atol=1e-5)
     assert alone.images[0].shape == ((2, 16, 5, 1) if 'scales' in kwargs else (2, 16, 2, 2))
@@ -65,9 +65,11 @@ def test_tags_are_the_pictures_own_or_those_that_are_given():
     backbone = _backbone(tags=5, tags_shown=2)
     image, ids = torch.randn(1, 3, 64, 64), torch.tensor([[2, 7, 3]])
     own = backbone.tag_logits(image).topk(2).indices
-    found, same = backbone(image, ids), backbone(image, ids, tags=own)
+    found, same = backbone.encode_pair(image, ids), backbone.encode_pair(image, ids, tags=own)
     assert torch.equal(found.texts[0], same.texts[0])
-    assert not torch.equal(found.texts[0], backbone(image, ids, tags=(own + 1) % 5).texts[0])
+    assert not torch.equal(
+        found.texts[0], backbone.encode_pair(image, ids, tags=(own + 1) % 5).texts[0]
+    )
 
 
 def test_tags_in_another_order_are_not_polluted():
@@ -77,7 +79,7 @@ def test_tags_in_another_order_are_not_polluted():
         def tag_logits(self, image):
             return torch.tensor([[3.0, 2, 0], [2, 3, 0]])
 
-        def __call__(self, image, ids, mask, tags):
+        def encode_pair(self, image, ids, mask, tags):
             return SimpleNamespace(texts=(torch.zeros(2, 1, 4),))
 
     head = TagHead(4)
@@ -147,10 +149,10 @@ def test_words_or_regions_are_hidden_never_both():
             dict(
                 image_mask=np.array([[True, False]]),
                 token_ids=np.array([2, 4, 3]),
-                word_labels=np.array([-1, 9, -1]),
+                mlm_labels=np.array([-1, 9, -1]),
             )
         )
-        hidden = found['word_labels'][1] == 9
+        hidden = found['mlm_labels'][1] == 9
         assert hidden != found['image_mask'].any()
         assert found['token_ids'].tolist() == ([2, 4, 3] if hidden else [2, 9, 3])
 

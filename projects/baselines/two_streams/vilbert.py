@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mvlt.models.backbones import PairFeatures
+from mvlt.models.encoders import PairFeatures
 from mvlt.registry import MODELS
 from projects.baselines.streams import WordsAndRegions, layer
 

@@ -9,10 +9,9 @@ from mvlt.checkpoints.folder import write_model_folder
 from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
 from projects.baselines.conftest import SMALL
-from projects.baselines.two_towers.two_towers import CellsAndGRU, hinge_loss
+from projects.baselines.two_towers.two_towers import WordGRU, hinge_loss
 
 FOLDER = 'projects/baselines/two_towers'
-CNN = dict(type='mmpretrain.ResNet', depth=18, stem_channels=8, base_channels=8, out_indices=(3,))
 
 
 @pytest.mark.parametrize('row', ['vse', 'vse_pp'])
@@ -51,11 +50,11 @@ def test_hinge_is_the_papers(hardest):
 
 
 def test_padding_changes_no_caption():
-    backbone = CellsAndGRU(50, 8, 6, both_ways=True, cnn=CNN, cnn_dims=64).eval()
+    encoder = WordGRU(50, 8, 6, both_ways=True).eval()
     ids = torch.tensor([[2, 7, 9, 3]])
-    (alone,) = backbone.encode_text(ids)
+    alone = encoder(ids)
     padded = torch.nn.functional.pad(ids, (0, 3))
-    (found,) = backbone.encode_text(padded, padded != 0)
+    found = encoder(padded, padded != 0)
     torch.testing.assert_close(found[:, :4], alone)
 
 
@@ -68,9 +67,11 @@ def test_a_picture_side_of_mmpretrain_is_published_and_opened(catalogue, tmp_pat
     runner = build_runner(config, work_dir=str(tmp_path / 'work'))
     runner.train()
     trained = read_trained(str(tmp_path / 'work/iter_2.pth'))
-    assert trained.description.model['backbone']['cnn']['type'] == 'mmpretrain.ResNet'
+    assert (
+        trained.description.model['backbone']['image_encoder']['cnn']['type'] == 'mmpretrain.ResNet'
+    )
     out = tmp_path / 'folder'
-    write_model_folder(out, trained.description, trained.state, trained.vocabulary, '# a card')
+    write_model_folder(out, trained.description, trained.state, trained.tokenizer, '# a card')
     state = open_model(out).model.state_dict()
     assert all(torch.equal(state[key], value) for key, value in runner.model.state_dict().items())
     protocol = {'test_cfg.rerank': None, 'test_dataloader.dataset.split': 'all'}

@@ -18,49 +18,60 @@ from projects.baselines.regions import Regions
 
 
 @MODELS.register_module()
-class CellsAndGRU(BaseModule):
-    """A backbone whose towers share nothing: regions of a picture, a GRU over the words.
+class RegionEncoder(BaseModule):
+    """Image side: regions of a picture.
 
     Args:
-        vocab_size: rows of the word table.
-        dims: C, of regions and of the GRU's states.
-        word_dims: of a word vector.
+        dims, cnn, cnn_dims, region_dims: see :class:`Regions`.
+    """
+
+    def __init__(
+        self,
+        dims: int = 192,
+        cnn: dict | None = None,
+        cnn_dims: int = 256,
+        region_dims: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.regions = Regions(dims, cnn, cnn_dims, region_dims)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(B, N, C)."""
+        return self.regions(image)[0]
+
+
+@MODELS.register_module()
+class WordGRU(BaseModule):
+    """Text side: a GRU over token embeddings.
+
+    Args:
+        vocab_size: rows of the token embeddings.
+        embed_dims: C, of the GRU's states.
+        token_embed_dim: of a token embedding.
         both_ways: the mean of a forward and a backward GRU's states (SCAN); else forward alone.
-        cnn, cnn_dims, region_dims: see :class:`Regions`.
     """
 
     def __init__(
         self,
         vocab_size: int,
-        dims: int = 192,
-        word_dims: int = 128,
+        embed_dims: int = 192,
+        token_embed_dim: int = 128,
         both_ways: bool = False,
-        cnn: dict | None = None,
-        cnn_dims: int = 256,
-        region_dims: int | None = None,
-        init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg)
-        self.embed_dims = (dims,)
-        self.strides = (16,)
-        self.regions = Regions(dims, cnn, cnn_dims, region_dims)
-        self.words = nn.Embedding(vocab_size, word_dims)
-        self.gru = nn.GRU(word_dims, dims, batch_first=True, bidirectional=both_ways)
+        super().__init__()
+        self.embed_dims = embed_dims
+        self.words = nn.Embedding(vocab_size, token_embed_dim)
+        self.gru = nn.GRU(token_embed_dim, embed_dims, batch_first=True, bidirectional=both_ways)
 
     @property
-    def word_table(self) -> torch.Tensor:
-        """Word vectors (vocabulary, word_dims)."""
+    def token_embedding(self) -> torch.Tensor:
+        """Token embeddings (tokenizer, token_embed_dim)."""
         return self.words.weight
 
-    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
-        """One map (B, C, h, w)."""
-        found, _, size = self.regions(image)
-        return (found.transpose(1, 2).unflatten(2, size),)
-
-    def encode_text(
+    def forward(
         self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor]:
-        """One sequence (B, T, C)."""
+    ) -> torch.Tensor:
+        """(B, T, C)."""
         if text_mask is None:
             text_mask = torch.ones_like(token_ids, dtype=torch.bool)
         packed = pack_padded_sequence(
@@ -73,9 +84,7 @@ class CellsAndGRU(BaseModule):
             states, _ = pad_packed_sequence(
                 self.gru(packed)[0], batch_first=True, total_length=token_ids.shape[1]
             )
-        if self.gru.bidirectional:
-            states = states.unflatten(-1, (2, -1)).mean(2)
-        return (states,)
+        return states.unflatten(-1, (2, -1)).mean(2) if self.gru.bidirectional else states
 
 
 def hinge_loss(
@@ -130,11 +139,11 @@ class HingeHead(Head):
         self.image = nn.Linear(in_channels, dims)
         self.text = nn.Linear(in_channels, dims)
 
-    def image_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+    def image_embeds(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, C) -> float32 (B, D) of length 1."""
         return F.normalize(self.image(pooled).float(), dim=-1)
 
-    def text_vectors(self, pooled: torch.Tensor) -> torch.Tensor:
+    def text_embeds(self, pooled: torch.Tensor) -> torch.Tensor:
         """(B, C) -> float32 (B, D) of length 1."""
         return F.normalize(self.text(pooled).float(), dim=-1)
 

@@ -9,6 +9,6 @@ from mmengine.config import read_base
 from projects.baselines.two_towers.two_towers import HingeHead
 
 with read_base():
-    from ..towers_catalogue import *
+    from ..dual_encoder_catalogue import *
 
 model.heads.itc = dict(type=HingeHead)

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvlt.datasets import CropMiddle, CropToProduct
+from mvlt.datasets import CenterCropRatio, CropToForeground
 from mvlt.datasets.transforms.loading import read_image
 
 IMAGES = Path(__file__).parents[4] / 'shared/data/products/images'
 
 
 def _crop(image):
-    results = CropToProduct()(dict(img=image, img_shape=image.shape[:2]))
+    results = CropToForeground()(dict(img=image, img_shape=image.shape[:2]))
     assert results['img_shape'] == results['img'].shape[:2]
     return results['img']
 
@@ -86,11 +86,11 @@ def test_a_full_picture_loses_its_last_row_and_column():
 
 def test_the_middle():
     image = np.arange(10 * 7 * 3, dtype=np.uint8).reshape(10, 7, 3)
-    results = CropMiddle(0.8)(dict(img=image))
+    results = CenterCropRatio(0.8)(dict(img=image))
     assert np.array_equal(results['img'], image[1:9, :6])  # 8 of 10 rows, 6 of 7 columns
     assert results['img_shape'] == (8, 6)
-    assert np.array_equal(CropMiddle(1)(dict(img=image))['img'], image)
-    assert CropMiddle(0.01)(dict(img=image))['img'].shape == (1, 1, 3)
+    assert np.array_equal(CenterCropRatio(1)(dict(img=image))['img'], image)
+    assert CenterCropRatio(0.01)(dict(img=image))['img'].shape == (1, 1, 3)
     for share in (0, 1.1):
         with pytest.raises(ValueError, match='above 0, 1 at most'):
-            CropMiddle(share)
+            CenterCropRatio(share)

@@ -12,7 +12,7 @@ def test_everything_is_packed():
         dict(
             img=img,
             token_ids=np.array([2, 7, 3]),
-            word_labels=np.array([-1, 9, -1]),
+            mlm_labels=np.array([-1, 9, -1]),
             image_mask=np.array([[True, False]]),
             matched=0,
             main_category=np.int64(4),
@@ -26,6 +26,6 @@ def test_everything_is_packed():
     assert inputs['token_ids'].dtype == torch.int64
     assert sample.image_mask.dtype == torch.bool
     assert (sample.matched, sample.main_category) == (0, 4)
-    assert sample.word_labels.tolist() == [-1, 9, -1]
+    assert sample.mlm_labels.tolist() == [-1, 9, -1]
     assert (sample.product_id, sample.caption) == ('p1', 'a caption')
     assert 'sub_category' not in sample

@@ -102,7 +102,7 @@ def test_kept_pictures_are_read_once_and_stay_as_they_are(tmp_path):
     paths = [tmp_path / f'{i}.png' for i in range(2)]
     for path in paths:
         Image.new('RGB', (4, 4), 'red').save(path)
-    load = LoadImage(keep=1)
+    load = LoadImage(cache_size=1)
     for path in paths:
         assert not load(dict(img_path=str(path)))['img'].flags.writeable
         path.unlink()

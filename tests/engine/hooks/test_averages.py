@@ -45,7 +45,7 @@ def test_a_hook_without_a_queue(small_config, tmp_path):
 def test_read_later_no_vector_that_is_no_number_is_queued(small_config, tmp_path, monkeypatch):
     """As on a GPU: the step is over before anybody hears that a picture was no number."""
     config = _runner(small_config, tmp_path)
-    config.train_cfg.update(on_nonfinite='skip', read_later=True)
+    config.train_cfg.update(on_nonfinite='skip', async_metrics=True)
     config.optim_wrapper.optimizer.fused = True
     runner = build_runner(config)
     itc, calls = runner.model.heads.itc, []

@@ -1,4 +1,4 @@
-"""Contract: a checkpoint or a vocabulary that does not fit is refused before anything is lost."""
+"""Contract: a checkpoint or a tokenizer that does not fit is refused before anything is lost."""
 
 import copy
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop
 
-from mvlt.engine import LoadReportHook, VocabularyHook
+from mvlt.engine import LoadReportHook, TokenizerHook
 from tests.models.test_mvlt import CATEGORIES, ITM, MIR, MLM, _model
 
 
@@ -161,25 +161,25 @@ def test_rows_of_classes_are_moved_by_name():
 
 
 def test_checkpoint_of_another_vocabulary_is_refused(demo_data):
-    from mvlt.datasets import load_vocabulary
+    from mvlt.datasets import load_tokenizer
 
-    hook = VocabularyHook()
-    hook.vocabulary = load_vocabulary(str(demo_data / 'vocabulary'))
+    hook = TokenizerHook()
+    hook.tokenizer = load_tokenizer(str(demo_data / 'tokenizer'))
     saved = dict(meta={})
     hook.before_save_checkpoint(None, saved)
     hook.after_load_checkpoint(None, saved)
     with pytest.raises(ValueError, match='is not the one that the checkpoint was trained with'):
-        hook.after_load_checkpoint(None, dict(meta=dict(vocabulary='another')))
+        hook.after_load_checkpoint(None, dict(meta=dict(tokenizer='another')))
 
 
 def test_the_vocabulary_of_wrapped_datasets_is_checked_too(demo_data):
     from mvlt.datasets import FashionGen, RankingGroups, Tokenize
 
-    source = str(demo_data / 'vocabulary')
+    source = str(demo_data / 'tokenizer')
     records = FashionGen(
         data_root=str(demo_data),
         ann_file='fashiongen_64_64_train.h5',
-        pipeline=[Tokenize(vocabulary=source)],
+        pipeline=[Tokenize(tokenizer=source)],
     )
     groups = RankingGroups(records, num_negatives=1)
     runner = SimpleNamespace(
@@ -189,4 +189,4 @@ def test_the_vocabulary_of_wrapped_datasets_is_checked_too(demo_data):
         _test_loop=None,
     )
     with pytest.raises(ValueError, match='word pieces, the model 5 rows'):
-        VocabularyHook().before_run(runner)
+        TokenizerHook().before_run(runner)

@@ -20,9 +20,9 @@ def test_names_are_those_of_the_data(small_config, tmp_path):
     dataset = runner.train_loop.dataloader.dataset
     names = dataset.metainfo['main_category']
     assert head._counts == dict(main_category=len(names))
-    vocabulary = dataset.dataset.pipeline.tokenize().vocabulary
+    tokenizer = dataset.dataset.pipeline.tokenize().tokenizer
     plain, photo = head._phrases
     for row, name in enumerate(names):
-        assert plain[row][plain[row] >= 0].tolist() == vocabulary.encode(name, 40)
-        assert photo[row][photo[row] >= 0].tolist() == vocabulary.encode(f'a photo of {name}', 40)
+        assert plain[row][plain[row] >= 0].tolist() == tokenizer.encode(name, 40)
+        assert photo[row][photo[row] >= 0].tolist() == tokenizer.encode(f'a photo of {name}', 40)
     hand_names(torch.nn.Linear(1, 1), None)  # a model without such a head needs no names

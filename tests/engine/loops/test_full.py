@@ -28,12 +28,12 @@ def _runner(demo_data, tmp_path, name, **options):
     for transform in filter(None, config.test_dataloader.dataset.pipeline.values()):
         if 'scale' in transform:
             transform.scale = (32, 32)
-        if 'vocabulary' in transform:
-            transform.vocabulary = str(demo_data / 'vocabulary')
+        if 'tokenizer' in transform:
+            transform.tokenizer = str(demo_data / 'tokenizer')
     config.model.backbone.update(
         image_size=32,
         vocab_size=400,
-        word_dims=16,
+        token_embed_dim=16,
         embed_dims=(8, 16, 24, 32),
         num_heads=(1, 1, 1, 1),
         depths=(1, 1, 1, 1),
@@ -160,7 +160,7 @@ def test_other_pictures_or_words_behind_the_same_paths_are_scored_anew(demo_data
     texts = loop.tokens(loop.gallery.texts)
     name = loop._fingerprint(texts)
     assert loop._fingerprint(loop.tokens(loop.gallery.texts)) == name
-    texts[3] = texts[3] + 1  # as another vocabulary has it
+    texts[3] = texts[3] + 1  # as another tokenizer has it
     assert loop._fingerprint(texts) != name
     assert loop._fingerprint(loop.tokens(loop.gallery.texts), np.array([1, 5])) != name
     features = tmp_path / 'regions.h5'  # that a step of the pipeline reads

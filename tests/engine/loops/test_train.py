@@ -60,7 +60,7 @@ def test_read_later_the_weights_are_kept_all_the_same(small_config, tmp_path, br
     """As on a GPU: the optimizer leaves the step out, the run hears of it a step later."""
     broken_steps.add(1)
     config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': -1})
-    config.train_cfg.update(read_later=True, on_nonfinite='skip')
+    config.train_cfg.update(async_metrics=True, on_nonfinite='skip')
     config.optim_wrapper.optimizer.fused = True
     Runner.from_cfg(config).train()
     before, after, later = (
@@ -75,8 +75,8 @@ def test_read_later_stops_a_step_later_and_of_the_last_step_too(
     small_config, tmp_path, broken_steps
 ):
     config = small_config(tmp_path)
-    config.train_cfg.read_later, config.optim_wrapper.optimizer.fused = True, False
-    with pytest.raises(ValueError, match='read_later needs .*fused=True'):
+    config.train_cfg.async_metrics, config.optim_wrapper.optimizer.fused = True, False
+    with pytest.raises(ValueError, match='async_metrics needs .*fused=True'):
         Runner.from_cfg(config).train()
     config.optim_wrapper.optimizer.fused = True
     broken_steps.add(config.train_cfg.max_iters - 1)
@@ -89,7 +89,7 @@ def test_read_later_trains_the_same(small_config, tmp_path):
     for later in (False, True):
         config = small_config(tmp_path / str(later))
         config.optim_wrapper.optimizer.fused = True
-        config.train_cfg.read_later = later
+        config.train_cfg.async_metrics = later
         runner = Runner.from_cfg(config)
         runner.train()
         found.append(runner.model.state_dict())

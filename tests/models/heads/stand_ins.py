@@ -19,11 +19,21 @@ def answer_of(head, **given):
 
 
 def _split(
-    cls=None, text=None, decoded=None, word_table=None, target=None, mask=None, words=None, **labels
+    cls=None,
+    text=None,
+    decoded=None,
+    token_embedding=None,
+    target=None,
+    mask=None,
+    words=None,
+    **labels,
 ):
     """What :class:`mvlt.models.Features` and :class:`mvlt.structures.Batch` would give."""
     features = SimpleNamespace(
-        cls=cls, pair=SimpleNamespace(texts=(text,)), decoded=decoded, word_table=word_table
+        cls=cls,
+        pair=SimpleNamespace(texts=(text,)),
+        decoded=decoded,
+        token_embedding=token_embedding,
     )
     labels = {name: values for name, values in labels.items() if values is not None}
     count = max(map(len, [*labels.values(), *([] if words is None else [words])]), default=0)
@@ -32,7 +42,7 @@ def _split(
         for name, values in labels.items():
             sample.set_field(int(values[i]), name)
         if words is not None:
-            sample.word_labels = words[i]
+            sample.mlm_labels = words[i]
     shape = (count, 1) if words is None else words.shape
     return features, _Batch(target, mask, shape, samples)
 

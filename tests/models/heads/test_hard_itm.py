@@ -47,7 +47,7 @@ def test_pairs(negatives, count):
 
 
 def test_hardness_follows_the_step():
-    head = HardITMHead(8, easy_steps=10)
+    head = HardITMHead(8, warmup_steps=10)
     for step, hardness in ((0, 0.0), (5, 0.5), (10, 1.0), (99, 1.0)):
         assert head.hardness(step) == hardness
     assert HardITMHead(8).hardness(0) == 1.0

@@ -34,7 +34,7 @@ def _given(head, backbone, image, text, keys, mixed=None):
     """Features and batch of rows whose pooled maps are those of ``backbone``."""
     pooled = backbone.picture(image), backbone.words(text)
     features = SimpleNamespace(
-        vectors=(head.image_vectors(pooled[0]), head.text_vectors(pooled[1])),
+        vectors=(head.image_embeds(pooled[0]), head.text_embeds(pooled[1])),
         inputs=dict(image=image, token_ids=text, text_mask=None),
     )
     matched = torch.ones(len(keys), dtype=torch.bool)
@@ -43,7 +43,7 @@ def _given(head, backbone, image, text, keys, mixed=None):
 
 
 def _wide(keys, columns):
-    """Product, caption, caption as it was read; no other wording."""
+    """Product, caption, caption as it was read; no other caption."""
     return nn.functional.pad(keys, (0, columns - keys.shape[1]))
 
 
@@ -62,7 +62,7 @@ def _make(seed=0, rows=6, **settings):
 def _naive(head, images, texts, keys, others=(), smoothing=0.0, mixed=None):
     """Both directions, a row at a time; ``others``: further images, texts and keys."""
     partner, share = mixed or (range(len(images)), 1)
-    scale = math.exp(float(head.log_scale))
+    scale = math.exp(float(head.logit_scale))
     all_images, all_texts, all_keys = (
         np.concatenate((mine, *(one[i] for one in others)))
         for i, mine in enumerate((images, texts, keys))
@@ -156,10 +156,12 @@ def test_a_wording_belongs_to_all_that_it_names():
     """Row 0 is read as 'women tshirts'; row 1 is such a shirt in blue, row 2 is a man's."""
     keys = [('g=w\x1ft=shirt', 'c=red'), ('g=w\x1ft=shirt', 'c=blue'), ('g=m\x1ft=shirt', 'c=red')]
     rows = [
-        dict(product_id=str(i), title=f'title {i}', caption=f'title {i}', wording_keys=keys[i])
+        dict(
+            product_id=str(i), title=f'title {i}', caption=f'title {i}', other_caption_keys=keys[i]
+        )
         for i in range(3)
     ]
-    rows[0].update(caption='women tshirts', wording_key=keys[0][0])
+    rows[0].update(caption='women tshirts', read_caption_key=keys[0][0])
     assert _belong(*rows) == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
     batch = _batch(*rows)
     of_texts = belong(batch.image_keys, batch.text_keys).T
@@ -169,7 +171,7 @@ def test_a_wording_belongs_to_all_that_it_names():
 def test_the_caption_of_a_mismatched_pair_belongs_to_another_product():
     rows = [
         dict(product_id='1', caption='title 2', title='title 2', caption_product_id='2',
-             image_title='title 1', image_wording_keys=(), matched=0),
+             image_title='title 1', image_other_caption_keys=(), matched=0),
         dict(product_id='2', caption='title 2', matched=1),
         dict(product_id='3', caption='title 1', matched=1),
     ]  # fmt: skip
@@ -191,9 +193,9 @@ def test_all_rows_of_one_product_are_all_right():
 
 
 def test_the_scale_stays_within_its_bounds():
-    head, backbone, image, text, keys = _make(max_scale=20.0)
+    head, backbone, image, text, keys = _make(max_logit_scale=20.0)
     for start, bounded in ((9.0, 20.0), (-3.0, 1.0)):
-        nn.init.constant_(head.log_scale, start)
+        nn.init.constant_(head.logit_scale, start)
         head.loss(*_given(head, backbone, image, text, keys))
         assert float(head.scale) == pytest.approx(bounded)
 

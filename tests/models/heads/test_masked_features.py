@@ -117,7 +117,7 @@ def test_a_frozen_backbone_is_never_trained():
 def test_a_model_with_it_rebuilds_no_picture():
     model = MVLT(
         backbone=dict(
-            type='mvlt.PVTVL', image_size=32, text_len=8, vocab_size=20, word_dims=8,
+            type='mvlt.PVTVL', image_size=32, context_length=8, vocab_size=20, token_embed_dim=8,
             embed_dims=(8, 8, 8, 8), num_heads=(1,) * 4, depths=(1,) * 4,
         ),
         neck=dict(type='mvlt.UNet'),

@@ -10,7 +10,7 @@ from tests.models.heads.stand_ins import loss_of
 
 @pytest.fixture
 def head():
-    return MLMHead(in_channels=8, vocab_size=20, word_dims=6)
+    return MLMHead(in_channels=8, vocab_size=20, token_embed_dim=6)
 
 
 def _inputs():
@@ -22,23 +22,25 @@ def _inputs():
 
 def test_loss_against_the_naive_full_matrix(head):
     text, table, labels = _inputs()
-    logits = head(text=text.flatten(0, 1), word_table=table)
+    logits = head(text=text.flatten(0, 1), token_embedding=table)
     expected = F.cross_entropy(logits, labels.flatten(), ignore_index=-1)
-    loss = loss_of(head, text=text, words=labels, matched=None, word_table=table)
+    loss = loss_of(head, text=text, words=labels, matched=None, token_embedding=table)
     torch.testing.assert_close(loss, expected)
 
 
 def test_mismatched_pairs_are_left_out_unless_asked_for(head):
     text, table, labels = _inputs()
-    kept = loss_of(head, text=text, words=labels, matched=torch.tensor([1, 0, 1]), word_table=table)
+    kept = loss_of(
+        head, text=text, words=labels, matched=torch.tensor([1, 0, 1]), token_embedding=table
+    )
     alone = labels.clone()
     alone[1] = -1
     torch.testing.assert_close(
-        kept, loss_of(head, text=text, words=alone, matched=None, word_table=table)
+        kept, loss_of(head, text=text, words=alone, matched=None, token_embedding=table)
     )
     head.on = 'all'
     every = loss_of(
-        head, text=text, words=labels, matched=torch.tensor([1, 0, 1]), word_table=table
+        head, text=text, words=labels, matched=torch.tensor([1, 0, 1]), token_embedding=table
     )
     assert every != kept
 
@@ -50,14 +52,14 @@ def test_only_masked_positions_are_scored(head, monkeypatch):
     monkeypatch.setattr(
         MLMHead, 'forward', lambda self, **kw: scored.append(len(kw['text'])) or forward(self, **kw)
     )
-    loss_of(head, text=text, words=labels, matched=None, word_table=table)
+    loss_of(head, text=text, words=labels, matched=None, token_embedding=table)
     assert scored == [4]
 
 
 def test_nothing_masked_gives_zero_and_gradients(head):
     text, table, labels = _inputs()
     loss = loss_of(
-        head, text=text.requires_grad_(), words=labels * 0 - 1, matched=None, word_table=table
+        head, text=text.requires_grad_(), words=labels * 0 - 1, matched=None, token_embedding=table
     )
     loss.backward()
     assert loss == 0 and (head.bias.grad == 0).all()
@@ -65,7 +67,7 @@ def test_nothing_masked_gives_zero_and_gradients(head):
 
 def test_decoder_is_tied_to_the_word_table(head):
     table = torch.randn(20, 6, requires_grad=True)
-    head(text=torch.randn(2, 8), word_table=table).sum().backward()
+    head(text=torch.randn(2, 8), token_embedding=table).sum().backward()
     assert table.grad is not None and not any(p.shape == (20, 6) for p in head.parameters())
 
 

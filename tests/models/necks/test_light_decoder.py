@@ -6,7 +6,9 @@ import torch
 from mvlt.models import LightDecoder, MIRHead, ViTVL
 from tests.models.heads.stand_ins import loss_of
 
-SIZES = dict(text_len=12, vocab_size=50, word_dims=16, embed_dims=(24,), depth=1, num_heads=3)
+SIZES = dict(
+    context_length=12, vocab_size=50, token_embed_dim=16, embed_dims=(24,), depth=1, num_heads=3
+)
 
 
 @pytest.mark.parametrize('patch', [16, 32])
@@ -15,7 +17,7 @@ def test_single_scale_is_rebuilt_from(patch):
     neck = LightDecoder(backbone.embed_dims, backbone.strides, channels=8)
     head = MIRHead(neck.out_channels, neck.stride, loss_weight=1.0)
     image = torch.rand(2, 3, 64, 96)
-    decoded = neck(backbone(image, torch.randint(5, 50, (2, 9))).images)
+    decoded = neck(backbone.encode_pair(image, torch.randint(5, 50, (2, 9))).images)
     assert decoded.shape == (2, 8, 64 // patch, 96 // patch)
     loss_of(head, decoded=decoded, target=image, mask=None).backward()
     parts = (*neck.parameters(), *backbone.stages[0].patches.parameters())

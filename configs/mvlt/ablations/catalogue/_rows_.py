@@ -42,7 +42,7 @@ rows = {
         'model.backbone': dict(
             type=PVTVL,
             image_size='image_size',
-            text_len=64,
+            context_length=64,
             vocab_size=vocab_size,
             drop_path_rate=0.1,
         ),

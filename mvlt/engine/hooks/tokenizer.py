@@ -1,0 +1,105 @@
+"""Keeps the tokenizer and the model together."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mvlt.datasets import CaptionTokenizer, PairDataset, train_tokenizer
+from mvlt.datasets.transforms import Tokenize
+from mvlt.mmengine_private import built_loops
+from mvlt.registry import HOOKS
+
+
+@HOOKS.register_module()
+class TokenizerHook(Hook):
+    """Check, before anything is trained or loaded, that the tokenizer fits the model.
+
+    The tokenizer's fingerprint goes into every checkpoint, and a checkpoint that was trained with
+    another one is refused: its word vectors would mean other words.
+
+    Args:
+        train_size: if the folder that ``Tokenize`` names has no tokenizer yet, train one of this
+            many word pieces on the training captions and keep it there; None = never.
+        anew: train it though there is one, which an earlier run has left.
+    """
+
+    def __init__(self, train_size: int | None = None, anew: bool = False) -> None:
+        self.train_size = train_size
+        self.anew = anew
+        self.tokenizer: CaptionTokenizer | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Find, or train, the tokenizer; compare its size with the model's word table."""
+        for transform, dataset in _tokenizers(runner):
+            self.tokenizer = self._load(transform, dataset, runner)
+            self._check_size(runner)
+            return
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the fingerprint."""
+        if self.tokenizer is not None:
+            checkpoint['meta']['tokenizer'] = self.tokenizer.fingerprint
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse a checkpoint of another tokenizer."""
+        stored = checkpoint.get('meta', {}).get('tokenizer')
+        if self.tokenizer is None or stored in (None, self.tokenizer.fingerprint):
+            return
+        raise ValueError(
+            f"tokenizer '{self.tokenizer.source}' ({self.tokenizer.fingerprint}) is not the one "
+            f'that the checkpoint was trained with ({stored}): point Tokenize and MaskWords to '
+            "that run's tokenizer"
+        )
+
+    def _load(self, transform: Tokenize, dataset: PairDataset, runner: Runner) -> CaptionTokenizer:
+        if self.train_size is None or 'train' not in built_loops(runner):
+            return transform.tokenizer
+        if is_main_process():
+            try:
+                if self.anew:
+                    raise FileNotFoundError
+                return transform.tokenizer
+            except FileNotFoundError:
+                captions = list(dict.fromkeys(dataset.captions()))
+                trained = train_tokenizer(captions, transform.source, self.train_size)
+                runner.logger.info(
+                    f'trained a tokenizer of {len(trained)} word pieces on {len(captions)} '
+                    f'captions: {transform.source}'
+                )
+            finally:
+                barrier()
+            return transform.tokenizer
+        barrier()  # of every rank, whether or not it would have found the file
+        return transform.tokenizer
+
+    def _check_size(self, runner: Runner) -> None:
+        model: Any = getattr(runner.model, 'module', runner.model)
+        # not the table's length: a sharded one is shorter
+        rows = getattr(getattr(model, 'backbone', None), 'vocab_size', None)
+        pieces = len(self.tokenizer or ())
+        padding = getattr(getattr(model, 'data_preprocessor', None), 'pad_id', None)
+        if self.tokenizer and padding not in (None, self.tokenizer.pad_id):
+            raise ValueError(
+                f"tokenizer '{self.tokenizer.source}' pads with id {self.tokenizer.pad_id}, the "
+                f'model with {padding}: set '
+                f'model.data_preprocessor.pad_id={self.tokenizer.pad_id}'
+            )
+        if rows is not None and pieces > rows:  # another model may have its words elsewhere
+            raise ValueError(
+                f"tokenizer '{self.tokenizer and self.tokenizer.source}' has {pieces} word "
+                f'pieces, the model {rows} rows: set model.backbone.vocab_size={pieces}, or train '
+                'a smaller tokenizer'
+            )
+
+
+def _tokenizers(runner: Runner) -> Iterator[tuple[Tokenize, PairDataset]]:
+    """Tokenizers of the loops that this run has built, training first, with their records."""
+    for loop in built_loops(runner).values():
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        while dataset is not None and not isinstance(dataset, PairDataset):
+            dataset = getattr(dataset, 'dataset', None)
+        if dataset is not None and (found := dataset.pipeline.find(Tokenize)):
+            yield found, dataset

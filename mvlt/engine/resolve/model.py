@@ -1,0 +1,221 @@
+"""What a model brings: the network that is tested, or what a training starts from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from mvlt.checkpoints.description import (
+    LEGAL_READING,
+    ModelDescription,
+    differences,
+    import_parts,
+    is_transform,
+    pipeline_of,
+    reading_of,
+    tokenizer_of,
+    training_only,
+)
+from mvlt.checkpoints.weights import Weights, is_there
+from mvlt.config import counts_classes, heads_of, with_classes
+from mvlt.datasets import Tokenize
+from mvlt.datasets.pipeline import named
+from mvlt.engine.resolve.data import DECIDED, set_vocabulary
+from mvlt.engine.resolve.run import Run, datasets_of, plain
+
+# arguments of a dataset that a training goes on with
+_KEPT = (*DECIDED, 'split', 'split_seed', 'split_ratios', 'missing')
+# of a part of a model: it reads weights of its own
+_READING = ('folder', 'init_cfg', 'checkpoint', 'pretrained', 'weights')
+
+
+def take_tested(run: Run, weights: Weights | None) -> None:
+    """The model that is tested: a recipe's own, or, of a protocol, the one that is named."""
+    config = run.config
+    run.forget_other_models(weights)
+    config.resume = False
+    config.load_from = weights.path if weights else None
+    if config.get('model') is not None:
+        if weights and counts_classes(config.model) and weights.classes:
+            config.model = with_classes(config.model, weights.classes, weights.source)
+        _check_fits(run, weights, heads=True)
+        if weights and weights.description:
+            _say_how_pictures_are_read(run, weights)
+            if weights.config is None:
+                _without_training(run, weights)
+        _use_vocabulary(run, weights)
+        return
+    if weights is None:
+        raise ValueError(
+            f'{config.filename} is a protocol, it has no model: name a model folder or a checkpoint'
+        )
+    if weights.description is None:
+        raise ValueError(
+            f'{weights.source}: {weights.why}; a protocol tests a published folder '
+            '(tools/model_converters/publish.py) or a checkpoint that holds its config. Test '
+            'other weights with their recipe'
+        )
+    description = weights.description
+    asked = config.get('test_heads')
+    heads = [name for name in description.heads if asked is None or name in asked]
+    if not heads:
+        lacking = description.lacks(f'head {" or ".join(asked)}')
+        raise ValueError(f'{config.filename}: {lacking}')
+    config.model = description.settings(heads)
+    run.say(f'model: that of {weights.source}, heads {", ".join(heads)}')
+    _set_rerank(run, description, heads)
+    reading = description.transforms(weights.tokenizer or '')
+    for _, dataset in datasets_of(config):
+        dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
+    set_vocabulary(run, weights.tokenizer, weights.source)
+
+
+def _set_rerank(run: Run, description: ModelDescription, heads: Sequence[str]) -> None:
+    """Rank by what the model has: embeddings, or a matching head."""
+    test_cfg = run.config.get('test_cfg')
+    if not test_cfg or 'rerank' not in test_cfg:
+        return
+    matches, embeds = (
+        bool({*description.that_give(what)} & {*heads}) for what in ('match', 'embedding')
+    )
+    if test_cfg.rerank is not None and embeds and not matches:
+        test_cfg.rerank = None
+        run.say('test_cfg.rerank: None, the model has no matching head (itm)')
+    elif test_cfg.rerank != 'itm' and matches and not embeds:
+        test_cfg.update(rerank='itm', rerank_topk=None)
+        run.say('test_cfg.rerank: itm, the model has no head that gives embeddings (itc)')
+
+
+def _check_fits(run: Run, weights: Weights | None, heads: bool) -> None:
+    """Refuse weights of another network than the recipe's; ``heads`` too, or not."""
+    if weights is None:
+        return
+    if weights.description is None:
+        if weights.config is not None:
+            run.say(
+                f'model: {weights.source} does not tell its network ({weights.why}); only '
+                'names and shapes of its tensors are compared'
+            )
+        return
+    import_parts(run.config)
+    if lines := differences(run.config, weights.description, heads):
+        raise ValueError(
+            f'{weights.source} is not of {run.config.filename}: {"; ".join(lines[:3])}. Name '
+            'the recipe that it was trained with (its dump lies in its work dir), or test it '
+            'with a protocol (configs/README.md), or with --cfg-options model=None as what it '
+            'is'
+        )
+
+
+def _say_how_pictures_are_read(run: Run, weights: Weights) -> None:
+    ours, theirs = (
+        [step for step in reading.values() if is_transform(step, *LEGAL_READING)]
+        for reading in (reading_of(run.config), weights.description.preprocessing)  # type: ignore[union-attr]
+    )
+    if pipeline_of(run.config, 'test_dataloader') and plain(ours) != plain(theirs):
+        run.say(
+            f'pictures are read as the recipe says, {ours}; {weights.source} was made for {theirs}'
+        )
+
+
+def _without_training(run: Run, weights: Weights) -> None:
+    """Heads without what a published model has no use for; those that only teach go."""
+    description: Any = weights.description
+    heads = heads_of(run.config.model)
+    published = {name for name in heads if name in description.heads}
+    for name in heads:
+        if name not in published:
+            run.config.model.heads[name] = None
+            run.say(f'model.heads.{name}: none, {weights.source} is published without')
+        for key in training_only(heads[name]) & heads[name].keys():
+            if run.config.model.heads[name] is not None:
+                del run.config.model.heads[name][key]
+    if not description.model.get('neck') and run.config.model.get('neck'):
+        run.config.model.neck = None
+
+
+def take_start(run: Run, weights: Weights | None, resume: bool) -> None:
+    """What training starts from, or goes on from."""
+    config = run.config
+    run.forget_other_models(weights)
+    config.resume = resume
+    config.load_from = weights.path if weights else None
+    if weights is None:
+        return
+    _check_fits(run, weights, heads=resume)
+    hook = (config.get('default_hooks') or {}).get('load_report')
+    if hook is not None and 'classes' in hook:
+        del hook['classes']  # of another start
+    if not resume:
+        run.say(f'load_from: {weights.source}')
+        classes = {
+            name: list(weights.classes[label])
+            for name, label in _labels_of_heads(weights, config).items()
+            if label in weights.classes
+        }
+        if hook is not None and classes:
+            hook.classes = classes
+    elif weights.config is not None and 'resolved' in weights.config:
+        _take_decisions(run, weights.config)
+    _use_vocabulary(run, weights)
+
+
+def _take_decisions(run: Run, held: Config) -> None:
+    """A training goes on with the columns and captions that it began with."""
+    before = {loader: settings for loader, settings in datasets_of(held)}
+    for loader, dataset in datasets_of(run.config):
+        theirs = before.get(loader, {})
+        for key in _KEPT:
+            if key in theirs and theirs[key] != dataset.get(key):
+                dataset[key] = theirs[key]
+                run.say(f'{loader}: {key} {theirs[key]!r} (of the checkpoint)')
+    run.again = True
+
+
+def _use_vocabulary(run: Run, weights: Weights | None) -> None:
+    """A folder's tokenizer; a checkpoint's where the config's is not there."""
+    if weights is None or weights.tokenizer is None:
+        return
+    settings = tokenizer_of(run.config)
+    if settings is None:
+        return
+    if weights.config is None or not is_there(settings.get('tokenizer')):
+        set_vocabulary(run, weights.tokenizer, weights.source)
+
+
+def _labels_of_heads(weights: Weights, config: Config) -> dict[str, str]:
+    """Head -> the label whose classes are its rows, of the model that weights are of."""
+    if weights.description is not None:
+        return {name: weights.description.label(name) for name in weights.description.categories}
+    heads = {**heads_of(config.model), **heads_of((weights.config or {}).get('model'))}
+    spread = {name: head for name, head in heads.items() if 'num_classes' in head}
+    return {name: head.get('label', name) for name, head in spread.items()}
+
+
+def reads_weights(settings: Any) -> bool:
+    """Whether a part of a model is told to read weights of its own."""
+    if isinstance(settings, Mapping):
+        return any(
+            bool(value) if key in _READING else reads_weights(value)
+            for key, value in settings.items()
+        )
+    return isinstance(settings, list | tuple) and any(map(reads_weights, settings))
+
+
+def _with_reading(
+    pipeline: dict[str, dict], reading: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """``pipeline`` with the model's reading of pictures and captions in the place of its own.
+
+    How pictures are cropped and resized is the model's; what is hidden at random the protocol's.
+    """
+    kept = {
+        name: step
+        for name, step in pipeline.items()
+        if not is_transform(step, *LEGAL_READING, Tokenize)
+    }
+    names = [name for name in pipeline if name in kept or name in reading]
+    for before, name in zip(['', *reading], reading):
+        if name not in names:
+            names.insert(names.index(before) + 1 if before else 0, name)
+    return {name: kept[name] if name in kept else reading[name] for name in names}

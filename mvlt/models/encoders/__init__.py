@@ -1,0 +1,16 @@
+from .dual import DualEncoder
+from .joint import JointEncoder, PairFeatures
+from .pvt_v2_vl import PVTV2VL
+from .pvt_vl import PVTVL
+from .text_transformer import TextTransformer
+from .vit_vl import ViTVL
+
+__all__ = [
+    'PVTV2VL',
+    'PVTVL',
+    'DualEncoder',
+    'JointEncoder',
+    'PairFeatures',
+    'TextTransformer',
+    'ViTVL',
+]

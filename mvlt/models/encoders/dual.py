@@ -1,0 +1,101 @@
+"""Dual encoder: an image encoder beside a text encoder, as CLIP and VSE have it.
+
+Legend: B batch, H, W image sides, h, w sides of a map, N image tokens, T text tokens, C channels.
+"""
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class DualEncoder(BaseModule):
+    """Any image encoder beside any text encoder; they share no weights.
+
+    It has ``encode_image`` and ``encode_text`` of the encoders' contract
+    (:class:`mvlt.models.encoders.JointEncoder`), but no ``encode_pair``: heads that read image and
+    text together need a joint encoder.
+
+    Args:
+        image_encoder: a module or its settings, e.g. dict(type='mmpretrain.ResNet', depth=18).
+            Given float (B, 3, H, W), it returns a map (B, C, h, w), tokens (B, N, C), a vector
+            (B, C), or a tuple of them, whose last one is read.
+        text_encoder: a module or its settings, e.g. dict(type=TextTransformer). Given int64 (B, T)
+            and a mask, bool (B, T) or None, it returns tokens (B, T, C) or a vector (B, C). It has
+            ``embed_dims``, C, and ``token_embedding`` (tokenizer, token dims).
+        image_dims: channels that the image encoder returns. A linear layer follows where they
+            are not the text encoder's. None: they are.
+        vocab_size: handed to ``text_encoder``, where that is settings.
+    """
+
+    def __init__(
+        self,
+        image_encoder: nn.Module | dict,
+        text_encoder: nn.Module | dict,
+        image_dims: int | None = None,
+        vocab_size: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if vocab_size is not None and isinstance(text_encoder, dict):
+            text_encoder = dict(text_encoder, vocab_size=vocab_size)
+        self.image_encoder, self.text_encoder = (
+            MODELS.build(part) if isinstance(part, dict) else part
+            for part in (image_encoder, text_encoder)
+        )
+        dims: Any = self.text_encoder.embed_dims
+        self.embed_dims: tuple[int] = (dims,)
+        self.image_dims = dims if image_dims is None else image_dims
+        self.projection = (
+            nn.Identity() if self.image_dims == dims else nn.Conv2d(self.image_dims, dims, 1)
+        )
+
+    @property
+    def token_embedding(self) -> torch.Tensor:
+        """Token embeddings of the text encoder, (tokenizer, token dims)."""
+        table: Any = self.text_encoder.token_embedding
+        return table
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the token embeddings."""
+        return len(self.token_embedding)
+
+    @property
+    def context_length(self) -> int | None:
+        """The longest text in tokens; None where the text encoder has no limit."""
+        return getattr(self.text_encoder, 'context_length', None)
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
+        """One map (B, C, h, w); tokens are one of N x 1, a vector is one of 1 x 1.
+
+        Raises:
+            ValueError: the image encoder returns other channels than ``image_dims``.
+        """
+        encoded = self.image_encoder(image)
+        if isinstance(encoded, tuple | list):
+            encoded = encoded[-1]
+        if encoded.ndim == 3:
+            encoded = encoded.transpose(1, 2)
+        while encoded.ndim < 4:
+            encoded = encoded[..., None]
+        if encoded.shape[1] != self.image_dims:
+            raise ValueError(
+                f'the image encoder {type(self.image_encoder).__name__} returns '
+                f'{encoded.shape[1]} channels: set backbone.image_dims={encoded.shape[1]}, which '
+                f'is {self.image_dims}'
+            )
+        return (self.projection(encoded),)
+
+    def encode_text(
+        self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor]:
+        """One sequence (B, T, C); a vector stands at every token."""
+        encoded = self.text_encoder(token_ids, text_mask)
+        if encoded.ndim == 2:
+            encoded = encoded[:, None].expand(-1, token_ids.shape[1], -1)
+        return (encoded,)

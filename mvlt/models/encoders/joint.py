@@ -1,0 +1,253 @@
+"""Joint encoders: stages that read image and text together, and the contract of all encoders.
+
+Legend: B batch, N image tokens = H x W, T text tokens, C channels.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mvlt.models.layers import EncoderLayer, TextEmbedding, TokenEmbedding
+
+
+class PairFeatures(NamedTuple):
+    """What an encoder returns, first stage first; a single-scale one has one stage.
+
+    images: maps (B, C_i, H / s_i, W / s_i), s_i the backbone's ``strides``.
+    texts: sequences (B, T, C_i); position 0 is [CLS].
+    """
+
+    images: tuple[torch.Tensor, ...]
+    texts: tuple[torch.Tensor, ...]
+
+
+class EncoderStage(nn.Module):
+    """Embed both modalities (Eq. 1, 2), encode them as one sequence, take them apart again.
+
+    Args:
+        patches: image map -> tokens (B, N, C) and their grid (H, W).
+        text: sequence of the stage before -> (B, T, C).
+        layers: of one kind, at least one.
+        norm: of all tokens, behind the last layer; None = none, as in PVT.
+    """
+
+    def __init__(
+        self,
+        patches: nn.Module,
+        text: TextEmbedding,
+        layers: Sequence[EncoderLayer],
+        norm: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.patches = patches
+        self.text = text
+        self.layers = nn.ModuleList(layers)
+        self.norm = norm or nn.Identity()
+
+    def forward(
+        self,
+        image: torch.Tensor | None,
+        text: torch.Tensor | None,
+        text_mask: torch.Tensor | None,
+    ) -> tuple[Any, Any]:
+        """Image map (B, C, H, W) and text (B, T, C), None for the one that is None."""
+        x, size, key_mask = self._embed(image, text, text_mask)
+        for layer in self.layers:
+            x = layer(x, size, key_mask)
+        image_BNC, text_BTC = self.norm(x).tensor_split((size[0] * size[1],), dim=1)
+        return (
+            None if image is None else image_BNC.transpose(1, 2).unflatten(2, size),
+            None if text is None else text_BTC,
+        )
+
+    def cls(
+        self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """[CLS] alone, (B, 1, C): the last layer works for no other token."""
+        x, size, key_mask = self._embed(image, text, text_mask)
+        last: Any = self.layers[-1]
+        for layer in self.layers[:-1]:
+            x = layer(x, size, key_mask)
+        return self.norm(last.cls(x, size, key_mask))
+
+    def _embed(
+        self,
+        image: torch.Tensor | None,
+        text: torch.Tensor | None,
+        text_mask: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, tuple[int, int], torch.Tensor | None]:
+        """One sequence (B, N + T, C), the grid of the image, and which keys may be seen."""
+        tokens, size = [], (0, 0)
+        if image is not None:
+            image_BNC, size = self.patches(image)
+            tokens.append(image_BNC)
+        if text is not None:
+            tokens.append(self.text(text))
+        return torch.cat(tokens, dim=1), size, self._key_mask(size, text_mask)
+
+    def _key_mask(
+        self, size: tuple[int, int], text_mask: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        if text_mask is None:
+            return None
+        attention: Any = self.layers[0].attention
+        seen = text_mask.new_ones(text_mask.shape[0], attention.image_keys(size))
+        return torch.cat((seen, text_mask), dim=1)[:, None, None]
+
+
+class JointEncoder(BaseModule):
+    """Image and text through the same ``stages``, which a subclass makes.
+
+    Every encoder has ``encode_image`` and ``encode_text``, a joint one ``encode_pair`` too, with
+    the same weights; ``embed_dims``, the channels of each stage, and ``token_embedding``.
+
+    Args:
+        image_size: side of the square image in pixels; 32 must divide it.
+        context_length: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
+        vocab_size: rows of the word table.
+        token_embed_dim: size of a word vector.
+        token_dropout: dropout on word vectors, 0 to 1.
+        embed_dims: C_i, hidden size of each stage.
+
+    Raises:
+        ValueError: a side that 32 does not divide.
+    """
+
+    stages: nn.ModuleList
+    strides: tuple[int, ...]  # image pixels a cell of each map
+
+    def __init__(
+        self,
+        image_size: int,
+        context_length: int,
+        vocab_size: int,
+        token_embed_dim: int,
+        token_dropout: float,
+        embed_dims: Sequence[int],
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if image_size % 32 or image_size <= 0:
+            raise ValueError(
+                f'backbone.image_size={image_size}: the stages take the image down to 1/32, '
+                f'so 32 must divide the side; near it are {image_size // 32 * 32 or 32} and '
+                f'{image_size // 32 * 32 + 32}'
+            )
+        self.embed_dims = tuple(embed_dims)
+        self.image_size = image_size
+        self.context_length = context_length
+        self.vocab_size = vocab_size
+        self.words = TokenEmbedding(
+            vocab_size, token_embed_dim, max(512, context_length), token_dropout
+        )
+
+    @property
+    def token_embedding(self) -> torch.Tensor:
+        """Word vectors (tokenizer, token_embed_dim)."""
+        return self.words.words.weight
+
+    def encode_pair(
+        self,
+        image: torch.Tensor,
+        token_ids: torch.Tensor,
+        text_mask: torch.Tensor | None = None,
+        cls_only: bool = False,
+    ) -> PairFeatures:
+        """Encode image and caption together.
+
+        Args:
+            image: float (B, 3, H, W), H and W multiples of 32.
+            token_ids: int64 (B, T), T at most ``context_length``.
+            text_mask: bool (B, T), True = a real token; None = every token is attended to.
+            cls_only: the last stage gives [CLS] alone, text (B, 1, C), and no map: all that
+                matching and recognition read.
+
+        Raises:
+            ValueError: a caption is longer than ``context_length``, or 32 does not divide the
+                image.
+        """
+        self._check_image(image)
+        text = self._words(token_ids)
+        images, texts = [], []
+        whole = len(self.stages) - cls_only
+        for stage in self.stages[:whole]:
+            image, text = stage(image, text, text_mask)
+            images.append(image)
+            texts.append(text)
+        if cls_only:
+            last: Any = self.stages[-1]
+            texts.append(last.cls(image, text, text_mask))
+        return PairFeatures(tuple(images), tuple(texts))
+
+    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Maps (B, C_i, H / s_i, W / s_i) of a picture that no caption goes with.
+
+        The same weights and stages; only image tokens are there to be attended to.
+        """
+        self._check_image(image)
+        images = []
+        for stage in self.stages:
+            image, _ = stage(image, None, None)
+            images.append(image)
+        return tuple(images)
+
+    def encode_text(
+        self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """Sequences (B, T, C_i) of a caption that goes with no picture.
+
+        Args and errors of :meth:`encode_pair`.
+        """
+        text = self._words(token_ids)
+        texts = []
+        for stage in self.stages:
+            _, text = stage(None, text, text_mask)
+            texts.append(text)
+        return tuple(texts)
+
+    def _check_image(self, image: torch.Tensor) -> None:
+        if image.shape[2] % 32 or image.shape[3] % 32:
+            raise ValueError(
+                f'images of {image.shape[2]} x {image.shape[3]} pixels: 32 must divide both sides; '
+                'mend the scale of Resize'
+            )
+
+    def _words(self, token_ids: torch.Tensor) -> torch.Tensor:
+        check_length(token_ids, self.context_length, 'context_length')
+        return self.words(token_ids)
+
+
+def check_length(token_ids: torch.Tensor, longest: int, key: str) -> None:
+    """Refuse texts (B, T) of more tokens than the setting ``backbone.<key>`` says."""
+    if token_ids.shape[1] > longest:
+        raise ValueError(
+            f'captions of {token_ids.shape[1]} tokens, but backbone.{key}={longest}: lower '
+            f'max_length of Tokenize or raise {key}'
+        )
+
+
+def check_stages(**values: Sequence[float]) -> None:
+    """Refuse lists that do not have one value for each of four stages."""
+    for name, listed in values.items():
+        if len(listed) != 4:
+            raise ValueError(f'backbone.{name} needs one value for each of 4 stages, got {listed}')
+
+
+def init_weights(module: nn.Module, std: float | None) -> None:
+    """Truncated normal for linear layers and tables, He for patch and reduction convolutions.
+
+    ``std`` is that of linear layers; None = 1 / sqrt(inputs).
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=std or module.in_features**-0.5)
+    elif isinstance(module, nn.Embedding):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    elif isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels / module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+    if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
+        nn.init.zeros_(module.bias)

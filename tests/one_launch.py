@@ -1,0 +1,38 @@
+"""Several of the project's commands within two processes of one launch, one after the other.
+
+Starting processes takes longer than most of what tests ask of them.
+"""
+
+import json
+import sys
+from typing import Any
+
+from mvlt import command_line
+from tests.commands import run_apart, run_here
+from tests.faults.runs import free_port
+
+
+def run_in_one_launch(*commands: tuple[Any, ...]) -> str:
+    """Run ``tools/...py`` and its arguments each on both processes; what they printed."""
+    done = run_apart(
+        *(sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2'),
+        *(f'--master_port={free_port()}', '-m', 'tests.one_launch'),
+        *(json.dumps([str(word) for word in command]) for command in commands),
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return done.stdout + done.stderr
+
+
+def main() -> None:
+    """A process of the launch: run each command unless one before it failed."""
+    leave, command_line._leave_group = command_line._leave_group, lambda: None
+    for words in map(json.loads, sys.argv[1:]):
+        done = run_here(*words, '--launcher', 'pytorch')
+        print(done.stdout, done.stderr, flush=True)
+        if done.returncode:
+            sys.exit(done.returncode)
+    leave()
+
+
+if __name__ == '__main__':
+    main()
