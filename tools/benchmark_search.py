@@ -149,7 +149,7 @@ def exact_neighbours(rows: Rows, total: int, asked: np.ndarray, changed: bool) -
     """The ten exact nearest rows of each query, under each filter."""
     best: dict[str, list[list[tuple[float, int]]]] = {n: [[] for _ in asked] for n in FILTERS}
     for numbers, vectors in _now(rows, total, changed):
-        likeness = asked @ vectors.T
+        similarity = asked @ vectors.T
         masks = dict(
             zip(
                 FILTERS,
@@ -163,7 +163,7 @@ def exact_neighbours(rows: Rows, total: int, asked: np.ndarray, changed: bool) -
         )
         for name, mask in masks.items():
             selected = numbers[mask]
-            values = likeness[:, mask]
+            values = similarity[:, mask]
             for i, row in enumerate(values):
                 first = np.argsort(-row)[:NEIGHBOURS]
                 merged = best[name][i] + [(float(row[j]), int(selected[j])) for j in first]

@@ -32,6 +32,7 @@ WEIGHTS = (
     2.0,
 )  # of the image or the negative query; the text has 1
 FIRST = 10
+RECIPE = 'configs/mvlt/dual_encoder_catalogue.py'
 
 
 def main() -> None:
@@ -45,8 +46,8 @@ def main() -> None:
     parser.add_argument('--kind', default='sub_category', help='the category that stays')
     args = parser.parse_args()
     config = resolve(config_from(args), 'data')
-    known = section(config, 'train_dataloader', 'towers').dataset.get('attributes', {})
-    split = section(config, 'val_dataloader', 'towers').dataset
+    known = section(config, 'train_dataloader', RECIPE).dataset.get('attributes', {})
+    split = section(config, 'val_dataloader', RECIPE).dataset
     data = DATASETS.build(dict(split, attributes=known, pipeline=[]))
     records = [data.get_data_info(row) for row in range(len(data))]
     search = Search(args.model, 'unused', show_progress=False)
