@@ -21,16 +21,8 @@ from mvlt.datasets.inputs import to_array
 from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 
-WEIGHTS = (
-    0.0,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    1.0,
-    1.5,
-    2.0,
-)  # of the image or the negative query; the text has 1
+# of the image or the negative query; the text has 1
+WEIGHTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 FIRST = 10
 RECIPE = 'configs/mvlt/dual_encoder_catalogue.py'
 
