@@ -61,7 +61,7 @@ model.backbone.drop_path_rate = 0.05
 default_hooks.tokenizer.train_size = vocab_size
 default_hooks.average = dict(type=WeightAverageHook, momentum=0.002)
 # small pictures that stay in memory: decoding takes as long as a step
-loading = dict(type=LoadImage, side='image_size * 1.75', keep=10000)
+loading = dict(type=LoadImage, side='image_size * 1.75', cache_size=10000)
 pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading
 val_loader.dataset.pipeline.load = loading

@@ -274,7 +274,7 @@ class Catalogue(PairDataset):
                 for wording in self._templates
                 if (words := wording.template.fill(cells, self.missing))
             ]
-            record['caption_templates'] = tuple(words for words, _ in filled)
+            record['other_captions'] = tuple(words for words, _ in filled)
             record['other_caption_keys'] = tuple(key for _, key in filled)
         return record
 

@@ -125,7 +125,7 @@ class FashionGen(PairDataset):
                     caption=caption,
                     **{key: values[row] for key, values in ids.items()},
                     **aside,
-                    **(dict(caption_templates=tuple(filter(None, others))) if others else {}),
+                    **(dict(other_captions=tuple(filter(None, others))) if others else {}),
                 )
             )
         return records

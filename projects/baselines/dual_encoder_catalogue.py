@@ -49,7 +49,7 @@ model = dict(
     ),
 )
 default_hooks.tokenizer.train_size = vocab_size
-loading = dict(type=LoadImage, side='image_size * 1.75', keep=10000)
+loading = dict(type=LoadImage, side='image_size * 1.75', cache_size=10000)
 pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading
 train_dataloader = dict(

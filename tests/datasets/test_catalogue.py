@@ -229,7 +229,7 @@ def test_an_unreadable_picture_is_named_with_its_row(catalogue):
         dataset[7]
 
 
-def test_attributes_and_wordings(tmp_path):
+def test_attributes_and_caption_templates(tmp_path):
     """Training's classes by name; unknown is -1 and leaves no word; a new one comes after them."""
     (tmp_path / '1.png').write_bytes(b'')
     (tmp_path / 'products.csv').write_text(
@@ -251,10 +251,9 @@ def test_attributes_and_wordings(tmp_path):
     red, plain, hat = (by_title[title] for title in ('a red shoe', 'a shoe', 'a hat'))
     assert [one['colour'] for one in (red, plain, hat)] == [1, -1, 0]
     assert red['attributes'] == ('colour',)
-    assert red['caption_templates'] == ('Red Shoe', 'Red') and plain['caption_templates'] == (
-        'Shoe',
-    )
-    # by columns: what a wording names, whatever its words are
+    assert red['other_captions'] == ('Red Shoe', 'Red')
+    assert plain['other_captions'] == ('Shoe',)
+    # the columns that a template reads, whatever its words are
     assert red['other_caption_keys'] == ('kind=shoe\x1ftint=red', 'tint=red')
     assert plain['other_caption_keys'] == ('kind=shoe',)
     test = Catalogue(**settings, split='test')

@@ -49,7 +49,7 @@ def test_other_wordings_travel_beside_the_caption(demo_data):
     record = _open(
         demo_data / 'fashiongen_64_64_train.h5', caption_templates=('{name}',)
     ).get_data_info(0)
-    assert record['caption_templates'] == (product.name,)
+    assert record['other_captions'] == (product.name,)
     with pytest.raises(KeyError, match="caption='{title}'; legal fields: name, description"):
         _open(demo_data / 'fashiongen_64_64_train.h5', caption_templates=('{title}',))
 

@@ -110,7 +110,7 @@ def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
     content = io.BytesIO()
     Image.new('RGB', (800, 400)).save(content, 'JPEG')
     table = json.dumps(
-        dict(caption='A hat.', product_id='1', caption_templates='hat\nred hat')
+        dict(caption='A hat.', product_id='1', other_captions='hat\nred hat')
     ).encode()
     _shard(tmp_path / 'train-0.tar', {'1.jpg': content.getvalue(), '1.json': table})
     for load, shape in (
@@ -122,7 +122,7 @@ def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
         )
         record = dataset.get_data_info(0)
         assert dataset.load(record)['img'].shape == shape
-        assert record['caption_templates'] == ('hat', 'red hat')
+        assert record['other_captions'] == ('hat', 'red hat')
     dataset = TarPairs(
         data_root=str(tmp_path),
         ann_file='train-*.tar',
