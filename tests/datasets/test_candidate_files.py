@@ -64,7 +64,7 @@ def test_rows_may_have_moved_as_long_as_their_products_order_is_kept(tmp_path):
     ('change', 'message'),
     [
         (dict(format='other'), "'format' is not 'mvlt-candidates'"),
-        (dict(version=2), 'version 2 of the format, 1 is known'),
+        (dict(version=2), 'version 2 of the format, 1 is supported'),
         (dict(draws=[]), 'it holds no list'),
         (dict(draws=['x']), "'draws' is no list of objects"),
         (dict(draws=dict(a=1)), "'draws' is no list of objects"),
@@ -73,7 +73,7 @@ def test_rows_may_have_moved_as_long_as_their_products_order_is_kept(tmp_path):
         (dict(draws=[dict(tir=[['a_0']])]), r'draws\[0\].tir\[0\]: a list of a query and at least'),
         (
             dict(draws=[dict(itr=[['a_0', 'b_0'], ['a_0', 'z_0', 'z_1']])]),
-            r"draws\[0\].itr\[1\]: the evaluated data has no 'z_0' \(2 of 3 ids unknown\): was the",
+            r"draws\[0\].itr\[1\]: the evaluated data has no 'z_0' \(2 of 3 ids unknown\); is the",
         ),
     ],
 )

@@ -98,7 +98,7 @@ def test_without_categories_any_product_will_do():
 
 
 def test_too_few_products_say_so():
-    with pytest.raises(ValueError, match='49 possible negatives of the 100'):
+    with pytest.raises(ValueError, match='49 possible negatives, a list needs 100'):
         draw_candidates(_records(50), 1)
 
 

@@ -99,7 +99,7 @@ def test_unknown_column_lists_the_tables(catalogue):
         KeyError, match="no column 'colr'; it has id, image, title.*check_dataset.py"
     ):
         _open(catalogue, caption='{title} {colr}')
-    with pytest.raises(KeyError, match="needs 'image' and knows"):
+    with pytest.raises(KeyError, match="needs 'image'; legal: image"):
         _open(catalogue, columns=dict(COLUMNS, colour='colour'))
 
 
@@ -126,8 +126,8 @@ def test_rare_categories(catalogue, caplog):
     _edit(catalogue, 0, 'sub', 'Hats')
     assert 'Hats' in _open(catalogue).metainfo['sub_category']
     with pytest.raises(ValueError, match=r"first in row 2: 'Hats' \(1\)"):
-        _open(catalogue, rare='error')
-    dropped = _open(catalogue, rare='drop')
+        _open(catalogue, on_rare_class='error')
+    dropped = _open(catalogue, on_rare_class='drop')
     assert len(dropped) == 19
     assert 'Hats' not in dropped.metainfo['sub_category']
 
@@ -140,7 +140,7 @@ def test_rare_categories(catalogue, caplog):
         (dict(split='tests'), "split='tests'; legal"),
         (dict(split_ratios=(0.8, 0.1)), 'three shares'),
         (dict(split_ratios=(0.8, 0.1, 0.3)), 'three shares'),
-        (dict(rare='ignore'), "rare='ignore'; legal"),
+        (dict(on_rare_class='ignore'), "on_rare_class='ignore'; legal"),
         (dict(caption='{title'), 'caption template'),
     ],
 )
@@ -201,7 +201,9 @@ def test_a_comma_in_an_unquoted_text_is_refused(catalogue):
     path = catalogue / 'products.csv'
     head, first, *others = path.read_text().splitlines()
     path.write_text('\n'.join([head, first.replace('Thing', 'Thing,'), *others]))
-    with pytest.raises(ValueError, match="row 2: 7 cells for 6 columns; put a text with ','"):
+    with pytest.raises(
+        ValueError, match="row 2: 7 cells for 6 columns; put texts that contain ','"
+    ):
         _open(catalogue)
 
 
@@ -327,7 +329,7 @@ def test_few_gaps_are_left_out_many_are_not(catalogue):
     with pytest.raises(ValueError, match='row 6: the caption is empty'):
         _open(catalogue)
     _edit(catalogue, 5, 'title', '')
-    with pytest.raises(ValueError, match=r'row 6: the caption .* \(2 of 20 rows\); 1 at most'):
+    with pytest.raises(ValueError, match=r'row 6: the caption .* \(2 of 20 rows\); at most 1'):
         _open(catalogue, max_missing_ratio=0.05, caption='{title}')
     _edit(catalogue, 5, 'title', 'Thing')
     dataset = _open(catalogue, max_missing_ratio=0.05)
@@ -377,7 +379,7 @@ def test_a_row_with_several_pictures_is_several_views(catalogue, said):
     assert len(dataset.table()['title']) == 21
     _edit(catalogue, 2, 'image', 'images/2.png|images/none.png')
     assert len(_open(catalogue, max_missing_ratio=0.0)) == 20  # one of them is there
-    assert "row 4: no image 'images/none.png'" in said[-1] and '(1 such pictures)' in said[-1]
+    assert "row 4: no image 'images/none.png'" in said[-1] and '(1 such images)' in said[-1]
     with pytest.raises(FileNotFoundError, match=r"row 4, column 'image': no image 'images/none"):
         _open(catalogue)
 

@@ -191,9 +191,7 @@ def test_a_config_that_fits_goes_before_the_table_not_before_the_file(tmp_path):
 
 def test_what_cannot_be_guessed_is_asked_for(tmp_path):
     frame = _table(a=['1'], b=['2'])
-    with pytest.raises(
-        KeyError, match=r'which column holds pictures and captions .*a\.json.*WHICH'
-    ):
+    with pytest.raises(KeyError, match=r'which column holds images and captions .*a\.json.*WHICH'):
         decide(tmp_path / 'a.csv', list(frame), lambda: frame, None)
     frame = _table(image=['1.jpg'], b=['2'])
     with pytest.raises(KeyError, match='which column holds captions .*"image": "image"'):

@@ -24,7 +24,7 @@ def test_a_list_works_too():
 
 def test_nothing_comes_after_packing():
     """As in a dump of mmengine's own, which sorts keys."""
-    with pytest.raises(ValueError, match="'pack' is the last step.*load, pack, resize"):
+    with pytest.raises(ValueError, match="'pack' must be the last step.*load, pack, resize"):
         Pipeline(dict(load=_adds('a'), pack=_adds('b'), resize=_adds('c')))
 
 

@@ -137,5 +137,5 @@ def test_streams_of_a_json_file(tmp_path, steps):
     (tmp_path / 'train.json').write_text(json.dumps(dict(records=[record])))
     with pytest.raises(FileNotFoundError, match=r'c\.png'):
         PairJSON(**settings, images=('other',))
-    with pytest.raises(ValueError, match='TarPairs.images: a sample has one picture'):
+    with pytest.raises(ValueError, match='TarPairs.images: a sample has one image'):
         TarPairs(ann_file='train-*.tar', images=('other',))

@@ -158,7 +158,9 @@ def test_cells_of_megabytes(tmp_path):
 def test_too_many_cells_are_refused_too_few_are_told(tmp_path, said):
     path = tmp_path / 'products.csv'
     path.write_text('id,title,price\n1,a,2\n2,b, c,3\n')
-    with pytest.raises(ValueError, match="row 3: 4 cells for 3 columns; put a text with ','"):
+    with pytest.raises(
+        ValueError, match="row 3: 4 cells for 3 columns; put texts that contain ','"
+    ):
         _cells(path)
     path.write_text('id,title,price\n1,a,2\n2,b\n')
     assert _cells(path)[1] == {'id': '2', 'title': 'b', 'price': ''}
@@ -193,7 +195,7 @@ def test_markup(said):
     cleaned = clean_markup(frame, ['text'], 'here')
     assert list(cleaned['text']) == ['Red shoe soft', 'A & B', '5 < 6 & 7']
     assert list(cleaned['kept']) == ['<b>', '', '']
-    assert "HTML is left out of 'text' (2 cells)" in said[0]
+    assert "removed HTML from 'text' (2 cells)" in said[0]
 
 
 @pytest.mark.parametrize(

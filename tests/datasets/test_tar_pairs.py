@@ -64,12 +64,12 @@ def test_written_by_webdataset_and_read_as_before(tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ['train-000000.tar', 'train-000001.tar']
     after = TarPairs(data_root=str(out), ann_file='train-*.tar', attributes=['colour'])
     for row in range(3):
-        one, other = after.load(after.get_data_info(row)), before.get_data_info(row)
-        assert {key: one[key] for key in ('caption', 'product_id', 'colour')} == {
-            key: other[key] for key in ('caption', 'product_id', 'colour')
+        record, original = after.load(after.get_data_info(row)), before.get_data_info(row)
+        assert {key: record[key] for key in ('caption', 'product_id', 'colour')} == {
+            key: original[key] for key in ('caption', 'product_id', 'colour')
         }
-        with Image.open(other['img_path']) as opened:
-            assert np.array_equal(one['img'], np.asarray(opened))
+        with Image.open(original['img_path']) as opened:
+            assert np.array_equal(record['img'], np.asarray(opened))
     with pytest.raises(FileExistsError, match='train-'):
         write(before, out, 'train', 2)
 
@@ -77,9 +77,9 @@ def test_written_by_webdataset_and_read_as_before(tmp_path):
 @pytest.mark.parametrize(
     ('members', 'error', 'message'),
     [
-        ({'1.png': _png('red')}, ValueError, 'sample 1: it has png; one picture .* and json'),
+        ({'1.png': _png('red')}, ValueError, 'sample 1: it has png; one image .* and json'),
         ({'1.json': b'{}'}, ValueError, 'sample 1: it has json'),
-        ({**_sample('1', 'red'), '1.jpg': b''}, ValueError, 'it has png, json, jpg; one picture'),
+        ({**_sample('1', 'red'), '1.jpg': b''}, ValueError, 'it has png, json, jpg; one image'),
         ({**_sample('1', 'red'), './1.png': _png('red')}, ValueError, './1.png is there twice'),
         ({**_sample('1', 'red'), '1.json': b'null'}, ValueError, 'its json is a NoneType'),
         ({**_sample('1', 'red'), '1.json': b'{'}, ValueError, 'unreadable'),
@@ -102,8 +102,9 @@ def test_folders_dots_and_unknown_categories(tmp_path):
     with tarfile.open(tmp_path / 'train-0.tar', 'w') as file:
         file.add(tmp_path / 'v1.0', './v1.0')
     dataset = TarPairs(data_root=str(tmp_path), ann_file='train-*.tar')
-    found = {one['product_id']: one['sub_category'] for one in map(dataset.get_data_info, range(2))}
-    assert found == {'1': 0, '2': -1} and dataset.metainfo['sub_category'] == ('RED',)
+    records = map(dataset.get_data_info, range(2))
+    categories = {record['product_id']: record['sub_category'] for record in records}
+    assert categories == {'1': 0, '2': -1} and dataset.metainfo['sub_category'] == ('RED',)
 
 
 def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
