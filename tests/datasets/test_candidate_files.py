@@ -54,7 +54,7 @@ def test_rows_may_have_moved_as_long_as_their_products_order_is_kept(tmp_path):
     moved = [RECORDS[i] for i in (4, 1, 0, 3, 2, 5)]
     before, after = read_candidates(path, RECORDS), read_candidates(path, moved)
     named = [
-        [[ids[row] for row in one.candidates] for one in draws[0]['tir']]
+        [[ids[row] for row in entry.candidates] for entry in draws[0]['tir']]
         for draws, ids in ((before, row_ids(RECORDS)), (after, row_ids(moved)))
     ]
     assert named[0] == named[1]

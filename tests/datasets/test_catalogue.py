@@ -53,11 +53,11 @@ def test_parquet_is_the_same(catalogue):
 
 
 def test_splits_are_disjoint_complete_and_stable(catalogue):
-    found = {}
+    ids_of = {}
     for split in ('train', 'val', 'test'):
         dataset = _open(catalogue, split=split, split_ratios=(0.5, 0.3, 0.2))
-        found[split] = [dataset.get_data_info(i)['product_id'] for i in range(len(dataset))]
-    everything = [product for products in found.values() for product in products]
+        ids_of[split] = [dataset.get_data_info(i)['product_id'] for i in range(len(dataset))]
+    everything = [product for products in ids_of.values() for product in products]
     assert sorted(everything, key=int) == [str(i) for i in range(20)]
     # a row more does not move the others
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
@@ -65,7 +65,7 @@ def test_splits_are_disjoint_complete_and_stable(catalogue):
     pd.concat([extra, table]).to_csv(catalogue / 'products.csv', index=False)
     again = _open(catalogue, split='train', split_ratios=(0.5, 0.3, 0.2))
     ids = [again.get_data_info(i)['product_id'] for i in range(len(again))]
-    assert [i for i in ids if i != '777'] == found['train']
+    assert [i for i in ids if i != '777'] == ids_of['train']
 
 
 def test_pictures_of_one_product_stay_on_one_side(catalogue):
@@ -249,9 +249,9 @@ def test_attributes_and_caption_templates(tmp_path):
     )
     train = Catalogue(**settings, split='train')
     assert train.metainfo['colour'] == ('Blue', 'Red') and train.metainfo['colour_trained'] == 2
-    by_title = {one['caption']: one for one in map(train.get_data_info, range(3))}
+    by_title = {record['caption']: record for record in map(train.get_data_info, range(3))}
     red, plain, hat = (by_title[title] for title in ('a red shoe', 'a shoe', 'a hat'))
-    assert [one['colour'] for one in (red, plain, hat)] == [1, -1, 0]
+    assert [record['colour'] for record in (red, plain, hat)] == [1, -1, 0]
     assert red['attributes'] == ('colour',)
     assert red['other_captions'] == ('Red Shoe', 'Red')
     assert plain['other_captions'] == ('Shoe',)
@@ -361,7 +361,7 @@ def test_an_unknown_category_is_learnt_by_no_head(catalogue):
 
 
 @pytest.fixture
-def said(monkeypatch):
+def log_lines(monkeypatch):
     lines = []
     monkeypatch.setattr(
         'mvlt.datasets.catalogue_table.print_log', lambda line, *args, **kwargs: lines.append(line)
@@ -369,7 +369,7 @@ def said(monkeypatch):
     return lines
 
 
-def test_a_row_with_several_pictures_is_several_views(catalogue, said):
+def test_a_row_with_several_pictures_is_several_views(catalogue, log_lines):
     _edit(catalogue, 2, 'image', 'images/2.png|images\\3.PNG')
     dataset = _open(catalogue)
     assert _ids(dataset)[:5] == ['0', '1', '2', '2', '3']
@@ -379,7 +379,9 @@ def test_a_row_with_several_pictures_is_several_views(catalogue, said):
     assert len(dataset.table()['title']) == 21
     _edit(catalogue, 2, 'image', 'images/2.png|images/none.png')
     assert len(_open(catalogue, max_missing_ratio=0.0)) == 20  # one of them is there
-    assert "row 4: no image 'images/none.png'" in said[-1] and '(1 such images)' in said[-1]
+    assert (
+        "row 4: no image 'images/none.png'" in log_lines[-1] and '(1 such images)' in log_lines[-1]
+    )
     with pytest.raises(FileNotFoundError, match=r"row 4, column 'image': no image 'images/none"):
         _open(catalogue)
 
@@ -390,17 +392,17 @@ def test_addresses_in_the_place_of_pictures(catalogue):
         _open(catalogue)
 
 
-def test_different_products_under_one_id_and_equal_rows_are_said(catalogue, said):
+def test_different_products_under_one_id_and_equal_rows_are_said(catalogue, log_lines):
     _open(catalogue)
-    assert not said
+    assert not log_lines
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
     for i in range(10):
         table.loc[i, 'id'] = 'A'
     pd.concat([table, table.tail(1)]).to_csv(catalogue / 'products.csv', index=False)
     assert len(_open(catalogue)) == 21
-    assert '1 rows are equal to an earlier one, first row 22' in said[0]
-    assert "1 values of column 'id' (product_id) have rows with different captions" in said[1]
-    assert "first 'A' in rows 2, 3, 4, 5, 6" in said[1]
+    assert '1 rows are equal to an earlier one, first row 22' in log_lines[0]
+    assert "1 values of column 'id' (product_id) have rows with different captions" in log_lines[1]
+    assert "first 'A' in rows 2, 3, 4, 5, 6" in log_lines[1]
 
 
 def test_html_in_titles(catalogue):
@@ -425,8 +427,8 @@ def test_classes_are_numbered_by_name_wherever_the_rows_are(catalogue):
     after = _open(catalogue)
     assert before.metainfo == after.metainfo
     for i in range(20):
-        one, other = before.get_data_info(i), after.get_data_info(i)
-        assert one.pop('row') + other.pop('row') == 23 and one == other
+        first, second = before.get_data_info(i), after.get_data_info(i)
+        assert first.pop('row') + second.pop('row') == 23 and first == second
 
 
 def test_classes_that_a_model_was_trained_with(catalogue):

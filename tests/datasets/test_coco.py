@@ -46,13 +46,13 @@ def _open(root, split='train', **kwargs):
 
 
 def test_splits(coco):
-    found = {split: _open(coco, split) for split in ('train', 'val', 'test')}
-    assert {split: len(dataset) for split, dataset in found.items()} == dict(
+    datasets = {split: _open(coco, split) for split in ('train', 'val', 'test')}
+    assert {split: len(dataset) for split, dataset in datasets.items()} == dict(
         train=15, val=5, test=10
     )
-    products = {found['train'].get_data_info(i)['product_id'] for i in range(15)}
+    products = {datasets['train'].get_data_info(i)['product_id'] for i in range(15)}
     assert products == {'100', '101', '104'}  # restval trains too
-    record = found['val'].get_data_info(1)
+    record = datasets['val'].get_data_info(1)
     assert record['caption'] == 'Picture 2, told 1.'
     assert record['img_path'] == str(coco / 'train2014/2.jpg')
 

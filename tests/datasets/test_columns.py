@@ -97,9 +97,9 @@ def test_templates():
 )  # fmt: skip
 def test_guesses_by_cells(columns, image, caption, more):
     frame = _table(**columns)
-    found = guess_description(list(frame), frame)
-    assert found['columns'] == dict(image=image, **more)
-    assert found['caption'] == caption
+    guess = guess_description(list(frame), frame)
+    assert guess['columns'] == dict(image=image, **more)
+    assert guess['caption'] == caption
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,9 @@ def test_a_table_that_lacks_the_configs_columns_is_guessed(tmp_path):
     path = tmp_path / 'goods.csv'
     frame = _table(SKU=['1', '2'], Foto=['1.jpg', '2.jpg'], Titel=['Rot', 'Blau'])
     given = Meaning(CONFIG['columns'], CONFIG['caption'], dict(colour='baseColour'), ('{kind}',))
-    found = decide(path, list(frame), lambda: frame, given)
-    assert found.meaning == Meaning(dict(image='Foto', product_id='SKU'), '{Titel}', {}, ())
-    assert set(found.sources.values()) == {'the table'}
+    decision = decide(path, list(frame), lambda: frame, given)
+    assert decision.meaning == Meaning(dict(image='Foto', product_id='SKU'), '{Titel}', {}, ())
+    assert set(decision.sources.values()) == {'the table'}
     assert not list(tmp_path.iterdir())
 
 
@@ -169,9 +169,9 @@ def test_what_is_guessed_of_attributes_joins_what_the_config_names(tmp_path):
         dict(image=['a.jpg'], title=['A red hat'], type=['Hats'], colour=['Red'], gender=['All'])
     )
     given = Meaning(dict(image='picture'), '{name}', dict(colour='baseColour', gender='gender'), ())
-    found = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given).meaning
-    assert found.attributes == dict(colour='colour', gender='gender')
-    assert '{gender} {colour} {type}' in found.caption_templates
+    meaning = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given).meaning
+    assert meaning.attributes == dict(colour='colour', gender='gender')
+    assert '{gender} {colour} {type}' in meaning.caption_templates
 
 
 def test_a_config_that_fits_goes_before_the_table_not_before_the_file(tmp_path):
@@ -185,8 +185,8 @@ def test_a_config_that_fits_goes_before_the_table_not_before_the_file(tmp_path):
     description = description_of(opened('{title}').meaning)
     assert description == dict(columns=dict(image='image'), caption='{title}')
     (tmp_path / 'a.json').write_text(json.dumps(description))
-    found = opened('{colour} {title}')
-    assert found.meaning.caption == '{title}' and found.sources['caption'].endswith('a.json')
+    decision = opened('{colour} {title}')
+    assert decision.meaning.caption == '{title}' and decision.sources['caption'].endswith('a.json')
 
 
 def test_what_cannot_be_guessed_is_asked_for(tmp_path):

@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('cell', 'found'),
+    ('cell', 'path'),
     [
         ('images/2.png', 'images/2.png'),
         ('./images//2.png', 'images/2.png'),
@@ -58,8 +58,8 @@ def folder(tmp_path):
         ('images', None),
     ],
 )
-def test_find(folder, cell, found):
-    assert folder.find(cell) == (found and f'{folder.root}/{found}')
+def test_find(folder, cell, path):
+    assert folder.find(cell) == (path and f'{folder.root}/{path}')
 
 
 def test_pictures_of_one_name_but_for_its_case(tmp_path):

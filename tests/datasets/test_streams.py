@@ -54,10 +54,12 @@ def test_every_stream_is_read_and_packed(steps, tmp_path):
     assert set(inputs['images']) == {'reference', 'teacher'}
     assert inputs['texts']['change'].dtype == torch.int64
     assert isinstance(record['images']['reference'], str)  # a record stays as it is
-    own = Pipeline(_ordered(steps, words=None))
-    alone = own(dict(img=_record()['images']['reference'], caption='in blue, with stripes'))
+    pair_pipeline = Pipeline(_ordered(steps, words=None))
+    alone = pair_pipeline(
+        dict(img=_record()['images']['reference'], caption='in blue, with stripes')
+    )
     assert torch.equal(inputs['images']['reference'], alone['inputs']['image'])
-    whole = own(_record())['inputs']
+    whole = pair_pipeline(_record())['inputs']
     assert torch.equal(whole['texts']['change'], alone['inputs']['token_ids'])
 
 
@@ -65,13 +67,13 @@ def test_a_pair_by_its_streams_is_the_pair(steps):
     record = _record()
     pair = {key: record[key] for key in ('img', 'caption', 'product_id')}
     streams = dict(product_id='1', images=dict(image=pair['img']), texts=dict(text=pair['caption']))
-    found = []
-    for one in (pair, streams):
+    outputs = []
+    for record in (pair, streams):
         np.random.seed(0)
-        found.append(Pipeline(_ordered(steps))(one))
+        outputs.append(Pipeline(_ordered(steps))(record))
     for key in ('image', 'token_ids'):
-        assert torch.equal(found[0]['inputs'][key], found[1]['inputs'][key])
-    assert torch.equal(found[0]['data_samples'].mlm_labels, found[1]['data_samples'].mlm_labels)
+        assert torch.equal(outputs[0]['inputs'][key], outputs[1]['inputs'][key])
+    assert torch.equal(outputs[0]['data_samples'].mlm_labels, outputs[1]['data_samples'].mlm_labels)
 
 
 def test_a_step_changes_the_streams_that_it_names(steps):

@@ -56,7 +56,7 @@ def _other(kind, folder, **special):
         pre_tokenizers.ByteLevel() if byte_pairs else pre_tokenizers.Metaspace()
     )
     tokenizer.decoder = decoders.ByteLevel() if byte_pairs else decoders.Metaspace()
-    tokens = [one for one in special.values() if isinstance(one, str)]
+    tokens = [token for token in special.values() if isinstance(token, str)]
     settings = dict(vocab_size=80, special_tokens=tokens, show_progress=False)
     if kind == 'unigram':
         settings['unk_token'] = '<unk>'

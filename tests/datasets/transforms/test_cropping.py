@@ -47,8 +47,8 @@ def test_a_light_margin_has_no_dots():
     image = np.full((40, 40, 3), 254, np.uint8)
     assert np.array_equal(_crop(image), image)
     image[10:30, 12:32] = 20
-    found = _crop(image)
-    assert 18 <= found.shape[0] <= 20 and 18 <= found.shape[1] <= 20
+    cropped = _crop(image)
+    assert 18 <= cropped.shape[0] <= 20 and 18 <= cropped.shape[1] <= 20
 
 
 def test_against_a_naive_twin():

@@ -86,12 +86,12 @@ def test_a_draft_has_the_side_and_nearly_the_pixels(tmp_path):
     smooth.save(tmp_path / 'a.jpg', quality=95)
     assert read_image(str(tmp_path / 'a.jpg'), at_least=100).shape == (100, 200, 3)
     assert read_image(str(tmp_path / 'a.jpg'), at_least=101).shape == (200, 400, 3)
-    found, whole = (
+    draft, whole = (
         LoadImage(side=100, draft=draft)(dict(img_path=str(tmp_path / 'a.jpg')))['img']
         for draft in (True, False)
     )
-    assert found.shape == whole.shape == (100, 200, 3)
-    assert np.abs(found.astype(int) - whole).mean() < 8
+    assert draft.shape == whole.shape == (100, 200, 3)
+    assert np.abs(draft.astype(int) - whole).mean() < 8
     smooth.save(tmp_path / 'a.png')
     assert read_image(str(tmp_path / 'a.png'), at_least=100).shape == (400, 800, 3)
     with pytest.raises(ValueError, match='draft needs side'):
@@ -132,5 +132,5 @@ def test_pictures_of_phones(tmp_path, suffix):
         pytest.importorskip('pillow_heif', reason="HEIC needs '.[heic]'").register_heif_opener()
     path = tmp_path / f'a.{suffix}'
     Image.new('RGB', (32, 24), (200, 30, 30)).save(path)
-    found = read_image(str(path))
-    assert found.shape == (24, 32, 3) and abs(int(found[12, 16, 0]) - 200) < 12
+    image = read_image(str(path))
+    assert image.shape == (24, 32, 3) and abs(int(image[12, 16, 0]) - 200) < 12

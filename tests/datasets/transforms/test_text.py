@@ -61,9 +61,9 @@ def test_80_10_10(folder):
     assert np.array_equal(masked['token_ids'][~chosen], ids[~chosen])
     assert np.array_equal(masked['mlm_labels'][chosen], old)
     assert abs((new == tokenizer.mask_id).mean() - 0.8) < 0.02
-    drawn = new[(new != tokenizer.mask_id) & (new != old)]
-    assert abs(len(drawn) / len(new) - 0.1) < 0.02
-    assert not set(drawn) & set(tokenizer.special_ids)
+    random_ids = new[(new != tokenizer.mask_id) & (new != old)]
+    assert abs(len(random_ids) / len(new) - 0.1) < 0.02
+    assert not set(random_ids) & set(tokenizer.special_ids)
 
 
 @pytest.mark.parametrize(
