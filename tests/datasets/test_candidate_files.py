@@ -1,4 +1,4 @@
-"""Contract: a file names rows for good; a seed gives the same bytes; errors name the list."""
+"""Contract: a file names rows, a seed gives the same bytes, errors name the list."""
 
 import json
 
@@ -37,7 +37,7 @@ def test_a_file_read_back_is_the_draw(tmp_path):
 
 
 def test_known_bytes():
-    """A published file: these very ids must come out on every machine and version."""
+    """A published file: the ids must be the same on every machine and version."""
     content = candidate_content(RECORDS, {}, 2, 3, seeds=(0,))
     assert json.dumps(content['draws']) == EXPECTED
 

@@ -1,4 +1,4 @@
-"""Contract: 101 different products, the positive first, of the query's own kind where possible."""
+"""Contract: 101 different products, the positive first, of the query's category if possible."""
 
 import random
 
@@ -57,7 +57,7 @@ def test_a_product_with_the_querys_caption_is_no_negative():
 
 
 def test_a_view_with_the_querys_caption_is_no_negative_either():
-    """Products with captions of their own for each view, one of which many share."""
+    """Products with different captions a row, one of which many share."""
     records = [
         dict(product_id=f'p{i // 2}', caption='shared' if i % 2 else f'own {i}', sub_category=0)
         for i in range(24)
@@ -84,7 +84,7 @@ def test_seed_decides_and_row_order_does_not():
 
 
 def test_known_draw_stays_the_same():
-    """A published protocol: this very draw must come out on every machine and version."""
+    """A published protocol: this draw must be the same on every machine and version."""
     lists = draw_candidates(_records(8, views=1, subs=1), 3, num_candidates=4, seed=0)
     assert [tuple(entry) for entry in lists] == EXPECTED
 

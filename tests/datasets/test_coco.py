@@ -1,4 +1,4 @@
-"""Contract: Karpathy's split, five captions an image, and images that are not there are named."""
+"""Contract: Karpathy's split, five captions an image, missing images are named."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.commands import run_here
 
 
 def write_coco(root, images=6):
-    """A look-alike dataset_coco.json and its pictures."""
+    """A small dataset_coco.json and its images."""
     entries = []
     for i in range(images):
         folder = ('train2014', 'val2014')[i % 2]
@@ -106,6 +106,6 @@ def test_check_dataset_reads_it(coco, demo_data):
     checked = run_here(*command)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert 'train: 15 rows, 3 products, 3 pictures (0 unreadable)' in checked.stdout
-    (coco / 'val2014/1.jpg').write_bytes(b'no picture')
+    (coco / 'val2014/1.jpg').write_bytes(b'no image')
     checked = run_here(*command)
     assert checked.returncode == 1 and 'val2014/1.jpg: unreadable image' in checked.stdout

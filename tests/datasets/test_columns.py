@@ -1,4 +1,4 @@
-"""Contract: what columns mean is decided in one place, which writes nothing."""
+"""Contract: decide gives the meaning of columns and writes nothing."""
 
 import json
 
@@ -55,21 +55,21 @@ def test_templates():
 @pytest.mark.parametrize(
     ('columns', 'image', 'caption', 'more'),
     [
-        # by cells: the file's column has no usual name, the usual name holds addresses
+        # by cells: the file's column has no usual name, the usual name holds URLs
         (
             dict(Image=['http://a/b.jpg'] * 2, Datei=['a.jpg', 'b.PNG'], Titel=['Rot', 'Blau']),
             'Datei',
             '{Titel}',
             {},
         ),
-        # the words of the column without a usual name
+        # the column of most words, without a usual name
         (
             dict(sku=['1', '2'], f=['1.jpg', '2.jpg'], text=['a red summer dress', 'a blue shoe']),
             'f',
             '{text}',
             dict(product_id='sku'),
         ),
-        # gaps in the titles are filled from what else there is
+        # a fallback for empty titles
         (
             dict(image=['1.jpg', '2.jpg'], title=['Shoe', ''], brand=['A', 'B'], type=['S', 'T']),
             'image',
@@ -133,7 +133,7 @@ def test_columns_by_their_names(names, columns, caption, more):
     )
 
 
-def test_several_pictures_in_a_cell():
+def test_several_images_in_a_cell():
     for cell in ('a.jpg|b.jpg', 'a.jpg; b.jpg', 'a.jpg\nb.jpg', 'a.jpg, b.jpg'):
         assert looks_like_several(cell) == ['a.jpg', 'b.jpg']
     assert looks_like_several('red, blue.jpg') == ['red, blue.jpg']
@@ -164,7 +164,7 @@ def test_a_table_that_lacks_the_configs_columns_is_guessed(tmp_path):
 
 
 def test_what_is_guessed_of_attributes_joins_what_the_config_names(tmp_path):
-    """The config's gender is there, its colour has another name here."""
+    """The table has the config's gender; its colour has another name."""
     frame = pd.DataFrame(
         dict(image=['a.jpg'], title=['A red hat'], type=['Hats'], colour=['Red'], gender=['All'])
     )

@@ -1,4 +1,4 @@
-"""Contract: a table's rows become records when they are asked for, in parts and copies, too."""
+"""Contract: records of a table are created on access, also in slices and copies."""
 
 import pickle
 

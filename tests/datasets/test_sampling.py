@@ -1,4 +1,4 @@
-"""Contract: a sample's random numbers are its own; what cannot be read is named or left out."""
+"""Contract: a sample's key seeds it; unreadable samples are named or replaced."""
 
 import numpy as np
 import pytest
@@ -51,10 +51,10 @@ PIPELINE = [
 ]
 
 
-def test_catalogue_with_missing_and_broken_pictures(catalogue, demo_data):
+def test_catalogue_with_missing_and_broken_images(catalogue, demo_data):
     PIPELINE[1]['tokenizer'] = str(demo_data / 'tokenizer')
     (catalogue / 'images/4.png').unlink()
-    (catalogue / 'images/7.png').write_bytes(b'no picture')
+    (catalogue / 'images/7.png').write_bytes(b'no image')
     settings = dict(
         ann_file='products.csv',
         data_root=str(catalogue),

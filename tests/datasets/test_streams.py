@@ -1,4 +1,4 @@
-"""Contract: steps run over all streams of a record; without further ones nothing changes."""
+"""Contract: steps run over all streams of a record; the pair alone stays the same."""
 
 import json
 
@@ -89,7 +89,7 @@ def test_a_step_changes_the_streams_that_it_names(steps):
     inputs = pipeline(_record())['inputs']
     assert inputs['image'].shape == inputs['images']['reference'].shape == (3, 32, 32)
     assert inputs['images']['teacher'].shape == (3, 64, 64)
-    before, behind = pipeline.around(Tokenize)  # steps keep what they name
+    before, behind = pipeline.around(Tokenize)  # steps keep their streams
     assert behind(before(_record()))['inputs']['images']['teacher'].shape == (3, 64, 64)
     with pytest.raises(KeyError, match="no images stream 'teacher'; it has image, reference"):
         record = _record()
@@ -100,7 +100,7 @@ def test_a_step_changes_the_streams_that_it_names(steps):
 
 
 def test_batches_of_streams(steps):
-    """What is hidden of each stream, and what a head then reads in the place of the pair."""
+    """Masks of each stream, and what a head of another stream reads."""
     mask = dict(type='RandomGridMask', ratio=0.5, alpha=2)
     pipeline = Pipeline(_ordered(steps, mask=mask))
     data = pseudo_collate([pipeline(_record()) for _ in range(2)])
@@ -114,9 +114,9 @@ def test_batches_of_streams(steps):
     other = batch.of(image='reference', text='change')
     assert torch.equal(other.image_mask[0], sample.reference_image_mask)
     assert torch.equal(other.pixels, inputs['images']['reference']['pixels'] / 255)
-    places, hidden = other.masked_tokens()
+    indices, masked = other.masked_tokens()
     whole = inputs['texts']['change']['whole_token_ids'].flatten()
-    assert len(hidden) and torch.equal(whole[places], hidden)
+    assert len(masked) and torch.equal(whole[indices], masked)
     assert batch.of().masked_tokens()[1].tolist() == batch.masked_tokens()[1].tolist()
     with pytest.raises(KeyError, match="no texts stream 'title'; it has text, change"):
         batch.of(text='title')

@@ -1,4 +1,4 @@
-"""Contract: tables as shops export them give their cells; wrong ones name their row."""
+"""Contract: tables of shops give their cells; errors name the row."""
 
 import json
 import subprocess
@@ -63,7 +63,7 @@ def test_the_line_that_names_the_separator(tmp_path):
     assert list(read_table(path).index) == [3, 4]  # as a text editor and Excel count
 
 
-def test_an_encoding_that_is_told_goes_before_what_the_bytes_say(tmp_path):
+def test_a_given_encoding_has_priority_over_detection(tmp_path):
     path = tmp_path / 'products.csv'
     path.write_bytes('id,title\n1,Красное платье\n'.encode('cp1251'))
     assert _cells(path, encoding='cp1251') == [{'id': '1', 'title': 'Красное платье'}]
@@ -155,7 +155,7 @@ def test_cells_of_megabytes(tmp_path):
     assert len(_cells(path)[0]['title']) == 5 * 500_000 - 1
 
 
-def test_too_many_cells_are_refused_too_few_are_told(tmp_path, log_lines):
+def test_too_many_cells_are_refused_too_few_are_logged(tmp_path, log_lines):
     path = tmp_path / 'products.csv'
     path.write_text('id,title,price\n1,a,2\n2,b, c,3\n')
     with pytest.raises(
@@ -212,7 +212,7 @@ def test_plain_text(marked, plain):
 
 
 def test_layout(tmp_path):
-    """A text with many commas does not make a table of semicolons one of commas."""
+    """Texts with many commas do not hide the separator."""
     path = tmp_path / 'a.csv'
     path.write_text('id;title\n1;a, b, c\n2;d, e\n3;f\n')
     assert layout_of(path).separator == ';'
@@ -220,8 +220,8 @@ def test_layout(tmp_path):
     assert layout_of(path).separator == ',' and column_names(path) == ['image']
 
 
-def test_a_json_list_is_told_from_the_file_of_meanings(tmp_path):
-    """It is no table; the command that makes one of it stands in the message, and works."""
+def test_a_json_list_is_no_description(tmp_path):
+    """The message has a command that makes a table of it, and it works."""
     (tmp_path / 'products.json').write_text('{"caption": "{title}"}')
     with pytest.raises(FileNotFoundError, match='set data_root .* and ann_file$'):
         find_table(tmp_path / 'products.csv')

@@ -1,4 +1,4 @@
-"""Contract: shards that WebDataset's own library writes, any row at any time, errors with names."""
+"""Contract: any row of shards that webdataset writes; errors name the member."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def test_any_row_of_all_shards(root):
 
 
 def test_written_by_webdataset_and_read_as_before(tmp_path):
-    """Three pairs of which two are JPEG files, two a shard."""
+    """Three pairs, two of them JPEG files, two pairs a shard."""
     records = []
     for row, ending in enumerate(('jpg', 'png', 'jpg')):
         Image.effect_noise((8, 6), 50).convert('RGB').save(tmp_path / f'{row}.{ending}')
@@ -86,7 +86,7 @@ def test_written_by_webdataset_and_read_as_before(tmp_path):
         ({**_sample('1', 'red'), **_sample('2', 'red', size='x')}, KeyError, r'records\[1\]'),
     ],
 )
-def test_shards_that_cannot_be(tmp_path, members, error, message):
+def test_wrong_shards(tmp_path, members, error, message):
     _shard(tmp_path / 'train-0.tar', members)
     with pytest.raises(error, match=message):
         TarPairs(data_root=str(tmp_path), ann_file='train-*.tar')
@@ -107,7 +107,7 @@ def test_folders_dots_and_unknown_categories(tmp_path):
     assert categories == {'1': 0, '2': -1} and dataset.metainfo['sub_category'] == ('RED',)
 
 
-def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
+def test_images_are_decoded_as_the_pipeline_says(tmp_path):
     content = io.BytesIO()
     Image.new('RGB', (800, 400)).save(content, 'JPEG')
     table = json.dumps(
@@ -133,13 +133,13 @@ def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
         dataset.load(dataset.get_data_info(0))
 
 
-def test_no_shard_no_tar_no_picture(root):
+def test_no_shard_no_tar_no_image(root):
     with pytest.raises(FileNotFoundError, match=r'x-\*.tar: no shard'):
         TarPairs(data_root=str(root), ann_file='x-*.tar')
     (root / 'bad-0.tar').write_bytes(b'no tar file' * 100)
     with pytest.raises(ValueError, match='bad-0.tar: unreadable'):
         TarPairs(data_root=str(root), ann_file='bad-*.tar')
-    _shard(root / 'cut-0.tar', {**_sample('1', 'red'), '1.png': b'no picture'})
+    _shard(root / 'cut-0.tar', {**_sample('1', 'red'), '1.png': b'no image'})
     dataset = TarPairs(data_root=str(root), ann_file='cut-*.tar')
     with pytest.raises(OSError, match='cut-0.tar/1.png: .*unreadable'):
         dataset.load(dataset.get_data_info(0))

@@ -1,4 +1,4 @@
-"""Contract: every kind of picture becomes the same RGB; what is no picture is named."""
+"""Contract: images of any format become RGB; unreadable files are named."""
 
 import io
 
@@ -61,14 +61,14 @@ def test_bomb_is_refused_before_it_is_decoded(tmp_path):
         read_image(str(tmp_path / 'bomb.png'))
 
 
-def test_a_record_with_a_picture_keeps_it():
+def test_a_record_with_an_image_keeps_it():
     img = np.zeros((5, 4, 3), np.uint8)
     results = LoadImage()(dict(img=img))
     assert results['img'] is img and results['img_shape'] == (5, 4)
 
 
 def test_a_side_holds_for_files_and_for_arrays(tmp_path):
-    """What a gallery hands in as an array is read as what a training reads from the file."""
+    """Arrays and files give the same image."""
     noise = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / 'a.png')
     load = LoadImage(side=30)
@@ -98,7 +98,7 @@ def test_a_draft_has_the_side_and_nearly_the_pixels(tmp_path):
         LoadImage(draft=True)
 
 
-def test_kept_pictures_are_read_once_and_stay_as_they_are(tmp_path):
+def test_cached_images_are_read_once_and_stay_the_same(tmp_path):
     paths = [tmp_path / f'{i}.png' for i in range(2)]
     for path in paths:
         Image.new('RGB', (4, 4), 'red').save(path)
@@ -127,7 +127,7 @@ def test_shapes_other_than_square():
 
 
 @pytest.mark.parametrize('suffix', ['avif', 'heic'])
-def test_pictures_of_phones(tmp_path, suffix):
+def test_images_of_phones(tmp_path, suffix):
     if suffix == 'heic':
         pytest.importorskip('pillow_heif', reason="HEIC needs '.[heic]'").register_heif_opener()
     path = tmp_path / f'a.{suffix}'
