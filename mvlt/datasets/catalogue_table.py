@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -59,12 +59,8 @@ class CatalogueTable(NamedTuple):
         return self.columns[name].take(pa.array(lines)).to_pylist()
 
 
-class _Opened(NamedTuple):
-    table: CatalogueTable
-    folders: dict[str, int]  # folder of images -> its modification time
-
-
-_opened: 'OrderedDict[tuple, _Opened]' = OrderedDict()
+# table, and modification times of the folders of its images
+_opened: 'OrderedDict[tuple, tuple[CatalogueTable, dict[str, int]]]' = OrderedDict()
 
 
 def open_table(rules: TableRules, columns: Sequence[str]) -> CatalogueTable:
@@ -78,21 +74,21 @@ def open_table(rules: TableRules, columns: Sequence[str]) -> CatalogueTable:
     """
     stat = os.stat(rules.path)
     key = (rules, stat.st_mtime_ns, stat.st_size)
-    cached = _opened.get(key)
-    if cached is not None:
-        columns = list(dict.fromkeys((*columns, *cached.table.columns)))
-        if set(columns) == set(cached.table.columns) and cached.folders == _changed(cached.folders):
+    if key in _opened:
+        table, changed = _opened[key]
+        columns = list(dict.fromkeys((*columns, *table.columns)))
+        if set(columns) == set(table.columns) and changed == _changed(changed):
             _opened.move_to_end(key)
-            return cached.table
+            return table
     reader = _Reader(rules)
     table = reader.read(columns)
-    _opened[key] = _Opened(table, _changed(reader.folder.folders))
+    _opened[key] = table, _changed(reader.folder.folders)
     while len(_opened) > _CACHE_SIZE:
         _opened.popitem(last=False)
     return table
 
 
-def _changed(folders: Sequence[str] | dict[str, int]) -> dict[str, int]:
+def _changed(folders: Iterable[str]) -> dict[str, int]:
     return {path: os.stat(path).st_mtime_ns if os.path.isdir(path) else 0 for path in folders}
 
 

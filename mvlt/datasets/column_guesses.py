@@ -33,9 +33,8 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, A
     if len(levels) > 1:
         columns.update(main_category=levels[-2], sub_category=levels[-1])
     elif levels:
-        columns['sub_category' if levels[0] in _named(plain, _LEVELS[2:]) else 'main_category'] = (
-            levels[0]
-        )
+        fine = {plain.get(word) for words in _LEVELS[2:] for word in words}
+        columns['sub_category' if levels[0] in fine else 'main_category'] = levels[0]
     columns = {key: columns[key] for key in KEYS if key in columns}
     title = next((plain[word] for word in _NAMES['caption'] if word in plain), None)
     title = title or _wordiest(sample, {*columns.values()})
@@ -91,10 +90,6 @@ def _wordiest(sample: pd.DataFrame, aside: set[str]) -> str | None:
         if words >= best[0] and cells.nunique() > len(cells) / 2:
             best = (words, str(name))
     return best[1]
-
-
-def _named(plain: Mapping[str, str], groups: Sequence[Sequence[str]]) -> set[str]:
-    return {plain[word] for group in groups for word in group if word in plain}
 
 
 def has_addresses(cells: pd.Series) -> bool:

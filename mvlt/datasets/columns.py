@@ -240,12 +240,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def description_of(meaning: Meaning) -> dict[str, Any]:
     """A meaning as the content of the JSON file beside a table."""
-    content: dict[str, Any] = dict(columns=meaning.columns, caption=meaning.caption)
-    if meaning.attributes:
-        content['attributes'] = meaning.attributes
-    if meaning.caption_templates:
-        content['caption_templates'] = list(meaning.caption_templates)
-    return content
+    content = dict(meaning._asdict(), caption_templates=list(meaning.caption_templates))
+    return {key: value for key, value in content.items() if value or key in ('columns', 'caption')}
 
 
 def columns_read(meaning: Meaning, names: Sequence[str]) -> list[str]:

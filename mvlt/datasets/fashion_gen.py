@@ -176,12 +176,10 @@ def _read_columns(path: str, names: Mapping[str, str]) -> dict[str, list[str]]:
             column = file[name]
             if column.shape != (shape[0], 1):
                 raise ValueError(
-                    f'{path}: {name} has shape {column.shape}, expected {(shape[0], 1)}: '
-                    f'one value an image'
+                    f'{path}: {name} has shape {column.shape}, expected {(shape[0], 1)}'
                 )
-            columns[key] = [_text(value) for value in column[:, 0]]
+            columns[key] = [
+                cell.decode('latin-1').strip() if isinstance(cell, bytes) else str(cell)
+                for cell in column[:, 0]
+            ]
     return columns
-
-
-def _text(value: Any) -> str:
-    return value.decode('latin-1').strip() if isinstance(value, bytes) else str(value)

@@ -1,5 +1,7 @@
 """Positive and negative pairs for image-text matching (Objective 2)."""
 
+from functools import cached_property
+
 import numpy as np
 
 from mvlt.datasets.pair_dataset import PairDataset, PairWrapper
@@ -38,7 +40,6 @@ class MatchingPairs(PairWrapper):
         super().__init__(dataset)
         self.negative_prob = negative_prob
         self.same_category_prob = same_category_prob
-        self._rows_of: dict[int, np.ndarray] | None = None
 
     def get_data_info(self, idx: int) -> dict:
         """Record ``idx`` of the wrapped dataset, with its own caption."""
@@ -69,7 +70,7 @@ class MatchingPairs(PairWrapper):
     def _other(self, record: dict) -> dict:
         rows = None
         if 'sub_category' in record and np.random.random() < self.same_category_prob:
-            rows = self._category_rows(record['sub_category'])
+            rows = self._rows_of[record['sub_category']]
         for attempt in range(_TRIES):
             if attempt == _TRIES // 10:  # the category may have one caption: take any product
                 rows = None
@@ -84,10 +85,10 @@ class MatchingPairs(PairWrapper):
             'matching needs at least two products with different captions'
         )
 
-    def _category_rows(self, category: int) -> np.ndarray:
-        if self._rows_of is None:
-            classes = np.array(
-                [self.dataset.get_data_info(i)['sub_category'] for i in range(len(self))]
-            )
-            self._rows_of = {int(c): np.flatnonzero(classes == c) for c in np.unique(classes)}
-        return self._rows_of[category]
+    @cached_property
+    def _rows_of(self) -> dict[int, np.ndarray]:
+        """Rows of each sub-category."""
+        classes = np.array(
+            [self.dataset.get_data_info(i)['sub_category'] for i in range(len(self))]
+        )
+        return {int(c): np.flatnonzero(classes == c) for c in np.unique(classes)}

@@ -100,13 +100,11 @@ class PairJSON(PairDataset):
         return records
 
     def _streams(self, record: dict[str, str], where: str) -> dict[str, Any]:
-        images, texts = self.streams['images'], self.streams['texts']
-        streams: dict[str, Any] = {}
-        if images:
-            streams['images'] = {key: self._image(record[key], where) for key in images}
-        if texts:
-            streams['texts'] = {key: record[key] for key in texts}
-        return streams
+        streams = dict(
+            images={key: self._image(record[key], where) for key in self.streams['images']},
+            texts={key: record[key] for key in self.streams['texts']},
+        )
+        return {kind: stream for kind, stream in streams.items() if stream}
 
     def _image(self, name: str, where: str) -> dict[str, Any]:
         """Keys of a record that locate its image."""

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain, count
 from typing import Any
 
@@ -140,23 +141,19 @@ class CategoryBatchSampler(BatchOrder):
         self.group = group
         self.share = share
         self.category = category
-        self._labels: tuple[np.ndarray, np.ndarray] | None = None
 
-    @property
+    @cached_property
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Category and product number of each row, int64."""
-        if self._labels is None:
-            records = [self.dataset.get_data_info(row) for row in range(len(self.dataset))]
-            if self.category not in records[0]:
-                raise ValueError(
-                    f"CategoryBatchSampler.category='{self.category}': the training data has "
-                    'no such key; name its column in `columns`'
-                )
-            ids: dict[str, int] = {}
-            products = [ids.setdefault(record['product_id'], len(ids)) for record in records]
-            categories = [record[self.category] for record in records]
-            self._labels = np.array(categories), np.array(products)
-        return self._labels
+        records = [self.dataset.get_data_info(row) for row in range(len(self.dataset))]
+        if self.category not in records[0]:
+            raise ValueError(
+                f"CategoryBatchSampler.category='{self.category}': the training data has no such "
+                'key; name its column in `columns`'
+            )
+        categories = [record[self.category] for record in records]
+        _, products = np.unique([record['product_id'] for record in records], return_inverse=True)
+        return np.array(categories), products
 
     def batches(self, epoch: int) -> list[list[int]]:
         """See :meth:`BatchOrder.batches`."""
@@ -221,28 +218,23 @@ class LengthSampler(BatchOrder):
     ) -> None:
         super().__init__(dataset, batch_size, seed)
         self.pool = pool
-        self._lengths: np.ndarray | None = None
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Tokens of each caption, int64; words if the dataset has no pipeline."""
-        if self._lengths is None:
-            inner = self.dataset
-            while hasattr(inner, 'dataset'):
-                inner = inner.dataset
-            if len(inner) != len(self.dataset):
-                raise ValueError(
-                    f'LengthSampler: {type(self.dataset).__name__} has {len(self.dataset)} rows, '
-                    f'its records are {len(inner)}: the lengths of rows are unknown'
-                )
-            captions = [inner.get_data_info(row)['caption'] for row in range(len(inner))]
-            if hasattr(inner, 'pipeline'):
-                encode = inner.pipeline.tokenize().transform
-                tokens = [encode({'caption': caption})['token_ids'] for caption in captions]
-            else:
-                tokens = [caption.split() for caption in captions]
-            self._lengths = np.array([*map(len, tokens)])
-        return self._lengths
+        inner = self.dataset
+        while hasattr(inner, 'dataset'):
+            inner = inner.dataset
+        if len(inner) != len(self.dataset):
+            raise ValueError(
+                f'LengthSampler: {type(self.dataset).__name__} has {len(self.dataset)} rows, '
+                f'its records are {len(inner)}: the lengths of rows are unknown'
+            )
+        captions = [inner.get_data_info(row)['caption'] for row in range(len(inner))]
+        if not hasattr(inner, 'pipeline'):
+            return np.array([len(caption.split()) for caption in captions])
+        encode = inner.pipeline.tokenize().transform
+        return np.array([len(encode(dict(caption=caption))['token_ids']) for caption in captions])
 
     def batches(self, epoch: int) -> list[list[int]]:
         """See :meth:`BatchOrder.batches`."""

@@ -42,7 +42,7 @@ _MARKUP = r'</?[a-zA-Z][^<>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]\w+);'
 
 
 class Layout(NamedTuple):
-    """Layout of a text file; Excel may write the separator in a line before the header."""
+    """Layout of a text file; Excel may name the separator in a line that is ``skipped``."""
 
     encoding: str
     separator: str

@@ -1,5 +1,7 @@
 """Tokenization, and masking of tokens."""
 
+from functools import cached_property
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -79,7 +81,6 @@ class MaskWords(_WithTokenizer):
         self.ratio = ratio
         self.mask_prob = mask_prob
         self.random_prob = random_prob
-        self._ordinary: np.ndarray | None = None
 
     def transform(self, results: dict) -> dict:
         """Change ``token_ids``; add ``mlm_labels`` int64 (T,), -1 at tokens not chosen."""
@@ -94,10 +95,7 @@ class MaskWords(_WithTokenizer):
         results['token_ids'] = np.where(chosen, masked, ids)
         return results
 
-    @property
+    @cached_property
     def ordinary_ids(self) -> np.ndarray:
         """Ids that may be masked or drawn: neither special nor unused."""
-        if self._ordinary is None:
-            special = self.tokenizer.special_ids
-            self._ordinary = np.setdiff1d(np.arange(len(self.tokenizer)), special)
-        return self._ordinary
+        return np.setdiff1d(np.arange(len(self.tokenizer)), self.tokenizer.special_ids)
