@@ -66,11 +66,8 @@ _opened: 'OrderedDict[tuple, tuple[CatalogueTable, dict[str, int]]]' = OrderedDi
 def open_table(rules: TableRules, columns: Sequence[str]) -> CatalogueTable:
     """The table of ``rules`` with at least ``columns``, from a cache if nothing changed.
 
-    Lines are sorted by product id and image unless ``table_order`` is set, so a seed draws the
-    same from a table in any order.
-
     Raises:
-        FileNotFoundError, ValueError: table, column, image or caption is wrong.
+        FileNotFoundError, ValueError: wrong table, column, image or caption.
     """
     stat = os.stat(rules.path)
     key = (rules, stat.st_mtime_ns, stat.st_size)
@@ -123,9 +120,6 @@ class _Reader:
             pa.array(image_paths, pa.large_string()),
         )
 
-    def _unknown(self, cells: pd.Series) -> pd.Series:
-        return cells.isin(self.rules.missing)
-
     def _check_cells(self, table: pd.DataFrame) -> None:
         """Refuse missing product ids and URLs as images; warn of missing categories."""
         image = self.columns['image']
@@ -134,11 +128,10 @@ class _Reader:
                 f"{self.path}: column '{image}' holds addresses (http...), not files; download the "
                 f'images with tools/dataset_converters/fetch_pictures.py {self.path}'
             )
-        for key in ('product_id', *CATEGORIES):
-            if key not in self.columns:
-                continue
+        keys = [key for key in ('product_id', *CATEGORIES) if key in self.columns]
+        for key in keys:
             column = self.columns[key]
-            empty = table[self._unknown(table[column])]
+            empty = table[table[column].isin(self.rules.missing)]
             if empty.empty:
                 continue
             line = (
@@ -177,8 +170,6 @@ class _Reader:
     def _drop(self, table: pd.DataFrame, incomplete: np.ndarray, why: str) -> pd.DataFrame:
         """Drop incomplete rows, bool (rows,), if ``max_missing_ratio`` allows so many."""
         count = int(incomplete.sum())
-        if not count:
-            return table
         ratio = self.rules.max_missing_ratio
         limit = len(incomplete) if ratio is None else max(1, int(ratio * len(incomplete)))
         first = table.index[incomplete].min()
@@ -196,15 +187,13 @@ class _Reader:
         if self.rules.allow_empty_caption:
             return table
         columns = list(dict.fromkeys(self.caption.columns))
-        filled = table[columns].drop_duplicates()
-        missing = self.rules.missing
-        texts = [self.caption.fill(cells, missing) for cells in filled.to_dict('records')]
-        if all(texts):
+        rows = [*table[columns].itertuples(index=False, name=None)]
+        captions = {
+            row: self.caption.fill(dict(zip(columns, row)), self.rules.missing) for row in set(rows)
+        }
+        if all(captions.values()):
             return table
-        empty = filled[[not text for text in texts]]
-        keys = set(empty.itertuples(index=False, name=None))
-        rows = table[columns].itertuples(index=False, name=None)
-        incomplete = np.array([key in keys for key in rows])
+        incomplete = np.array([not captions[row] for row in rows])
         if self.rules.max_missing_ratio is None:
             raise ValueError(
                 f'{self.path}, row {table.index[incomplete].min()}: the caption is empty (template '
@@ -263,11 +252,9 @@ class _Reader:
         self, table: pd.DataFrame, image_paths: np.ndarray
     ) -> tuple[pd.DataFrame, np.ndarray]:
         product = table[self.product]
-        for key in CATEGORIES:
-            if key not in self.columns:
-                continue
+        for key in [key for key in CATEGORIES if key in self.columns]:
             categories = table[self.columns[key]]
-            named = ~self._unknown(categories).to_numpy()  # rows of several images repeat
+            named = ~categories.isin(self.rules.missing).to_numpy()  # rows of several images repeat
             products = product[named].groupby(categories.to_numpy()[named]).nunique()
             rare = products[products < self.rules.min_products]
             if rare.empty:

@@ -45,11 +45,10 @@ class Template:
 
     Raises:
         KeyError: a field names no column.
-        ValueError: a brace is not closed.
+        ValueError: an unclosed brace.
     """
 
     def __init__(self, text: str, names: Sequence[str]) -> None:
-        self.text = text
         self.parts: list[tuple[str, list[list[str]]]] = []
         try:
             parsed = list(Formatter().parse(text))
@@ -215,11 +214,7 @@ def fits(template: str, names: Sequence[str]) -> bool:
 
 
 def known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, str]:
-    """``columns`` without those that are None.
-
-    Raises:
-        KeyError: ``image`` is missing, or a key is unknown.
-    """
+    """``columns`` without None; KeyError for a missing ``image`` or an unknown key."""
     named = {key: column for key, column in columns.items() if column is not None}
     if set(named) - set(KEYS) or 'image' not in named:
         raise KeyError(

@@ -18,11 +18,7 @@ SUFFIXES = (
 
 
 def make_pairs(images: Pictures, texts: Texts | None) -> list[tuple[Picture, str]]:
-    """(image, text) pairs; a single image or text is paired with all of the other.
-
-    Raises:
-        ValueError: no images or texts, or their numbers differ.
-    """
+    """(image, text) pairs, of equal numbers or one with many; ValueError for other numbers."""
     listed = list_pictures(images)
     captions = [''] if texts is None else list_texts(texts)
     if len(listed) == 1:
@@ -63,11 +59,7 @@ def list_pictures(images: Pictures) -> list[Picture]:
 
 
 def list_texts(texts: Texts) -> list[str]:
-    """A list of texts, from one text or a sequence.
-
-    Raises:
-        TypeError, ValueError: something else than text; an empty list.
-    """
+    """A list of texts, from one text or a sequence; TypeError or ValueError if there is none."""
     if not isinstance(texts, Iterable):
         raise TypeError(f'{texts!r:.60} is a {type(texts).__name__}; give a text or a list')
     listed = [texts] if isinstance(texts, str) else list(texts)

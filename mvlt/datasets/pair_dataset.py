@@ -83,11 +83,7 @@ class PairDataset(MaybeEmptyDataset):
         return self.run_pipeline(self.get_data_info(idx))
 
     def run_pipeline(self, record: dict) -> dict:
-        """A record after the pipeline.
-
-        Raises:
-            OSError: an image cannot be read; the message names annotations, row and image.
-        """
+        """A record after the pipeline; OSError names annotations, row and image."""
         try:
             return self.pipeline(self.load(record))
         except OSError as error:
@@ -103,11 +99,7 @@ class PairDataset(MaybeEmptyDataset):
         return str(Path(self.data_root or '.').resolve())
 
     def _image_path(self, name: str, where: str) -> str:
-        """Path of an image below ``data_root``; the file must exist unless ``on_error='skip'``.
-
-        Raises:
-            FileNotFoundError, ValueError: no such file; the path leaves the folder.
-        """
+        """Path of an image below ``data_root``; the file must exist unless ``on_error='skip'``."""
         path = below(self._root, name, where)
         if self.on_error == 'raise':
             check_is_there(path, name, self._root, where)
@@ -139,10 +131,8 @@ class PairDataset(MaybeEmptyDataset):
         """Class names -> ids, in the order of ``classes`` or else of the training data's names.
 
         Untrained classes get the next ids and a warning: no head can predict them, and metrics
-        count them as missed. ``missing`` names and empty attributes are -1.
-
-        Raises:
-            ValueError: the data have none of the ``classes``.
+        count them as missed. ``missing`` names and empty attributes are -1. ValueError if the data
+        has none of the ``classes``.
         """
         ids = {}
         for key, values in names.items():

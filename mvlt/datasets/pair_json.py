@@ -112,11 +112,7 @@ class PairJSON(PairDataset):
 
 
 def check_records(records: Sequence[Any], path: str) -> None:
-    """Check keys, types and captions of records; ``path`` is for the message.
-
-    Raises:
-        KeyError, ValueError: a missing key, other keys than the first record's, an empty caption.
-    """
+    """KeyError or ValueError for missing or differing keys, other types or empty captions."""
     keys = set(records[0]) if isinstance(records[0], dict) else set()
     for number, record in enumerate(records):
         if not isinstance(record, dict) or set(record) != keys or not {*KEYS[:3]} <= keys:

@@ -122,15 +122,12 @@ def _bare(name: str) -> str:
 
 
 def below(root: str, name: str, where: str) -> str:
-    """Path of an image below ``root``, which may be missing.
+    """Path of an image below ``root``, existing or not; ValueError if it leaves ``root``.
 
     Args:
         root: the folder.
         name: path in the annotations.
         where: file and row, for the message.
-
-    Raises:
-        ValueError: the path leaves ``root``.
     """
     path = os.path.normpath(os.path.join(root, name))
     if not path.startswith(os.path.join(root, '')):

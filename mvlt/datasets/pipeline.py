@@ -112,11 +112,7 @@ def changes_pair(streams: Sequence[str] | None) -> bool:
 
 
 def over_streams(step: Any, record: dict) -> dict | None:
-    """A record after a step changed the streams of its kind, or those that it names.
-
-    Raises:
-        KeyError: the record lacks a stream that the step names.
-    """
+    """A record after a step changed its streams; KeyError if it lacks one that the step names."""
     modality = getattr(step, 'modality', 'images')
     if modality not in STREAMS:  # a step over whole records
         return step(record)

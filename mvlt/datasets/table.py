@@ -86,11 +86,7 @@ def _starts_a_list(path: Path) -> bool:
 
 
 def column_names(path: Path, encoding: str | None = None) -> list[str]:
-    """Column names of a table in order; most files are not read as a whole.
-
-    Raises:
-        ValueError: an unreadable table, or two columns of one name.
-    """
+    """Column names of a table in order; ValueError if unreadable or not unique."""
     suffix = path.suffix.lower()
     with _reading(path):
         if suffix == '.parquet':
@@ -164,11 +160,7 @@ def plain_text(marked: str) -> str:
 
 
 def layout_of(path: Path, encoding: str | None = None) -> Layout:
-    """Detect the layout of a text file.
-
-    Raises:
-        LookupError, ValueError: an unknown encoding, or bytes of another one.
-    """
+    """Detect the layout of a text file; LookupError or ValueError for a wrong ``encoding``."""
     if encoding is None:
         stat = path.stat()
         encoding = _encoding(path, stat.st_mtime_ns, stat.st_size)

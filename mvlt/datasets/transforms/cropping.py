@@ -41,9 +41,6 @@ class CenterCropRatio(BaseTransform):
 
     Args:
         share: of height and width, above 0, at most 1.
-
-    Raises:
-        ValueError: another share.
     """
 
     def __init__(self, share: float) -> None:
