@@ -7,7 +7,9 @@ in the order of the annotations. A text-to-image list ranks the images of its ro
 of the first row; an image-to-text list ranks their captions for its image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from mmengine.logging import print_log
@@ -24,13 +26,9 @@ Draw = dict[str, list[CandidateList]]
 
 def row_ids(records: Sequence[Mapping]) -> list[str]:
     """``<product id>_<k>`` of every row."""
-    seen: dict[str, int] = {}
-    ids = []
-    for record in records:
-        product = record['product_id']
-        seen[product] = seen.get(product, -1) + 1
-        ids.append(f'{product}_{seen[product]}')
-    return ids
+    numbers: dict[str, Iterator[int]] = defaultdict(count)
+    products = [record['product_id'] for record in records]
+    return [f'{product}_{next(numbers[product])}' for product in products]
 
 
 def read_candidates(path: str, records: Sequence[Mapping]) -> list[Draw]:
@@ -51,9 +49,7 @@ def read_candidates(path: str, records: Sequence[Mapping]) -> list[Draw]:
     rows = {name: row for row, name in enumerate(row_ids(records))}
     draws: list[Draw] = []
     stored_draws = content.get('draws')
-    if not isinstance(stored_draws, list) or not all(
-        isinstance(stored, dict) for stored in stored_draws
-    ):
+    if not isinstance(stored_draws, list) or {*map(type, stored_draws)} - {dict}:
         raise ValueError(f"{path}: 'draws' is no list of objects; {_REMEDY}")
     for number, stored in enumerate(stored_draws):
         draw: Draw = {}
@@ -90,11 +86,7 @@ def _warn_of_false_negatives(path: str, draws: Sequence[Draw], records: Sequence
 
 
 def _list(names: Any, rows: Mapping[str, int], where: str) -> CandidateList:
-    if (
-        not isinstance(names, list)
-        or len(names) < 2
-        or not all(isinstance(name, str) for name in names)
-    ):
+    if not isinstance(names, list) or len(names) < 2 or {*map(type, names)} != {str}:
         raise ValueError(f'{where}: a list of a query and at least one more id is needed')
     unknown = [name for name in names if name not in rows]
     if unknown:

@@ -119,6 +119,8 @@ class Catalogue(PairDataset):
         self.columns = known_columns(columns, 'Catalogue')
         self.caption = caption
         self.attributes = dict(attributes or {})
+        self.labels = {key: self.columns[key] for key in CATEGORIES if key in self.columns}
+        self.labels |= self.attributes
         self.caption_templates = tuple(caption_templates)
         self.split = split
         self.split_ratios = tuple(split_ratios)
@@ -193,11 +195,9 @@ class Catalogue(PairDataset):
                 raise ValueError(line)
             print_log(f'{line}; training validates nothing', 'current', level=30)
         training = lines if everything else np.flatnonzero(splits == 'train')
-        labels = {key: self.columns[key] for key in CATEGORIES if key in self.columns}
-        labels |= self.attributes
         ids = self._number_categories(
-            {key: table.cells(column, lines) for key, column in labels.items()},
-            {key: table.cells(column, training) for key, column in labels.items()},
+            {key: table.cells(column, lines) for key, column in self.labels.items()},
+            {key: table.cells(column, training) for key, column in self.labels.items()},
             f'{self.ann_file}, split {self.split}',
             self.missing,
         )
@@ -206,10 +206,8 @@ class Catalogue(PairDataset):
 
     def _open(self, names: Sequence[str]) -> tuple[CatalogueTable, list[str]]:
         """The table, and the columns that records are made of."""
-        needed = columns_read(
-            Meaning(self.columns, self.caption, self.attributes, tuple(self.caption_templates)),
-            names,
-        )
+        meaning = Meaning(self.columns, self.caption, self.attributes, self.caption_templates)
+        needed = columns_read(meaning, names)
         lacking = [name for name in needed if name not in names]
         if lacking:
             raise KeyError(
@@ -228,8 +226,7 @@ class Catalogue(PairDataset):
         """
         self.full_init()
         rows = self.data_list
-        labels = {self.columns[key]: key for key in CATEGORIES if key in self.columns}
-        labels |= {column: key for key, column in self.attributes.items()}
+        labels = {column: key for key, column in self.labels.items()}
         omitted = {self.columns.get(key) for key in ('image', 'product_id', 'split')} - set(labels)
         unknown = pa.array(sorted(self.missing), pa.large_string())
         columns = {}

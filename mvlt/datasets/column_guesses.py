@@ -21,28 +21,20 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, A
         ``caption_templates``.
     """
     plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
-    columns: dict[str, str] = {}
-    if image := _image(plain, sample):
-        columns['image'] = image
-    if name := next((plain[word] for word in _NAMES['product_id'] if word in plain), None):
-        columns['product_id'] = name
-    # the two finest levels
-    levels = [
-        name for words in _LEVELS if (name := next((plain[n] for n in words if n in plain), ''))
-    ]
-    if len(levels) > 1:
+
+    def first(words: Sequence[str]) -> str:
+        return next((plain[word] for word in words if word in plain), '')
+
+    columns = dict(image=_image(plain, sample), product_id=first(_NAMES['product_id']))
+    levels = [*filter(None, map(first, _LEVELS))]
+    if len(levels) > 1:  # the two finest
         columns.update(main_category=levels[-2], sub_category=levels[-1])
     elif levels:
         fine = {plain.get(word) for words in _LEVELS[2:] for word in words}
         columns['sub_category' if levels[0] in fine else 'main_category'] = levels[0]
-    columns = {key: columns[key] for key in KEYS if key in columns}
-    title = next((plain[word] for word in _NAMES['caption'] if word in plain), None)
-    title = title or _wordiest(sample, {*columns.values()})
-    attributes = {
-        key: next(plain[word] for word in words if word in plain)
-        for key, words in _ATTRIBUTES.items()
-        if plain.keys() & set(words)
-    }
+    columns = {key: name for key in KEYS if (name := columns.get(key))}
+    title = first(_NAMES['caption']) or _wordiest(sample, {*columns.values()})
+    attributes = {key: name for key, words in _ATTRIBUTES.items() if (name := first(words))}
     kind = columns.get('sub_category', columns.get('main_category'))
     fallback = [name for name in (attributes.get('brand'), attributes.get('colour'), kind) if name]
     caption = f'{{{title}}}' if title else ''
@@ -62,11 +54,11 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, A
     return description
 
 
-def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str | None:
+def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str:
     """The column of images by its name, unless it holds URLs and another column files."""
     named = [plain[word] for word in _NAMES['image'] if word in plain]
     if sample.empty:
-        return next(iter(named), None)
+        return next(iter(named), '')
 
     def share(name: str, pattern: str) -> float:
         cells = sample[name][sample[name] != '']
@@ -75,16 +67,16 @@ def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str | None:
     files = [name for name in sample.columns if share(name, PICTURE) > 0.8]
     files = [name for name in files if share(name, ADDRESS) < 0.2]
     likely = [name for name in named if name in files]
-    return next(iter([*likely, *files, *named]), None)
+    return next(iter([*likely, *files, *named]), '')
 
 
-def _wordiest(sample: pd.DataFrame, aside: set[str]) -> str | None:
+def _wordiest(sample: pd.DataFrame, other: set[str]) -> str:
     """The column with most words a cell, at least two, and mostly different cells."""
-    best: tuple[float, str | None] = (2.0, None)
+    best = 2.0, ''
     if sample.empty:
-        return None
+        return ''
     for name, cells in sample.items():
-        if name in aside or cells.str.contains(ADDRESS).any() or cells.str.contains(PICTURE).any():
+        if name in other or cells.str.contains(ADDRESS).any() or cells.str.contains(PICTURE).any():
             continue
         words = cells.str.count(r'[^\W\d_]{2,}').mean()
         if words >= best[0] and cells.nunique() > len(cells) / 2:

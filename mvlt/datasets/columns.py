@@ -5,6 +5,7 @@ Training, check, page and search all decide by :func:`decide`.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
@@ -128,12 +129,10 @@ def decide(
     """
     beside = path.with_suffix('.json')
     file = _read(beside) if beside.is_file() else {}
-    guessed: dict[str, Any] = {}
+    guessed = cache(lambda: guess_description(names, sample()))
 
     def guess(key: str) -> Any:
-        if not guessed:
-            guessed.update(guess_description(names, sample()))
-        return guessed.get(key)
+        return guessed().get(key)
 
     config = given or Meaning({}, '', {}, ())
     named = {name for name in config.columns.values() if name is not None}
@@ -159,11 +158,7 @@ def decide(
     if foreign and sources['attributes'] == 'the config' and guess('attributes'):
         sources['attributes'] = 'the table, and the config'
     templates = [template for template in config.caption_templates if fits(template, names)]
-    choose(
-        'caption_templates',
-        templates,
-        lambda: (guess('caption_templates') if foreign else None) or [],
-    )
+    choose('caption_templates', templates, lambda: (foreign and guess('caption_templates')) or [])
     columns = dict(choices['columns'])
     if 'split' not in columns and (split := _split_column(path, names, sample)):
         columns['split'] = split

@@ -17,16 +17,9 @@ from mvlt.files import written_whole
 SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 # files of a tokenizer's folder; `save` writes in this order, those that suffice alone last
 FILES = (
-    'tokenizer_config.json',
-    'special_tokens_map.json',
-    'added_tokens.json',
-    'merges.txt',
-    'vocab.json',
-    'spiece.model',
-    'sentencepiece.bpe.model',
-    'tokenizer.model',
-    'tokenizer.json',
-    'vocab.txt',
+    *('tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'),
+    *('merges.txt', 'vocab.json', 'spiece.model', 'sentencepiece.bpe.model', 'tokenizer.model'),
+    *('tokenizer.json', 'vocab.txt'),
 )
 _ROLES = dict(pad='pad', cls='cls bos', sep='sep eos', mask='mask')
 
