@@ -127,4 +127,4 @@ def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
         record = dataset.get_data_info(0)
         assert record['caption'] == f'Bag {record["product_id"]}'
         assert record['attributes'] == ('colour', 'gender')
-        assert record['caption_templates'][1:] == (f'{record["product_id"]} TOTES', 'TOTES')
+        assert record['other_captions'][1:] == (f'{record["product_id"]} TOTES', 'TOTES')

@@ -1,7 +1,7 @@
-"""Candidate lists for retrieval: a query, its positive, and 100 others of the same sub-category.
+"""Candidate lists for retrieval: the positive and 100 negatives of its sub-category.
 
-Draws rank products by a hash of seed and ids, so the same seed gives the same lists on every
-machine and with every version of every library.
+A hash of seed and ids orders the products, so a seed gives the same lists on every machine and
+with every version of every library.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from mvlt.structures import text_key
 
 
 class CandidateList(NamedTuple):
-    """Rows of a dataset: the query's, and the candidates', the positive first.
+    """Rows of a query and its candidates, the positive first.
 
     Text to image: the caption of row ``query`` against the images of ``candidates``. Image to
     text: its image against their captions. The positive is ``query`` itself.
@@ -33,22 +33,20 @@ def draw_candidates(
 ) -> list[CandidateList]:
     """Draw the 101 protocol of FashionBERT, Kaleido-BERT and MVLT.
 
-    Candidates are one view each of ``num_candidates`` different products: the query's and others of
-    the same sub-category; where that has too few, of the same main category, then of any. A
-    row with the query's id or the query's caption (:func:`mvlt.structures.text_key`) is never drawn
-    as a negative.
+    Candidates are one row each of ``num_candidates`` products: the query's and others of its
+    sub-category, then of its main category, then of any. A negative never has the query's id or
+    caption (:func:`mvlt.structures.text_key`).
 
     Args:
-        records: ``product_id``, ``caption`` and, where known, the categories, a row each.
-        num_queries: one row each of so many products; all products where there are fewer.
+        records: ``product_id``, ``caption`` and optional categories of each row.
+        num_queries: products to query, one row of each; at most all products.
         num_candidates: length of each list.
-        seed: another seed, another draw.
-        products: ids to ask for, in this order, in the place of ``num_queries`` drawn ones.
-        fewer: lists may be shorter where there are too few products, and are left out where there
-            is no negative at all.
+        seed: of the draw.
+        products: ids to query, in this order, instead of ``num_queries`` drawn ones.
+        fewer: allow shorter lists if products run out; skip queries without a negative.
 
     Raises:
-        ValueError: there are too few products for a list, or one of ``products`` is not there.
+        ValueError: too few products for a list, or an unknown id in ``products``.
     """
     keys = [text_key(record['caption']) for record in records]
     views = defaultdict(list)
@@ -57,8 +55,8 @@ def draw_candidates(
     first = {product: records[rows[0]] for product, rows in views.items()}
     of_category: dict[tuple, list[str]] = defaultdict(list)
     for product, record in first.items():
-        for level in _levels(record):
-            of_category[level].append(product)
+        for circle in _circles(record):
+            of_category[circle].append(product)
 
     def view(product: str, rows: Sequence[int], salt: str) -> int:
         return min(rows, key=lambda row: _hash(seed, salt, product, row))
@@ -74,15 +72,15 @@ def draw_candidates(
         queries = list(products)
     lists = []
     for query in queries:
-        own = view(query, views[query], 'query')
+        positive = view(query, views[query], 'query')
         negatives: dict[str, int] = {}
-        for level in _levels(first[query]):
-            for product in sorted(of_category[level], key=lambda p: _hash(seed, query, p)):
+        for circle in _circles(first[query]):
+            for product in sorted(of_category[circle], key=lambda p: _hash(seed, query, p)):
                 if len(negatives) == num_candidates - 1:
                     break
                 if product == query or product in negatives:
                     continue
-                rows = [row for row in views[product] if keys[row] != keys[own]]
+                rows = [row for row in views[product] if keys[row] != keys[positive]]
                 if rows:
                     negatives[product] = view(product, rows, query)
         if fewer and not negatives:
@@ -91,15 +89,15 @@ def draw_candidates(
             largest = f'test_cfg.num_candidates={len(negatives) + 1}'
             lower = f', or lower num_candidates (--cfg-options {largest})'
             raise ValueError(
-                f'product {query} has {len(negatives)} possible negatives of the '
-                f'{num_candidates - 1} that a list needs: rank everything (retrieval_full_*)'
+                f'product {query} has {len(negatives)} possible negatives, a list needs '
+                f'{num_candidates - 1}: rank everything (retrieval_full_*)'
                 + (lower if negatives else '')
             )
-        lists.append(CandidateList(own, (own, *negatives.values())))
+        lists.append(CandidateList(positive, (positive, *negatives.values())))
     return lists
 
 
-def _levels(record: Mapping) -> list[tuple]:
+def _circles(record: Mapping) -> list[tuple]:
     """Ever wider circles of similar products."""
     circles = [(key, record[key]) for key in ('sub_category', 'main_category') if key in record]
     return [*circles, ('any',)]

@@ -1,4 +1,4 @@
-"""Any shop's catalogue: a table and a folder of pictures."""
+"""A shop's catalogue: a table and a folder of images."""
 
 import os
 from collections import Counter
@@ -31,10 +31,7 @@ _LEGAL = (*SPLITS, 'all')
 
 
 class CaptionTemplate(NamedTuple):
-    """Another way to say what a product is.
-
-    names: the columns that it reads; two products that are equal there are described alike.
-    """
+    """A template of captions, and the columns that it reads."""
 
     template: Template
     names: tuple[str, ...]
@@ -42,53 +39,47 @@ class CaptionTemplate(NamedTuple):
 
 @DATASETS.register_module()
 class Catalogue(PairDataset):
-    """One split of a catalogue; a record is a picture of a product.
+    """One split of a catalogue; a record is an image of a product.
 
-    It reads what its arguments name and decides nothing: what ``products.json`` and the table say
-    of the columns is written into the arguments by :meth:`decide`, which the tools call
-    (:mod:`mvlt.engine.resolve`).
-
-    Without a ``split`` column the split follows a hash of the product id and ``split_seed``: the
-    same on every machine, stable when rows are added, and all pictures of a product on one side.
+    The arguments name every column; :meth:`decide` finds them by ``products.json`` and the table,
+    and the tools call it (:mod:`mvlt.engine.resolve`). Equal rows, different captions of one
+    product id and a val split without rows are warnings.
 
     Args:
         ann_file: table below ``data_root``: CSV, TSV, Parquet, JSON lines or a sheet
-            (:mod:`mvlt.datasets.table`). Where there is none of its name, one of another suffix is
-            taken.
-        columns: which column holds ``image`` (path below ``data_root``, or several:
-            ``a.jpg|b.jpg``), and, where there are any, ``product_id`` (else the image's cell),
-            ``main_category``, ``sub_category``, ``split``; None = there is no such column.
-        caption: template over the table's columns, e.g. '{title}. {colour} {kind}' or
-            '{title|brand kind}' (:class:`mvlt.datasets.columns.Template`).
-        attributes: what else products are known by, label -> column: dict(colour='baseColour'). A
-            record then has the number of its class, -1 where the cell means "unknown".
-        caption_templates: templates as ``caption``, other ways to say what a product is, for
-            :class:`mvlt.datasets.AugmentCaption`; one that gives no word for a product is left out.
-        split: 'train', 'val', 'test' or 'all'.
-        split_ratios: shares of train, val and test; they add up to 1.
+            (:mod:`mvlt.datasets.table`). If it is missing, the same name with another suffix.
+        columns: key -> column, None = no such column. ``image`` is required: a path below
+            ``data_root``, or several (``a.jpg|b.jpg``). Optional are ``product_id`` (default: the
+            cell of ``image``), ``main_category``, ``sub_category`` and ``split``.
+        caption: template over the columns, e.g. '{title}. {colour} {kind}' or '{title|brand kind}'
+            (:class:`mvlt.datasets.columns.Template`).
+        attributes: attribute -> column, e.g. dict(colour='baseColour'). Records have the class id
+            of each, -1 if unknown.
+        caption_templates: more templates. They give a record its ``other_captions``, for
+            :class:`mvlt.datasets.AugmentCaption`; empty results are skipped.
+        split: 'train', 'val', 'test' or 'all'. Without a ``split`` column a hash of product id and
+            ``split_seed`` assigns all images of a product to one split, the same on every machine
+            and when rows are added.
+        split_ratios: shares of train, val and test, which add up to 1.
         split_seed: part of the hash.
-        missing: cell values that mean "unknown"; they leave no trace in a caption.
+        missing: cells that mean "unknown"; captions omit them.
         min_products: a category with fewer products in the whole table is rare.
-        rare: what happens then: 'warn' and keep, 'drop' its rows, or 'error'.
-        all_columns: :meth:`table` has every column, not only those that are named here.
-        encoding: of a text file; None = told by its bytes.
-        clean: HTML is left out of texts.
-        max_missing_ratio: share of the rows that may lack a picture or a caption: they are left
-            out, which a
-            line says; more of them are an error. None: a missing picture is as ``on_error`` says,
-            a row without a caption an error.
-        allow_empty_caption: rows without a caption stay, with an empty one: what is only searched
-            needs none.
-        table_order: records follow the table, whose first picture of a product is its main one;
-            else product id and picture, so that a table that is sorted anew trains the same.
-        kwargs: of :class:`PairDataset` (classes, data_root, pipeline, indices, test_mode, ...).
-
-    Products of one id with different captions, and rows that are equal, are a warning; so is a val
-    split without rows: training then validates nothing.
+        on_rare_class: 'warn' and keep rare categories, 'drop' their rows, or 'error'.
+        all_columns: :meth:`table` returns every column, not only those named here.
+        encoding: of a text file; None detects it.
+        clean: remove HTML from texts.
+        max_missing_ratio: share of rows that may lack an image or a caption. Up to it such rows are
+            dropped with a warning; more are an error. None: ``on_error`` decides on missing images,
+            and an empty caption is an error.
+        allow_empty_caption: keep rows without a caption, e.g. of a gallery.
+        table_order: keep the order of the table, whose first image of a product is its main one.
+            By default records are sorted by product id and image, so that training does not depend
+            on the table's order.
+        kwargs: see :class:`PairDataset`.
 
     Raises:
-        FileNotFoundError, KeyError, ValueError: table, column, picture, caption, split or category
-            is wrong; the message names file, row and remedy.
+        FileNotFoundError, KeyError, ValueError: wrong table, column, image, caption, split or
+            category; the message names file, row and remedy.
     """
 
     splits = SPLITS
@@ -106,7 +97,7 @@ class Catalogue(PairDataset):
         caption_templates: Sequence[str] = (),
         missing: Sequence[str] = ('', 'NA', 'nan', 'None'),
         min_products: int = 2,
-        rare: Literal['warn', 'drop', 'error'] = 'warn',
+        on_rare_class: Literal['warn', 'drop', 'error'] = 'warn',
         all_columns: bool = False,
         encoding: str | None = None,
         clean: bool = True,
@@ -119,8 +110,8 @@ class Catalogue(PairDataset):
             raise ValueError("Catalogue.columns='guess': Catalogue.decide(settings) guesses them")
         if split not in _LEGAL:
             raise ValueError(f"Catalogue.split='{split}'; legal: {', '.join(_LEGAL)}")
-        if rare not in ('warn', 'drop', 'error'):
-            raise ValueError(f"Catalogue.rare='{rare}'; legal: warn, drop, error")
+        if on_rare_class not in ('warn', 'drop', 'error'):
+            raise ValueError(f"Catalogue.on_rare_class='{on_rare_class}'; legal: warn, drop, error")
         if len(split_ratios) != 3 or abs(sum(split_ratios) - 1) > 1e-6 or min(split_ratios) < 0:
             raise ValueError(
                 f'Catalogue.split_ratios={split_ratios}: three shares that add up to 1'
@@ -128,6 +119,8 @@ class Catalogue(PairDataset):
         self.columns = known_columns(columns, 'Catalogue')
         self.caption = caption
         self.attributes = dict(attributes or {})
+        self.labels = {key: self.columns[key] for key in CATEGORIES if key in self.columns}
+        self.labels |= self.attributes
         self.caption_templates = tuple(caption_templates)
         self.split = split
         self.split_ratios = tuple(split_ratios)
@@ -139,26 +132,26 @@ class Catalogue(PairDataset):
             caption=caption,
             missing=self.missing,
             min_products=min_products,
-            rare=rare,
+            on_rare_class=on_rare_class,
             encoding=encoding,
             clean=clean,
             max_missing_ratio=max_missing_ratio,
             allow_empty_caption=allow_empty_caption,
             table_order=table_order,
         )
-        kwargs.setdefault('serialize_data', False)  # Rows are small and shared as they are
+        kwargs.setdefault('serialize_data', False)  # Rows are small, and shared
         super().__init__(ann_file=ann_file, **kwargs)
 
     @classmethod
     def decide(cls, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Arguments that only the data know, and who says each of them.
+        """Arguments that depend on the data, and the source of each.
 
         Args:
-            settings: arguments as a config has them; ``columns`` may be 'guess', ``caption`` ''.
+            settings: arguments of a config; ``columns`` may be 'guess', ``caption`` ''.
 
         Returns:
-            ``ann_file``, ``columns``, ``caption``, ``attributes`` and ``caption_templates`` as
-            they are to be; argument -> 'the config', 'the table' or the path of a
+            Values of ``ann_file``, ``columns``, ``caption``, ``attributes`` and
+            ``caption_templates``; argument -> 'the config', 'the table' or the path of a
             ``products.json``.
 
         Raises:
@@ -182,113 +175,101 @@ class Catalogue(PairDataset):
         return decided, {'ann_file': 'the data', **sources}
 
     def load_data_list(self) -> Rows:  # type: ignore[override]
-        """The rows of the split, of a table that is read and checked once."""
+        """Records of the split."""
         self.ann_file = str(find_table(self.ann_file))
         names = column_names(Path(self.ann_file), self.rules.encoding)
         table, columns = self._open(names)
-        self._title = Template(self.caption, names)
-        self._templates = [self._wording(text, names) for text in self.caption_templates]
+        self._caption = Template(self.caption, names)
+        templates = [Template(text, names) for text in self.caption_templates]
+        self._templates = [CaptionTemplate(t, tuple(sorted({*t.columns}))) for t in templates]
         splits = self._splits(table)
-        mine = (
-            np.arange(len(splits)) if self.split == 'all' else np.flatnonzero(splits == self.split)
-        )
-        if not len(mine):
+        everything = self.split == 'all'
+        lines = np.arange(len(splits)) if everything else np.flatnonzero(splits == self.split)
+        if not len(lines):
             line = (
                 f"{self.ann_file}: no row belongs to split '{self.split}' "
-                f'(rows a split: {dict(Counter(splits.tolist()))}); add products or change '
+                f'(rows of each: {dict(Counter(splits.tolist()))}); add products or change '
                 'split_ratios'
             )
             if self.split != 'val':
                 raise ValueError(line)
-            print_log(f'{line}; nothing is validated', 'current', level=30)
-        training = mine if self.split == 'all' else np.flatnonzero(splits == 'train')
-        labels = {key: self.columns[key] for key in CATEGORIES if key in self.columns}
-        labels |= self.attributes
+            print_log(f'{line}; training validates nothing', 'current', level=30)
+        training = lines if everything else np.flatnonzero(splits == 'train')
         ids = self._number_categories(
-            {key: table.cells(column, mine) for key, column in labels.items()},
-            {key: table.cells(column, training) for key, column in labels.items()},
+            {key: table.cells(column, lines) for key, column in self.labels.items()},
+            {key: table.cells(column, training) for key, column in self.labels.items()},
             f'{self.ann_file}, split {self.split}',
             self.missing,
         )
-        numbers = {key: np.array(values, np.int32) for key, values in ids.items()}
-        return Rows(table, columns, mine, numbers, self.record)
+        class_ids = {key: np.array(values, np.int32) for key, values in ids.items()}
+        return Rows(table, columns, lines, class_ids, self.record)
 
     def _open(self, names: Sequence[str]) -> tuple[CatalogueTable, list[str]]:
-        """The table and the columns of it that records are made of."""
-        needed = columns_read(
-            Meaning(self.columns, self.caption, self.attributes, tuple(self.caption_templates)),
-            names,
-        )
+        """The table, and the columns that records are made of."""
+        meaning = Meaning(self.columns, self.caption, self.attributes, self.caption_templates)
+        needed = columns_read(meaning, names)
         lacking = [name for name in needed if name not in names]
         if lacking:
             raise KeyError(
                 f"{self.ann_file} has no column '{lacking[0]}'; it has {', '.join(names)}. Name "
-                'the right one: tools/check_dataset.py says what the columns are taken for'
+                'the right one; tools/check_dataset.py shows the meaning of each'
             )
         columns = list(names) if self.all_columns else list(dict.fromkeys(needed))
         strict = self.rules.max_missing_ratio is None and self.on_error == 'raise'
         rules = self.rules._replace(path=self.ann_file, root=self._root, strict=strict)
         return open_table(rules, columns), columns
 
-    def _wording(self, text: str, names: Sequence[str]) -> CaptionTemplate:
-        template = Template(text, names)
-        return CaptionTemplate(template, tuple(sorted({*template.columns})))
-
     def table(self) -> dict[str, pa.Array]:
-        """Columns of the rows as text, null where unknown; labels by their own names.
+        """Columns of the rows as text, null if unknown, categories and attributes by their keys.
 
-        What is left out are the columns of picture, product id and split.
+        The columns of image, product id and split are omitted.
         """
         self.full_init()
         rows = self.data_list
-        labels = {self.columns[key]: key for key in CATEGORIES if key in self.columns}
-        labels |= {column: label for label, column in self.attributes.items()}
-        aside = {self.columns.get(key) for key in ('image', 'product_id', 'split')} - set(labels)
+        labels = {column: key for key, column in self.labels.items()}
+        omitted = {self.columns.get(key) for key in ('image', 'product_id', 'split')} - set(labels)
         unknown = pa.array(sorted(self.missing), pa.large_string())
         columns = {}
         for name, cells in rows.columns.items():
-            if name not in aside:
-                cells = cells.take(pa.array(rows.chosen))
+            if name not in omitted:
+                cells = cells.take(pa.array(rows.lines))
                 columns[labels.get(name, name)] = pc.if_else(pc.is_in(cells, unknown), None, cells)
         return columns
 
-    def record(self, row: int, cells: Mapping[str, str], picture: str) -> dict[str, Any]:
-        """A picture of a row of the table as a record without categories.
+    def record(self, row: int, cells: Mapping[str, str], image_path: str) -> dict[str, Any]:
+        """An image of a table's row as a record without class ids.
 
         Args:
-            row: its line.
+            row: of the table.
             cells: column -> cell.
-            picture: its path below ``data_root``.
+            image_path: below ``data_root``.
         """
         record: dict[str, Any] = dict(
             row=row,
-            img_path=os.path.join(self._root, picture),
+            img_path=os.path.join(self._root, image_path),
             product_id=cells[self.columns.get('product_id', self.columns['image'])],
-            caption=self._title.fill(cells, self.missing),
+            caption=self._caption.fill(cells, self.missing),
         )
         if self.attributes:
             record['attributes'] = tuple(self.attributes)
         if self.caption_templates:
             filled = [
-                (words, self._describes(wording, cells))
-                for wording in self._templates
-                if (words := wording.template.fill(cells, self.missing))
+                (caption, self._caption_key(columns, cells))
+                for template, columns in self._templates
+                if (caption := template.fill(cells, self.missing))
             ]
-            record['caption_templates'] = tuple(words for words, _ in filled)
+            record['other_captions'] = tuple(caption for caption, _ in filled)
             record['other_caption_keys'] = tuple(key for _, key in filled)
         return record
 
-    def _describes(self, wording: CaptionTemplate, cells: Mapping[str, str]) -> str:
-        """All that a wording names of a product, columns and their cells; '' if nothing."""
-        named = [
-            f'{name}={text_key(cells[name])}'
-            for name in wording.names
-            if cells[name] not in self.missing
-        ]
-        return '\x1f'.join(named)
+    def _caption_key(self, columns: Sequence[str], cells: Mapping[str, str]) -> str:
+        """What a caption of these columns says: products with equal cells have equal keys."""
+        return '\x1f'.join(
+            f'{name}={text_key(cells[name])}' for name in columns if cells[name] not in self.missing
+        )
 
     def _splits(self, table: CatalogueTable) -> np.ndarray:
-        """Of each line, text (lines,)."""
+        """The split of each line, text (lines,)."""
         everything = np.arange(len(table.rows))
         if 'split' in self.columns:
             names = table.cells(self.columns['split'], everything)
@@ -308,5 +289,5 @@ class Catalogue(PairDataset):
             share = product_share(product_id, self.split_seed)
             return 'train' if share < train else 'val' if share < train + val else 'test'
 
-        drawn = {product_id: draw(product_id) for product_id in dict.fromkeys(ids)}
-        return np.array([drawn[product_id] for product_id in ids], object)
+        splits = {product_id: draw(product_id) for product_id in dict.fromkeys(ids)}
+        return np.array([splits[product_id] for product_id in ids], object)

@@ -13,20 +13,20 @@ _REMEDY = "it is Karpathy's dataset_coco.json; set data_root (--data-root) and a
 
 @DATASETS.register_module()
 class COCOCaptions(PairDataset):
-    """One split; a row is an image with one of its captions, five of them or more an image.
+    """One split; a row is an image with one of its captions, at least five an image.
 
-    ``product_id`` is the image's COCO id, so another caption of the same image never counts as
-    mismatched. There are no categories.
+    ``product_id`` is the image's COCO id, so another caption of the same image is never a
+    negative. There are no categories.
 
     Args:
         ann_file: Karpathy's ``dataset_coco.json``, below ``data_root``.
         split: 'train' (with restval), 'val' or 'test'.
-        kwargs: mmengine's BaseDataset; images lie in ``data_root/<filepath>/<filename>``, that is
-            ``train2014/`` and ``val2014/``.
+        kwargs: see :class:`PairDataset`; images are in ``train2014/`` and ``val2014/`` below
+            ``data_root``.
 
     Raises:
-        FileNotFoundError, KeyError, ValueError: no such file, no JSON of this layout, an image
-            without its file or without a caption; the message names the entry.
+        FileNotFoundError, KeyError, ValueError: no such file, another layout, a missing image or
+            caption; the message names the entry.
     """
 
     splits = tuple(SPLITS)
@@ -38,7 +38,7 @@ class COCOCaptions(PairDataset):
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """A record a caption, the captions of an image in a row."""
+        """A record for each caption, those of an image in sequence."""
         content = read_json(self.ann_file, _REMEDY)
         if not isinstance(content, dict) or not isinstance(content.get('images'), list):
             raise ValueError(f"{self.ann_file}: no list 'images' in it; {_REMEDY}")
@@ -52,7 +52,7 @@ class COCOCaptions(PairDataset):
                 captions = [' '.join(sentence['raw'].split()) for sentence in image['sentences']]
             except (KeyError, TypeError, AttributeError) as error:
                 raise KeyError(f'{where}: {error} is missing or wrong; {_REMEDY}') from error
-            path = self._picture_path(name, where)
+            path = self._image_path(name, where)
             if not captions or not all(captions):
                 raise ValueError(f'{where}: image {image_id} has an empty caption or none')
             records += [

@@ -1,4 +1,4 @@
-"""What a table's columns hold, as their names and first cells suggest; nothing is decided here."""
+"""Guesses of what a table's columns hold, by their names and first cells."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,36 +14,27 @@ ADDRESS = r'(?i)^\s*https?://'
 
 
 def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, Any]:
-    """What a JSON file beside a table would say, as its columns' names and cells suggest.
+    """Guess the content of the JSON file beside a table.
 
     Returns:
-        ``columns``, ``caption`` ('' = not known) and, where columns show them, ``attributes`` and
+        ``columns``, ``caption`` ('' = unknown) and, if columns suggest them, ``attributes`` and
         ``caption_templates``.
     """
     plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
-    columns: dict[str, str] = {}
-    if image := _image(plain, sample):
-        columns['image'] = image
-    if name := next((plain[word] for word in _USUAL['product_id'] if word in plain), None):
-        columns['product_id'] = name
-    # the two finest levels that there are
-    levels = [
-        name for words in _LEVELS if (name := next((plain[n] for n in words if n in plain), ''))
-    ]
-    if len(levels) > 1:
+
+    def first(words: Sequence[str]) -> str:
+        return next((plain[word] for word in words if word in plain), '')
+
+    columns = dict(image=_image(plain, sample), product_id=first(_NAMES['product_id']))
+    levels = [*filter(None, map(first, _LEVELS))]
+    if len(levels) > 1:  # the two finest
         columns.update(main_category=levels[-2], sub_category=levels[-1])
     elif levels:
-        columns['sub_category' if levels[0] in _named(plain, _LEVELS[2:]) else 'main_category'] = (
-            levels[0]
-        )
-    columns = {key: columns[key] for key in KEYS if key in columns}
-    title = next((plain[word] for word in _USUAL['caption'] if word in plain), None)
-    title = title or _wordiest(sample, {*columns.values()})
-    attributes = {
-        label: next(plain[word] for word in usual if word in plain)
-        for label, usual in _ATTRIBUTES.items()
-        if plain.keys() & set(usual)
-    }
+        fine = {plain.get(word) for words in _LEVELS[2:] for word in words}
+        columns['sub_category' if levels[0] in fine else 'main_category'] = levels[0]
+    columns = {key: name for key in KEYS if (name := columns.get(key))}
+    title = first(_NAMES['caption']) or _wordiest(sample, {*columns.values()})
+    attributes = {key: name for key, words in _ATTRIBUTES.items() if (name := first(words))}
     kind = columns.get('sub_category', columns.get('main_category'))
     fallback = [name for name in (attributes.get('brand'), attributes.get('colour'), kind) if name]
     caption = f'{{{title}}}' if title else ''
@@ -55,19 +46,19 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, A
     if attributes:
         description['attributes'] = attributes
     if kind:
-        told = [
-            [attributes[label] for label in labels if label in attributes] for labels in _WORDED
-        ]
-        phrases = [' '.join(f'{{{name}}}' for name in (*names, kind)) for names in told]
-        description['caption_templates'] = list(dict.fromkeys(phrases))
+        templates = []
+        for keys in _TEMPLATES:
+            fields = [*(attributes[key] for key in keys if key in attributes), kind]
+            templates.append(' '.join(f'{{{name}}}' for name in fields))
+        description['caption_templates'] = list(dict.fromkeys(templates))
     return description
 
 
-def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str | None:
-    """The column of pictures: by its name, unless its cells are addresses and another's files."""
-    named = [plain[word] for word in _USUAL['image'] if word in plain]
+def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str:
+    """The column of images by its name, unless it holds URLs and another column files."""
+    named = [plain[word] for word in _NAMES['image'] if word in plain]
     if sample.empty:
-        return next(iter(named), None)
+        return next(iter(named), '')
 
     def share(name: str, pattern: str) -> float:
         cells = sample[name][sample[name] != '']
@@ -76,16 +67,16 @@ def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str | None:
     files = [name for name in sample.columns if share(name, PICTURE) > 0.8]
     files = [name for name in files if share(name, ADDRESS) < 0.2]
     likely = [name for name in named if name in files]
-    return next(iter([*likely, *files, *named]), None)
+    return next(iter([*likely, *files, *named]), '')
 
 
-def _wordiest(sample: pd.DataFrame, aside: set[str]) -> str | None:
-    """The column whose cells have most words and differ, one that could be a caption."""
-    best: tuple[float, str | None] = (2.0, None)
+def _wordiest(sample: pd.DataFrame, other: set[str]) -> str:
+    """The column with most words a cell, at least two, and mostly different cells."""
+    best = 2.0, ''
     if sample.empty:
-        return None
+        return ''
     for name, cells in sample.items():
-        if name in aside or cells.str.contains(ADDRESS).any() or cells.str.contains(PICTURE).any():
+        if name in other or cells.str.contains(ADDRESS).any() or cells.str.contains(PICTURE).any():
             continue
         words = cells.str.count(r'[^\W\d_]{2,}').mean()
         if words >= best[0] and cells.nunique() > len(cells) / 2:
@@ -93,18 +84,14 @@ def _wordiest(sample: pd.DataFrame, aside: set[str]) -> str | None:
     return best[1]
 
 
-def _named(plain: Mapping[str, str], groups: Sequence[Sequence[str]]) -> set[str]:
-    return {plain[word] for group in groups for word in group if word in plain}
-
-
 def has_addresses(cells: pd.Series) -> bool:
-    """Whether a column of pictures holds addresses, not files."""
+    """Whether a column of images holds URLs, not files."""
     return bool(cells.str.contains(ADDRESS).any())
 
 
 def looks_like_several(cell: str) -> list[str]:
-    """Pictures in one cell: ``a.jpg|b.jpg``; also by semicolons, line breaks and, if all have a
-    picture's suffix, commas."""
+    """Images of a cell, separated by ``|``, semicolons, line breaks or, if all have an image's
+    suffix, commas."""
     parts = [part for text in re.split(r'[|;\n]', cell) if (part := text.strip())]
     if len(parts) == 1:
         by_comma = [part for text in cell.split(',') if (part := text.strip())]
@@ -113,8 +100,8 @@ def looks_like_several(cell: str) -> list[str]:
     return parts
 
 
-# what shops call their columns, letters and digits only, the likeliest first
-_USUAL = dict(
+# names of columns in shops' tables, letters and digits only, the likeliest first
+_NAMES = dict(
     image=(
         *('image', 'imagepath', 'imagefile', 'img', 'imgpath', 'picture', 'photo', 'filename'),
         *('images', 'pictures', 'photos', 'bild', 'bilddatei', 'foto', 'imagen', 'imagename'),
@@ -144,5 +131,5 @@ _ATTRIBUTES = dict(
     brand=('brand', 'vendor', 'marke', 'brandname'),
     material=('material', 'fabric'),
 )
-# attributes that a wording names before the kind of a product
-_WORDED = (('gender', 'colour'), ('colour',), ('gender',), (), ('usage',), ('season',))
+# attributes that a caption template names before the category
+_TEMPLATES = (('gender', 'colour'), ('colour',), ('gender',), (), ('usage',), ('season',))

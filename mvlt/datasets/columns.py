@@ -1,10 +1,11 @@
-"""What a table's columns mean: a file beside it, a config, or the table itself tells.
+"""The meaning of a table's columns, by a file beside it, a config or the table itself.
 
-:func:`decide` is the only one who decides; training, check, page and search all ask it.
+Training, check, page and search all decide by :func:`decide`.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
@@ -20,12 +21,12 @@ _OTHER_SPLITS = dict(training='train', valid='val', validation='val', dev='val',
 
 
 class Meaning(NamedTuple):
-    """What a table's columns mean.
+    """Meaning of a table's columns.
 
-    columns: key of ``KEYS`` -> column, None = there is none.
+    columns: key of ``KEYS`` -> column, None = no such column.
     caption: template over the columns.
-    attributes: label -> column.
-    caption_templates: templates as ``caption``.
+    attributes: attribute -> column.
+    caption_templates: more templates.
     """
 
     columns: Mapping[str, str | None]
@@ -35,21 +36,20 @@ class Meaning(NamedTuple):
 
 
 class Template:
-    """A text with places for a product's cells: ``{title}. {colour}``.
+    """A caption template over a table's columns: ``{title}. {colour}``.
 
-    ``{title|brand kind}`` is the title or, where that is unknown, brand and kind.
+    ``{title|brand kind}`` is the title or, if unknown, brand and kind.
 
     Args:
         text: the template.
         names: the table's columns.
 
     Raises:
-        KeyError: a place names no column.
-        ValueError: a brace is not closed.
+        KeyError: a field names no column.
+        ValueError: an unclosed brace.
     """
 
     def __init__(self, text: str, names: Sequence[str]) -> None:
-        self.text = text
         self.parts: list[tuple[str, list[list[str]]]] = []
         try:
             parsed = list(Formatter().parse(text))
@@ -59,50 +59,47 @@ class Template:
             if field is None:
                 self.parts.append((literal, []))
                 continue
-            # a column's name may hold what means something in Python's format strings
+            # a column's name may hold '!' or ':'
             field += f'!{conversion}' if conversion else ''
             field += f':{spec}' if spec else ''
             choices = [field] if field in names else field.split('|')
-            self.parts.append((literal, [_columns_in(one.strip(), names) for one in choices]))
+            self.parts.append((literal, [_columns_in(choice.strip(), names) for choice in choices]))
 
     @property
     def columns(self) -> list[str]:
-        """The columns that it reads."""
-        return [name for _, choices in self.parts for one in choices for name in one]
+        """The columns that the template reads."""
+        return [name for _, choices in self.parts for choice in choices for name in choice]
 
     def fill(self, cells: Mapping[str, str], missing: frozenset[str]) -> str:
-        """With a product's cells; '' where no letter or digit is left."""
-        found = []
+        """The caption of a product; '' if no letter or digit is left."""
+        pieces = []
         for literal, choices in self.parts:
-            known = (
-                ' '.join(cells[name] for name in one if cells[name] not in missing)
-                for one in choices
+            values = (
+                ' '.join(cells[name] for name in choice if cells[name] not in missing)
+                for choice in choices
             )
-            found += [literal, next(filter(None, known), '')]
-        words = ' '.join(''.join(found).split()).strip(' ,.;')
-        return words if any(character.isalnum() for character in words) else ''
+            pieces += [literal, next(filter(None, values), '')]
+        caption = ' '.join(''.join(pieces).split()).strip(' ,.;')
+        return caption if any(character.isalnum() for character in caption) else ''
 
 
 def _columns_in(text: str, names: Sequence[str]) -> list[str]:
-    """Columns that stand one behind the other in a text; names may have blanks themselves."""
+    """The sequence of columns that a text names; names may contain blanks."""
     words = text.split(' ')
-    found: list[str] = []
+    columns: list[str] = []
     while words:
         for count in range(len(words), 0, -1):
             if (name := ' '.join(words[:count])) in names:
                 break
         else:
-            raise KeyError(' '.join(words) if not found else words[0])
-        found.append(name)
+            raise KeyError(' '.join(words) if not columns else words[0])
+        columns.append(name)
         words = words[count:]
-    return found
+    return columns
 
 
 class Decision(NamedTuple):
-    """What a table's columns mean, and who says so.
-
-    sources: field of :class:`Meaning` -> 'the config', 'the table' or a file.
-    """
+    """A meaning and its sources: field -> 'the config', 'the table' or a file."""
 
     meaning: Meaning
     sources: dict[str, str]
@@ -114,33 +111,32 @@ def decide(
     sample: Callable[[], pd.DataFrame],
     given: Meaning | None,
 ) -> Decision:
-    """What the columns mean: the JSON file beside the table, else a config, else the table itself.
+    """The meaning of columns by the JSON file beside the table, a config, or the table.
 
-    What the file does not say is the config's where the table has the config's columns; a table
-    that lacks one of them is another shop's, and is guessed. A column ``split`` that holds splits
-    is read unless ``split`` is null. Nothing is written.
+    The file has priority. The config follows if the table has its columns; a table without one of
+    them is another shop's, and its meaning is guessed. A column ``split`` of split names is used
+    unless ``split`` is null.
 
     Args:
         path: of the table.
-        names: its columns.
-        sample: gives some of its rows.
-        given: what a config says; a column may be None, there is none then. None = nothing.
+        names: columns of the table.
+        sample: returns some rows of the table.
+        given: meaning by the config, if any.
 
     Raises:
-        KeyError, ValueError: the file is wrong or names no column; nothing tells which columns hold
-            pictures and captions.
+        KeyError, ValueError: the file is wrong or names an unknown column; the columns of images
+            and captions are unknown.
     """
     beside = path.with_suffix('.json')
     file = _read(beside) if beside.is_file() else {}
-    guessed: dict[str, Any] = {}
+    guessed = cache(lambda: guess_description(names, sample()))
 
     def guess(key: str) -> Any:
-        if not guessed:
-            guessed.update(guess_description(names, sample()))
-        return guessed.get(key)
+        return guessed().get(key)
 
     config = given or Meaning({}, '', {}, ())
-    foreign = not _has(names, config)
+    named = {name for name in config.columns.values() if name is not None}
+    foreign = not named or not named <= set(names)
     choices: dict[str, Any] = {}
     sources: dict[str, str] = {}
 
@@ -155,18 +151,14 @@ def decide(
     choose('columns', None if foreign else config.columns, lambda: guess('columns'))
     caption = config.caption if not foreign or fits(config.caption, names) else None
     choose('caption', caption, lambda: guess('caption') if foreign else '')
-    attributes = {label: name for label, name in config.attributes.items() if name in names}
+    attributes = {key: name for key, name in config.attributes.items() if name in names}
     if foreign:
         attributes = {**(guess('attributes') or {}), **attributes}
     choose('attributes', attributes, dict)
     if foreign and sources['attributes'] == 'the config' and guess('attributes'):
         sources['attributes'] = 'the table, and the config'
     templates = [template for template in config.caption_templates if fits(template, names)]
-    choose(
-        'caption_templates',
-        templates,
-        lambda: (guess('caption_templates') if foreign else None) or [],
-    )
+    choose('caption_templates', templates, lambda: (foreign and guess('caption_templates')) or [])
     columns = dict(choices['columns'])
     if 'split' not in columns and (split := _split_column(path, names, sample)):
         columns['split'] = split
@@ -182,7 +174,7 @@ def decide(
 
 
 def split_of(cell: str) -> str:
-    """The split that a cell means: in any letters, and by its usual other names."""
+    """The split that a cell means, in any case and by its usual other names."""
     plain = cell.strip().lower()
     return _OTHER_SPLITS.get(plain, plain)
 
@@ -190,7 +182,7 @@ def split_of(cell: str) -> str:
 def _split_column(
     path: Path, names: Sequence[str], sample: Callable[[], pd.DataFrame]
 ) -> str | None:
-    """The column that says which split a row belongs to, where one does."""
+    """The column ``split``, if it holds splits."""
     name = next((name for name in names if name.strip().lower() == 'split'), None)
     if name is None:
         return None
@@ -200,22 +192,16 @@ def _split_column(
         return name
     print_log(
         f"{path}: column '{name}' is not read as the split, it holds "
-        f'{", ".join(map(repr, cells.unique()[:3]))}; legal: {", ".join(SPLITS)}. The split '
-        'follows a hash of the product id',
+        f'{", ".join(map(repr, cells.unique()[:3]))}; legal: {", ".join(SPLITS)}. A hash of the '
+        'product id decides the split',
         'current',
         level=30,
     )
     return None
 
 
-def _has(names: Sequence[str], given: Meaning) -> bool:
-    """Whether a table has the columns that a config names."""
-    needed = {name for name in given.columns.values() if name is not None}
-    return bool(needed) and needed <= set(names)
-
-
 def fits(template: str, names: Sequence[str]) -> bool:
-    """Whether a table has all columns of a template that names some."""
+    """Whether a template names columns, all of them of the table."""
     try:
         return bool(Template(template, names).columns)
     except KeyError:
@@ -223,22 +209,18 @@ def fits(template: str, names: Sequence[str]) -> bool:
 
 
 def known_columns(columns: Mapping[str, str | None], source: str) -> dict[str, str]:
-    """Those of ``columns`` that there are.
-
-    Raises:
-        KeyError: ``image`` is missing, or a key is unknown.
-    """
-    found = {key: column for key, column in columns.items() if column is not None}
-    if set(found) - set(KEYS) or 'image' not in found:
+    """``columns`` without None; KeyError for a missing ``image`` or an unknown key."""
+    named = {key: column for key, column in columns.items() if column is not None}
+    if set(named) - set(KEYS) or 'image' not in named:
         raise KeyError(
-            f"{source}: columns needs 'image' and knows {', '.join(KEYS)}; got {dict(columns)}"
+            f"{source}: columns needs 'image'; legal: {', '.join(KEYS)}; got {dict(columns)}"
         )
-    return found
+    return named
 
 
 def _read(path: Path) -> dict[str, Any]:
     legal = ('attributes', 'caption', 'columns', 'caption_templates')
-    content = read_json(str(path), 'it describes the table beside it')
+    content = read_json(str(path), 'it describes the columns of a table')
     if not isinstance(content, dict) or not content.keys() <= {*legal}:
         raise KeyError(f'{path}: an object with {", ".join(legal)} is needed, no other key')
     if 'columns' in content:
@@ -247,17 +229,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def description_of(meaning: Meaning) -> dict[str, Any]:
-    """What the JSON file beside a table says of it."""
-    content: dict[str, Any] = dict(columns=meaning.columns, caption=meaning.caption)
-    if meaning.attributes:
-        content['attributes'] = meaning.attributes
-    if meaning.caption_templates:
-        content['caption_templates'] = list(meaning.caption_templates)
-    return content
+    """A meaning as the content of the JSON file beside a table."""
+    content = dict(meaning._asdict(), caption_templates=list(meaning.caption_templates))
+    return {key: value for key, value in content.items() if value or key in ('columns', 'caption')}
 
 
 def columns_read(meaning: Meaning, names: Sequence[str]) -> list[str]:
-    """The columns that records are made of, those too that are not among a table's ``names``."""
+    """The columns that records are made of, those missing in ``names`` included."""
     named = (*meaning.columns.values(), *meaning.attributes.values())
     columns = [name for name in named if name is not None]
     for text in (meaning.caption, *meaning.caption_templates):
@@ -268,26 +246,20 @@ def columns_read(meaning: Meaning, names: Sequence[str]) -> list[str]:
     return columns
 
 
-def _check(found: Meaning, path: Path, names: Sequence[str], guess: Callable[[str], Any]) -> None:
-    """Every column that is named is there, and the ones that no model can do without."""
-    perhaps = path.with_suffix('.json')
-    if 'image' not in found.columns or not found.caption:
-        lacking = ' and '.join(
-            what
-            for what, there in (
-                ('pictures', 'image' in found.columns),
-                ('captions', bool(found.caption)),
-            )
-            if not there
-        )
+def _check(meaning: Meaning, path: Path, names: Sequence[str], guess: Callable[[str], Any]) -> None:
+    """Refuse a meaning without images or captions, or with unknown columns."""
+    file = path.with_suffix('.json')
+    missing = [] if 'image' in meaning.columns else ['images']
+    missing += [] if meaning.caption else ['captions']
+    if missing:
         example = dict(
-            columns={'image': 'WHICH?', **found.columns}, caption=found.caption or '{WHICH?}'
+            columns={'image': 'WHICH?', **meaning.columns}, caption=meaning.caption or '{WHICH?}'
         )
         raise KeyError(
-            f'{path}: which column holds {lacking} does not show ({", ".join(names)}); say so in '
-            f'{perhaps}: {json.dumps(example, ensure_ascii=False)}'
+            f'{path}: unclear which column holds {" and ".join(missing)} ({", ".join(names)}); '
+            f'write it to {file}: {json.dumps(example, ensure_ascii=False)}'
         )
-    for name in columns_read(found, names):
+    for name in columns_read(meaning, names):
         if name not in names:
             suggestion = {
                 key: value
@@ -295,6 +267,6 @@ def _check(found: Meaning, path: Path, names: Sequence[str], guess: Callable[[st
                 if (value := guess(key))
             }
             raise KeyError(
-                f"{path} has no column '{name}'; it has {', '.join(names)}. Say what they mean in "
-                f'{perhaps}, perhaps: {json.dumps(suggestion, ensure_ascii=False)}'
+                f"{path} has no column '{name}'; it has {', '.join(names)}. Write their meaning to "
+                f'{file}, perhaps: {json.dumps(suggestion, ensure_ascii=False)}'
             )

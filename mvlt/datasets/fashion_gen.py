@@ -26,31 +26,28 @@ IMAGES = 'input_image'
 
 @DATASETS.register_module()
 class FashionGen(PairDataset):
-    """One split of Fashion-Gen: a row is a view of a product, a product's rows share a caption.
+    """One split of Fashion-Gen; a row is an image, all rows of a product share a caption.
 
     ``input_image`` is uint8 (N, S, S, 3), RGB; every other column (N, 1), text as latin-1 bytes.
-    Images are read row by row when they are needed, through one handle a process.
+    Images are read on access, through one handle a process.
 
     Args:
         ann_file: the split's file, below ``data_root``.
-        classes_from: the training split's file, whose classes count; None = ``ann_file`` is the
-            training split.
-        class_order: 'name', or 'appearance' in the training file, as the released code numbers
-            them.
-        attributes: labels beside the categories, label -> column of the file, e.g.
-            dict(gender='input_gender', season='input_season'); an empty cell is -1.
+        classes_from: the training split's file, which defines the classes; None = ``ann_file``.
+        class_order: ids by 'name', or by 'appearance' in the training file, as in the released
+            code.
+        attributes: attribute -> column of the file, e.g. dict(gender='input_gender',
+            season='input_season'); an empty cell is -1.
         caption: template over ``name`` and ``description``.
-        caption_templates: templates as ``caption``, other ways to say the same, for
-            :class:`mvlt.datasets.AugmentCaption`.
-        split: 'all' rows of the file; 'val', a share of its products that is held out to validate
-            while training, by a hash of their ids; 'train', the others. Fashion-Gen itself has no
-            such split: its "validation" is what is tested on.
-        val_share: that share, 0 to 1.
-        kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
+        caption_templates: more templates, which give ``other_captions``.
+        split: 'all' rows of the file; 'val', a share of its products held out by a hash of their
+            ids; 'train', the rest. Fashion-Gen has no such split: it is tested on "validation".
+        val_share: share of the products in 'val', 0 to 1.
+        kwargs: see :class:`PairDataset`.
 
     Raises:
-        FileNotFoundError, KeyError, ValueError: the file, a column or a shape is wrong, or a
-            caption is empty; the message names file, row and remedy.
+        FileNotFoundError, KeyError, ValueError: a wrong file, column or shape, or an empty
+            caption; the message names file, row and remedy.
     """
 
     def __init__(
@@ -71,8 +68,7 @@ class FashionGen(PairDataset):
                 raise KeyError(f"FashionGen.caption='{template}'; legal fields: name, description")
         if split not in ('all', 'train', 'val') or not 0 <= val_share <= 1:
             raise ValueError(
-                f"FashionGen.split='{split}', val_share={val_share}; legal: all, train, val; a "
-                'share from 0 to 1'
+                f"FashionGen.split='{split}', val_share={val_share}; legal: all, train, val; 0 to 1"
             )
         if class_order not in ('name', 'appearance'):
             raise ValueError(f"FashionGen.class_order='{class_order}'; legal: name, appearance")
@@ -97,7 +93,6 @@ class FashionGen(PairDataset):
         ids = self._number_categories(
             {key: columns[key] for key in labels}, training, self.ann_file
         )
-        aside: dict[str, Any] = dict(attributes=tuple(self.attributes)) if self.attributes else {}
         for key in CATEGORIES:
             self._warn_of_rare(key, columns[key], columns['product_id'], self.ann_file)
         records = []
@@ -109,25 +104,22 @@ class FashionGen(PairDataset):
                 continue
             caption, *others = (
                 ' '.join(
-                    one.format(name=name, description=description).replace('<br>', ' ').split()
+                    template.format(name=name, description=description).replace('<br>', ' ').split()
                 )
-                for one in (self.caption, *self.caption_templates)
+                for template in (self.caption, *self.caption_templates)
             )
             if not any(character.isalnum() for character in caption):
                 raise ValueError(
                     f'{self.ann_file}, row {row}, product {product_id}: the caption is empty; '
-                    'mend the row or choose other columns in `caption`'
+                    'fill the row or choose other columns in `caption`'
                 )
-            records.append(
-                dict(
-                    h5_row=row,
-                    product_id=product_id,
-                    caption=caption,
-                    **{key: values[row] for key, values in ids.items()},
-                    **aside,
-                    **(dict(caption_templates=tuple(filter(None, others))) if others else {}),
-                )
-            )
+            record = dict(h5_row=row, product_id=product_id, caption=caption)
+            record |= {key: values[row] for key, values in ids.items()}
+            if self.attributes:
+                record['attributes'] = tuple(self.attributes)
+            if others:
+                record['other_captions'] = tuple(filter(None, others))
+            records.append(record)
         return records
 
     def _ordered(self, names: set[str], values: Sequence[str]) -> Sequence[str]:
@@ -147,7 +139,7 @@ class FashionGen(PairDataset):
         return record
 
     def _images(self) -> h5py.Dataset:
-        # HDF5 handles do not survive a fork: each process opens its own.
+        # HDF5 handles do not survive a fork: each process opens one
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = (os.getpid(), h5py.File(self.ann_file, 'r')[IMAGES])
         return self._opened[1]
@@ -156,8 +148,8 @@ class FashionGen(PairDataset):
         return dict(self.__dict__, _opened=None)
 
 
-def _read_columns(path: str, wanted: Mapping[str, str]) -> dict[str, list[str]]:
-    """Columns of the file, key -> its name there, as lists of str; keys and shapes checked."""
+def _read_columns(path: str, names: Mapping[str, str]) -> dict[str, list[str]]:
+    """Columns of the file as text, for key -> column name; checks names and shapes."""
     if not Path(path).is_file():
         raise FileNotFoundError(
             f'{path}: no such file; Fashion-Gen has fashiongen_256_256_train.h5 and '
@@ -168,7 +160,7 @@ def _read_columns(path: str, wanted: Mapping[str, str]) -> dict[str, list[str]]:
     except OSError as error:
         raise ValueError(f'{path}: not a readable HDF5 file ({error}); fetch it again') from error
     with file:
-        missing = [key for key in (IMAGES, *wanted.values()) if key not in file]
+        missing = [key for key in (IMAGES, *names.values()) if key not in file]
         if missing:
             raise KeyError(
                 f'{path}: missing key(s) {missing}; it has {sorted(file)}. '
@@ -180,16 +172,14 @@ def _read_columns(path: str, wanted: Mapping[str, str]) -> dict[str, list[str]]:
                 f'{path}: {IMAGES} is {dtype} {shape}, expected uint8 (N, side, side, 3)'
             )
         columns = {}
-        for key, name in wanted.items():
+        for key, name in names.items():
             column = file[name]
             if column.shape != (shape[0], 1):
                 raise ValueError(
-                    f'{path}: {name} has shape {column.shape}, expected {(shape[0], 1)}: '
-                    f'one value an image'
+                    f'{path}: {name} has shape {column.shape}, expected {(shape[0], 1)}'
                 )
-            columns[key] = [_text(value) for value in column[:, 0]]
+            columns[key] = [
+                cell.decode('latin-1').strip() if isinstance(cell, bytes) else str(cell)
+                for cell in column[:, 0]
+            ]
     return columns
-
-
-def _text(value: Any) -> str:
-    return value.decode('latin-1').strip() if isinstance(value, bytes) else str(value)

@@ -1,4 +1,6 @@
-"""Matched and mismatched pairs for image-text matching (Objective 2)."""
+"""Positive and negative pairs for image-text matching (Objective 2)."""
+
+from functools import cached_property
 
 import numpy as np
 
@@ -11,17 +13,17 @@ _TRIES = 1000
 
 @DATASETS.register_module()
 class MatchingPairs(PairWrapper):
-    """Give an image another product's caption now and then, and say so in ``matched``.
+    """Pairs of which some have another product's caption; ``matched`` says which.
 
-    The other product never has the same id nor the same caption (fidelity point 18).
+    The other product has another id and another caption (fidelity point 18).
 
     Args:
         dataset: a PairDataset or its config.
-        negative_prob: share of mismatched pairs, 0 to 1.
-        same_category_prob: share of the mismatched pairs whose caption is drawn from the same
-            sub-category, 0 to 1. 0 is the paper's ("chosen at random from different entries");
-            more is beyond the paper: such captions share the obvious words, so the model must
-            look at details. Without sub-categories any product will do.
+        negative_prob: share of negative pairs, 0 to 1.
+        same_category_prob: share of the negatives that come from the same sub-category, 0 to 1.
+            The paper has 0 ("chosen at random from different entries"). With more, captions share
+            the obvious words, so the model must learn details. Has no effect without
+            sub-categories.
     """
 
     def __init__(
@@ -38,14 +40,13 @@ class MatchingPairs(PairWrapper):
         super().__init__(dataset)
         self.negative_prob = negative_prob
         self.same_category_prob = same_category_prob
-        self._rows_of: dict[int, np.ndarray] | None = None
 
     def get_data_info(self, idx: int) -> dict:
-        """Record ``idx`` of the wrapped dataset, the same each time: nothing is drawn here."""
+        """Record ``idx`` of the wrapped dataset, with its own caption."""
         return self.dataset.get_data_info(idx)
 
     def read(self, row: int) -> dict:
-        """The record with a caption drawn for it, through the pipeline."""
+        """The record with a caption drawn for it, after the pipeline."""
         return self.dataset.run_pipeline(self.draw(self.dataset.get_data_info(row)))
 
     def draw(self, record: dict) -> dict:
@@ -69,25 +70,25 @@ class MatchingPairs(PairWrapper):
     def _other(self, record: dict) -> dict:
         rows = None
         if 'sub_category' in record and np.random.random() < self.same_category_prob:
-            rows = self._category_rows(record['sub_category'])
+            rows = self._rows_of[record['sub_category']]
         for attempt in range(_TRIES):
-            if attempt == _TRIES // 10:  # a category of look-alikes only: take any other product
+            if attempt == _TRIES // 10:  # the category may have one caption: take any product
                 rows = None
-            draw = np.random.randint(len(self.dataset) if rows is None else len(rows))
-            other = self.dataset.get_data_info(int(draw if rows is None else rows[draw]))
+            row = np.random.randint(len(self.dataset) if rows is None else len(rows))
+            other = self.dataset.get_data_info(int(row if rows is None else rows[row]))
             if other['product_id'] == record['product_id']:
                 continue
             if text_key(other['caption']) != text_key(record['caption']):
                 return other
         raise ValueError(
-            f'no mismatched caption found for product {record["product_id"]} in {_TRIES} draws: '
+            f'no negative caption found for product {record["product_id"]} in {_TRIES} draws: '
             'matching needs at least two products with different captions'
         )
 
-    def _category_rows(self, category: int) -> np.ndarray:
-        if self._rows_of is None:
-            labels = np.array(
-                [self.dataset.get_data_info(i)['sub_category'] for i in range(len(self))]
-            )
-            self._rows_of = {int(c): np.flatnonzero(labels == c) for c in np.unique(labels)}
-        return self._rows_of[category]
+    @cached_property
+    def _rows_of(self) -> dict[int, np.ndarray]:
+        """Rows of each sub-category."""
+        classes = np.array(
+            [self.dataset.get_data_info(i)['sub_category'] for i in range(len(self))]
+        )
+        return {int(c): np.flatnonzero(classes == c) for c in np.unique(classes)}

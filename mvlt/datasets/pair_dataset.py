@@ -1,4 +1,4 @@
-"""What every dataset of image-caption pairs shares."""
+"""The base of all datasets of image-caption pairs."""
 
 import hashlib
 from abc import abstractmethod
@@ -19,35 +19,35 @@ from mvlt.structures import CATEGORIES
 
 
 def product_share(product_id: str, seed: int) -> float:
-    """Where a product lies between 0 and 1: the same on every machine, whatever is beside it."""
+    """A number from 0 to 1 by hash, the same on every machine and in every table."""
     digest = hashlib.sha256(f'{seed}:{product_id}'.encode()).digest()
     return int.from_bytes(digest[:8], 'big') / 2**64
 
 
 class PairDataset(MaybeEmptyDataset):
-    """Records of image and caption; a subclass turns its own file format into records.
+    """Records of image and caption; a subclass reads a file format.
 
     A record is a dict of ``caption`` (str), ``product_id`` (str), ``main_category`` and
-    ``sub_category`` (int, where known), and ``img_path`` (str) or, once :meth:`load` has run,
-    ``img`` (uint8 (H, W, 3), RGB). More pictures and texts, e.g. of a composed query, are its
-    ``images`` and ``texts``, dicts by name (:mod:`mvlt.datasets.pipeline`).
+    ``sub_category`` (int, optional), and ``img_path`` (str) or, after :meth:`load`, ``img`` (uint8
+    (H, W, 3), RGB). ``row`` is its row in the annotations (optional). ``other_captions`` are more
+    captions of the same image, for :class:`mvlt.datasets.AugmentCaption` (optional). Further
+    images and texts, e.g. of a composed query, are in ``images`` and ``texts``, dicts by name
+    (:mod:`mvlt.datasets.pipeline`).
 
-    ``row`` in a record is its line in the annotations, where they have lines.
-
-    ``metainfo`` holds the class names of each label in the order of their ids, ``main_category``
-    and ``sub_category`` among them, and as ``<label>_trained`` how many of them training has.
+    ``metainfo`` holds the class names of each category and attribute in the order of their ids,
+    and in ``<key>_trained`` how many of them training has.
 
     Args:
-        classes: label -> names of the classes in the order of their ids, as a model was trained
-            with; None, or a label that is not there: those of the training data, sorted by name.
-        on_error: 'raise' stops at a record that cannot be read, a missing picture already at the
-            start; 'skip' takes another one in its place, in training only:
-            :class:`mvlt.engine.SkippedRecordsHook` counts and bounds them.
+        classes: category or attribute -> class names in the order of their ids, as a model was
+            trained with. By default the classes of the training data, sorted by name.
+        on_error: 'raise' stops at an unreadable record, and at a missing image when the dataset is
+            built; 'skip' takes another record instead, in training only
+            (:class:`mvlt.engine.SkippedRecordsHook` counts and limits them).
         pipeline: steps by name, or a list (:class:`mvlt.datasets.Pipeline`).
-        kwargs: BaseDataset's.
+        kwargs: of mmengine's BaseDataset (data_root, indices, test_mode, ...).
 
     Raises:
-        ValueError: evaluation is to skip.
+        ValueError: an illegal ``on_error``, or 'skip' in evaluation.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class PairDataset(MaybeEmptyDataset):
             raise ValueError(f"on_error='{on_error}'; legal: {', '.join(get_args(OnError))}")
         if on_error == 'skip' and kwargs.get('test_mode'):
             raise ValueError(
-                "on_error='skip' with test_mode=True: figures over records that happened to be "
-                'readable cannot be compared; find the others with tools/check_dataset.py'
+                "on_error='skip' with test_mode=True: metrics over the readable records alone "
+                'cannot be compared; find the unreadable ones with tools/check_dataset.py'
             )
         self.on_error = on_error
-        self.classes = {label: tuple(names) for label, names in (classes or {}).items()}
+        self.classes = {key: tuple(names) for key, names in (classes or {}).items()}
         super().__init__(*args, **kwargs)
         self.pipeline: Pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
 
@@ -75,39 +75,31 @@ class PairDataset(MaybeEmptyDataset):
         return fetch(idx, self.prepare_data, len(self), self.on_error)
 
     def load(self, record: dict) -> dict:
-        """Add to a record what is too large to keep in memory; nothing by default."""
+        """Add what is too large to keep in memory; nothing by default."""
         return record
 
     def prepare_data(self, idx: int) -> dict:
-        """Record ``idx`` through the pipeline."""
+        """Record ``idx`` after the pipeline."""
         return self.run_pipeline(self.get_data_info(idx))
 
     def run_pipeline(self, record: dict) -> dict:
-        """A record through the pipeline.
-
-        Raises:
-            OSError: a picture cannot be read; the message names the annotations, row and picture.
-        """
+        """A record after the pipeline; OSError names annotations, row and image."""
         try:
             return self.pipeline(self.load(record))
         except OSError as error:
-            place = f'{self.ann_file}, row {record["row"]}: ' if 'row' in record else ''
-            raise type(error)(f'{place}{error}') from error
+            where = f'{self.ann_file}, row {record["row"]}: ' if 'row' in record else ''
+            raise type(error)(f'{where}{error}') from error
 
     def captions(self) -> list[str]:
-        """All captions, one a record."""
+        """The caption of each record."""
         return [self.get_data_info(i)['caption'] for i in range(len(self))]
 
     @cached_property
     def _root(self) -> str:
         return str(Path(self.data_root or '.').resolve())
 
-    def _picture_path(self, name: str, where: str) -> str:
-        """Path of a picture below ``data_root``; one that is missing is refused, unless skipped.
-
-        Raises:
-            FileNotFoundError, ValueError: no such file; the path leaves the folder.
-        """
+    def _image_path(self, name: str, where: str) -> str:
+        """Path of an image below ``data_root``; the file must exist unless ``on_error='skip'``."""
         path = below(self._root, name, where)
         if self.on_error == 'raise':
             check_is_there(path, name, self._root, where)
@@ -116,7 +108,7 @@ class PairDataset(MaybeEmptyDataset):
     def _warn_of_rare(
         self, key: str, names: Sequence[str], products: Sequence[str], source: str
     ) -> None:
-        """Name the categories with a single product: nothing can be learnt or ranked in them."""
+        """Warn of classes with a single product, which cannot be learnt or ranked."""
         seen: dict[str, set[str]] = {}
         for name, product in zip(names, products):
             seen.setdefault(name, set()).add(product)
@@ -136,33 +128,32 @@ class PairDataset(MaybeEmptyDataset):
         source: str,
         missing: frozenset[str] = frozenset(),
     ) -> dict[str, list[int]]:
-        """Names to class ids: those of ``classes``, else of the training data, sorted by name.
+        """Class names -> ids, in the order of ``classes`` or else of the training data's names.
 
-        Names that these lack are kept, numbered after the others, and reported: no head can
-        predict them, and a metric must count them as missed. What is ``missing`` is -1; so is an
-        attribute that is empty.
-
-        Raises:
-            ValueError: the data have none of the ``classes`` of a label.
+        Untrained classes get the next ids and a warning: no head can predict them, and metrics
+        count them as missed. ``missing`` names and empty attributes are -1. ValueError if the data
+        has none of the ``classes``.
         """
         ids = {}
         for key, values in names.items():
-            gone = missing if key in CATEGORIES else {*missing, ''}
-            trained = self.classes.get(key, self._ordered(set(training[key]) - gone, training[key]))
-            unseen = sorted(set(values) - gone - set(trained))
-            there = {*values, *training[key]} - gone
-            if key in self.classes and there and not there & set(trained):
+            empty = missing if key in CATEGORIES else {*missing, ''}
+            trained = self.classes.get(
+                key, self._ordered(set(training[key]) - empty, training[key])
+            )
+            unseen = sorted(set(values) - empty - set(trained))
+            present = {*values, *training[key]} - empty
+            if key in self.classes and present and not present & set(trained):
                 raise ValueError(
                     f'{source}: no {key} of the model is in these data, it has '
-                    f'{", ".join(trained[:5])}, they have {", ".join(sorted(there)[:5])}; test it '
-                    'on data with its classes, or train on these'
+                    f'{", ".join(trained[:5])}, they have {", ".join(sorted(present)[:5])}; test '
+                    'the model on data with its classes, or train on these data'
                 )
             if unseen and key in CATEGORIES:
                 rows = Counter(values)
                 print_log(
                     f'{source}: {len(unseen)} {key} name(s) that the training data lacks: '
-                    f'{", ".join(f"{name} ({rows[name]} rows)" for name in unseen)}; they are kept '
-                    'and count as missed',
+                    f'{", ".join(f"{name} ({rows[name]} rows)" for name in unseen)}; their rows '
+                    'stay and count as missed',
                     'current',
                     level=30,
                 )
@@ -173,17 +164,12 @@ class PairDataset(MaybeEmptyDataset):
         return ids
 
     def _ordered(self, names: set[str], values: Sequence[str]) -> Sequence[str]:
-        """Classes in the order of their ids.
-
-        Args:
-            names: of the training data.
-            values: of each of its rows.
-        """
+        """Class names of the training data in the order of their ids; ``values``: of each row."""
         return sorted(names)
 
 
 class PairWrapper:
-    """A dataset over the records of another one; a subclass reads one sample, or a group of them.
+    """A wrapper of a PairDataset; a subclass reads a sample, or a group of them.
 
     Args:
         dataset: a PairDataset or its config.
@@ -196,7 +182,7 @@ class PairWrapper:
 
     @property
     def metainfo(self) -> dict:
-        """The wrapped dataset's."""
+        """Metainfo of the wrapped dataset."""
         return self.dataset.metainfo
 
     def full_init(self) -> None:
@@ -211,4 +197,4 @@ class PairWrapper:
 
     @abstractmethod
     def read(self, row: int) -> Any:
-        """Row ``row`` as the collate function takes it."""
+        """Sample or group of row ``row``."""

@@ -1,4 +1,4 @@
-"""Pairs in one JSON file: what the dataset converters write."""
+"""Pairs in one JSON file, as the dataset converters write it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,24 +16,22 @@ _REMEDY = 'make it with tools/dataset_converters/; set data_root (--data-root) a
 class PairJSON(PairDataset):
     """One split: ``{"records": [{"image", "caption", "product_id", "main_category", ...}]}``.
 
-    ``image`` is a path below ``data_root``, all values are strings; the categories may be absent,
-    ``other_captions`` has a line for each other caption of the pair, and more keys are
-    attributes for whom names them.
+    All values are strings. ``image`` is a path below ``data_root``; categories are optional;
+    ``other_captions`` has a line for each other caption of the pair.
 
     Args:
         ann_file: the split's file, below ``data_root``.
-        classes_from: the training split's file, whose classes count; None = ``ann_file`` is the
-            training split.
-        attributes: keys that are labels, too, as categories are; '' = unknown, -1.
-        images, texts: keys that are further streams: paths of pictures as ``image``, and texts.
-        kwargs: mmengine's BaseDataset (data_root, pipeline, indices, test_mode, ...).
+        classes_from: the training split's file, which defines the classes; None = ``ann_file``.
+        attributes: keys that are attributes; '' = unknown, -1.
+        images, texts: keys that are further streams: image paths, and texts.
+        kwargs: see :class:`PairDataset`.
 
     Raises:
-        FileNotFoundError, KeyError, ValueError: no such file, another layout, an image without its
-            file, an empty caption; the message names the record.
+        FileNotFoundError, KeyError, ValueError: no such file, another layout, a missing image, an
+            empty caption; the message names the record.
     """
 
-    unknown: frozenset[str] = frozenset()  # categories that are none
+    unknown: frozenset[str] = frozenset()  # category names that mean -1
 
     def __init__(
         self,
@@ -76,22 +74,22 @@ class PairJSON(PairDataset):
             self.ann_file,
             self.unknown,
         )
-        aside: dict[str, Any] = dict(attributes=self.attributes) if self.attributes else {}
-        found = []
+        data_list = []
         for number, record in enumerate(records):
             where = f'{self.ann_file}, records[{number}]'
-            found.append(
-                dict(
-                    self._picture(record['image'], where),
-                    caption=record['caption'],
-                    product_id=record['product_id'],
-                    **self._templates(record),
-                    **self._streams(record, where),
-                    **{key: values[number] for key, values in ids.items()},
-                    **aside,
-                )
+            entry = dict(
+                self._image(record['image'], where),
+                caption=record['caption'],
+                product_id=record['product_id'],
+                **self._streams(record, where),
+                **{key: values[number] for key, values in ids.items()},
             )
-        return found
+            if other_captions := record.get('other_captions'):
+                entry['other_captions'] = tuple(other_captions.splitlines())
+            if self.attributes:
+                entry['attributes'] = self.attributes
+            data_list.append(entry)
+        return data_list
 
     def _records(self, path: str) -> list[dict[str, str]]:
         content = read_json(path, _REMEDY)
@@ -101,40 +99,26 @@ class PairJSON(PairDataset):
         check_records(records, path)
         return records
 
-    def _templates(self, record: dict[str, str]) -> dict[str, Any]:
-        lines = record.get('other_captions', '').splitlines()
-        return dict(other_captions=tuple(lines)) if lines else {}
-
     def _streams(self, record: dict[str, str], where: str) -> dict[str, Any]:
-        images, texts = self.streams['images'], self.streams['texts']
-        streams: dict[str, Any] = {}
-        if images:
-            streams['images'] = {key: self._picture(record[key], where) for key in images}
-        if texts:
-            streams['texts'] = {key: record[key] for key in texts}
-        return streams
+        streams = dict(
+            images={key: self._image(record[key], where) for key in self.streams['images']},
+            texts={key: record[key] for key in self.streams['texts']},
+        )
+        return {kind: stream for kind, stream in streams.items() if stream}
 
-    def _picture(self, name: str, where: str) -> dict[str, Any]:
-        """Where a record's picture is."""
-        return dict(img_path=self._picture_path(name, where))
+    def _image(self, name: str, where: str) -> dict[str, Any]:
+        """Keys of a record that locate its image."""
+        return dict(img_path=self._image_path(name, where))
 
 
 def check_records(records: Sequence[Any], path: str) -> None:
-    """Refuse records that lack a key, have other keys than the first or an empty caption.
-
-    Args:
-        records: at least one.
-        path: where they are from, for the message.
-
-    Raises:
-        KeyError, ValueError: such a record.
-    """
+    """KeyError or ValueError for missing or differing keys, other types or empty captions."""
     keys = set(records[0]) if isinstance(records[0], dict) else set()
     for number, record in enumerate(records):
         if not isinstance(record, dict) or set(record) != keys or not {*KEYS[:3]} <= keys:
             raise KeyError(
-                f'{path}, records[{number}]: every record needs {", ".join(KEYS[:3])} and, if any '
-                f'has them, {" and ".join(CATEGORIES)} and the same attributes'
+                f'{path}, records[{number}]: every record needs {", ".join(KEYS[:3])}, and '
+                f'{" and ".join(CATEGORIES)} and attributes if any record has them'
             )
         if not all(isinstance(value, str) for value in record.values()):
             raise ValueError(f'{path}, records[{number}]: every value must be a string')

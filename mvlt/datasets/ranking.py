@@ -1,4 +1,4 @@
-"""An image, its caption and wrong captions: ViLT's way to train ranking (Kim et al., 2021)."""
+"""An image, its caption and negative captions: ViLT's ranking objective (Kim et al., 2021)."""
 
 from collections.abc import Sequence
 
@@ -16,15 +16,15 @@ _TRIES = 1000
 
 @DATASETS.register_module()
 class RankingGroups(PairWrapper):
-    """A group is one image with its caption first and ``num_negatives`` captions of others.
+    """Groups of one image, its caption first, and ``num_negatives`` captions of other products.
 
-    Needs ``collate_fn=dict(type='collate_groups')`` in the data loader, which lays the groups of a
-    batch one behind the other, and :class:`mvlt.models.RankingHead` in the model.
+    Set ``collate_fn=dict(type='collate_groups')`` in the data loader, and use
+    :class:`mvlt.models.RankingHead`.
 
     Args:
-        dataset: a PairDataset or its config. Its pipeline's steps before Tokenize run once a
-            group, the others once a caption.
-        num_negatives: wrong captions a group (ViLT: 15), drawn at random from other products.
+        dataset: a PairDataset or its config. Steps of its pipeline before Tokenize run once a
+            group, the other steps once a caption.
+        num_negatives: negative captions of a group (ViLT: 15), drawn at random.
 
     Raises:
         ValueError: too few other captions.
@@ -42,35 +42,35 @@ class RankingGroups(PairWrapper):
         """The samples of one group."""
         record = self.dataset.get_data_info(row)
         captions = [record['caption'], *self._others(record)]
-        seen = self.image_steps(self.dataset.load(record))
-        # whose a wrong caption is nobody asks; it is not this picture's
-        wrong = dict(
+        image = self.image_steps(self.dataset.load(record))
+        # the product of a negative caption does not matter; it is another than the image's
+        negative = dict(
             caption_product_id='', image_title=record['caption'], image_other_caption_keys=()
         )
         return [
             self.text_steps(
-                {**seen, **(wrong if place else {}), 'caption': caption, 'matched': int(not place)}
+                {**image, **(negative if i else {}), 'caption': caption, 'matched': int(not i)}
             )
-            for place, caption in enumerate(captions)
+            for i, caption in enumerate(captions)
         ]
 
     def _others(self, record: dict) -> list[str]:
-        found: dict[str, str] = {}
+        captions: dict[str, str] = {}
         for _ in range(_TRIES):
             other = self.dataset.get_data_info(int(np.random.randint(len(self.dataset))))
             if other['product_id'] != record['product_id']:
                 key = text_key(other['caption'])
                 if key != text_key(record['caption']):
-                    found.setdefault(key, other['caption'])
-                if len(found) == self.num_negatives:
-                    return list(found.values())
+                    captions.setdefault(key, other['caption'])
+                if len(captions) == self.num_negatives:
+                    return list(captions.values())
         raise ValueError(
-            f'product {record["product_id"]}: only {len(found)} captions of other products '
-            f'found in {_TRIES} draws, num_negatives={self.num_negatives} are needed'
+            f'product {record["product_id"]}: {_TRIES} draws gave only {len(captions)} captions of '
+            f'other products, num_negatives={self.num_negatives} are needed'
         )
 
 
 @FUNCTIONS.register_module()
 def collate_groups(groups: Sequence[list[dict]]) -> dict:
-    """Groups of samples -> one batch, group behind group."""
+    """Groups of samples -> one batch, group after group."""
     return pseudo_collate([sample for group in groups for sample in group])

@@ -1,4 +1,4 @@
-"""An order of samples whose library takes a second to import: few runs need it."""
+"""Repeated augmentation; a module of its own, since mmpretrain takes a second to import."""
 
 from mmpretrain.datasets import RepeatAugSampler
 
@@ -8,4 +8,4 @@ from mvlt.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class RepeatedSampler(EpochOrder, RepeatAugSampler):
-    """mmpretrain's RepeatAugSampler, for training that can be resumed exactly; its arguments."""
+    """mmpretrain's RepeatAugSampler, for training that resumes exactly."""

@@ -1,4 +1,4 @@
-"""A table's lines as records, without a Python object for each."""
+"""Records of a table, without a Python object for each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -10,45 +10,45 @@ from mvlt.datasets.catalogue_table import CatalogueTable
 
 
 class Rows(Sequence):
-    """Records of a table, each made when it is asked for.
+    """Records of a table, created on access.
 
-    The table stays in columns: 500,000 products take tens of megabytes, not gigabytes; splits and
-    data workers share them.
+    The columns stay as they are: 500,000 products take tens of megabytes, not gigabytes, and
+    splits and data workers share them.
 
     Args:
-        table: a picture a line.
-        columns: those that a record is made of.
-        chosen: int (n,), its lines.
-        ids: label -> class ids, int32 (n,).
-        make: row, cells and picture -> record.
+        table: an image a line.
+        columns: columns that a record is made of.
+        lines: lines of the table, int (n,).
+        class_ids: category or attribute -> class ids, int32 (n,).
+        make: row, cells and image path -> record.
     """
 
     def __init__(
         self,
         table: CatalogueTable,
         columns: Sequence[str],
-        chosen: np.ndarray,
-        ids: Mapping[str, np.ndarray],
+        lines: np.ndarray,
+        class_ids: Mapping[str, np.ndarray],
         make: Callable[[int, Mapping[str, str], str], dict[str, Any]],
     ) -> None:
         self.rows = table.rows
         self.columns = {name: table.columns[name] for name in columns}
-        self.pictures = table.pictures
-        self.chosen = chosen
-        self.ids = ids
+        self.image_paths = table.image_paths
+        self.lines = lines
+        self.class_ids = class_ids
         self.make = make
 
     def __len__(self) -> int:
-        return len(self.chosen)
+        return len(self.lines)
 
-    def __getitem__(self, place: Any) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         """A record, or the records of a slice."""
-        if isinstance(place, slice):
+        if isinstance(index, slice):
             part = copy(self)
-            part.chosen = self.chosen[place]
-            part.ids = {label: ids[place] for label, ids in self.ids.items()}
+            part.lines = self.lines[index]
+            part.class_ids = {key: ids[index] for key, ids in self.class_ids.items()}
             return part
-        i = int(self.chosen[place])
-        cells = {name: column[i].as_py() for name, column in self.columns.items()}
-        record = self.make(int(self.rows[i]), cells, self.pictures[i].as_py())
-        return {**record, **{label: int(ids[place]) for label, ids in self.ids.items()}}
+        line = int(self.lines[index])
+        cells = {name: column[line].as_py() for name, column in self.columns.items()}
+        record = self.make(int(self.rows[line]), cells, self.image_paths[line].as_py())
+        return {**record, **{key: int(ids[index]) for key, ids in self.class_ids.items()}}

@@ -1,9 +1,10 @@
-"""Orders of training samples that can be taken up at any place."""
+"""Samplers that resume training at any sample."""
 
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import count
+from functools import cached_property
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mvlt.registry import DATA_SAMPLERS
 
 
 class EpochOrder:
-    """Hands out :class:`Draw` in place of plain indices, and can start within an epoch."""
+    """Mixin: yields :class:`Draw` instead of indices, and can start within an epoch."""
 
     seed: int
     epoch: int
@@ -23,45 +24,47 @@ class EpochOrder:
     _start = 0
 
     def start_at(self, samples: int) -> None:
-        """Leave out so many samples of this rank, once, in the next pass."""
+        """Skip so many samples of this rank in the next pass, once."""
         self._start = samples
 
     def __iter__(self) -> Iterator[Draw]:
         start, self._start = self._start, 0
         order: Any = super().__iter__()  # type: ignore[misc]
-        for place, row in enumerate(order):
-            if place >= start:
-                yield Draw(row, (self.seed, self.epoch, place * self.world_size + self.rank))
+        for position, row in enumerate(order):
+            if position >= start:
+                yield Draw(row, (self.seed, self.epoch, position * self.world_size + self.rank))
 
 
 @DATA_SAMPLERS.register_module()
 class EpochSampler(EpochOrder, DefaultSampler):
-    """mmengine's DefaultSampler, for training that can be resumed exactly; its arguments."""
+    """mmengine's DefaultSampler, for training that resumes exactly."""
 
 
 @DATA_SAMPLERS.register_module()
 class EndlessSampler(InfiniteSampler):
-    """mmengine's InfiniteSampler, for training that can be resumed exactly; its arguments."""
+    """mmengine's InfiniteSampler, for training that resumes exactly."""
 
-    _place = 0
+    _position = 0
 
     def skip(self, num_samples: int) -> None:
-        """Start behind so many samples of this rank, counted from the start of the training."""
+        """Start after so many samples of this rank, counted from the start of the training."""
         super().skip(num_samples)
-        self._place = num_samples
+        self._position = num_samples
 
     def __iter__(self) -> Iterator[Draw]:
-        for row in self.indices:
-            place, self._place = self._place, self._place + 1
-            yield Draw(row, (self.seed, 0, place * self.world_size + self.rank))
+        return map(self._next, self.indices)
+
+    def _next(self, row: int) -> Draw:
+        position, self._position = self._position, self._position + 1
+        return Draw(row, (self.seed, 0, position * self.world_size + self.rank))
 
 
 class BatchOrder(EndlessSampler):
-    """Whole batches of all processes, in an order that every process works out alike.
+    """Base of samplers that compose whole batches of all processes, each process the same.
 
     Args:
-        dataset: what is sampled.
-        batch_size: of one process; that of the data loader.
+        dataset: the dataset to sample.
+        batch_size: of a process, as of its data loader.
         seed: None = the run's.
 
     Raises:
@@ -74,53 +77,50 @@ class BatchOrder(EndlessSampler):
         if len(dataset) < batch_size * self.world_size:
             raise ValueError(
                 f'{type(self).__name__}: {len(dataset)} rows do not fill one batch of {batch_size} '
-                f'a process on {self.world_size}; lower train_dataloader.batch_size'
+                f'on each of {self.world_size} processes; lower train_dataloader.batch_size'
             )
 
     @abstractmethod
     def batches(self, epoch: int) -> list[list[int]]:
-        """Rows of each batch of all processes, each process's own behind the other's."""
+        """Rows of each batch of all processes, in the order of their ranks.
+
+        Rows that fill no batch are dropped.
+        """
 
     def __iter__(self) -> Iterator[Draw]:
-        start = self._place // self.batch_size  # batches of a process that are done
-        within = self._place % self.batch_size
+        start, within = divmod(self._position, self.batch_size)  # batches done, rows of the next
         for epoch in count():
             batches = self.batches(epoch)
             if start >= len(batches):
                 start -= len(batches)
                 continue
             for batch in batches[start:]:
-                own = batch[self.rank * self.batch_size :][: self.batch_size]
-                for row in own[within:]:
-                    place, self._place = self._place, self._place + 1
-                    key = (self.seed, 0, place * self.world_size + self.rank)
-                    yield Draw(row, key)
+                rows = batch[self.rank * self.batch_size :][: self.batch_size]
+                yield from map(self._next, rows[within:])
                 within = 0
             start = 0
 
     def skip(self, num_samples: int) -> None:
-        """Start behind so many samples of this rank, counted from the start of the training."""
-        self._place = num_samples
+        """See :meth:`EndlessSampler.skip`."""
+        self._position = num_samples
 
 
 @DATA_SAMPLERS.register_module()
 class CategoryBatchSampler(BatchOrder):
-    """Batches in which products of one category stand together, so that details must be learnt.
+    """Batches with groups of one category: harder negatives, which teach details.
 
-    Part of each batch of all processes are groups of one category, the rest is drawn evenly. Every
-    row comes at most once an epoch, no product comes twice in a batch. Every process works out the
-    same order, from the seed and the number of the epoch, and takes its own block of each batch.
+    Groups fill a share of each batch of all processes, random rows the rest. A row comes at most
+    once an epoch, a product at most once a batch.
 
     Args:
         dataset: its records have ``product_id`` and ``category``.
-        batch_size: of one process; that of the data loader.
-        group: rows of one category that stand together; what is left of a category is not grouped.
-        share: part of a batch that groups take, 0 to 1.
-        category: which label is alike.
-        seed: None = the run's.
+        batch_size, seed: see :class:`BatchOrder`.
+        group: rows of a group; a category's remaining rows are not grouped.
+        share: share of a batch for groups, 0 to 1.
+        category: the category or attribute that a group shares.
 
     Raises:
-        ValueError: an argument is out of range; fewer rows than a batch of all processes.
+        ValueError: an illegal argument; fewer rows than a batch of all processes.
     """
 
     def __init__(
@@ -141,25 +141,22 @@ class CategoryBatchSampler(BatchOrder):
         self.group = group
         self.share = share
         self.category = category
-        self._labels: tuple[np.ndarray, np.ndarray] | None = None
 
-    @property
+    @cached_property
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Category and number of the product of each row, int64."""
-        if self._labels is None:
-            records = [self.dataset.get_data_info(row) for row in range(len(self.dataset))]
-            if self.category not in records[0]:
-                raise ValueError(
-                    f"CategoryBatchSampler.category='{self.category}': the training data lack it; "
-                    'name its column in `columns`'
-                )
-            ids: dict[str, int] = {}
-            products = [ids.setdefault(one['product_id'], len(ids)) for one in records]
-            self._labels = np.array([one[self.category] for one in records]), np.array(products)
-        return self._labels
+        """Category and product number of each row, int64."""
+        records = [self.dataset.get_data_info(row) for row in range(len(self.dataset))]
+        if self.category not in records[0]:
+            raise ValueError(
+                f"CategoryBatchSampler.category='{self.category}': the training data has no such "
+                'key; name its column in `columns`'
+            )
+        categories = [record[self.category] for record in records]
+        _, products = np.unique([record['product_id'] for record in records], return_inverse=True)
+        return np.array(categories), products
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """Rows of each batch of all processes; the rows that fill no whole batch are left out."""
+        """See :meth:`BatchOrder.batches`."""
         rng = np.random.default_rng((self.seed, epoch))
         size = self.batch_size * self.world_size
         slots = round(self.share * size / self.group)
@@ -174,12 +171,12 @@ class CategoryBatchSampler(BatchOrder):
         groups = [groups[i] for i in rng.permutation(len(groups))]
         number = len(categories) // size
         grouped = groups[: number * slots]
-        alone = np.setdiff1d(np.arange(len(categories)), [row for one in grouped for row in one])
+        alone = np.setdiff1d(np.arange(len(categories)), list(chain(*grouped)))
         waiting = deque(rng.permutation(alone).tolist())
-        found = []
+        batches = []
         for i in range(number):
-            wanted = [row for one in grouped[i * slots : (i + 1) * slots] for row in one]
-            batch, later = _of_different_products(wanted, products)
+            candidates = [*chain(*grouped[i * slots : (i + 1) * slots])]
+            batch, later = _of_different_products(candidates, products)
             taken = set(products[batch].tolist())
             for _ in range(len(waiting)):
                 if len(batch) == size:
@@ -192,28 +189,28 @@ class CategoryBatchSampler(BatchOrder):
                     batch.append(row)
             waiting.extend(later)
             if len(batch) == size:
-                found.append(batch)
-        if not found:
+                batches.append(batch)
+        if not batches:
             raise ValueError(
                 f'CategoryBatchSampler: no batch of {size} different products; lower '
                 'train_dataloader.batch_size'
             )
-        return found
+        return batches
 
 
 @DATA_SAMPLERS.register_module()
 class LengthSampler(BatchOrder):
-    """Batches of captions that are about as long: less padding.
+    """Batches of captions of similar length: less padding.
 
-    Rows are drawn evenly, sorted by length within so many batches, and these batches shuffled.
-    A caption's wrong partners in its batch are then as long as it, which contrast cannot go by.
-    On 6,413 product titles (9 tokens on average, 23 at most) in batches of 128, padding falls from
-    48 % of the tokens to 9 %.
+    Random rows are sorted by length within a pool of batches, and the batches are shuffled. A
+    caption's negatives are then as long as the caption, so length is no hint. On 6,413 product
+    titles (9 tokens on average, at most 23) in batches of 128, padding falls from 48 % of the
+    tokens to 9 %.
 
     Args:
         dataset: its records have ``caption``.
         batch_size, seed: see :class:`BatchOrder`.
-        pool: batches within which rows are sorted; 1 = no sorting.
+        pool: batches to sort together; 1 = no sorting.
     """
 
     def __init__(
@@ -221,48 +218,42 @@ class LengthSampler(BatchOrder):
     ) -> None:
         super().__init__(dataset, batch_size, seed)
         self.pool = pool
-        self._lengths: np.ndarray | None = None
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
-        """Tokens of each caption, int64; words, where the dataset has no pipeline."""
-        if self._lengths is None:
-            inner = self.dataset
-            while hasattr(inner, 'dataset'):
-                inner = inner.dataset
-            if len(inner) != len(self.dataset):
-                raise ValueError(
-                    f'LengthSampler: {type(self.dataset).__name__} has {len(self.dataset)} rows, '
-                    f'its records are {len(inner)}: it cannot tell how long a row is'
-                )
-            read = inner.pipeline.tokenize().transform if hasattr(inner, 'pipeline') else _words
-            records = map(inner.get_data_info, range(len(inner)))
-            captions = ({'caption': one['caption']} for one in records)
-            self._lengths = np.array([len(read(one)['token_ids']) for one in captions])
-        return self._lengths
+        """Tokens of each caption, int64; words if the dataset has no pipeline."""
+        inner = self.dataset
+        while hasattr(inner, 'dataset'):
+            inner = inner.dataset
+        if len(inner) != len(self.dataset):
+            raise ValueError(
+                f'LengthSampler: {type(self.dataset).__name__} has {len(self.dataset)} rows, '
+                f'its records are {len(inner)}: the lengths of rows are unknown'
+            )
+        captions = [inner.get_data_info(row)['caption'] for row in range(len(inner))]
+        if not hasattr(inner, 'pipeline'):
+            return np.array([len(caption.split()) for caption in captions])
+        encode = inner.pipeline.tokenize().transform
+        return np.array([len(encode(dict(caption=caption))['token_ids']) for caption in captions])
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """As of :class:`BatchOrder`; the rows that fill no whole batch are left out."""
+        """See :meth:`BatchOrder.batches`."""
         rng = np.random.default_rng((self.seed, epoch))
         size = self.batch_size * self.world_size
         order = rng.permutation(len(self.lengths))
         order = order[: len(order) // size * size]
-        found: list[list[int]] = []
+        batches: list[list[int]] = []
         for start in range(0, len(order), size * self.pool):
             rows = order[start : start + size * self.pool]
             rows = rows[np.argsort(self.lengths[rows], kind='stable')]
-            found.extend(rows.reshape(-1, size).tolist())
-        return [found[i] for i in rng.permutation(len(found))]
-
-
-def _words(record: dict) -> dict:
-    return dict(token_ids=record['caption'].split())
+            batches.extend(rows.reshape(-1, size).tolist())
+        return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def _of_different_products(
     rows: Sequence[int], products: np.ndarray
 ) -> tuple[list[int], list[int]]:
-    """The first row of each product, and the others."""
+    """The first row of each product, and the other rows."""
     first: dict[int, int] = {}
-    others = [row for row in rows if first.setdefault(int(products[row]), row) != row]
-    return list(first.values()), others
+    rest = [row for row in rows if first.setdefault(int(products[row]), row) != row]
+    return list(first.values()), rest

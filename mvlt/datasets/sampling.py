@@ -1,4 +1,4 @@
-"""One sample of a training: its own random numbers, and what happens if it cannot be read."""
+"""Training samples: their random numbers, and a substitute for unreadable ones."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -13,12 +13,11 @@ _TRIES = 10
 
 
 class Draw(int):
-    """A row's number that also knows its place in the training.
+    """Index of a row, with the key that seeds the sample's random numbers.
 
     Args:
         row: index in the dataset.
-        key: seed, epoch and place in the order of all ranks; the sample's random numbers follow
-            from it.
+        key: seed, epoch and position in the order of all ranks.
     """
 
     key: tuple[int, ...]
@@ -28,10 +27,10 @@ class Draw(int):
         draw.key = tuple(key)
         return draw
 
-    def __sub__(self, other: int) -> 'Draw':  # mmengine's ConcatDataset looks up its part so
+    def __sub__(self, other: int) -> 'Draw':  # of mmengine's ConcatDataset
         return Draw(int(self) - other, self.key)
 
-    def __mod__(self, other: int) -> 'Draw':  # and its RepeatDataset
+    def __mod__(self, other: int) -> 'Draw':  # of mmengine's RepeatDataset
         return Draw(int(self) % other, self.key)
 
     def __getnewargs__(self) -> tuple[int, tuple[int, ...]]:  # type: ignore[override]
@@ -39,17 +38,17 @@ class Draw(int):
 
 
 def fetch(index: int, read: Callable[[int], Any], rows: int, on_error: OnError) -> Any:
-    """Sample ``index``, or in its place one that can be read.
+    """Sample ``index``, or a substitute if it cannot be read.
 
     Args:
-        index: a row; a :class:`Draw` brings its own random numbers.
+        index: a row; a :class:`Draw` seeds the random numbers of ``read``.
         read: row -> packed sample, or a group of them.
-        rows: how many there are.
-        on_error: 'skip' takes another row, drawn at random, for one that cannot be read, and says
-            so in the sample's ``skipped``: (row, reason) of each.
+        rows: length of the dataset.
+        on_error: 'raise', or 'skip': replace an unreadable row by a random one. ``skipped`` of the
+            sample then lists (row, reason).
 
     Raises:
-        OSError, ValueError: of ``read``; with 'skip' if ten rows in turn cannot be read.
+        OSError, ValueError: from ``read``; with 'skip' after ten unreadable rows in turn.
     """
     with random_of(index.key) if isinstance(index, Draw) else nullcontext():
         row = int(index)

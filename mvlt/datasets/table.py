@@ -1,4 +1,4 @@
-"""Tables as shops export them: text cells, whatever the file."""
+"""Reads tables as shops export them: all cells as text, from any file type."""
 
 import codecs
 import csv
@@ -23,31 +23,26 @@ from pyarrow import parquet
 TEXTS = ('.csv', '.tsv')
 SHEETS = ('.xlsx', '.xls', '.ods')
 SUFFIXES = (*TEXTS, '.parquet', '.jsonl', *SHEETS)
-# a JSON file beside a table says what its columns mean, so that none is a table itself
+# .json is not among them: such a file beside a table describes its columns
 _LIST = (
     'A JSON list becomes a table by '
     "python -c \"import pandas; pandas.read_json('{0}').to_json('products.jsonl', "
     "orient='records', lines=True)\""
 )
 _SEPARATORS = ',;\t|'
-_SAMPLE = 200  # rows that separator and columns are told by
+_SAMPLE = 200  # rows to detect separator and columns by
 _BLOCK = 1 << 20  # bytes
-# what programs of shops write where it is not UTF: Latin letters of the West and of Central Europe,
-# and others, which the library tells apart
+# encodings that shops' programs use besides UTF: Western, Central European, and more, which
+# charset_normalizer distinguishes
 _WESTERN, _CENTRAL = 'cp1252', 'cp1250'
 _OTHERS = ('cp1251', 'cp1253', 'cp1255', 'cp1256', 'shift_jis', 'gb18030', 'big5', 'euc_kr')
-# Polish and its like, read as Western, have signs within words
+# Polish and similar text, decoded as Western, has symbols within words
 _SIGN_IN_WORD = re.compile('[^\\W\\d_][\u00a1-\u00bf\u00d7\u00f7][^\\W\\d_]')
 _MARKUP = r'</?[a-zA-Z][^<>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]\w+);'
 
 
 class Layout(NamedTuple):
-    """How a text file is cut into cells.
-
-    encoding: of its bytes.
-    separator: between cells.
-    skipped: lines before the header: one that names the separator, as Excel writes it.
-    """
+    """Layout of a text file; Excel may name the separator in a line that is ``skipped``."""
 
     encoding: str
     separator: str
@@ -55,25 +50,25 @@ class Layout(NamedTuple):
 
 
 def find_table(path: str | Path) -> Path:
-    """The file of a table: itself, or one of its name with another suffix, or the folder's only.
+    """Path of a table: the file, or its name with another suffix, or the folder's only table.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: a file of another kind.
+        FileNotFoundError: no such table.
+        ValueError: a file of another type.
     """
     path = Path(path)
     if not path.is_file():
-        near = [one for s in SUFFIXES if (one := path.with_suffix(s)).is_file()]
+        near = [file for s in SUFFIXES if (file := path.with_suffix(s)).is_file()]
         folder = path.parent
         if not near and folder.is_dir() and path.stem == 'products':
-            near = sorted(one for one in folder.iterdir() if one.suffix.lower() in SUFFIXES)
+            near = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
             if len(near) > 1:
-                names = ', '.join(one.name for one in near)
+                names = ', '.join(file.name for file in near)
                 raise FileNotFoundError(
-                    f'{path}: no such table, and several beside it ({names}): name one (ann_file)'
+                    f'{path}: no such table, but several others ({names}): name one (ann_file)'
                 )
         if not near:
-            lists = [one for one in sorted(folder.glob('*.json')) if _starts_a_list(one)]
+            lists = [file for file in sorted(folder.glob('*.json')) if _starts_a_list(file)]
             raise FileNotFoundError(
                 f'{path}: no such table; set data_root (--data-root) and ann_file'
                 + (f'. Is it {lists[0].name}? {_LIST.format(lists[0].name)}' if lists else '')
@@ -91,11 +86,7 @@ def _starts_a_list(path: Path) -> bool:
 
 
 def column_names(path: Path, encoding: str | None = None) -> list[str]:
-    """Of a table, in their order; of most kinds without reading it all.
-
-    Raises:
-        ValueError: it cannot be read, or two columns have one name.
-    """
+    """Column names of a table in order; ValueError if unreadable or not unique."""
     suffix = path.suffix.lower()
     with _reading(path):
         if suffix == '.parquet':
@@ -116,17 +107,17 @@ def column_names(path: Path, encoding: str | None = None) -> list[str]:
 def read_table(
     path: Path, columns: Sequence[str] | None = None, encoding: str | None = None
 ) -> pd.DataFrame:
-    """Cells as text, '' where there is none; the index is the row as a spreadsheet counts it.
+    """Stripped cells as text, '' if empty; the index counts rows as a spreadsheet does.
 
-    Rows without any cell are left out, blanks around cells, too.
+    Empty rows are dropped.
 
     Args:
         path: of :func:`find_table`.
-        columns: those that are wanted; None = all.
-        encoding: of a text file; None = told by its bytes.
+        columns: names of columns to read; None = all.
+        encoding: of a text file; None detects it.
 
     Raises:
-        ValueError: it cannot be read; a row has more cells than there are columns.
+        ValueError: an unreadable table, or a row with more cells than columns.
     """
     with _reading(path):
         table = _read(path, encoding, columns)
@@ -135,11 +126,7 @@ def read_table(
 
 
 def read_sample(path: Path, encoding: str | None = None) -> pd.DataFrame:
-    """The first rows, to see what the columns hold.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
+    """The first rows of a table; ValueError if it is unreadable."""
     with _reading(path):
         if path.suffix.lower() in TEXTS:
             table = _read_text(path, layout_of(path, encoding), None, _SAMPLE)
@@ -149,18 +136,18 @@ def read_sample(path: Path, encoding: str | None = None) -> pd.DataFrame:
 
 
 def clean_markup(table: pd.DataFrame, columns: Sequence[str], source: str) -> pd.DataFrame:
-    """Texts without HTML: tags become blanks, ``&amp;`` and their like letters; said in a line."""
-    found: dict[str, int] = {}
+    """A table without HTML in ``columns``: tags become blanks, ``&amp;`` a letter; logged."""
+    counts: dict[str, int] = {}
     for name in columns:
         marked = table[name].str.contains(_MARKUP)
         if marked.any():
             table = table.assign(
                 **{name: table[name].where(~marked, table[name][marked].map(plain_text))}
             )
-            found[name] = int(marked.sum())
-    if found:
-        listed = ', '.join(f"'{name}' ({count} cells)" for name, count in found.items())
-        print_log(f'{source}: HTML is left out of {listed}; keep it with clean=False', 'current')
+            counts[name] = int(marked.sum())
+    if counts:
+        listed = ', '.join(f"'{name}' ({count} cells)" for name, count in counts.items())
+        print_log(f'{source}: removed HTML from {listed}; keep it with clean=False', 'current')
     return table
 
 
@@ -173,11 +160,7 @@ def plain_text(marked: str) -> str:
 
 
 def layout_of(path: Path, encoding: str | None = None) -> Layout:
-    """How a text file is to be read.
-
-    Raises:
-        LookupError, ValueError: an unknown encoding, or bytes that are not of it.
-    """
+    """Detect the layout of a text file; LookupError or ValueError for a wrong ``encoding``."""
     if encoding is None:
         stat = path.stat()
         encoding = _encoding(path, stat.st_mtime_ns, stat.st_size)
@@ -202,8 +185,8 @@ def layout_of(path: Path, encoding: str | None = None) -> Layout:
 
 
 @lru_cache(64)
-def _encoding(path: Path, changed: int, size: int) -> str:  # said once for each state of a file
-    """UTF-8 and UTF-16 by their marks and rules, others by the library; said where not UTF-8."""
+def _encoding(path: Path, changed: int, size: int) -> str:  # cached: one log line for each file
+    """Encoding of a text file; logged unless it is UTF."""
     with open(path, 'rb') as file:
         start = file.read(4)
         for mark, name in (
@@ -229,17 +212,17 @@ def _encoding(path: Path, changed: int, size: int) -> str:  # said once for each
     accents = sum(byte > 127 for word in words for byte in word)
     if accents < sum(map(len, words)) / 2:  # few accents among plain letters
         western = sample.decode(_WESTERN, 'replace')
-        found = _CENTRAL if '\ufffd' in western or _SIGN_IN_WORD.search(western) else _WESTERN
+        encoding = _CENTRAL if '\ufffd' in western or _SIGN_IN_WORD.search(western) else _WESTERN
     else:
         match = from_bytes(sample, cp_isolation=[*_OTHERS]).best()
-        found = match.encoding if match is not None else _WESTERN
-    print_log(f"{path}: read as {found}, not UTF-8; another one: encoding='...'", 'current')
-    return found
+        encoding = match.encoding if match is not None else _WESTERN
+    print_log(f"{path}: read as {encoding}, not UTF-8; if wrong, set encoding='...'", 'current')
+    return encoding
 
 
 @contextmanager
 def _lines(path: Path, layout: Layout) -> Iterator[Iterator[list[str]]]:
-    """Cells of each row, header first; cells of megabytes, too."""
+    """Cells of each row, header first, of any size."""
     before = csv.field_size_limit(sys.maxsize)
     try:
         with open(path, encoding=layout.encoding, newline='') as file:
@@ -272,7 +255,7 @@ def _read_text(
 ) -> pd.DataFrame:
     names = column_names(path, layout.encoding)
     _count_cells(path, layout, len(names), rows)
-    with warnings.catch_warnings():  # about separators at the end of rows, which are harmless
+    with warnings.catch_warnings():  # separators at the end of rows are harmless
         warnings.simplefilter('ignore', pd.errors.ParserWarning)
         table = pd.read_csv(
             path,
@@ -293,17 +276,14 @@ def _read_text(
 
 
 def _count_cells(path: Path, layout: Layout, columns: int, rows: int | None) -> None:
-    """Refuse a row with too many cells, which would move others; tell of rows with too few.
-
-    Of the first ``rows`` only the former is said: all are read afterwards.
-    """
+    """Refuse rows with too many cells; warn of rows with too few unless ``rows`` limits them."""
     few: list[int] = []
     with _lines(path, layout) as lines:
         next(lines, None)
         for row, cells in enumerate(islice(lines, rows), 2 + layout.skipped):
             if any(cells[columns:]):
                 raise ValueError(
-                    f'row {row}: {len(cells)} cells for {columns} columns; put a text with '
+                    f'row {row}: {len(cells)} cells for {columns} columns; put texts that contain '
                     f'{layout.separator!r} in double quotes'
                 )
             if 0 < len(cells) < columns:
@@ -311,15 +291,15 @@ def _count_cells(path: Path, layout: Layout, columns: int, rows: int | None) -> 
     if few and rows is None:
         print_log(
             f'{path}: {len(few)} rows have fewer cells than the {columns} columns, first row '
-            f'{few[0]}; what is missing counts as unknown. Is a text with a line break without '
-            'double quotes?',
+            f'{few[0]}; missing cells are unknown. Does a text with a line break lack double '
+            'quotes?',
             'current',
             level=30,
         )
 
 
 def _read_json_lines(path: Path, encoding: str | None) -> pd.DataFrame:
-    """An object a line; lists become cells of several values."""
+    """One object a line; lists become ``a|b``."""
     rows = []
     with open(path, encoding=encoding or 'utf-8-sig') as file:
         for number, line in enumerate(file, 1):
@@ -337,7 +317,7 @@ def _cell(value: object) -> str:
     if value is None:
         return ''
     if isinstance(value, list):
-        return '|'.join(_cell(one) for one in value)
+        return '|'.join(map(_cell, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -353,13 +333,13 @@ def _read_sheet(path: Path) -> pd.DataFrame:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Says of a table that cannot be read why."""
+    """Errors of a table as ValueError with its path."""
     try:
         yield
     except UnicodeError as error:
         raise ValueError(
-            f'{path}: its bytes are not of one encoding ({error}); save the table as UTF-8, or '
-            "say encoding='...'"
+            f'{path}: its bytes are not of one encoding ({error}); save the table as UTF-8, or set '
+            "encoding='...'"
         ) from error
     except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(
@@ -367,26 +347,26 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
     except (LookupError, OSError, ValueError) as error:
         raise ValueError(f'{path}: cannot be read as a table ({error})') from error
-    except Exception as error:  # libraries of spreadsheets raise their own
+    except Exception as error:  # spreadsheet libraries raise other types
         if type(error).__module__.partition('.')[0] not in ('python_calamine', 'zipfile'):
             raise
         raise ValueError(f'{path}: cannot be read as a table ({error})') from error
 
 
 class _Text(HTMLParser):
-    """Gathers what stands between tags, but for scripts and styles."""
+    """Collects the text between tags, except scripts and styles."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
-        self._hidden = 0
+        self._skipping = 0
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
-        self._hidden += tag in ('script', 'style')
+        self._skipping += tag in ('script', 'style')
 
     def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ('script', 'style') and self._hidden > 0
+        self._skipping -= tag in ('script', 'style') and self._skipping > 0
 
     def handle_data(self, data: str) -> None:
-        if not self._hidden:
+        if not self._skipping:
             self.parts.append(data)

@@ -1,7 +1,7 @@
-"""Pairs in tar files, WebDataset's layout: few large files in the place of millions of small ones.
+"""Pairs in tar files, WebDataset's layout: few large files instead of millions of small ones.
 
-A sample is the members of one folder that share a name up to its first dot: ``000123.jpg`` (or
-.png, .webp) and ``000123.json``, whose keys are those of :class:`mvlt.datasets.PairJSON` without
+A sample is the members of a folder that share a name up to its first dot: ``000123.jpg`` (or
+.png, .webp) and ``000123.json``, with the keys of :class:`mvlt.datasets.PairJSON` except
 ``image``.
 """
 
@@ -16,42 +16,42 @@ from mvlt.datasets.pair_json import PairJSON, check_records
 from mvlt.datasets.transforms.loading import LoadImage, read_image
 from mvlt.registry import DATASETS
 
-_PICTURES = ('jpg', 'jpeg', 'png', 'webp')
+_IMAGES = ('jpg', 'jpeg', 'png', 'webp')
 _REMEDY = 'write shards with tools/dataset_converters/to_shards.py; set data_root and ann_file'
 
 
 @DATASETS.register_module()
 class TarPairs(PairJSON):
-    """One split: all shards that a pattern names. Members are read where they lie in the file.
+    """One split: all tar files that match a pattern, with random access.
 
-    Unlike WebDataset's own reader, which streams shard by shard, any row can be asked for at any
-    time: samplers shuffle all of them, and a run can be taken up anywhere. The shards' tables of
-    contents are read on opening. A picture is decoded as the pipeline's LoadImage says; it does not
-    ``keep`` any. An empty category is unknown, -1.
+    WebDataset's own reader streams shard by shard. This class reads any row at any time, so
+    samplers shuffle all rows and training resumes anywhere; it reads the shards' tables of
+    contents on opening. The pipeline's LoadImage decodes the images, without its ``cache_size``.
+    An empty category is unknown, -1.
 
     Args:
         ann_file: pattern of the split's shards below ``data_root``, e.g. ``train-*.tar``.
-        classes_from: pattern of the training split's; None = ``ann_file`` is the training split.
-        attributes, texts, kwargs: see :class:`PairJSON`; a sample has one picture, ``images`` none.
+        classes_from: pattern of the training split; None = ``ann_file``.
+        attributes, texts, kwargs: see :class:`PairJSON`. ``images`` is not supported.
 
     Raises:
-        FileNotFoundError, KeyError, OSError, ValueError: no such shard; a sample without picture or
-            JSON, or with two, what is no tar file, keys as of :class:`PairJSON`; the message names
-            the member.
+        FileNotFoundError, KeyError, OSError, ValueError: no such shard; no tar file; a sample
+            without or with two images or JSONs; see :class:`PairJSON`. The message names the
+            member.
     """
 
     unknown = frozenset({''})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.get('images'):
-            raise ValueError('TarPairs.images: a sample has one picture; use PairJSON')
-        self._members: dict[str, tuple[str, int, int]] = {}  # picture -> file, place, bytes
+            raise ValueError('TarPairs.images: a sample has one image; use PairJSON')
+        self._members: dict[str, tuple[str, int, int]] = {}  # image -> file, offset, size
         super().__init__(*args, **kwargs)
 
     def load(self, record: dict) -> dict:
-        """Read the picture's bytes and decode them."""
+        """Read and decode the image."""
         with open(record['file'], 'rb') as file:
-            content = os.pread(file.fileno(), record['bytes'], record['place'])
+            content = os.pread(file.fileno(), record['size'], record['offset'])
         loading = self.pipeline.find(LoadImage) or LoadImage()
         try:
             record['img'] = read_image(io.BytesIO(content), loading.max_pixels, loading.at_least)
@@ -63,7 +63,7 @@ class TarPairs(PairJSON):
         folder, pattern = os.path.split(path)
         shards = sorted(Path(folder).glob(pattern))
         if not shards:
-            raise FileNotFoundError(f'{path}: no shard is called so; {_REMEDY}')
+            raise FileNotFoundError(f'{path}: no shard matches; {_REMEDY}')
         records = [record for shard in shards for record in self._in_shard(shard)]
         if not records:
             raise ValueError(f'{path}: no sample in any of {len(shards)} shards; {_REMEDY}')
@@ -81,27 +81,27 @@ class TarPairs(PairJSON):
                     if parts.setdefault(ending.lower(), member) is not member:
                         raise ValueError(f'{shard}: {member.name} is there twice')
             with open(shard, 'rb') as file:
-                return [self._sample(file.fileno(), shard, *one) for one in samples.items()]
+                return [self._sample(file.fileno(), shard, *item) for item in samples.items()]
         except (tarfile.TarError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f'{shard}: unreadable ({error}); {_REMEDY}') from error
 
     def _sample(
         self, file: int, shard: Path, key: str, members: dict[str, tarfile.TarInfo]
     ) -> dict[str, str]:
-        endings = [one for one in members if one in _PICTURES]
+        endings = [ending for ending in members if ending in _IMAGES]
         if len(endings) != 1 or 'json' not in members:
             raise ValueError(
-                f'{shard}, sample {key}: it has {", ".join(members)}; one picture '
-                f'({", ".join(_PICTURES)}) and json are needed'
+                f'{shard}, sample {key}: it has {", ".join(members)}; one image '
+                f'({", ".join(_IMAGES)}) and json are needed'
             )
-        table, picture = members['json'], members[endings[0]]
+        table, image = members['json'], members[endings[0]]
         record = json.loads(os.pread(file, table.size, table.offset_data))
         if not isinstance(record, dict):
             raise ValueError(f'{shard}, sample {key}: its json is a {type(record).__name__}')
         name = f'{shard}/{key}.{endings[0]}'
-        self._members[name] = (str(shard), picture.offset_data, picture.size)
+        self._members[name] = (str(shard), image.offset_data, image.size)
         return dict(record, image=name)
 
-    def _picture(self, name: str, where: str) -> dict[str, Any]:
-        file, place, size = self._members[name]
-        return dict(member=name, file=file, place=place, bytes=size)
+    def _image(self, name: str, where: str) -> dict[str, Any]:
+        file, offset, size = self._members[name]
+        return dict(member=name, file=file, offset=offset, size=size)

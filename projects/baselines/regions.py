@@ -140,7 +140,7 @@ class RandomRegionMask(ImageMask):
     def __init__(self, ratio: float = 0.15, prob: float = 1.0) -> None:
         super().__init__(ratio, prob=prob)
 
-    def hide(self, height: int, width: int) -> np.ndarray:
+    def mask(self, height: int, width: int) -> np.ndarray:
         """For N = ``height`` regions of D + 5 = ``width`` numbers."""
         mask = np.zeros((height, width), bool)
         mask[np.random.random(height) < self.ratio, :-BOX] = True

@@ -63,7 +63,7 @@ def test_boxes_in_pixels_are_refused(tmp_path):
 def test_hidden_regions_keep_their_place():
     mask = RandomRegionMask(1.0).transform(dict(img=np.zeros((3, 8 + 5), np.float32)))
     assert mask['image_mask'][:, :8].all() and not mask['image_mask'][:, 8:].any()
-    assert not RandomRegionMask(0.0).hide(3, 8 + 5).any()
+    assert not RandomRegionMask(0.0).mask(3, 8 + 5).any()
     regions, hidden = torch.rand(2, 3, 13), torch.from_numpy(mask['image_mask'])
     hidden = torch.stack((hidden, hidden & False))
     found = PairDataPreprocessor().normalise(regions, hidden)

@@ -78,30 +78,30 @@ def test_pairs_and_batches(matching):
 
 
 def test_wrong_inputs_are_named(matching, tmp_path):
-    with pytest.raises(ValueError, match='2 pictures and 3 texts'):
+    with pytest.raises(ValueError, match='2 images and 3 texts'):
         make_pairs([RED, BLUE], ['a', 'b', 'c'])
-    with pytest.raises(ValueError, match='no picture'):
+    with pytest.raises(ValueError, match='no image'):
         matching([], 'a')
     with pytest.raises(ValueError, match='no text'):
         matching(RED, [])
     with pytest.raises(TypeError, match='text 1 is a int'):
         matching(RED, ['a', 3])
-    with pytest.raises(ValueError, match=r'picture 1: an array of float64 \(2, 2, 3\)'):
+    with pytest.raises(ValueError, match=r'image 1: an array of float64 \(2, 2, 3\)'):
         matching([RED, np.zeros((2, 2, 3))], 'a')
-    with pytest.raises(ValueError, match='5 colours'):
+    with pytest.raises(ValueError, match='5 channels'):
         to_array(np.zeros((2, 2, 5), np.uint8))
-    with pytest.raises(TypeError, match='picture 0 is a int'):
+    with pytest.raises(TypeError, match='image 0 is a int'):
         matching([3], 'a')
     with pytest.raises(FileNotFoundError, match='no such image'):
         matching(tmp_path / 'none.jpg', 'a')
-    with pytest.raises(FileNotFoundError, match='no pictures in it'):
+    with pytest.raises(FileNotFoundError, match='no images in it'):
         matching(tmp_path, 'a')
     (tmp_path / 'bad.jpg').write_bytes(b'no picture')
     with pytest.raises(OSError, match='bad.jpg: unreadable'):
         matching(tmp_path, 'a')
-    with pytest.raises(TypeError, match='pictures: None is a NoneType; a path'):
+    with pytest.raises(TypeError, match='images: None is a NoneType; give a path'):
         matching(None, 'a')
-    with pytest.raises(TypeError, match='5 is a int; a text or a list'):
+    with pytest.raises(TypeError, match='5 is a int; give a text'):
         matching(RED, 5)
     for wrong in (0, None, '3', True):
         with pytest.raises(ValueError, match=f'batch_size={wrong!r}; give a whole number'):

@@ -1,4 +1,4 @@
-"""Contract: a file names rows for good; a seed gives the same bytes; errors name the list."""
+"""Contract: a file names rows, a seed gives the same bytes, errors name the list."""
 
 import json
 
@@ -37,7 +37,7 @@ def test_a_file_read_back_is_the_draw(tmp_path):
 
 
 def test_known_bytes():
-    """A published file: these very ids must come out on every machine and version."""
+    """A published file: the ids must be the same on every machine and version."""
     content = candidate_content(RECORDS, {}, 2, 3, seeds=(0,))
     assert json.dumps(content['draws']) == EXPECTED
 
@@ -54,7 +54,7 @@ def test_rows_may_have_moved_as_long_as_their_products_order_is_kept(tmp_path):
     moved = [RECORDS[i] for i in (4, 1, 0, 3, 2, 5)]
     before, after = read_candidates(path, RECORDS), read_candidates(path, moved)
     named = [
-        [[ids[row] for row in one.candidates] for one in draws[0]['tir']]
+        [[ids[row] for row in entry.candidates] for entry in draws[0]['tir']]
         for draws, ids in ((before, row_ids(RECORDS)), (after, row_ids(moved)))
     ]
     assert named[0] == named[1]
@@ -64,7 +64,7 @@ def test_rows_may_have_moved_as_long_as_their_products_order_is_kept(tmp_path):
     ('change', 'message'),
     [
         (dict(format='other'), "'format' is not 'mvlt-candidates'"),
-        (dict(version=2), 'version 2 of the format, 1 is known'),
+        (dict(version=2), 'version 2 of the format, 1 is supported'),
         (dict(draws=[]), 'it holds no list'),
         (dict(draws=['x']), "'draws' is no list of objects"),
         (dict(draws=dict(a=1)), "'draws' is no list of objects"),
@@ -73,7 +73,7 @@ def test_rows_may_have_moved_as_long_as_their_products_order_is_kept(tmp_path):
         (dict(draws=[dict(tir=[['a_0']])]), r'draws\[0\].tir\[0\]: a list of a query and at least'),
         (
             dict(draws=[dict(itr=[['a_0', 'b_0'], ['a_0', 'z_0', 'z_1']])]),
-            r"draws\[0\].itr\[1\]: the evaluated data has no 'z_0' \(2 of 3 ids unknown\): was the",
+            r"draws\[0\].itr\[1\]: the evaluated data has no 'z_0' \(2 of 3 ids unknown\); is the",
         ),
     ],
 )

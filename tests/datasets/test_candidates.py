@@ -1,4 +1,4 @@
-"""Contract: 101 different products, the positive first, of the query's own kind where possible."""
+"""Contract: 101 different products, the positive first, of the query's category if possible."""
 
 import random
 
@@ -24,7 +24,7 @@ def test_candidates_are_other_products_of_the_same_sub_category():
     records = _records(300)
     lists = draw_candidates(records, num_queries=20)
     assert len(lists) == 20
-    assert len({records[one.query]['product_id'] for one in lists}) == 20
+    assert len({records[entry.query]['product_id'] for entry in lists}) == 20
     for query, candidates in lists:
         assert candidates[0] == query
         products = [records[row]['product_id'] for row in candidates]
@@ -39,11 +39,11 @@ def test_small_sub_category_is_filled_from_the_main_category_then_from_anywhere(
     records = _records(20, views=1, subs=4)
     for query, candidates in draw_candidates(records, 20, num_candidates=12):
         circle = [records[row] for row in candidates[1:]]
-        own = records[query]
-        assert [r['sub_category'] == own['sub_category'] for r in circle] == [True] * 4 + [
+        positive = records[query]
+        assert [r['sub_category'] == positive['sub_category'] for r in circle] == [True] * 4 + [
             False
         ] * 7
-        assert [r['main_category'] == own['main_category'] for r in circle] == [True] * 9 + [
+        assert [r['main_category'] == positive['main_category'] for r in circle] == [True] * 9 + [
             False
         ] * 2
 
@@ -57,7 +57,7 @@ def test_a_product_with_the_querys_caption_is_no_negative():
 
 
 def test_a_view_with_the_querys_caption_is_no_negative_either():
-    """Products with captions of their own for each view, one of which many share."""
+    """Products with different captions a row, one of which many share."""
     records = [
         dict(product_id=f'p{i // 2}', caption='shared' if i % 2 else f'own {i}', sub_category=0)
         for i in range(24)
@@ -78,15 +78,15 @@ def test_seed_decides_and_row_order_does_not():
     again = draw_candidates([record for _, record in shuffled], 10, seed=3)
 
     def products(lists, rows):
-        return [[rows[row]['product_id'] for row in one.candidates] for one in lists]
+        return [[rows[row]['product_id'] for row in entry.candidates] for entry in lists]
 
     assert products(first, records) == products(again, [r for _, r in shuffled])
 
 
 def test_known_draw_stays_the_same():
-    """A published protocol: this very draw must come out on every machine and version."""
+    """A published protocol: this draw must be the same on every machine and version."""
     lists = draw_candidates(_records(8, views=1, subs=1), 3, num_candidates=4, seed=0)
-    assert [tuple(one) for one in lists] == EXPECTED
+    assert [tuple(entry) for entry in lists] == EXPECTED
 
 
 EXPECTED = [(3, (3, 2, 7, 5)), (7, (7, 1, 5, 3)), (0, (0, 7, 2, 3))]
@@ -94,18 +94,20 @@ EXPECTED = [(3, (3, 2, 7, 5)), (7, (7, 1, 5, 3)), (0, (0, 7, 2, 3))]
 
 def test_without_categories_any_product_will_do():
     records = [dict(product_id=str(i), caption=str(i)) for i in range(5)]
-    assert all(len(one.candidates) == 5 for one in draw_candidates(records, 2, num_candidates=5))
+    assert all(
+        len(entry.candidates) == 5 for entry in draw_candidates(records, 2, num_candidates=5)
+    )
 
 
 def test_too_few_products_say_so():
-    with pytest.raises(ValueError, match='49 possible negatives of the 100'):
+    with pytest.raises(ValueError, match='49 possible negatives, a list needs 100'):
         draw_candidates(_records(50), 1)
 
 
 def test_named_products_are_asked_for_in_their_order():
     records = [dict(product_id=f'p{i}', caption=f'own {i}') for i in range(6)]
     lists = draw_candidates(records, 2, num_candidates=3, products=['p4', 'p1', 'p5'])
-    assert [one.query for one in lists] == [4, 1, 5]
+    assert [entry.query for entry in lists] == [4, 1, 5]
     assert set(lists) <= set(draw_candidates(records, 6, num_candidates=3))  # as in a draw
     with pytest.raises(ValueError, match='no product p9 in the data; it has e.g. p0, p1'):
         draw_candidates(records, 2, num_candidates=3, products=['p9'])

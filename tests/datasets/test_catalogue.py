@@ -1,4 +1,4 @@
-"""Contract: any table with named columns becomes records; wrong ones are named with their row."""
+"""Contract: any table with named columns becomes records; errors name the row."""
 
 import os
 
@@ -40,7 +40,7 @@ def test_records(catalogue):
     assert (record['product_id'], record['main_category'], record['sub_category']) == ('6', 0, 1)
 
 
-def test_missing_value_leaves_no_trace_in_the_caption(catalogue):
+def test_captions_omit_missing_values(catalogue):
     assert _open(catalogue).get_data_info(3)['caption'] == 'Thing number 3'
 
 
@@ -53,22 +53,22 @@ def test_parquet_is_the_same(catalogue):
 
 
 def test_splits_are_disjoint_complete_and_stable(catalogue):
-    found = {}
+    ids_of = {}
     for split in ('train', 'val', 'test'):
         dataset = _open(catalogue, split=split, split_ratios=(0.5, 0.3, 0.2))
-        found[split] = [dataset.get_data_info(i)['product_id'] for i in range(len(dataset))]
-    everything = [product for products in found.values() for product in products]
+        ids_of[split] = [dataset.get_data_info(i)['product_id'] for i in range(len(dataset))]
+    everything = [product for products in ids_of.values() for product in products]
     assert sorted(everything, key=int) == [str(i) for i in range(20)]
-    # a row more does not move the others
+    # another row does not move the rest
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
     extra = table.iloc[:1].assign(id='777')
     pd.concat([extra, table]).to_csv(catalogue / 'products.csv', index=False)
     again = _open(catalogue, split='train', split_ratios=(0.5, 0.3, 0.2))
     ids = [again.get_data_info(i)['product_id'] for i in range(len(again))]
-    assert [i for i in ids if i != '777'] == found['train']
+    assert [i for i in ids if i != '777'] == ids_of['train']
 
 
-def test_pictures_of_one_product_stay_on_one_side(catalogue):
+def test_images_of_a_product_share_a_split(catalogue):
     table = pd.read_csv(catalogue / 'products.csv', dtype=str)
     table['id'] = [str(i // 4) for i in range(20)]
     table.to_csv(catalogue / 'products.csv', index=False)
@@ -99,11 +99,11 @@ def test_unknown_column_lists_the_tables(catalogue):
         KeyError, match="no column 'colr'; it has id, image, title.*check_dataset.py"
     ):
         _open(catalogue, caption='{title} {colr}')
-    with pytest.raises(KeyError, match="needs 'image' and knows"):
+    with pytest.raises(KeyError, match="needs 'image'; legal: image"):
         _open(catalogue, columns=dict(COLUMNS, colour='colour'))
 
 
-def test_missing_picture_names_row_and_path(catalogue):
+def test_missing_image_names_row_and_path(catalogue):
     (catalogue / 'images/7.png').unlink()
     with pytest.raises(FileNotFoundError, match=r"row 9, column 'image': no image 'images/7\.png'"):
         _open(catalogue)
@@ -126,8 +126,8 @@ def test_rare_categories(catalogue, caplog):
     _edit(catalogue, 0, 'sub', 'Hats')
     assert 'Hats' in _open(catalogue).metainfo['sub_category']
     with pytest.raises(ValueError, match=r"first in row 2: 'Hats' \(1\)"):
-        _open(catalogue, rare='error')
-    dropped = _open(catalogue, rare='drop')
+        _open(catalogue, on_rare_class='error')
+    dropped = _open(catalogue, on_rare_class='drop')
     assert len(dropped) == 19
     assert 'Hats' not in dropped.metainfo['sub_category']
 
@@ -140,7 +140,7 @@ def test_rare_categories(catalogue, caplog):
         (dict(split='tests'), "split='tests'; legal"),
         (dict(split_ratios=(0.8, 0.1)), 'three shares'),
         (dict(split_ratios=(0.8, 0.1, 0.3)), 'three shares'),
-        (dict(rare='ignore'), "rare='ignore'; legal"),
+        (dict(on_rare_class='ignore'), "on_rare_class='ignore'; legal"),
         (dict(caption='{title'), 'caption template'),
     ],
 )
@@ -149,7 +149,7 @@ def test_wrong_arguments(catalogue, change, message):
         _open(catalogue, **change)
 
 
-def test_a_description_beside_the_table_goes_before_the_config(catalogue):
+def test_a_description_beside_the_table_has_priority_over_the_config(catalogue):
     (catalogue / 'products.json').write_text(
         '{"columns": {"image": "image", "product_id": "id", "sub_category": null},'
         ' "caption": "{colour} {title}"}'
@@ -201,7 +201,9 @@ def test_a_comma_in_an_unquoted_text_is_refused(catalogue):
     path = catalogue / 'products.csv'
     head, first, *others = path.read_text().splitlines()
     path.write_text('\n'.join([head, first.replace('Thing', 'Thing,'), *others]))
-    with pytest.raises(ValueError, match="row 2: 7 cells for 6 columns; put a text with ','"):
+    with pytest.raises(
+        ValueError, match="row 2: 7 cells for 6 columns; put texts that contain ','"
+    ):
         _open(catalogue)
 
 
@@ -222,15 +224,15 @@ def test_parquet_with_numbers_and_gaps(catalogue):
     ]
 
 
-def test_an_unreadable_picture_is_named_with_its_row(catalogue):
-    (catalogue / 'images/7.png').write_bytes(b'no picture')
+def test_an_unreadable_image_is_named_with_its_row(catalogue):
+    (catalogue / 'images/7.png').write_bytes(b'no image')
     dataset = _open(catalogue, pipeline=[dict(type='mvlt.LoadImage')])
     with pytest.raises(OSError, match=r'products\.csv, row 9: .*7\.png: unreadable image'):
         dataset[7]
 
 
-def test_attributes_and_wordings(tmp_path):
-    """Training's classes by name; unknown is -1 and leaves no word; a new one comes after them."""
+def test_attributes_and_caption_templates(tmp_path):
+    """Training's classes by name; unknown is -1 and not in captions; new classes follow."""
     (tmp_path / '1.png').write_bytes(b'')
     (tmp_path / 'products.csv').write_text(
         'image,title,kind,tint,split\n'
@@ -247,14 +249,13 @@ def test_attributes_and_wordings(tmp_path):
     )
     train = Catalogue(**settings, split='train')
     assert train.metainfo['colour'] == ('Blue', 'Red') and train.metainfo['colour_trained'] == 2
-    by_title = {one['caption']: one for one in map(train.get_data_info, range(3))}
+    by_title = {record['caption']: record for record in map(train.get_data_info, range(3))}
     red, plain, hat = (by_title[title] for title in ('a red shoe', 'a shoe', 'a hat'))
-    assert [one['colour'] for one in (red, plain, hat)] == [1, -1, 0]
+    assert [record['colour'] for record in (red, plain, hat)] == [1, -1, 0]
     assert red['attributes'] == ('colour',)
-    assert red['caption_templates'] == ('Red Shoe', 'Red') and plain['caption_templates'] == (
-        'Shoe',
-    )
-    # by columns: what a wording names, whatever its words are
+    assert red['other_captions'] == ('Red Shoe', 'Red')
+    assert plain['other_captions'] == ('Shoe',)
+    # the columns that a template reads, whatever its words are
     assert red['other_caption_keys'] == ('kind=shoe\x1ftint=red', 'tint=red')
     assert plain['other_caption_keys'] == ('kind=shoe',)
     test = Catalogue(**settings, split='test')
@@ -284,7 +285,7 @@ def test_only_columns_that_are_needed_are_read(catalogue):
 
 
 @pytest.mark.parametrize(
-    'words',
+    'text',
     [
         'Größe Übergröße Kleid',
         'Κόκκινο φόρεμα',
@@ -296,17 +297,17 @@ def test_only_columns_that_are_needed_are_read(catalogue):
         '빨간 드레스',
     ],
 )
-def test_captions_of_other_languages_become_words(catalogue, words, tmp_path):
-    """A tokenizer that is trained on them knows their letters; nothing becomes [UNK]."""
-    _edit(catalogue, 0, 'title', words)
+def test_captions_of_other_languages_have_tokens(catalogue, text, tmp_path):
+    """A tokenizer trained on them has their letters; nothing becomes [UNK]."""
+    _edit(catalogue, 0, 'title', text)
     dataset = _open(catalogue)
-    assert dataset.get_data_info(0)['caption'] == f'{words}. Red'
-    tokenizer = train_tokenizer([*dataset.captions()] * 3, tmp_path / 'words', 400)
-    ids = tokenizer.encode(words, 64)
+    assert dataset.get_data_info(0)['caption'] == f'{text}. Red'
+    tokenizer = train_tokenizer([*dataset.captions()] * 3, tmp_path / 'tokenizer', 400)
+    ids = tokenizer.encode(text, 64)
     assert len(ids) > 3 and tokenizer.tokenizer.unk_token_id not in ids
 
 
-def test_looking_a_record_up_asks_no_disk_and_rolls_no_dice(catalogue, monkeypatch):
+def test_getting_a_record_reads_no_disk_and_draws_nothing(catalogue, monkeypatch):
     dataset = _open(catalogue, test_mode=True)
     with monkeypatch.context() as patched:
         for name in ('stat', 'lstat', 'listdir', 'scandir', 'readlink'):
@@ -321,14 +322,14 @@ def _ids(dataset):
     return [dataset.get_data_info(i)['product_id'] for i in range(len(dataset))]
 
 
-def test_few_gaps_are_left_out_many_are_not(catalogue):
+def test_few_incomplete_rows_are_dropped_many_are_an_error(catalogue):
     (catalogue / 'images/7.png').unlink()
     _edit(catalogue, 4, 'title', '')
     _edit(catalogue, 4, 'colour', '')
     with pytest.raises(ValueError, match='row 6: the caption is empty'):
         _open(catalogue)
     _edit(catalogue, 5, 'title', '')
-    with pytest.raises(ValueError, match=r'row 6: the caption .* \(2 of 20 rows\); 1 at most'):
+    with pytest.raises(ValueError, match=r'row 6: the caption .* \(2 of 20 rows\); at most 1'):
         _open(catalogue, max_missing_ratio=0.05, caption='{title}')
     _edit(catalogue, 5, 'title', 'Thing')
     dataset = _open(catalogue, max_missing_ratio=0.05)
@@ -342,13 +343,13 @@ def test_few_gaps_are_left_out_many_are_not(catalogue):
     )  # what a gallery reads
 
 
-def test_a_row_without_a_picture(catalogue):
+def test_a_row_without_a_image(catalogue):
     _edit(catalogue, 4, 'image', '')
     assert '4' not in _ids(_open(catalogue, max_missing_ratio=0.05))
     assert '4' not in _ids(_open(catalogue, on_error='skip'))
 
 
-def test_an_unknown_category_is_learnt_by_no_head(catalogue):
+def test_an_unknown_category_has_no_class_id(catalogue):
     _edit(catalogue, 4, 'kind', 'NA')
     _edit(catalogue, 6, 'sub', '')
     dataset = _open(catalogue)
@@ -360,7 +361,7 @@ def test_an_unknown_category_is_learnt_by_no_head(catalogue):
 
 
 @pytest.fixture
-def said(monkeypatch):
+def log_lines(monkeypatch):
     lines = []
     monkeypatch.setattr(
         'mvlt.datasets.catalogue_table.print_log', lambda line, *args, **kwargs: lines.append(line)
@@ -368,7 +369,7 @@ def said(monkeypatch):
     return lines
 
 
-def test_a_row_with_several_pictures_is_several_views(catalogue, said):
+def test_a_row_with_several_images_is_several_records(catalogue, log_lines):
     _edit(catalogue, 2, 'image', 'images/2.png|images\\3.PNG')
     dataset = _open(catalogue)
     assert _ids(dataset)[:5] == ['0', '1', '2', '2', '3']
@@ -377,29 +378,31 @@ def test_a_row_with_several_pictures_is_several_views(catalogue, said):
     assert second['img_path'] == str((catalogue / 'images/3.png').resolve())
     assert len(dataset.table()['title']) == 21
     _edit(catalogue, 2, 'image', 'images/2.png|images/none.png')
-    assert len(_open(catalogue, max_missing_ratio=0.0)) == 20  # one of them is there
-    assert "row 4: no image 'images/none.png'" in said[-1] and '(1 such pictures)' in said[-1]
+    assert len(_open(catalogue, max_missing_ratio=0.0)) == 20  # one image remains
+    assert (
+        "row 4: no image 'images/none.png'" in log_lines[-1] and '(1 such images)' in log_lines[-1]
+    )
     with pytest.raises(FileNotFoundError, match=r"row 4, column 'image': no image 'images/none"):
         _open(catalogue)
 
 
-def test_addresses_in_the_place_of_pictures(catalogue):
+def test_urls_instead_of_images(catalogue):
     _edit(catalogue, 2, 'image', 'https://shop.example/2.png')
     with pytest.raises(ValueError, match=r"'image' holds addresses .*fetch_pictures\.py"):
         _open(catalogue)
 
 
-def test_different_products_under_one_id_and_equal_rows_are_said(catalogue, said):
+def test_warnings_of_different_products_under_an_id_and_of_equal_rows(catalogue, log_lines):
     _open(catalogue)
-    assert not said
+    assert not log_lines
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
     for i in range(10):
         table.loc[i, 'id'] = 'A'
     pd.concat([table, table.tail(1)]).to_csv(catalogue / 'products.csv', index=False)
     assert len(_open(catalogue)) == 21
-    assert '1 rows are equal to an earlier one, first row 22' in said[0]
-    assert "1 values of column 'id' (product_id) have rows with different captions" in said[1]
-    assert "first 'A' in rows 2, 3, 4, 5, 6" in said[1]
+    assert '1 rows are equal to an earlier one, first row 22' in log_lines[0]
+    assert "1 values of column 'id' (product_id) have rows with different captions" in log_lines[1]
+    assert "first 'A' in rows 2, 3, 4, 5, 6" in log_lines[1]
 
 
 def test_html_in_titles(catalogue):
@@ -410,22 +413,22 @@ def test_html_in_titles(catalogue):
     )
 
 
-def test_several_pictures_and_an_unknown_category(catalogue):
+def test_several_images_and_an_unknown_category(catalogue):
     _edit(catalogue, 2, 'image', 'images/2.png|images/3.png')
     _edit(catalogue, 2, 'kind', '')
     assert len(_open(catalogue)) == 21
 
 
 def test_classes_are_numbered_by_name_wherever_the_rows_are(catalogue):
-    """A table that is sorted anew gives the same records in the same order."""
+    """A table in another order gives the same records in the same order."""
     before = _open(catalogue)
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
     table.iloc[::-1].to_csv(catalogue / 'products.csv', index=False)
     after = _open(catalogue)
     assert before.metainfo == after.metainfo
     for i in range(20):
-        one, other = before.get_data_info(i), after.get_data_info(i)
-        assert one.pop('row') + other.pop('row') == 23 and one == other
+        first, second = before.get_data_info(i), after.get_data_info(i)
+        assert first.pop('row') + second.pop('row') == 23 and first == second
 
 
 def test_classes_that_a_model_was_trained_with(catalogue):
@@ -439,9 +442,9 @@ def test_classes_that_a_model_was_trained_with(catalogue):
 
 @pytest.mark.parametrize(('name', 'read'), [('split', True), ('SPLIT', True), ('part', False)])
 def test_a_column_of_splits_is_read_unless_it_is_null(catalogue, name, read):
-    """The packaged configs name no split; a table that has one knows better than a hash."""
+    """The packaged configs name no split; a split column has priority over a hash."""
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
-    # in any letters, and by their other names
+    # in any case, and by other names
     table[name] = ['Test' if i % 6 == 0 else 'valid' if i % 6 == 1 else 'train' for i in range(20)]
     table.to_csv(catalogue / 'products.csv', index=False)
     settings = dict(data_root=str(catalogue), ann_file='products.csv', caption=CAPTION)
@@ -464,7 +467,7 @@ def test_a_column_called_split_that_holds_something_else(catalogue, monkeypatch)
     assert "column 'split' is not read as the split, it holds 'left'; legal: train, val" in lines[0]
 
 
-def test_a_table_is_read_once_and_again_when_it_or_its_pictures_change(catalogue, monkeypatch):
+def test_a_table_is_read_once_and_again_when_it_or_its_images_change(catalogue, monkeypatch):
     reads = []
     original = pd.read_csv
     monkeypatch.setattr(pd, 'read_csv', lambda *a, **k: reads.append(a) or original(*a, **k))

@@ -1,4 +1,4 @@
-"""Contract: Karpathy's split, five captions an image, and images that are not there are named."""
+"""Contract: Karpathy's split, five captions an image, missing images are named."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.commands import run_here
 
 
 def write_coco(root, images=6):
-    """A look-alike dataset_coco.json and its pictures."""
+    """A small dataset_coco.json and its images."""
     entries = []
     for i in range(images):
         folder = ('train2014', 'val2014')[i % 2]
@@ -46,13 +46,13 @@ def _open(root, split='train', **kwargs):
 
 
 def test_splits(coco):
-    found = {split: _open(coco, split) for split in ('train', 'val', 'test')}
-    assert {split: len(dataset) for split, dataset in found.items()} == dict(
+    datasets = {split: _open(coco, split) for split in ('train', 'val', 'test')}
+    assert {split: len(dataset) for split, dataset in datasets.items()} == dict(
         train=15, val=5, test=10
     )
-    products = {found['train'].get_data_info(i)['product_id'] for i in range(15)}
+    products = {datasets['train'].get_data_info(i)['product_id'] for i in range(15)}
     assert products == {'100', '101', '104'}  # restval trains too
-    record = found['val'].get_data_info(1)
+    record = datasets['val'].get_data_info(1)
     assert record['caption'] == 'Picture 2, told 1.'
     assert record['img_path'] == str(coco / 'train2014/2.jpg')
 
@@ -106,6 +106,6 @@ def test_check_dataset_reads_it(coco, demo_data):
     checked = run_here(*command)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert 'train: 15 rows, 3 products, 3 images (0 unreadable)' in checked.stdout
-    (coco / 'val2014/1.jpg').write_bytes(b'no picture')
+    (coco / 'val2014/1.jpg').write_bytes(b'no image')
     checked = run_here(*command)
     assert checked.returncode == 1 and 'val2014/1.jpg: unreadable image' in checked.stdout

@@ -1,4 +1,4 @@
-"""Contract: what columns mean is decided in one place, which writes nothing."""
+"""Contract: decide gives the meaning of columns and writes nothing."""
 
 import json
 
@@ -55,21 +55,21 @@ def test_templates():
 @pytest.mark.parametrize(
     ('columns', 'image', 'caption', 'more'),
     [
-        # by cells: the file's column has no usual name, the usual name holds addresses
+        # by cells: the file's column has no usual name, the usual name holds URLs
         (
             dict(Image=['http://a/b.jpg'] * 2, Datei=['a.jpg', 'b.PNG'], Titel=['Rot', 'Blau']),
             'Datei',
             '{Titel}',
             {},
         ),
-        # the words of the column without a usual name
+        # the column of most words, without a usual name
         (
             dict(sku=['1', '2'], f=['1.jpg', '2.jpg'], text=['a red summer dress', 'a blue shoe']),
             'f',
             '{text}',
             dict(product_id='sku'),
         ),
-        # gaps in the titles are filled from what else there is
+        # a fallback for empty titles
         (
             dict(image=['1.jpg', '2.jpg'], title=['Shoe', ''], brand=['A', 'B'], type=['S', 'T']),
             'image',
@@ -97,9 +97,9 @@ def test_templates():
 )  # fmt: skip
 def test_guesses_by_cells(columns, image, caption, more):
     frame = _table(**columns)
-    found = guess_description(list(frame), frame)
-    assert found['columns'] == dict(image=image, **more)
-    assert found['caption'] == caption
+    guess = guess_description(list(frame), frame)
+    assert guess['columns'] == dict(image=image, **more)
+    assert guess['caption'] == caption
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_columns_by_their_names(names, columns, caption, more):
     )
 
 
-def test_several_pictures_in_a_cell():
+def test_several_images_in_a_cell():
     for cell in ('a.jpg|b.jpg', 'a.jpg; b.jpg', 'a.jpg\nb.jpg', 'a.jpg, b.jpg'):
         assert looks_like_several(cell) == ['a.jpg', 'b.jpg']
     assert looks_like_several('red, blue.jpg') == ['red, blue.jpg']
@@ -157,21 +157,21 @@ def test_a_table_that_lacks_the_configs_columns_is_guessed(tmp_path):
     path = tmp_path / 'goods.csv'
     frame = _table(SKU=['1', '2'], Foto=['1.jpg', '2.jpg'], Titel=['Rot', 'Blau'])
     given = Meaning(CONFIG['columns'], CONFIG['caption'], dict(colour='baseColour'), ('{kind}',))
-    found = decide(path, list(frame), lambda: frame, given)
-    assert found.meaning == Meaning(dict(image='Foto', product_id='SKU'), '{Titel}', {}, ())
-    assert set(found.sources.values()) == {'the table'}
+    decision = decide(path, list(frame), lambda: frame, given)
+    assert decision.meaning == Meaning(dict(image='Foto', product_id='SKU'), '{Titel}', {}, ())
+    assert set(decision.sources.values()) == {'the table'}
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_guessed_of_attributes_joins_what_the_config_names(tmp_path):
-    """The config's gender is there, its colour has another name here."""
+    """The table has the config's gender; its colour has another name."""
     frame = pd.DataFrame(
         dict(image=['a.jpg'], title=['A red hat'], type=['Hats'], colour=['Red'], gender=['All'])
     )
     given = Meaning(dict(image='picture'), '{name}', dict(colour='baseColour', gender='gender'), ())
-    found = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given).meaning
-    assert found.attributes == dict(colour='colour', gender='gender')
-    assert '{gender} {colour} {type}' in found.caption_templates
+    meaning = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given).meaning
+    assert meaning.attributes == dict(colour='colour', gender='gender')
+    assert '{gender} {colour} {type}' in meaning.caption_templates
 
 
 def test_a_config_that_fits_goes_before_the_table_not_before_the_file(tmp_path):
@@ -185,15 +185,13 @@ def test_a_config_that_fits_goes_before_the_table_not_before_the_file(tmp_path):
     description = description_of(opened('{title}').meaning)
     assert description == dict(columns=dict(image='image'), caption='{title}')
     (tmp_path / 'a.json').write_text(json.dumps(description))
-    found = opened('{colour} {title}')
-    assert found.meaning.caption == '{title}' and found.sources['caption'].endswith('a.json')
+    decision = opened('{colour} {title}')
+    assert decision.meaning.caption == '{title}' and decision.sources['caption'].endswith('a.json')
 
 
 def test_what_cannot_be_guessed_is_asked_for(tmp_path):
     frame = _table(a=['1'], b=['2'])
-    with pytest.raises(
-        KeyError, match=r'which column holds pictures and captions .*a\.json.*WHICH'
-    ):
+    with pytest.raises(KeyError, match=r'which column holds images and captions .*a\.json.*WHICH'):
         decide(tmp_path / 'a.csv', list(frame), lambda: frame, None)
     frame = _table(image=['1.jpg'], b=['2'])
     with pytest.raises(KeyError, match='which column holds captions .*"image": "image"'):

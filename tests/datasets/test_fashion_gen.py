@@ -1,4 +1,4 @@
-"""Contract: raw Fashion-Gen rows come out as records; damage is named with file and row."""
+"""Contract: raw Fashion-Gen rows become records; errors name file and row."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def _open(path, **kwargs):
     return FashionGen(ann_file=str(path), **kwargs)
 
 
-def test_rows_categories_and_pictures(demo_data):
+def test_rows_categories_and_images(demo_data):
     dataset = _open(demo_data / 'fashiongen_64_64_train.h5')
     products = draw_products(2, seed=0)
     assert len(dataset) == 2 * len(products)
@@ -44,12 +44,12 @@ def test_rows_categories_and_pictures(demo_data):
         assert np.array_equal(record['img'], render(product, view, 32, seed=0))
 
 
-def test_other_wordings_travel_beside_the_caption(demo_data):
+def test_other_captions(demo_data):
     product = draw_products(2, seed=0)[0]
     record = _open(
         demo_data / 'fashiongen_64_64_train.h5', caption_templates=('{name}',)
     ).get_data_info(0)
-    assert record['caption_templates'] == (product.name,)
+    assert record['other_captions'] == (product.name,)
     with pytest.raises(KeyError, match="caption='{title}'; legal fields: name, description"):
         _open(demo_data / 'fashiongen_64_64_train.h5', caption_templates=('{title}',))
 

@@ -1,4 +1,4 @@
-"""Contract: a mismatched caption is of another product and differs in words."""
+"""Contract: a negative caption is of another product and differs."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def _drawn(pairs, row):
 
 
 def test_a_record_is_the_same_each_time(dataset):
-    """What is drawn is drawn when the sample is made."""
+    """Captions are drawn with each sample."""
     pairs = MatchingPairs(dataset, negative_prob=0.5)
     records = [pairs.get_data_info(3) for _ in range(20)]
     assert all(record == dataset.get_data_info(3) for record in records)
@@ -71,8 +71,8 @@ class _Twins:
         return 2
 
     def get_data_info(self, idx):
-        words = 'the same words' if idx else 'The  SAME words'  # to a tokenizer
-        return dict(product_id=str(idx), caption=words, sub_category=0)
+        caption = 'the same text' if idx else 'The  SAME text'  # equal to a tokenizer
+        return dict(product_id=str(idx), caption=caption, sub_category=0)
 
 
 def test_products_with_one_caption_only_are_an_error_not_a_hang():

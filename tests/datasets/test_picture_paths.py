@@ -1,4 +1,4 @@
-"""Contract: a cell finds the picture that it means, and never one outside the folder."""
+"""Contract: a cell gives the image that it means, never a file outside the folder."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('cell', 'found'),
+    ('cell', 'path'),
     [
         ('images/2.png', 'images/2.png'),
         ('./images//2.png', 'images/2.png'),
@@ -39,18 +39,18 @@ def folder(tmp_path):
         ('images/shoe 1.jpg', 'images/Shoe 1.JPG'),
         ('IMAGES/SHOE 1', 'images/Shoe 1.JPG'),
         ('images/2', 'images/2.png'),
-        ('2.png', 'images/2.png'),  # without the folder that it lies in
+        ('2.png', 'images/2.png'),  # without its folder
         ('7.jpg', 'pics/a/7.jpg'),
-        ('8.jpg', None),  # what is hidden is no picture of a shop
+        ('8.jpg', None),  # hidden folders are not searched
         ('v1.2', 'images/v1.2.png'),
         ('v1', None),
-        ('other/2.png', None),  # a picture of the same name elsewhere may be another one
+        ('other/2.png', None),  # an equal name in another folder may be another image
         ('other/3.webp', None),
         ('/srv/other/3.webp', '3.webp'),
         ('twice.png', None),
         ('pics/a/7.jpg', 'pics/a/7.jpg'),
         ('3.webp', '3.webp'),
-        ('2.jpg', None),  # another suffix may be another picture
+        ('2.jpg', None),  # another suffix may be another image
         ('4.png', None),
         ('../secret.png', None),
         ('', None),
@@ -58,11 +58,11 @@ def folder(tmp_path):
         ('images', None),
     ],
 )
-def test_find(folder, cell, found):
-    assert folder.find(cell) == (found and f'{folder.root}/{found}')
+def test_find(folder, cell, path):
+    assert folder.find(cell) == (path and f'{folder.root}/{path}')
 
 
-def test_pictures_of_one_name_but_for_its_case(tmp_path):
+def test_images_of_one_name_but_for_its_case(tmp_path):
     for name in ('a.JPG', 'A.jpg'):
         (tmp_path / name).write_bytes(b'')
     folder = PictureFolder(str(tmp_path))

@@ -1,4 +1,4 @@
-"""Contract: steps run in the order in which they stand, by name; None leaves one out."""
+"""Contract: named steps run in order; None skips a step."""
 
 import pytest
 
@@ -23,8 +23,8 @@ def test_a_list_works_too():
 
 
 def test_nothing_comes_after_packing():
-    """As in a dump of mmengine's own, which sorts keys."""
-    with pytest.raises(ValueError, match="'pack' is the last step.*load, pack, resize"):
+    """As in mmengine's dump, which sorts keys."""
+    with pytest.raises(ValueError, match="'pack' must be the last step.*load, pack, resize"):
         Pipeline(dict(load=_adds('a'), pack=_adds('b'), resize=_adds('c')))
 
 

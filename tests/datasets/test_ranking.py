@@ -1,4 +1,4 @@
-"""Contract: one picture, its caption first, captions of other products behind it."""
+"""Contract: one image, its caption first, then captions of other products."""
 
 import pytest
 from mmcv.transforms import BaseTransform

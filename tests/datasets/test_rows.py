@@ -1,4 +1,4 @@
-"""Contract: a table's rows become records when they are asked for, in parts and copies, too."""
+"""Contract: records of a table are created on access, also in slices and copies."""
 
 import pickle
 
@@ -16,8 +16,8 @@ def test_rows_of_a_table_are_made_when_they_are_asked_for(catalogue):
     )
     dataset = Catalogue(**settings)
     rows = dataset.load_data_list()
-    assert [one['product_id'] for one in rows[5:8]] == ['5', '6', '7']
-    assert [one['product_id'] for one in rows[5:][-2:]] == ['18', '19']
+    assert [record['product_id'] for record in rows[5:8]] == ['5', '6', '7']
+    assert [record['product_id'] for record in rows[5:][-2:]] == ['18', '19']
     assert rows[-1]['caption'] == 'Thing number 19. Red'
     assert len(Catalogue(**settings, indices=4)) == 4
     some = Catalogue(**settings, indices=[7, 2])

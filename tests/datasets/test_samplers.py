@@ -1,4 +1,4 @@
-"""Contract: orders as mmengine's, taken up at any place; each draw knows its place."""
+"""Contract: orders as mmengine's, which resume at any sample; a draw has its key."""
 
 import itertools
 import pickle
@@ -62,7 +62,7 @@ def test_epochs(ours, theirs):
         ours.set_epoch(epoch), theirs.set_epoch(epoch)
         whole = list(ours)
         assert whole == list(theirs)
-        assert [draw.key for draw in whole] == [(4, epoch, place) for place in range(10)]
+        assert [draw.key for draw in whole] == [(4, epoch, position) for position in range(10)]
         ours.start_at(7)
         rest = list(ours)
         assert rest == whole[7:] and [d.key for d in rest] == [d.key for d in whole[7:]]
@@ -101,7 +101,7 @@ class _Products:
         return dict(sub_category=category, product_id=str(row % 30), caption=caption)
 
 
-def test_look_alikes_stand_together_and_no_product_twice():
+def test_groups_share_a_category_and_no_product_comes_twice():
     sampler = CategoryBatchSampler(_Products(), batch_size=10, group=4, share=0.8, seed=1)
     categories, products = sampler.labels
     for epoch in range(5):
@@ -117,16 +117,18 @@ def test_look_alikes_stand_together_and_no_product_twice():
     assert sampler.batches(0) != sampler.batches(1)
 
 
-def test_captions_of_a_batch_are_about_as_long():
+def test_captions_of_a_batch_have_similar_lengths():
     """Four batches of ten: sorted within all four, within each alone."""
     sampler = LengthSampler(_Products(), batch_size=10, pool=4, seed=1)
     batches = sampler.batches(0)
     assert sorted(row for batch in batches for row in batch) == list(range(40))
-    spans = sorted((min(found), max(found)) for found in (sampler.lengths[one] for one in batches))
+    spans = sorted(
+        (min(lengths), max(lengths)) for lengths in (sampler.lengths[batch] for batch in batches)
+    )
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
     assert sampler.batches(0) == batches != sampler.batches(1)
     alone = LengthSampler(_Products(), batch_size=10, pool=1, seed=1).batches(0)
-    assert all(len(set(sampler.lengths[one])) > 4 for one in alone)
+    assert all(len(set(sampler.lengths[batch])) > 4 for batch in alone)
 
 
 def test_lengths_are_those_of_the_records_not_of_drawn_captions():
@@ -150,12 +152,12 @@ def test_lengths_are_those_of_the_records_not_of_drawn_captions():
 @pytest.mark.parametrize(
     ('kind', 'settings'), [(CategoryBatchSampler, dict(group=2)), (LengthSampler, dict(pool=2))]
 )
-def test_whole_batches_can_be_taken_up_anywhere_and_are_shared(monkeypatch, kind, settings):
+def test_batches_resume_anywhere_and_are_shared(monkeypatch, kind, settings):
     def make():
         return kind(_Products(), 5, seed=3, **settings)
 
     whole = _take(make(), 60)
-    assert [draw.key for draw in whole] == [(3, 0, place) for place in range(60)]
+    assert [draw.key for draw in whole] == [(3, 0, position) for position in range(60)]
     for done in (0, 5, 15, 35, 40, 55):
         sampler = make()
         sampler.skip(done)
@@ -181,6 +183,6 @@ def test_whole_batches_can_be_taken_up_anywhere_and_are_shared(monkeypatch, kind
         (dict(batch_size=35, group=2), 'no batch of 35 different products'),
     ],
 )
-def test_look_alikes_that_cannot_be(settings, message):
+def test_illegal_category_batches(settings, message):
     with pytest.raises(ValueError, match=message):
         next(iter(CategoryBatchSampler(_Products(), **settings)))

@@ -1,4 +1,4 @@
-"""Contract: a sample's random numbers are its own; what cannot be read is named or left out."""
+"""Contract: a sample's key seeds it; unreadable samples are named or replaced."""
 
 import numpy as np
 import pytest
@@ -27,9 +27,9 @@ def test_raise():
 
 
 def test_skip_takes_the_same_other_row_every_time_and_says_so():
-    found = [fetch(Draw(3, (0, 0, place)), _read, 10, 'skip') for place in (1, 1, 2)]
-    assert found[0]['row'] == found[1]['row'] and found[0]['row'] % 2 == 0
-    assert found[0]['data_samples'].skipped[0] == (3, 'row 3 is broken')
+    samples = [fetch(Draw(3, (0, 0, position)), _read, 10, 'skip') for position in (1, 1, 2)]
+    assert samples[0]['row'] == samples[1]['row'] and samples[0]['row'] % 2 == 0
+    assert samples[0]['data_samples'].skipped[0] == (3, 'row 3 is broken')
     groups = fetch(Draw(3, (0, 0, 1)), lambda row: [_read(row), _read(row)], 10, 'skip')
     assert 'skipped' in groups[0]['data_samples'] and 'skipped' not in groups[1]['data_samples']
 
@@ -51,10 +51,10 @@ PIPELINE = [
 ]
 
 
-def test_catalogue_with_missing_and_broken_pictures(catalogue, demo_data):
+def test_catalogue_with_missing_and_broken_images(catalogue, demo_data):
     PIPELINE[1]['tokenizer'] = str(demo_data / 'tokenizer')
     (catalogue / 'images/4.png').unlink()
-    (catalogue / 'images/7.png').write_bytes(b'no picture')
+    (catalogue / 'images/7.png').write_bytes(b'no image')
     settings = dict(
         ann_file='products.csv',
         data_root=str(catalogue),
@@ -69,7 +69,7 @@ def test_catalogue_with_missing_and_broken_pictures(catalogue, demo_data):
     with pytest.raises(ValueError, match='legal: raise, skip'):
         Catalogue(**settings, on_error='ignore')
     dataset = Catalogue(**settings, on_error='skip', pipeline=PIPELINE)
-    for one in (dataset, MatchingPairs(dataset)):
+    for data in (dataset, MatchingPairs(dataset)):
         for row, reason in ((4, 'no such image'), (7, 'unreadable image')):
-            (skipped, why), *_ = one[row]['data_samples'].skipped
+            (skipped, why), *_ = data[row]['data_samples'].skipped
             assert skipped == row and reason in why and f'row {row + 2}' in why

@@ -1,4 +1,4 @@
-"""Contract: steps run over all streams of a record; without further ones nothing changes."""
+"""Contract: steps run over all streams of a record; the pair alone stays the same."""
 
 import json
 
@@ -54,10 +54,12 @@ def test_every_stream_is_read_and_packed(steps, tmp_path):
     assert set(inputs['images']) == {'reference', 'teacher'}
     assert inputs['texts']['change'].dtype == torch.int64
     assert isinstance(record['images']['reference'], str)  # a record stays as it is
-    own = Pipeline(_ordered(steps, words=None))
-    alone = own(dict(img=_record()['images']['reference'], caption='in blue, with stripes'))
+    pair_pipeline = Pipeline(_ordered(steps, words=None))
+    alone = pair_pipeline(
+        dict(img=_record()['images']['reference'], caption='in blue, with stripes')
+    )
     assert torch.equal(inputs['images']['reference'], alone['inputs']['image'])
-    whole = own(_record())['inputs']
+    whole = pair_pipeline(_record())['inputs']
     assert torch.equal(whole['texts']['change'], alone['inputs']['token_ids'])
 
 
@@ -65,13 +67,13 @@ def test_a_pair_by_its_streams_is_the_pair(steps):
     record = _record()
     pair = {key: record[key] for key in ('img', 'caption', 'product_id')}
     streams = dict(product_id='1', images=dict(image=pair['img']), texts=dict(text=pair['caption']))
-    found = []
-    for one in (pair, streams):
+    outputs = []
+    for record in (pair, streams):
         np.random.seed(0)
-        found.append(Pipeline(_ordered(steps))(one))
+        outputs.append(Pipeline(_ordered(steps))(record))
     for key in ('image', 'token_ids'):
-        assert torch.equal(found[0]['inputs'][key], found[1]['inputs'][key])
-    assert torch.equal(found[0]['data_samples'].mlm_labels, found[1]['data_samples'].mlm_labels)
+        assert torch.equal(outputs[0]['inputs'][key], outputs[1]['inputs'][key])
+    assert torch.equal(outputs[0]['data_samples'].mlm_labels, outputs[1]['data_samples'].mlm_labels)
 
 
 def test_a_step_changes_the_streams_that_it_names(steps):
@@ -87,7 +89,7 @@ def test_a_step_changes_the_streams_that_it_names(steps):
     inputs = pipeline(_record())['inputs']
     assert inputs['image'].shape == inputs['images']['reference'].shape == (3, 32, 32)
     assert inputs['images']['teacher'].shape == (3, 64, 64)
-    before, behind = pipeline.around(Tokenize)  # steps keep what they name
+    before, behind = pipeline.around(Tokenize)  # steps keep their streams
     assert behind(before(_record()))['inputs']['images']['teacher'].shape == (3, 64, 64)
     with pytest.raises(KeyError, match="no images stream 'teacher'; it has image, reference"):
         record = _record()
@@ -98,7 +100,7 @@ def test_a_step_changes_the_streams_that_it_names(steps):
 
 
 def test_batches_of_streams(steps):
-    """What is hidden of each stream, and what a head then reads in the place of the pair."""
+    """Masks of each stream, and what a head of another stream reads."""
     mask = dict(type='RandomGridMask', ratio=0.5, alpha=2)
     pipeline = Pipeline(_ordered(steps, mask=mask))
     data = pseudo_collate([pipeline(_record()) for _ in range(2)])
@@ -112,9 +114,9 @@ def test_batches_of_streams(steps):
     other = batch.of(image='reference', text='change')
     assert torch.equal(other.image_mask[0], sample.reference_image_mask)
     assert torch.equal(other.pixels, inputs['images']['reference']['pixels'] / 255)
-    places, hidden = other.masked_tokens()
+    indices, masked = other.masked_tokens()
     whole = inputs['texts']['change']['whole_token_ids'].flatten()
-    assert len(hidden) and torch.equal(whole[places], hidden)
+    assert len(masked) and torch.equal(whole[indices], masked)
     assert batch.of().masked_tokens()[1].tolist() == batch.masked_tokens()[1].tolist()
     with pytest.raises(KeyError, match="no texts stream 'title'; it has text, change"):
         batch.of(text='title')
@@ -137,5 +139,5 @@ def test_streams_of_a_json_file(tmp_path, steps):
     (tmp_path / 'train.json').write_text(json.dumps(dict(records=[record])))
     with pytest.raises(FileNotFoundError, match=r'c\.png'):
         PairJSON(**settings, images=('other',))
-    with pytest.raises(ValueError, match='TarPairs.images: a sample has one picture'):
+    with pytest.raises(ValueError, match='TarPairs.images: a sample has one image'):
         TarPairs(ann_file='train-*.tar', images=('other',))

@@ -1,4 +1,4 @@
-"""Contract: tables as shops export them give their cells; wrong ones name their row."""
+"""Contract: tables of shops give their cells; errors name the row."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ ROWS = [
 
 
 @pytest.fixture
-def said(monkeypatch):
+def log_lines(monkeypatch):
     """Lines of the log."""
     lines = []
     monkeypatch.setattr(table, 'print_log', lambda line, *args, **kwargs: lines.append(line))
@@ -45,15 +45,15 @@ def _cells(path, **kwargs):
 @pytest.mark.parametrize('separator', list(',;\t|'))
 @pytest.mark.parametrize('end', ['\n', '\r\n'])
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le', 'cp1252'])
-def test_text_files(tmp_path, separator, end, encoding, said):
+def test_text_files(tmp_path, separator, end, encoding, log_lines):
     path = tmp_path / 'products.csv'
     mark = '\ufeff' if encoding == 'utf-16-le' else ''
     path.write_bytes((mark + _csv(separator, end)).encode(encoding))
     assert _cells(path) == ROWS
     assert column_names(path) == ['id', 'title', 'price']
     assert read_sample(path).to_dict('records') == ROWS
-    assert all('read as cp1252, not UTF-8' in line for line in said)
-    assert bool(said) == (encoding == 'cp1252')
+    assert all('read as cp1252, not UTF-8' in line for line in log_lines)
+    assert bool(log_lines) == (encoding == 'cp1252')
 
 
 def test_the_line_that_names_the_separator(tmp_path):
@@ -63,7 +63,7 @@ def test_the_line_that_names_the_separator(tmp_path):
     assert list(read_table(path).index) == [3, 4]  # as a text editor and Excel count
 
 
-def test_an_encoding_that_is_told_goes_before_what_the_bytes_say(tmp_path):
+def test_a_given_encoding_has_priority_over_detection(tmp_path):
     path = tmp_path / 'products.csv'
     path.write_bytes('id,title\n1,Красное платье\n'.encode('cp1251'))
     assert _cells(path, encoding='cp1251') == [{'id': '1', 'title': 'Красное платье'}]
@@ -82,7 +82,7 @@ def test_an_encoding_that_is_told_goes_before_what_the_bytes_say(tmp_path):
         ('Crème brûlée – robe d’été', 'cp1252'),
     ],
 )
-def test_encodings_of_other_languages(tmp_path, said, text, encoding):
+def test_encodings_of_other_languages(tmp_path, log_lines, text, encoding):
     path = tmp_path / 'products.csv'
     path.write_bytes(('id\ttitle\n' + f'1\t{text}\n' * 5).encode(encoding))
     assert _cells(path)[4]['title'] == text
@@ -155,14 +155,16 @@ def test_cells_of_megabytes(tmp_path):
     assert len(_cells(path)[0]['title']) == 5 * 500_000 - 1
 
 
-def test_too_many_cells_are_refused_too_few_are_told(tmp_path, said):
+def test_too_many_cells_are_refused_too_few_are_logged(tmp_path, log_lines):
     path = tmp_path / 'products.csv'
     path.write_text('id,title,price\n1,a,2\n2,b, c,3\n')
-    with pytest.raises(ValueError, match="row 3: 4 cells for 3 columns; put a text with ','"):
+    with pytest.raises(
+        ValueError, match="row 3: 4 cells for 3 columns; put texts that contain ','"
+    ):
         _cells(path)
     path.write_text('id,title,price\n1,a,2\n2,b\n')
     assert _cells(path)[1] == {'id': '2', 'title': 'b', 'price': ''}
-    assert '1 rows have fewer cells than the 3 columns, first row 3' in said[0]
+    assert '1 rows have fewer cells than the 3 columns, first row 3' in log_lines[0]
 
 
 def test_what_is_no_table(tmp_path):
@@ -183,7 +185,7 @@ def test_what_is_no_table(tmp_path):
             _cells(tmp_path / name)
 
 
-def test_markup(said):
+def test_markup(log_lines):
     frame = pd.DataFrame(
         dict(
             text=['<p>Red&nbsp;shoe</p><ul><li>soft</li></ul>', 'A &amp; B', '5 < 6 & 7'],
@@ -193,7 +195,7 @@ def test_markup(said):
     cleaned = clean_markup(frame, ['text'], 'here')
     assert list(cleaned['text']) == ['Red shoe soft', 'A & B', '5 < 6 & 7']
     assert list(cleaned['kept']) == ['<b>', '', '']
-    assert "HTML is left out of 'text' (2 cells)" in said[0]
+    assert "removed HTML from 'text' (2 cells)" in log_lines[0]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ def test_plain_text(marked, plain):
 
 
 def test_layout(tmp_path):
-    """A text with many commas does not make a table of semicolons one of commas."""
+    """Texts with many commas do not hide the separator."""
     path = tmp_path / 'a.csv'
     path.write_text('id;title\n1;a, b, c\n2;d, e\n3;f\n')
     assert layout_of(path).separator == ';'
@@ -218,8 +220,8 @@ def test_layout(tmp_path):
     assert layout_of(path).separator == ',' and column_names(path) == ['image']
 
 
-def test_a_json_list_is_told_from_the_file_of_meanings(tmp_path):
-    """It is no table; the command that makes one of it stands in the message, and works."""
+def test_a_json_list_is_no_description(tmp_path):
+    """The message has a command that makes a table of it, and it works."""
     (tmp_path / 'products.json').write_text('{"caption": "{title}"}')
     with pytest.raises(FileNotFoundError, match='set data_root .* and ann_file$'):
         find_table(tmp_path / 'products.csv')
@@ -230,6 +232,6 @@ def test_a_json_list_is_told_from_the_file_of_meanings(tmp_path):
         find_table(tmp_path / 'goods.json')
     code = str(caught.value).split('python -c ')[1].strip('"')
     subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True)
-    assert [one['title'] for one in _cells(tmp_path / 'products.jsonl')] == [
+    assert [row['title'] for row in _cells(tmp_path / 'products.jsonl')] == [
         row['title'] for row in ROWS
     ]

@@ -1,4 +1,4 @@
-"""Contract: shards that WebDataset's own library writes, any row at any time, errors with names."""
+"""Contract: any row of shards that webdataset writes; errors name the member."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def test_any_row_of_all_shards(root):
 
 
 def test_written_by_webdataset_and_read_as_before(tmp_path):
-    """Three pairs of which two are JPEG files, two a shard."""
+    """Three pairs, two of them JPEG files, two pairs a shard."""
     records = []
     for row, ending in enumerate(('jpg', 'png', 'jpg')):
         Image.effect_noise((8, 6), 50).convert('RGB').save(tmp_path / f'{row}.{ending}')
@@ -64,12 +64,12 @@ def test_written_by_webdataset_and_read_as_before(tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ['train-000000.tar', 'train-000001.tar']
     after = TarPairs(data_root=str(out), ann_file='train-*.tar', attributes=['colour'])
     for row in range(3):
-        one, other = after.load(after.get_data_info(row)), before.get_data_info(row)
-        assert {key: one[key] for key in ('caption', 'product_id', 'colour')} == {
-            key: other[key] for key in ('caption', 'product_id', 'colour')
+        record, original = after.load(after.get_data_info(row)), before.get_data_info(row)
+        assert {key: record[key] for key in ('caption', 'product_id', 'colour')} == {
+            key: original[key] for key in ('caption', 'product_id', 'colour')
         }
-        with Image.open(other['img_path']) as opened:
-            assert np.array_equal(one['img'], np.asarray(opened))
+        with Image.open(original['img_path']) as opened:
+            assert np.array_equal(record['img'], np.asarray(opened))
     with pytest.raises(FileExistsError, match='train-'):
         write(before, out, 'train', 2)
 
@@ -77,16 +77,16 @@ def test_written_by_webdataset_and_read_as_before(tmp_path):
 @pytest.mark.parametrize(
     ('members', 'error', 'message'),
     [
-        ({'1.png': _png('red')}, ValueError, 'sample 1: it has png; one picture .* and json'),
+        ({'1.png': _png('red')}, ValueError, 'sample 1: it has png; one image .* and json'),
         ({'1.json': b'{}'}, ValueError, 'sample 1: it has json'),
-        ({**_sample('1', 'red'), '1.jpg': b''}, ValueError, 'it has png, json, jpg; one picture'),
+        ({**_sample('1', 'red'), '1.jpg': b''}, ValueError, 'it has png, json, jpg; one image'),
         ({**_sample('1', 'red'), './1.png': _png('red')}, ValueError, './1.png is there twice'),
         ({**_sample('1', 'red'), '1.json': b'null'}, ValueError, 'its json is a NoneType'),
         ({**_sample('1', 'red'), '1.json': b'{'}, ValueError, 'unreadable'),
         ({**_sample('1', 'red'), **_sample('2', 'red', size='x')}, KeyError, r'records\[1\]'),
     ],
 )
-def test_shards_that_cannot_be(tmp_path, members, error, message):
+def test_wrong_shards(tmp_path, members, error, message):
     _shard(tmp_path / 'train-0.tar', members)
     with pytest.raises(error, match=message):
         TarPairs(data_root=str(tmp_path), ann_file='train-*.tar')
@@ -102,15 +102,16 @@ def test_folders_dots_and_unknown_categories(tmp_path):
     with tarfile.open(tmp_path / 'train-0.tar', 'w') as file:
         file.add(tmp_path / 'v1.0', './v1.0')
     dataset = TarPairs(data_root=str(tmp_path), ann_file='train-*.tar')
-    found = {one['product_id']: one['sub_category'] for one in map(dataset.get_data_info, range(2))}
-    assert found == {'1': 0, '2': -1} and dataset.metainfo['sub_category'] == ('RED',)
+    records = map(dataset.get_data_info, range(2))
+    categories = {record['product_id']: record['sub_category'] for record in records}
+    assert categories == {'1': 0, '2': -1} and dataset.metainfo['sub_category'] == ('RED',)
 
 
-def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
+def test_images_are_decoded_as_the_pipeline_says(tmp_path):
     content = io.BytesIO()
     Image.new('RGB', (800, 400)).save(content, 'JPEG')
     table = json.dumps(
-        dict(caption='A hat.', product_id='1', caption_templates='hat\nred hat')
+        dict(caption='A hat.', product_id='1', other_captions='hat\nred hat')
     ).encode()
     _shard(tmp_path / 'train-0.tar', {'1.jpg': content.getvalue(), '1.json': table})
     for load, shape in (
@@ -122,7 +123,7 @@ def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
         )
         record = dataset.get_data_info(0)
         assert dataset.load(record)['img'].shape == shape
-        assert record['caption_templates'] == ('hat', 'red hat')
+        assert record['other_captions'] == ('hat', 'red hat')
     dataset = TarPairs(
         data_root=str(tmp_path),
         ann_file='train-*.tar',
@@ -132,13 +133,13 @@ def test_pictures_are_decoded_as_the_pipeline_says(tmp_path):
         dataset.load(dataset.get_data_info(0))
 
 
-def test_no_shard_no_tar_no_picture(root):
+def test_no_shard_no_tar_no_image(root):
     with pytest.raises(FileNotFoundError, match=r'x-\*.tar: no shard'):
         TarPairs(data_root=str(root), ann_file='x-*.tar')
     (root / 'bad-0.tar').write_bytes(b'no tar file' * 100)
     with pytest.raises(ValueError, match='bad-0.tar: unreadable'):
         TarPairs(data_root=str(root), ann_file='bad-*.tar')
-    _shard(root / 'cut-0.tar', {**_sample('1', 'red'), '1.png': b'no picture'})
+    _shard(root / 'cut-0.tar', {**_sample('1', 'red'), '1.png': b'no image'})
     dataset = TarPairs(data_root=str(root), ann_file='cut-*.tar')
     with pytest.raises(OSError, match='cut-0.tar/1.png: .*unreadable'):
         dataset.load(dataset.get_data_info(0))

@@ -1,4 +1,4 @@
-"""Contract: the same captions give the same tokenizer; a wrong one is refused."""
+"""Contract: the same captions give the same tokenizer; wrong files are refused."""
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -14,9 +14,9 @@ def test_training_is_repeatable_and_special_tokens_come_first(tmp_path):
     first = train_tokenizer(CAPTIONS, tmp_path / 'a', 60)
     second = train_tokenizer(CAPTIONS, tmp_path / 'b', 60)
     assert first.fingerprint == second.fingerprint
-    words = (tmp_path / 'a/vocab.txt').read_text(encoding='utf-8').splitlines()
-    assert words[:5] == list(SPECIAL_TOKENS) and first.pad_id == 0
-    assert len(first) == len(words) <= 60
+    tokens = (tmp_path / 'a/vocab.txt').read_text(encoding='utf-8').splitlines()
+    assert tokens[:5] == list(SPECIAL_TOKENS) and first.pad_id == 0
+    assert len(first) == len(tokens) <= 60
     again = AutoTokenizer.from_pretrained(tmp_path / 'a', local_files_only=True)
     assert again.encode('red wool hat') == first.encode('red wool hat', 16)
 
@@ -27,7 +27,7 @@ def test_case_and_accents_do_not_matter(tmp_path):
     assert tokenizer.tokenizer.unk_token_id not in tokenizer.encode('creme wool', 16)
 
 
-def test_unused_words_are_special(tmp_path):
+def test_unused_tokens_are_special(tmp_path):
     (tmp_path / 'vocab.txt').write_text('\n'.join((*SPECIAL_TOKENS, '[unused0]', 'red')))
     assert CaptionTokenizer(str(tmp_path)).special_ids == [0, 1, 2, 3, 4, 5]
 
@@ -38,9 +38,9 @@ def test_missing_special_token(tmp_path):
         CaptionTokenizer(str(tmp_path))
 
 
-def test_no_such_vocabulary_says_what_to_do(tmp_path, monkeypatch):
+def test_a_missing_tokenizer_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv('HF_HUB_CACHE', str(tmp_path))
-    with pytest.raises(FileNotFoundError, match='Train one'):
+    with pytest.raises(FileNotFoundError, match='Train a tokenizer'):
         CaptionTokenizer(str(tmp_path / 'none'))
     # a hub name is looked for in the local cache only
     with pytest.raises(FileNotFoundError, match='download=True'):
@@ -48,7 +48,7 @@ def test_no_such_vocabulary_says_what_to_do(tmp_path, monkeypatch):
 
 
 def _other(kind, folder, **special):
-    """A tokenizer of another kind, trained on the captions, as transformers saves it."""
+    """A tokenizer of another type, trained on the captions, as transformers saves it."""
     byte_pairs = kind == 'bpe'
     tokenizer = Tokenizer(models.BPE(unk_token='<unk>') if byte_pairs else models.Unigram())
     trainer = trainers.BpeTrainer if byte_pairs else trainers.UnigramTrainer
@@ -56,7 +56,7 @@ def _other(kind, folder, **special):
         pre_tokenizers.ByteLevel() if byte_pairs else pre_tokenizers.Metaspace()
     )
     tokenizer.decoder = decoders.ByteLevel() if byte_pairs else decoders.Metaspace()
-    tokens = [one for one in special.values() if isinstance(one, str)]
+    tokens = [token for token in special.values() if isinstance(token, str)]
     settings = dict(vocab_size=80, special_tokens=tokens, show_progress=False)
     if kind == 'unigram':
         settings['unk_token'] = '<unk>'
@@ -67,7 +67,7 @@ def _other(kind, folder, **special):
 
 @pytest.mark.parametrize('kind', ['bpe', 'unigram'])
 def test_byte_pairs_and_sentence_pieces_do_too(kind, tmp_path):
-    """Begin and end of sentence stand for [CLS] and [SEP], as in RoBERTa and XLM-R."""
+    """bos and eos stand for [CLS] and [SEP], as in RoBERTa and XLM-R."""
     special = dict(
         bos_token='<s>', pad_token='<pad>', eos_token='</s>', unk_token='<unk>', mask_token='<mask>'
     )
@@ -83,17 +83,17 @@ def test_byte_pairs_and_sentence_pieces_do_too(kind, tmp_path):
 
 
 def test_a_tokenizer_without_mask_or_without_padding(tmp_path):
-    """CLIP's hides no words; GPT-2's has no padding."""
+    """CLIP's has no mask token; GPT-2's has no padding."""
     ends = dict(bos_token='<s>', eos_token='</s>', unk_token='<unk>')
     with pytest.raises(ValueError, match='lacks a token for pad'):
         _other('bpe', tmp_path / 'gpt', **ends)
     tokenizer = _other('bpe', tmp_path / 'clip', **ends, pad_token='<pad>')
-    with pytest.raises(ValueError, match='has no mask token: words cannot be hidden'):
+    with pytest.raises(ValueError, match='has no mask token: remove MLM'):
         _ = tokenizer.mask_id
 
 
 def test_a_tokenizer_that_begins_with_no_token(tmp_path):
-    """SigLIP's has none; SigLIP 2's has one and leaves it out."""
+    """SigLIP has no first token; SigLIP 2 has one and does not use it."""
     ends = dict(pad_token='</s>', eos_token='</s>', unk_token='<unk>')
     tokenizer = _other('unigram', tmp_path / 'one', **ends)
     ids = tokenizer.encode('red cotton hat', 32)

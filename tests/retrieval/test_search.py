@@ -243,7 +243,7 @@ def test_wrong_queries_and_indices(search, opened, tmp_path, embedding_folder, c
     with pytest.raises(FileNotFoundError, match='give a folder of images'):
         Search(opened, 'memory').build(tmp_path / 'nowhere')
     (tmp_path / 'odd.csv').write_text('a,b\n1,2\n')
-    with pytest.raises(KeyError, match=r'which column holds pictures and captions .*odd.json'):
+    with pytest.raises(KeyError, match=r'which column holds images and captions .*odd.json'):
         Search(opened, 'memory').build(tmp_path / 'odd.csv')
     for texts, weight in ((True, 0), (False, 1)):  # of texts; of another model
         other = open_model(embedding_folder)

@@ -75,8 +75,8 @@ def write(dataset: Any, out: Path, split: str, samples: int) -> int:
                 for key, classes in names.items()
             }
             table = dict(caption=record['caption'], product_id=record['product_id'], **labels)
-            if 'caption_templates' in record:
-                table['caption_templates'] = '\n'.join(record['caption_templates'])
+            if 'other_captions' in record:
+                table['other_captions'] = '\n'.join(record['other_captions'])
             writer.write({'__key__': f'{row:09d}', 'json': table, **_picture(record)})
     return len(dataset)
 

@@ -1,4 +1,4 @@
-"""Other words for the same product, so that a model learns more from few captions."""
+"""Caption augmentation: other captions, dropped and shuffled words."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -9,20 +9,18 @@ from mvlt.structures import text_key
 
 @TRANSFORMS.register_module()
 class AugmentCaption(BaseTransform):
-    """``caption`` is worded otherwise now and then, ``title`` keeps what the dataset says.
+    """Replace ``caption`` by another one, or drop and shuffle its words.
 
-    ``read_caption_key`` then tells what that caption names, one of ``other_caption_keys``; where a
-    dataset names no columns, the other_captions themselves are these.
-
-    First another caption of the record takes its place (``other_captions``, e.g. of
-    :class:`mvlt.datasets.Catalogue`), or some of its words are dropped; then its words may be
-    shuffled. At least one word is left.
+    ``title`` keeps the caption of the dataset. ``other_captions`` of the record replace it, e.g.
+    those that ``caption_templates`` of :class:`mvlt.datasets.Catalogue` give; the one that was
+    chosen has its entry of ``other_caption_keys`` as ``read_caption_key``. A record without
+    ``other_caption_keys`` gets the normalised captions.
 
     Args:
-        other: probability of another caption, 0 to 1; where the record has none, nothing
-            happens.
-        drop: probability of each word of the dataset's own caption to be left out.
-        shuffle: probability that the words come in another order.
+        other: probability of another caption, 0 to 1; no effect on records that have none.
+        drop: probability of dropping each word, 0 to 1; another caption keeps all its words. A
+            caption that would lose all of them keeps all.
+        shuffle: probability of shuffling the words, 0 to 1.
     """
 
     modality = 'texts'
@@ -36,7 +34,7 @@ class AugmentCaption(BaseTransform):
         self.shuffle = shuffle
 
     def transform(self, results: dict) -> dict:
-        """Change ``caption``; add ``title`` and, where there are other_captions, their keys."""
+        """Change ``caption``; add ``title`` and the keys of other captions."""
         caption = results.setdefault('title', results['caption'])
         other_captions = results.get('other_captions') or ()
         if other_captions:

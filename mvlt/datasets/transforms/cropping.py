@@ -1,4 +1,4 @@
-"""Cuts margins off product pictures."""
+"""Crops of product images."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -7,14 +7,20 @@ from PIL import Image
 from mvlt.registry import TRANSFORMS
 
 
+def _crop(results: dict, top: int, bottom: int, left: int, right: int) -> None:
+    results['img'] = results['img'][top:bottom, left:right]
+    results['img_shape'] = results['img'].shape[:2]
+
+
 @TRANSFORMS.register_module()
 class CropToForeground(BaseTransform):
-    """``img`` -> its part inside the box of its dots, as the released code (fidelity point 14).
+    """Crop ``img`` to its foreground, as the released code (fidelity point 14).
 
-    The picture is dithered to one bit (Pillow's ``convert('1')``: luminance, Floyd-Steinberg). The
-    box goes from the first to the last row and column with a black dot, the last ones left out. The
-    released code does it before it resizes, without keeping the aspect. A picture with no dot, or
-    with dots in one row or column only, stays as it is: there the released code fails.
+    The foreground is the black dots of the image dithered to one bit (Pillow's ``convert('1')``:
+    luminance, Floyd-Steinberg). The box goes from the first to the last row and column with a dot,
+    the last ones excluded. The released code crops before it resizes, without keeping the aspect.
+    An image without dots, or with dots in one row or column only, stays as it is; the released
+    code fails there.
     """
 
     def transform(self, results: dict) -> dict:
@@ -22,23 +28,19 @@ class CropToForeground(BaseTransform):
         dots = ~np.asarray(Image.fromarray(results['img']).convert('1'))
         rows, columns = np.flatnonzero(dots.any(axis=1)), np.flatnonzero(dots.any(axis=0))
         if len(rows) > 1 and len(columns) > 1:
-            results['img'] = results['img'][rows[0] : rows[-1], columns[0] : columns[-1]]
-            results['img_shape'] = results['img'].shape[:2]
+            _crop(results, rows[0], rows[-1], columns[0], columns[-1])
         return results
 
 
 @TRANSFORMS.register_module()
 class CenterCropRatio(BaseTransform):
-    """``img`` -> its middle, so much of each side.
+    """Crop ``img`` to a share of each side, around its centre.
 
-    For pictures in use where training drew crops: products are then as large as they were in
-    training. What that is worth on towers: docs/results/.
+    Use it for inference with models trained on random crops: products then have the size that they
+    had in training. docs/results/ has the effect on dual encoders.
 
     Args:
-        share: of height and of width, above 0, 1 at most.
-
-    Raises:
-        ValueError: another share.
+        share: of height and width, above 0, at most 1.
     """
 
     def __init__(self, share: float) -> None:
@@ -51,6 +53,5 @@ class CenterCropRatio(BaseTransform):
         height, width = results['img'].shape[:2]
         rows, columns = (max(1, round(side * self.share)) for side in (height, width))
         top, left = (height - rows) // 2, (width - columns) // 2
-        results['img'] = results['img'][top : top + rows, left : left + columns]
-        results['img_shape'] = results['img'].shape[:2]
+        _crop(results, top, top + rows, left, left + columns)
         return results

@@ -1,4 +1,4 @@
-"""The end of every pipeline: a dict of tensors and a PairDataSample."""
+"""The last step of every pipeline: tensors and a PairDataSample."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +13,15 @@ from mvlt.structures import STREAMS, PairDataSample, stream_key
 
 @TRANSFORMS.register_module()
 class PackPairInputs(BaseTransform):
-    """Pack what the transforms have left.
+    """Pack a record as inputs of a model and a PairDataSample.
 
-    ``img`` is a picture (H, W, 3), or features (N, D) in its place, for models that read some that
-    were computed beforehand.
+    ``img`` is an image (H, W, 3), or precomputed features (N, D).
 
     Returns:
-        ``inputs``: ``image`` uint8 (3, H, W), or float (N, D) as it is, ``token_ids`` int64 (T,),
-        and, where a record has more streams, ``images`` and ``texts``, the same of each by name;
-        ``data_samples``: a PairDataSample with those labels that are there, and those that
-        ``attributes`` lists.
+        ``inputs``: ``image`` uint8 (3, H, W), or features float (N, D); ``token_ids`` int64 (T,);
+        of further streams ``images`` and ``texts``, dicts of the same by name.
+        ``data_samples``: a PairDataSample with the record's labels, those in ``attributes``
+        included.
     """
 
     modality = 'record'
@@ -45,10 +44,9 @@ class PackPairInputs(BaseTransform):
         for kind, pack in (('images', _image), ('texts', _token_ids)):
             if kind in results:
                 inputs[kind] = {name: pack(stream) for name, stream in results[kind].items()}
-        streams = [
-            ('', results),
-            *(one for kind in STREAMS for one in results.get(kind, {}).items()),
-        ]
+        streams = [('', results)]
+        for kind in STREAMS:
+            streams += results.get(kind, {}).items()
         for name, stream in streams:
             for key in self.ARRAYS:
                 if key in stream:

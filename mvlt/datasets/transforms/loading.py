@@ -1,4 +1,4 @@
-"""Pictures of every kind to RGB arrays, the same way everywhere."""
+"""Images of any format to RGB arrays."""
 
 import warnings
 from typing import IO, Literal, get_args
@@ -15,16 +15,19 @@ Shape = Literal['as_is', 'padded', 'cropped']
 def read_image(
     path: str | IO[bytes], max_pixels: int = 50_000_000, at_least: int | None = None
 ) -> np.ndarray:
-    """Decode a picture to uint8 (H, W, 3), RGB.
+    """Decode an image to uint8 (H, W, 3), RGB.
 
-    With ``at_least`` a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where both sides still have
-    so many pixels: its own blocks are averaged, in a fraction of the time. The EXIF orientation is
-    applied; transparency is laid on white, as shops show it; 16-bit grey is scaled to 8 bits;
-    palette, CMYK and the rest are converted by Pillow.
+    Transparency becomes white, as shops show it; 16-bit grey is scaled to 8 bits; the EXIF
+    orientation is applied; Pillow converts palettes, CMYK and other modes.
+
+    Args:
+        path: a file.
+        max_pixels: refuse larger images.
+        at_least: decode a JPEG at 1/2, 1/4 or 1/8 of its size if both sides keep so many pixels.
+            The decoder averages its blocks, in a fraction of the time.
 
     Raises:
-        OSError: the file is missing, is no picture, is cut short, or has more than ``max_pixels``
-            pixels; the message names it.
+        OSError: the file is missing, truncated, no image or too large; the message names it.
     """
     try:
         if str(path).lower().endswith(('.heic', '.heif')):
@@ -73,19 +76,18 @@ def to_rgb(image: Image.Image) -> Image.Image:
 class LoadImage(BaseTransform):
     """``img_path`` -> ``img`` uint8 (H, W, 3), RGB; a record that has ``img`` keeps it.
 
-    Not mmcv's LoadImageFromFile: that gives BGR, and lays transparency on black.
+    mmcv's LoadImageFromFile gives BGR and makes transparency black instead.
 
     Args:
-        max_pixels: larger pictures are refused (decompression bombs).
-        side: pictures whose shorter side is longer are brought to it, also those that come as
-            ``img``; None = as they are.
-        shape: 'as_is'; 'padded' to a square with white, or 'cropped' to the square in the middle,
-            which a later Resize then does not squeeze. The model's folder carries it.
-        draft: JPEGs are decoded no larger than ``side`` needs (:func:`read_image`); pixels differ a
-            little from those of the whole picture made smaller.
-        cache_size: so many decoded pictures stay in memory, the first ones that are read, for small
-            catalogues that are read again and again: 10,000 of 112 x 112 pixels take 376 MB. Every
-            data worker has its own.
+        max_pixels: refuse larger images (decompression bombs).
+        side: shrink images to this shorter side, in pixels, also those that come as ``img``; None
+            keeps their size.
+        shape: 'as_is'; 'padded' with white to a square; 'cropped' to the central square. Squares
+            keep their aspect in a later Resize. A model's folder stores the shape.
+        draft: decode JPEGs no larger than ``side`` needs (:func:`read_image`). Pixels differ
+            slightly from those of the whole image made smaller.
+        cache_size: decoded images that stay in memory, the first ones read: for small catalogues.
+            10,000 of 112 x 112 pixels take 376 MB in each data worker.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class LoadImage(BaseTransform):
         self.side = side
         self.shape = shape
         self.cache_size = cache_size
-        self._kept: dict[str, np.ndarray] = {}
+        self._cache: dict[str, np.ndarray] = {}
 
     def transform(self, results: dict) -> dict:
         """Add ``img``, ``img_shape`` and ``ori_shape``, as mmcv's transforms expect them."""
@@ -119,11 +121,11 @@ class LoadImage(BaseTransform):
         return results
 
     def _read(self, path: str) -> np.ndarray:
-        if path in self._kept:
-            return self._kept[path]
+        if path in self._cache:
+            return self._cache[path]
         image = self._fitted(read_image(path, self.max_pixels, self.at_least))
-        if len(self._kept) < self.cache_size:
-            self._kept[path] = image  # read-only, as Pillow gives it
+        if len(self._cache) < self.cache_size:
+            self._cache[path] = image  # read-only, as Pillow gives it
         return image
 
     def _fitted(self, image: np.ndarray) -> np.ndarray:
@@ -140,6 +142,6 @@ class LoadImage(BaseTransform):
         short = min(image.shape[:2])
         if self.side is None or short <= self.side:
             return image
-        height, width = (round(one * self.side / short) for one in image.shape[:2])
+        height, width = (round(length * self.side / short) for length in image.shape[:2])
         resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(resized)

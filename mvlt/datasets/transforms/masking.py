@@ -1,7 +1,7 @@
-"""Ways to hide parts of an image (paper Eq. 3 and 4, Fig. 8, Table 3 c).
+"""Masking styles for images (paper Eq. 3 and 4, Fig. 8, Table 3 c).
 
-The paper hides units: a unit is a square of (alpha x P) pixels; an H x W image has
-Q = H W / (alpha P)^2 of them in rows and columns (:class:`UnitMask`). Strokes and squares hide
+The paper masks units: a unit is a square of (alpha x P) pixels; an H x W image has
+Q = H W / (alpha P)^2 of them in rows and columns (:class:`UnitMask`). Strokes and squares mask
 pixels instead.
 """
 
@@ -16,18 +16,18 @@ from mvlt.registry import TRANSFORMS
 
 
 class ImageMask(BaseTransform, ABC):
-    """Add ``image_mask``, bool (H / u, W / u), True = hidden; u = 1 where a style hides pixels.
+    """Add ``image_mask``, bool (H / u, W / u), True = masked; u = 1 if a style masks pixels.
 
-    The mask travels beside the image; the data preprocessor fills the hidden pixels. A style of
-    your own derives from this class and implements :meth:`hide`, or from :class:`UnitMask`.
+    The data preprocessor fills the masked pixels. For a new style derive from this class and
+    implement :meth:`mask`, or derive from :class:`UnitMask`.
 
     Args:
-        ratio: r_v, share of the image to hide, 0 to 1.
+        ratio: r_v, share of the image to mask, 0 to 1.
         alpha: side of a unit in patches (1 to 16 in Table 3 b).
-        patch_size: P, side of a patch in pixels. Styles that hide pixels take both and read
-            neither, so that a config swaps the style by its type alone.
-        prob: share of images that are masked at all, 0 to 1. The paper masks every one (1); the
-            released code those of every second step.
+        patch_size: P, side of a patch in pixels. Styles that mask pixels ignore both, so a config
+            changes the style by its type alone.
+        prob: share of images to mask, 0 to 1: the paper's 1. The released code masks every second
+            step's.
 
     Raises:
         ValueError: ``ratio`` or ``prob`` outside 0..1, or a unit of no pixels.
@@ -51,33 +51,33 @@ class ImageMask(BaseTransform, ABC):
         self.patch_size = patch_size
 
     def transform(self, results: dict) -> dict:
-        """Draw a mask for ``img`` (H, W, 3)."""
+        """Add a mask for ``img`` (H, W, 3)."""
         visible = self.prob < 1 and np.random.random() >= self.prob
-        mask = self.hide(*results['img'].shape[:2])
+        mask = self.mask(*results['img'].shape[:2])
         results['image_mask'] = np.zeros_like(mask) if visible else mask
         return results
 
     @abstractmethod
-    def hide(self, height: int, width: int) -> np.ndarray:
-        """A mask for an image of H x W pixels, bool (H / u, W / u)."""
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """Mask of an image of H x W pixels, bool (H / u, W / u)."""
 
-    def count(self, places: int) -> int:
-        """floor(ratio x places)."""
+    def count(self, total: int) -> int:
+        """floor(ratio x total)."""
         # the margin undoes binary rounding: 0.7 x 10 units are 7, not 6
-        return int(np.floor((self.ratio or 0) * places + 1e-9))
+        return int(np.floor((self.ratio or 0) * total + 1e-9))
 
 
 class UnitMask(ImageMask):
-    """Hide exactly floor(ratio x Q) units, each once; u = alpha x P (Eq. 4).
+    """Mask exactly floor(ratio x Q) units, each once; u = alpha x P (Eq. 4).
 
     A style implements :meth:`draw`.
 
     Raises:
-        ValueError: for an image, units that do not tile it.
+        ValueError: on an image that units do not tile.
     """
 
-    def hide(self, height: int, width: int) -> np.ndarray:
-        """See :meth:`ImageMask.hide`."""
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """See :meth:`ImageMask.mask`."""
         if height % self.unit or width % self.unit:
             legal = [
                 alpha
@@ -99,7 +99,7 @@ class UnitMask(ImageMask):
 
 @TRANSFORMS.register_module()
 class RandomGridMask(UnitMask):
-    """Units drawn at random without replacement: the paper's choice."""
+    """Random units without replacement: the paper's choice."""
 
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
         """See :meth:`UnitMask.draw`."""
@@ -110,10 +110,10 @@ class RandomGridMask(UnitMask):
 
 @TRANSFORMS.register_module()
 class GridMask(UnitMask):
-    """Units at even distances: a chequered board at 0.5. Always the same for one ratio.
+    """Units at even distances: a chequered board at 0.5. Deterministic.
 
-    The paper shows the style without a rule. Here units are walked in rows, forth and back, and
-    one is hidden whenever ratio x (units walked) passes a whole number.
+    The paper gives no rule. This class walks the rows forth and back, and masks a unit whenever
+    ratio x (units walked) passes a whole number.
     """
 
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
@@ -128,11 +128,12 @@ class GridMask(UnitMask):
 class UnitStrokeMask(UnitMask):
     """Strokes of whole units: random walks that keep their direction for a while.
 
-    The paper's strokes are :class:`StrokeMask`; this style hides as much as a random grid does.
+    This style masks exactly as much as :class:`RandomGridMask`. The paper's strokes are
+    :class:`StrokeMask`.
 
     Args:
-        stroke_length: units of a stroke before a new one starts elsewhere; None = the longer side
-            of the grid.
+        ratio, alpha, patch_size, prob: see :class:`ImageMask`.
+        stroke_length: units of a stroke; None = the longer side of the grid.
         turn_prob: probability of a turn after each step, 0 to 1.
     """
 
@@ -154,7 +155,7 @@ class UnitStrokeMask(UnitMask):
         mask = np.zeros((rows, columns), dtype=bool)
         length = self.stroke_length or max(rows, columns)
         while (left := count - int(mask.sum())) > 0:
-            # each stroke starts on a visible unit, so every stroke hides at least one
+            # a stroke starts on a visible unit, so it masks at least this unit
             row, column = divmod(int(np.random.choice(np.flatnonzero(~mask))), columns)
             direction = np.random.uniform(0, 2 * np.pi)
             y, x = row + 0.5, column + 0.5
@@ -171,7 +172,7 @@ class UnitStrokeMask(UnitMask):
 
 @TRANSFORMS.register_module()
 class CentreMask(UnitMask):
-    """One square in the middle, as nearly as the count allows. Always the same for one ratio."""
+    """A central square, as nearly as the count of units allows. Deterministic."""
 
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
         """See :meth:`UnitMask.draw`."""
@@ -187,13 +188,13 @@ class CentreMask(UnitMask):
 
 @TRANSFORMS.register_module()
 class RandomSquareMask(ImageMask):
-    """Pixels of one box at a random place: what the released code has for "centre" (point 31).
+    """A box of pixels at a random position: the released code's "centre" (fidelity point 31).
 
     The box has the image's proportions and ``ratio`` of its area, up to whole pixels.
     """
 
-    def hide(self, height: int, width: int) -> np.ndarray:
-        """See :meth:`ImageMask.hide`."""
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """See :meth:`ImageMask.mask`."""
         mask = np.zeros((height, width), dtype=bool)
         tall, wide = (round(side * (self.ratio or 0) ** 0.5) for side in (height, width))
         top, left = np.random.randint(height - tall + 1), np.random.randint(width - wide + 1)
@@ -203,20 +204,20 @@ class RandomSquareMask(ImageMask):
 
 @TRANSFORMS.register_module()
 class StrokeMask(ImageMask):
-    """Pixels under free-form brush strokes (Fig. 8; fidelity point 30).
+    """Free-form brush strokes of pixels (Fig. 8; fidelity point 30).
 
-    As in the released code a stroke has up to three straight pieces, each of any direction, any
-    length up to the image's side and a width of its own. They cross units: most of those that are
-    touched keep visible pixels, the "visual cues in the sub-patches" of Sec. 4.3. Pieces end at the
-    border, as there, so that it is hidden more often than the middle.
+    As in the released code, a stroke has up to three straight pieces of random direction, width
+    and length, up to the image's side. Most units that they touch keep visible pixels, the "visual
+    cues in the sub-patches" of Sec. 4.3. Pieces end at the border, which is therefore masked more
+    often than the centre, as in the released code.
 
     Args:
-        ratio: share of the pixels to hide, 0 to 1: strokes are added until exactly floor(ratio x
-            H x W) pixels are hidden, the last one ends where that is reached. None = 5 to 13
-            strokes, as the released code: 12 % on average here, 13 % there.
+        ratio: share of the pixels to mask, 0 to 1: strokes are added until exactly floor(ratio x
+            H x W) pixels are masked, and the last one is cut. None = 5 to 13 strokes, as in the
+            released code: 12 % on average, 13 % there.
         alpha, patch_size, prob: see :class:`ImageMask`.
-        widths: narrowest and widest brush, in pixels of an image of 256 pixels a side; scaled with
-            the image. (The released code rounds what it draws down to even numbers.)
+        widths: narrowest and widest brush, in pixels of a 256 x 256 image; scaled with the image.
+            (The released code rounds widths down to even numbers.)
     """
 
     def __init__(
@@ -233,8 +234,8 @@ class StrokeMask(ImageMask):
             raise ValueError(f'StrokeMask.widths={widths}: positive, the narrowest first')
         self.widths = tuple(widths)
 
-    def hide(self, height: int, width: int) -> np.ndarray:
-        """See :meth:`ImageMask.hide`."""
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """See :meth:`ImageMask.mask`."""
         mask = np.zeros((height, width), dtype=bool)
         if self.ratio is None:
             for _ in range(np.random.randint(5, 14)):
@@ -246,9 +247,9 @@ class StrokeMask(ImageMask):
         if left == mask.size:
             return ~mask
         while left:
-            # each stroke starts on a visible pixel, so every stroke hides at least one
-            place = np.random.choice(np.flatnonzero(~mask))
-            start = np.array([place % width, place // width], dtype=float)
+            # a stroke starts on a visible pixel, so it masks at least this pixel
+            pixel = np.random.choice(np.flatnonzero(~mask))
+            start = np.array([pixel % width, pixel // width], dtype=float)
             for piece, begin in self._stroke(start, height, width, pieces=1):
                 new = np.flatnonzero(piece & ~mask)
                 if len(new) > left:
@@ -261,12 +262,12 @@ class StrokeMask(ImageMask):
     def _stroke(
         self, start: np.ndarray, height: int, width: int, pieces: int = 0
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Pixels of each straight piece, bool (H, W), and where it begins, (x, y).
+        """Pixels of each straight piece, bool (H, W), and its start (x, y).
 
         Args:
-            start: x and y of the first one.
+            start: x and y of the first piece.
             height, width: of the image.
-            pieces: there are so many at least, and three at most.
+            pieces: minimum; the maximum is three.
         """
         side = max(height, width)
         for _ in range(np.random.randint(pieces, 4)):

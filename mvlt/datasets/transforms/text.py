@@ -1,4 +1,6 @@
-"""Captions to token ids, and words hidden from the model."""
+"""Tokenization, and masking of tokens."""
+
+from functools import cached_property
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -7,8 +9,8 @@ from mvlt.datasets.tokenizer import CaptionTokenizer, load_tokenizer
 from mvlt.registry import TRANSFORMS
 
 
-class _WithVocabulary(BaseTransform):
-    """Reads its tokenizer when the first caption comes, not when it is built."""
+class _WithTokenizer(BaseTransform):
+    """A step that loads its tokenizer with the first caption, not when it is built."""
 
     modality = 'texts'
 
@@ -18,24 +20,24 @@ class _WithVocabulary(BaseTransform):
 
     @property
     def tokenizer(self) -> CaptionTokenizer:
-        """The word pieces."""
+        """The tokenizer."""
         return load_tokenizer(self.source, self.download)
 
 
 @TRANSFORMS.register_module()
-class Tokenize(_WithVocabulary):
-    """``caption`` -> ``token_ids`` int64 (T,): [CLS], word pieces, [SEP].
+class Tokenize(_WithTokenizer):
+    """``caption`` -> ``token_ids`` int64 (T,): [CLS], tokens, [SEP].
 
     Args:
-        tokenizer: a tokenizer's folder, or a hub name (:class:`mvlt.datasets.CaptionTokenizer`).
-        max_length: longest sequence, both special tokens included; longer captions are cut.
+        tokenizer: folder or hub name (:class:`mvlt.datasets.CaptionTokenizer`).
+        max_length: most token ids, both special ones included; longer captions are truncated.
         download: allow the network for a hub name.
     """
 
     def __init__(self, tokenizer: str, max_length: int = 128, download: bool = False) -> None:
         super().__init__(tokenizer, download)
         if max_length < 3:
-            raise ValueError(f'Tokenize.max_length={max_length}: [CLS], a word and [SEP] need 3')
+            raise ValueError(f'Tokenize.max_length={max_length}: [CLS], a token and [SEP] need 3')
         self.max_length = max_length
 
     def transform(self, results: dict) -> dict:
@@ -46,19 +48,18 @@ class Tokenize(_WithVocabulary):
 
 
 @TRANSFORMS.register_module()
-class MaskWords(_WithVocabulary):
-    """Hide words as BERT does (paper Sec. 3.2, footnote 1).
+class MaskWords(_WithTokenizer):
+    """Mask tokens as BERT does (paper Sec. 3.2, footnote 1).
 
-    Each word piece is chosen with probability ``ratio``; special tokens never are. A chosen one
-    becomes [MASK] with ``mask_prob``, another ordinary word piece with ``random_prob``, and stays
-    as it is otherwise.
+    Each token is chosen with probability ``ratio``; special tokens never are. A chosen token
+    becomes [MASK] with ``mask_prob``, another ordinary token with ``random_prob``, and stays as it
+    is otherwise.
 
     Args:
-        tokenizer: as of :class:`Tokenize`.
+        tokenizer, download: see :class:`Tokenize`.
         ratio: r_l, 0 to 1.
-        mask_prob, random_prob: 0 to 1, together at most 1. BERT's 0.8 and 0.1 by default; 1 and 0
-            is what Sec. 3.2 says literally.
-        download: allow the network for a hub name.
+        mask_prob, random_prob: 0 to 1, together at most 1; BERT's 0.8 and 0.1 by default. Sec. 3.2
+            read literally is 1 and 0.
     """
 
     def __init__(
@@ -80,26 +81,21 @@ class MaskWords(_WithVocabulary):
         self.ratio = ratio
         self.mask_prob = mask_prob
         self.random_prob = random_prob
-        self._ordinary: np.ndarray | None = None
 
     def transform(self, results: dict) -> dict:
-        """Change ``token_ids``; add ``mlm_labels`` int64 (T,), -1 where nothing is hidden."""
+        """Change ``token_ids``; add ``mlm_labels`` int64 (T,), -1 at tokens not chosen."""
         ids = results['token_ids']
-        ordinary = self.ordinary_ids
-        chosen = np.isin(ids, ordinary) & (np.random.random(len(ids)) < self.ratio)
+        chosen = np.isin(ids, self.ordinary_ids) & (np.random.random(len(ids)) < self.ratio)
         results['mlm_labels'] = np.where(chosen, ids, -1)
         fate = np.random.random(len(ids))
-        drawn = np.random.choice(ordinary, len(ids))
-        hidden = np.where(fate < self.mask_prob, self.tokenizer.mask_id, ids)
+        random_ids = np.random.choice(self.ordinary_ids, len(ids))
+        masked = np.where(fate < self.mask_prob, self.tokenizer.mask_id, ids)
         swapped = (fate >= self.mask_prob) & (fate < self.mask_prob + self.random_prob)
-        hidden = np.where(swapped, drawn, hidden)
-        results['token_ids'] = np.where(chosen, hidden, ids)
+        masked = np.where(swapped, random_ids, masked)
+        results['token_ids'] = np.where(chosen, masked, ids)
         return results
 
-    @property
+    @cached_property
     def ordinary_ids(self) -> np.ndarray:
-        """Ids that may be hidden or drawn: neither special nor unused."""
-        if self._ordinary is None:
-            special = self.tokenizer.special_ids
-            self._ordinary = np.setdiff1d(np.arange(len(self.tokenizer)), special)
-        return self._ordinary
+        """Ids that may be masked or drawn: neither special nor unused."""
+        return np.setdiff1d(np.arange(len(self.tokenizer)), self.tokenizer.special_ids)

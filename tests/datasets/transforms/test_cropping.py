@@ -1,4 +1,4 @@
-"""Contract: the released code's box, the dots of the picture dithered to one bit; never nothing."""
+"""Contract: the released code's box, by the dots of the dithered image; never empty."""
 
 from pathlib import Path
 
@@ -43,12 +43,12 @@ def test_the_last_row_and_column_are_left_out():
 
 
 def test_a_light_margin_has_no_dots():
-    """The rule is the dithered picture's, not "not white": 254 everywhere is all white."""
+    """Dithering decides, not "not white": 254 everywhere is all white."""
     image = np.full((40, 40, 3), 254, np.uint8)
     assert np.array_equal(_crop(image), image)
     image[10:30, 12:32] = 20
-    found = _crop(image)
-    assert 18 <= found.shape[0] <= 20 and 18 <= found.shape[1] <= 20
+    cropped = _crop(image)
+    assert 18 <= cropped.shape[0] <= 20 and 18 <= cropped.shape[1] <= 20
 
 
 def test_against_a_naive_twin():
@@ -61,8 +61,8 @@ def test_against_a_naive_twin():
         assert np.array_equal(_crop(image), image[first:last, start:stop])
 
 
-@pytest.mark.skipif(not IMAGES.is_dir(), reason='the product pictures are not at hand')
-def test_against_a_naive_twin_on_real_pictures():
+@pytest.mark.skipif(not IMAGES.is_dir(), reason='product images are missing')
+def test_against_a_naive_twin_on_real_images():
     for path in sorted(IMAGES.iterdir())[:400:50]:
         image = read_image(str(path))
         first, last, start, stop = _naive_box(image)
@@ -71,7 +71,7 @@ def test_against_a_naive_twin_on_real_pictures():
         assert abs(box.shape[0] - (last - first)) <= 2 and abs(box.shape[1] - (stop - start)) <= 2
 
 
-def test_pictures_without_a_box_stay():
+def test_images_without_a_box_stay():
     white = np.full((4, 5, 3), 255, np.uint8)
     line = white.copy()
     line[2] = 0
@@ -79,7 +79,7 @@ def test_pictures_without_a_box_stay():
         assert np.array_equal(_crop(image), image)
 
 
-def test_a_full_picture_loses_its_last_row_and_column():
+def test_a_full_image_loses_its_last_row_and_column():
     image = np.zeros((4, 5, 3), np.uint8)
     assert _crop(image).shape == (3, 4, 3)
 

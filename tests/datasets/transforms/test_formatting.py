@@ -1,4 +1,4 @@
-"""Contract: what leaves the pipeline has the shapes and types that structures.py promises."""
+"""Contract: packed records have the shapes and types of structures.py."""
 
 import numpy as np
 import torch

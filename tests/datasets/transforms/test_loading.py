@@ -1,4 +1,4 @@
-"""Contract: every kind of picture becomes the same RGB; what is no picture is named."""
+"""Contract: images of any format become RGB; unreadable files are named."""
 
 import io
 
@@ -61,14 +61,14 @@ def test_bomb_is_refused_before_it_is_decoded(tmp_path):
         read_image(str(tmp_path / 'bomb.png'))
 
 
-def test_a_record_with_a_picture_keeps_it():
+def test_a_record_with_an_image_keeps_it():
     img = np.zeros((5, 4, 3), np.uint8)
     results = LoadImage()(dict(img=img))
     assert results['img'] is img and results['img_shape'] == (5, 4)
 
 
 def test_a_side_holds_for_files_and_for_arrays(tmp_path):
-    """What a gallery hands in as an array is read as what a training reads from the file."""
+    """Arrays and files give the same image."""
     noise = np.random.default_rng(0).integers(0, 256, (90, 60, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / 'a.png')
     load = LoadImage(side=30)
@@ -86,19 +86,19 @@ def test_a_draft_has_the_side_and_nearly_the_pixels(tmp_path):
     smooth.save(tmp_path / 'a.jpg', quality=95)
     assert read_image(str(tmp_path / 'a.jpg'), at_least=100).shape == (100, 200, 3)
     assert read_image(str(tmp_path / 'a.jpg'), at_least=101).shape == (200, 400, 3)
-    found, whole = (
+    draft, whole = (
         LoadImage(side=100, draft=draft)(dict(img_path=str(tmp_path / 'a.jpg')))['img']
         for draft in (True, False)
     )
-    assert found.shape == whole.shape == (100, 200, 3)
-    assert np.abs(found.astype(int) - whole).mean() < 8
+    assert draft.shape == whole.shape == (100, 200, 3)
+    assert np.abs(draft.astype(int) - whole).mean() < 8
     smooth.save(tmp_path / 'a.png')
     assert read_image(str(tmp_path / 'a.png'), at_least=100).shape == (400, 800, 3)
     with pytest.raises(ValueError, match='draft needs side'):
         LoadImage(draft=True)
 
 
-def test_kept_pictures_are_read_once_and_stay_as_they_are(tmp_path):
+def test_cached_images_are_read_once_and_stay_the_same(tmp_path):
     paths = [tmp_path / f'{i}.png' for i in range(2)]
     for path in paths:
         Image.new('RGB', (4, 4), 'red').save(path)
@@ -127,10 +127,10 @@ def test_shapes_other_than_square():
 
 
 @pytest.mark.parametrize('suffix', ['avif', 'heic'])
-def test_pictures_of_phones(tmp_path, suffix):
+def test_images_of_phones(tmp_path, suffix):
     if suffix == 'heic':
         pytest.importorskip('pillow_heif', reason="HEIC needs '.[heic]'").register_heif_opener()
     path = tmp_path / f'a.{suffix}'
     Image.new('RGB', (32, 24), (200, 30, 30)).save(path)
-    found = read_image(str(path))
-    assert found.shape == (24, 32, 3) and abs(int(found[12, 16, 0]) - 200) < 12
+    image = read_image(str(path))
+    assert image.shape == (24, 32, 3) and abs(int(image[12, 16, 0]) - 200) < 12

@@ -1,4 +1,4 @@
-"""Contract: floor(ratio x Q) units, or floor(ratio x H x W) pixels, are hidden, exactly."""
+"""Contract: floor(ratio x Q) units, or floor(ratio x H x W) pixels, are masked, exactly."""
 
 import numpy as np
 import pytest
@@ -32,11 +32,11 @@ def test_exact_number_of_units(style, ratio, alpha):
     assert mask.sum() == int(round(ratio * 10) * units**2) // 10
 
 
-def test_units_do_not_overlap_and_true_means_hidden():
+def test_units_do_not_overlap_and_true_means_masked():
     mask = torch.from_numpy(_draw(RandomGridMask, 0.3, 8))[None]
     pixels = mask_to_pixels(mask, (256, 256))
     assert pixels.shape == (1, 1, 256, 256)
-    # overlapping units would hide fewer pixels than units x unit area
+    # overlapping units would mask fewer pixels than units x unit area
     assert pixels.sum() == mask.sum() * 32**2
     blocks = pixels.view(8, 32, 8, 32).permute(0, 2, 1, 3).flatten(2)
     assert torch.equal(blocks.all(-1), mask[0])
@@ -61,7 +61,7 @@ def test_random_styles_differ_between_draws_and_fixed_ones_do_not():
         assert same == (style in (GridMask, CentreMask))
 
 
-def test_random_grid_hides_every_unit_equally_often():
+def test_random_grid_masks_every_unit_equally_often():
     share = np.mean([_draw(RandomGridMask, 0.5, 16) for _ in range(2000)], axis=0)
     assert np.abs(share - 0.5).max() < 0.06  # five standard errors of 2,000 draws
 
@@ -96,7 +96,7 @@ def test_units_that_do_not_tile_the_image_name_the_legal_ones():
 
 @pytest.mark.parametrize('ratio', [0, 0.1, 0.5, 0.9, 1])
 @pytest.mark.parametrize('size', [(64, 64), (256, 256), (40, 56)])
-def test_strokes_hide_an_exact_number_of_pixels(ratio, size):
+def test_strokes_mask_an_exact_number_of_pixels(ratio, size):
     mask = StrokeMask(ratio=ratio)(dict(img=np.zeros((*size, 3), np.uint8)))['image_mask']
     assert mask.shape == size and mask.dtype == bool
     assert mask.sum() == int(round(ratio * 10) * size[0] * size[1]) // 10
@@ -105,7 +105,7 @@ def test_strokes_hide_an_exact_number_of_pixels(ratio, size):
 
 
 def test_strokes_of_the_released_code():
-    """Point 30: 12.8 +- 5.3 % hidden, 37 % of the units of 16 pixels partly, none wholly."""
+    """Point 30: 12.8 +- 5.3 % masked, 37 % of the units of 16 pixels in part, none whole."""
     img = np.zeros((256, 256, 3), np.uint8)
     masks = np.stack([StrokeMask(ratio=None)(dict(img=img))['image_mask'] for _ in range(200)])
     assert StrokeMask(ratio=None).ratio is None
@@ -118,7 +118,7 @@ def test_strokes_of_the_released_code():
 
 
 def test_strokes_are_as_wide_as_their_brush():
-    """A straight piece hides its length x the brush and the round ends; half at half the side."""
+    """A straight piece masks its length x the brush and the round ends; half at half the side."""
     for side, brush in ((256, 8), (128, 4)):
         style, centre = StrokeMask(widths=(8, 8)), np.array([side / 2, side / 2])
         for _ in range(30):
@@ -145,7 +145,7 @@ def test_random_square(ratio):
 
 
 def test_masks_of_pixels_swap_by_type_alone():
-    """What units take, pixels take too; prob holds for them."""
+    """Styles of pixels take the arguments of units; prob holds for them."""
     for style in (StrokeMask, RandomSquareMask):
         img = np.zeros((64, 64, 3), np.uint8)
         mask = style(ratio=0.5, alpha=8, patch_size=4, prob=0.0)(dict(img=img))['image_mask']

@@ -1,4 +1,4 @@
-"""Contract: BERT's 80 / 10 / 10, never a special token, labels exactly where words are hidden."""
+"""Contract: BERT's 80 / 10 / 10, never a special token, labels exactly at chosen tokens."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def _tokens(folder, caption=CAPTION, max_length=64):
     return Tokenize(folder, max_length)(dict(caption=caption))
 
 
-def test_cls_words_sep(folder):
+def test_cls_tokens_sep(folder):
     tokenizer = load_tokenizer(folder)
     ids = _tokens(folder)['token_ids']
     assert ids.dtype == np.int64
@@ -41,7 +41,7 @@ def test_empty_caption_is_cls_and_sep(folder, caption):
     assert (masked['mlm_labels'] == -1).all()
 
 
-def test_ratio_0_hides_nothing_and_1_everything_but_special_tokens(folder):
+def test_ratio_0_masks_nothing_and_1_everything_but_special_tokens(folder):
     ids = _tokens(folder)['token_ids']
     none = MaskWords(folder, ratio=0)(dict(token_ids=ids))
     assert np.array_equal(none['token_ids'], ids) and (none['mlm_labels'] == -1).all()
@@ -61,9 +61,9 @@ def test_80_10_10(folder):
     assert np.array_equal(masked['token_ids'][~chosen], ids[~chosen])
     assert np.array_equal(masked['mlm_labels'][chosen], old)
     assert abs((new == tokenizer.mask_id).mean() - 0.8) < 0.02
-    drawn = new[(new != tokenizer.mask_id) & (new != old)]
-    assert abs(len(drawn) / len(new) - 0.1) < 0.02
-    assert not set(drawn) & set(tokenizer.special_ids)
+    random_ids = new[(new != tokenizer.mask_id) & (new != old)]
+    assert abs(len(random_ids) / len(new) - 0.1) < 0.02
+    assert not set(random_ids) & set(tokenizer.special_ids)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,6 @@ def test_probabilities_are_checked(folder, wrong):
         MaskWords(folder, **wrong)
 
 
-def test_max_len_leaves_room_for_a_word(folder):
+def test_max_length_leaves_room_for_a_token(folder):
     with pytest.raises(ValueError, match='max_length=2'):
         Tokenize(folder, max_length=2)
