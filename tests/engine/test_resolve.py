@@ -213,7 +213,7 @@ def test_from_moves_rows_by_name_and_resume_refuses_new_classes(shop, tmp_path):
     said = _train(
         recipe, tmp_path / 'b', '--data-root', shop, '--from', checkpoint, options=options
     )
-    line = 'heads.main_category: 3 classes matched by name; new, at random: Aprons; left out: none'
+    line = 'heads.main_category: 3 classes matched by name; new, at random: Aprons; dropped: none'
     assert line in said
     old, new = (
         torch.load(path, weights_only=False)['state_dict']
@@ -313,7 +313,7 @@ def test_a_recipe_refuses_another_network(shop, tmp_path):
     assert resolve(larger, 'test', checkpoint)  # positions are resized
     cropped = {'test_dataloader.dataset.pipeline.resize.keep_ratio': True}
     (line,) = (one for one in resolve(_recipe(shop, cropped), 'test', checkpoint).resolved
-               if 'pictures are read as the recipe says' in one)  # fmt: skip
+               if 'images are read as the recipe says' in one)  # fmt: skip
     assert "'keep_ratio': True" in line
     sizes = {key: value for key, value in TINY.items() if not key.startswith('model.')}
     read = load_config('mvlt/recognition_catalogue', {**sizes, 'model': None}, str(shop))

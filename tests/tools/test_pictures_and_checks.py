@@ -131,7 +131,7 @@ def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
         *('tools/visualize.py', 'masks', 'configs/demo/retrieval_demo.py', checkpoint),
         *('--data-root', demo_data),
     )
-    assert run.returncode == 2 and 'its test pipeline hides nothing' in run.stderr
+    assert run.returncode == 2 and 'its test pipeline masks nothing' in run.stderr
     for kind, config, line in (
         (
             'retrieval',

@@ -1,4 +1,4 @@
-"""The file that an evaluation leaves behind."""
+"""Writes the results of a test."""
 
 import platform
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from mvlt.files import file_sha256, write_json
 from mvlt.mmengine_private import loaded_from
 from mvlt.registry import HOOKS
 
-# what a reader must know of the data; classes stand in the config that is dumped beside
+# settings of the dataset in results.json; the config dump beside has the classes
 _DATA = (
     *('type', 'data_root', 'ann_file', 'split', 'split_seed', 'split_ratios', 'classes_from'),
     *('columns', 'caption', 'attributes', 'caption_templates', 'max_missing_ratio', 'indices'),
@@ -29,11 +29,11 @@ _DATA = (
 
 @HOOKS.register_module()
 class ResultsHook(Hook):
-    """Write ``work_dir/results.json`` behind a test: metrics, protocol, network, data.
+    """Writes ``work_dir/results.json`` after a test: metrics, protocol, network, data.
 
-    ``resolved`` lists what the tools have changed in the config (:mod:`mvlt.engine.resolve`).
+    ``resolved`` lists the changes of :mod:`mvlt.engine.resolve`.
 
-    Protocols that rank also leave ``rankings.json``, a dict a query; recognition leaves
+    Ranking protocols also write ``rankings.json``, a dict per query; recognition writes
     ``predictions.json``, per category level ``truth`` and ``predicted`` of each sample, and
     ``product_id``.
     """
@@ -41,7 +41,7 @@ class ResultsHook(Hook):
     priority = 'VERY_LOW'
 
     def after_test_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
-        """Write."""
+        """Write the files."""
         _write(runner, metrics or {})
 
 
@@ -80,7 +80,7 @@ def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
             model=_network(runner.cfg.get('model')),
             resolved=list(runner.cfg.get('resolved') or ()),
             config=config_name(runner.cfg.filename),
-            checkpoint=checkpoint,  # None: weights at random
+            checkpoint=checkpoint,  # None: random weights
             checkpoint_sha256=checkpoint and file_sha256(checkpoint),
             run=run_of(checkpoint) if checkpoint else {},
             versions=dict(
@@ -94,6 +94,6 @@ def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
 
 
 def _network(model: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Which network was tested: type, settings of the backbone, names of the heads."""
+    """The tested network: type, settings of the backbone, names of the heads."""
     model = model or {}
     return dict(type=model.get('type'), backbone=model.get('backbone'), heads=list(heads_of(model)))

@@ -96,7 +96,7 @@ def test_ctrl_c_in_a_terminal(small_config, tmp_path):
     rest, _ = run.communicate(timeout=120)
     output = ''.join(lines) + rest
     assert run.returncode == 130, output[-3000:]
-    assert 'Traceback' not in output and output.count('stopping: this step is finished') == 1
+    assert 'Traceback' not in output and output.count('stopping after this step') == 1
     (step,) = re.findall(r'stopped: .*iter_(\d+)\.pth is written', output)
     assert (tmp_path / f'work/iter_{step}.pth').is_file()
 

@@ -119,8 +119,8 @@ def test_what_the_data_do_not_know_is_left_out_and_said(shop, embedding_folder, 
     asked = dict(kind=None, colour_kind=None, gender_kind='{gender} {sub_category}', a='{cut}')
     _, loop = _run(shop, embedding_folder, tmp_path, 'some', **{'test_cfg.phrases': asked})
     assert not loop.phrases and list(loop.prompts) == ['colour']
-    said = next((tmp_path / 'some').rglob('*.log')).read_text()
-    assert "name 'cut', 'gender', which the data do not know; legal: sub_category, colour" in said
+    log = next((tmp_path / 'some').rglob('*.log')).read_text()
+    assert "name 'cut', 'gender', which the data lack; legal: sub_category, colour" in log
     options = {'test_cfg.phrases': asked, 'test_cfg.prompts': dict.fromkeys(PROMPTED)}
     with pytest.raises(ValueError, match=r"'cut', 'gender', which .*legal: .*colour"):
         _run(shop, embedding_folder, tmp_path, 'none', **options)
