@@ -1,4 +1,4 @@
-"""All private names of mmengine (0.10.12) that mvlt reads or replaces.
+"""All private names of mmengine 0.10.12 that mvlt reads or replaces.
 
 Check this file when mmengine is updated: no other module of mvlt uses its private names.
 """

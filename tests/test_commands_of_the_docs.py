@@ -22,13 +22,13 @@ PAGES = (
 
 def _commands() -> list[str]:
     """Those of tools and projects, indented or between backticks, without their comments."""
-    found = set()
+    commands = set()
     for page in PAGES:
         text = page.read_text(encoding='utf-8').replace('\\\n', ' ')
-        told = re.findall(r'^    (?:python )?((?:tools/|-m projects\.).*)', text, re.MULTILINE)
-        told += re.findall(r'`(?:python )?((?:tools/|-m projects\.)[^`]* [^`]*)`', text)
-        found |= {re.sub(r'\s+', ' ', one.partition(' #')[0]).strip() for one in told}
-    return sorted(one for one in found if '...' not in one)
+        lines = re.findall(r'^    (?:python )?((?:tools/|-m projects\.).*)', text, re.MULTILINE)
+        lines += re.findall(r'`(?:python )?((?:tools/|-m projects\.)[^`]* [^`]*)`', text)
+        commands |= {re.sub(r'\s+', ' ', line.partition(' #')[0]).strip() for line in lines}
+    return sorted(line for line in commands if '...' not in line)
 
 
 class _ParsedError(Exception):
@@ -49,10 +49,10 @@ def test_it_is_understood(command, monkeypatch):
         raise _ParsedError(parse(parser, *args))
 
     monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', parse_only)
-    with pytest.raises(_ParsedError) as found:
+    with pytest.raises(_ParsedError) as parsed:
         done = run_here(*words)
         pytest.fail(done.stderr)
-    asked = found.value.args[0]
+    asked = parsed.value.args[0]
     config = getattr(asked, 'config', None)
     if config and Path(config).suffix == '.py':
         load_config(ROOT / config, getattr(asked, 'cfg_options', None))

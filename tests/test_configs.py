@@ -102,18 +102,18 @@ def _small(config: Config, tokenizer: str) -> Config:
     if 'backbone' in targets:
         targets.backbone.init_cfg = None
 
-    def shrink(place):
-        if isinstance(place, dict):
-            if 'scale' in place:
-                place['scale'] = (32, 32)
-            if 'alpha' in place:
-                place['alpha'] = min(place['alpha'], 8)
-            if 'tokenizer' in place:
-                place['tokenizer'] = tokenizer
-            for value in place.values():
+    def shrink(part):
+        if isinstance(part, dict):
+            if 'scale' in part:
+                part['scale'] = (32, 32)
+            if 'alpha' in part:
+                part['alpha'] = min(part['alpha'], 8)
+            if 'tokenizer' in part:
+                part['tokenizer'] = tokenizer
+            for value in part.values():
                 shrink(value)
-        elif isinstance(place, list | tuple):
-            for value in place:
+        elif isinstance(part, list | tuple):
+            for value in part:
                 shrink(value)
 
     for key in ('train_dataloader', 'test_dataloader'):
@@ -179,9 +179,9 @@ _seen: set[str] = set()
 
 def _is_new(step, config):
     """Whether this model's step has not been seen: many recipes differ in their data alone."""
-    known = f'{step} {config.model} {sorted(config.get("train_dataloader") or ())}'
-    new = known not in _seen
-    _seen.add(known)
+    key = f'{step} {config.model} {sorted(config.get("train_dataloader") or ())}'
+    new = key not in _seen
+    _seen.add(key)
     return new
 
 
@@ -217,16 +217,16 @@ def test_dialect(path):
     assert len(bases) <= 1
     if bases:
         inherited: set[str] = set()
-        for one in bases[0].body:
-            assert isinstance(one, ast.ImportFrom) and one.names[0].name == '*'
+        for node in bases[0].body:
+            assert isinstance(node, ast.ImportFrom) and node.names[0].name == '*'
             file = (
-                path.parent / ('../' * (one.level - 1)) / one.module.replace('.', '/')
+                path.parent / ('../' * (node.level - 1)) / node.module.replace('.', '/')
             ).resolve()
             names = _defines(file.with_suffix('.py'))
             assert not inherited & names, f'two bases define {inherited & names}'
             inherited |= names
-        own = _defines(path, ast.Call)  # a dict; a number or a path may be set anew
-        assert not own & inherited, f're-binds {own & inherited}; change attributes instead'
+        defined = _defines(path, ast.Call)  # a dict; a number or a path may be set anew
+        assert not defined & inherited, f're-binds {defined & inherited}; change attributes instead'
 
 
 def _defines(path: Path, kind: type = ast.AST) -> set[str]:
@@ -260,20 +260,20 @@ def test_parts_have_the_same_names_on_every_config(name):
     """So that one attribute, in a file or on the command line, swaps one part."""
     config = load_config(ROOT / name)
     assert config.default_hooks.keys() >= HOOKS and 'custom_hooks' not in config
-    places = []
+    keys = []
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        place, settings = f'{loader}.dataset', (config.get(loader) or {}).get('dataset')
+        key, settings = f'{loader}.dataset', (config.get(loader) or {}).get('dataset')
         while settings and 'dataset' in settings:
-            place, settings = f'{place}.dataset', settings['dataset']
+            key, settings = f'{key}.dataset', settings['dataset']
         if settings:
             assert list(settings.pipeline) == STEPS
-            places.append(place)
-    assert places
-    options = {f'{place}.pipeline.mask': None for place in places}
-    options |= {f'{place}.pipeline.resize.scale': (8, 8) for place in places}
-    options |= {f'{place}.pipeline.tokenize.max_length': 9 for place in places}
+            keys.append(key)
+    assert keys
+    options = {f'{key}.pipeline.mask': None for key in keys}
+    options |= {f'{key}.pipeline.resize.scale': (8, 8) for key in keys}
+    options |= {f'{key}.pipeline.tokenize.max_length': 9 for key in keys}
     changed = load_config(ROOT / name, {**options, 'default_hooks.results': None})
     assert changed.default_hooks.results is None
-    for place in places:
+    for key in keys:
         with pytest.raises(KeyError, match='legal: .*mask.*resize'):
-            load_config(ROOT / name, {f'{place}.pipeline.masks': None})
+            load_config(ROOT / name, {f'{key}.pipeline.masks': None})

@@ -44,11 +44,11 @@ def state():
 
 
 def _modules():
-    found = []
+    names = []
     for path in sorted(PACKAGE.rglob('*.py')):
         parts = path.relative_to(PACKAGE.parent).with_suffix('').parts
-        found.append('.'.join(parts[:-1] if parts[-1] == '__init__' else parts))
-    return found
+        names.append('.'.join(parts[:-1] if parts[-1] == '__init__' else parts))
+    return names
 
 
 def test_importing_every_module_changes_nothing_outside():
@@ -73,29 +73,29 @@ def _imports(name):
     """Modules of mvlt that a module imports, at any place in it."""
     path = PACKAGE.parent / name.replace('.', '/')
     file = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(file.read_text('utf-8'))):
         if isinstance(node, ast.Import):
-            found |= {one.name for one in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             home = node.module or ''
             if node.level:
                 parts = name.split('.')
                 parts = parts if path.is_dir() else parts[:-1]
                 home = '.'.join([*parts[: len(parts) - node.level + 1], *filter(None, [home])])
-            found |= {home, *(f'{home}.{one.name}' for one in node.names)}
-    return found & set(MODULES) - {name}
+            modules |= {home, *(f'{home}.{alias.name}' for alias in node.names)}
+    return modules & set(MODULES) - {name}
 
 
 MODULES = _modules()
 
 
 def test_no_import_from_a_lower_to_a_higher_layer():
-    place = {name: number for number, names in enumerate(LAYERS) for name in names}
+    layer = {name: number for number, names in enumerate(LAYERS) for name in names}
     for name in MODULES[1:]:  # mvlt itself names what the layers offer
         for other in _imports(name) - {'mvlt'}:
-            own, its = name.split('.')[1], other.split('.')[1]
-            assert place[its] <= place[own], f'{name} imports {other}'
+            importing, imported = name.split('.')[1], other.split('.')[1]
+            assert layer[imported] <= layer[importing], f'{name} imports {other}'
 
 
 def test_no_circle():
@@ -121,7 +121,7 @@ def test_a_tool_has_one_name():
     for folder in ('mvlt', 'tools', 'projects', 'tests'):
         for path in (root / folder).rglob('*.py'):
             for node in ast.walk(ast.parse(path.read_text('utf-8'))):
-                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module or ''] if isinstance(node, ast.ImportFrom) else []
                 assert not any(name.split('.')[0] == 'tools' for name in names), path
 

@@ -19,9 +19,9 @@ NOTEBOOKS = sorted(FOLDER.glob('*.ipynb'))
 
 def _run(path, folder):
     """The notebook as running it in a folder leaves it, without times and versions."""
-    found = nbformat.read(path, 4)
+    notebook = nbformat.read(path, 4)
     client = NotebookClient(
-        found,
+        notebook,
         timeout=120,
         kernel_name='python3',
         record_timing=False,
@@ -29,17 +29,22 @@ def _run(path, folder):
         resources=dict(metadata=dict(path=str(folder))),
     )
     client.execute()
-    found.metadata.language_info = dict(name='python')
-    return found
+    notebook.metadata.language_info = dict(name='python')
+    return notebook
 
 
 def _kinds(cell):
     """Streams by their name, values by their formats."""
-    return [(one.output_type, one.get('name'), sorted(one.get('data', ()))) for one in cell.outputs]
+    return [
+        (output.output_type, output.get('name'), sorted(output.get('data', ())))
+        for output in cell.outputs
+    ]
 
 
 def _words(cell):
-    return ''.join(one.get('text') or one.data.get('text/plain', '') for one in cell.outputs)
+    return ''.join(
+        output.get('text') or output.data.get('text/plain', '') for output in cell.outputs
+    )
 
 
 @pytest.mark.timeout(120)

@@ -108,7 +108,7 @@ def test_a_best_checkpoint_between_epochs_skips_nothing(small_config, tmp_path):
     config = _config(small_config, tmp_path / 'whole', epochs=True)
     config.default_hooks.checkpoint.update(save_best='score', rule='greater')
     runner = Runner.from_cfg(config)
-    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    hook = next(item for item in runner._hooks if isinstance(item, WholeCheckpointHook))
 
     class Evaluate(Hook):
         priority = 'LOWEST'

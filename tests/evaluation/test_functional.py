@@ -62,11 +62,12 @@ def test_wrong_scores():
 
 
 def test_statistics_by_hand():
-    found = rank_statistics([1, 3, 12], topk=(1, 5))
-    assert found['R@1'] == pytest.approx(100 / 3) and found['R@5'] == pytest.approx(200 / 3)
-    assert found['SumR'] == pytest.approx(100)
-    assert (found['median_rank'], found['mean_rank']) == (3, pytest.approx(16 / 3))
-    assert found['MRR'] == pytest.approx(100 * (1 + 1 / 3 + 1 / 12) / 3)
+    statistics = rank_statistics([1, 3, 12], topk=(1, 5))
+    assert statistics['R@1'] == pytest.approx(100 / 3)
+    assert statistics['R@5'] == pytest.approx(200 / 3)
+    assert statistics['SumR'] == pytest.approx(100)
+    assert (statistics['median_rank'], statistics['mean_rank']) == (3, pytest.approx(16 / 3))
+    assert statistics['MRR'] == pytest.approx(100 * (1 + 1 / 3 + 1 / 12) / 3)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=15))
@@ -78,9 +79,9 @@ def test_statistics_are_those_of_torchmetrics(ranks):
         target = torch.arange(1, 31) == rank
         hits.append(float(retrieval_hit_rate(scores, target, top_k=5)))
         reciprocal.append(float(retrieval_reciprocal_rank(scores, target)))
-    found = rank_statistics(ranks)
-    assert found['R@5'] == pytest.approx(100 * np.mean(hits))
-    assert found['MRR'] == pytest.approx(100 * np.mean(reciprocal))
+    statistics = rank_statistics(ranks)
+    assert statistics['R@5'] == pytest.approx(100 * np.mean(hits))
+    assert statistics['MRR'] == pytest.approx(100 * np.mean(reciprocal))
 
 
 def test_infinitely_bad_scores_rank_last():

@@ -80,7 +80,7 @@ def test_best_goes_after_the_new_best_is_there(small_config, tmp_path, monkeypat
     config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': 1})
     config.default_hooks.checkpoint.update(save_best='score', rule='greater')
     runner = Runner.from_cfg(config)
-    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    hook = next(item for item in runner._hooks if isinstance(item, WholeCheckpointHook))
     scores = {1: 0.2, 2: 0.1, 3: 0.5}
 
     class Evaluate(Hook):
@@ -126,7 +126,7 @@ def test_a_best_of_the_same_name_stays(small_config, tmp_path):
     config = small_config(tmp_path, steps=2)
     config.default_hooks.checkpoint.update(save_best='score', rule='greater', by_epoch=True)
     runner = Runner.from_cfg(config)
-    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    hook = next(item for item in runner._hooks if isinstance(item, WholeCheckpointHook))
     runner.train()
     for score in (0.1, 0.2):
         hook.after_val_epoch(runner, dict(score=score))
@@ -137,7 +137,7 @@ def test_a_failed_best_leaves_the_previous_one_the_best(small_config, tmp_path, 
     config = small_config(tmp_path, steps=2)
     config.default_hooks.checkpoint.update(save_best='score', rule='greater', on_failure='continue')
     runner = Runner.from_cfg(config)
-    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    hook = next(item for item in runner._hooks if isinstance(item, WholeCheckpointHook))
     runner.train()
     hook.after_val_epoch(runner, dict(score=0.1))
     first = hook.best_ckpt_path

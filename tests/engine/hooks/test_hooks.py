@@ -52,8 +52,8 @@ def test_a_checkpoint_names_all_trainings_before_it(checkpoint):
     hook, saved = LoadReportHook(), dict(meta={})
     hook.after_load_checkpoint(_runner(**ITM, **MLM, **MIR), checkpoint)
     hook.before_save_checkpoint(None, saved)
-    found = saved['meta']['started_from']
-    assert (found['iter'], found['started_from']) == (4200, first) and 'time' not in found
+    start = saved['meta']['started_from']
+    assert (start['iter'], start['started_from']) == (4200, first) and 'time' not in start
 
 
 def test_parts_that_the_task_lacks_are_left_out_and_new_heads_start_at_random(checkpoint):
@@ -143,13 +143,13 @@ def test_rows_of_classes_are_moved_by_name():
     counts = dict(main_category=2, sub_category=3)
     heads = {name: dict(CATEGORIES[name], num_classes=count) for name, count in counts.items()}
     runner = _runner('train', meta, **heads)
-    own = runner.model.state_dict()
-    before = {name: value + 1 for name, value in own.items()}
+    initial = runner.model.state_dict()
+    before = {name: value + 1 for name, value in initial.items()}
     state = _load(before, runner, classes=classes)
     for key in ('weight', 'bias'):
         name = f'heads.sub_category.classifier.{key}'
         old = before[name]
-        torch.testing.assert_close(state[name], torch.stack((old[2], own[name][1], old[0])))
+        torch.testing.assert_close(state[name], torch.stack((old[2], initial[name][1], old[0])))
         name = f'heads.main_category.classifier.{key}'
         torch.testing.assert_close(state[name], before[name].flip(0))
     foreign = dict(classes, main_category=['x', 'y'])

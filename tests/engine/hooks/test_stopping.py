@@ -45,17 +45,17 @@ def test_a_stopped_training_equals_the_uninterrupted_one(small_config, tmp_path,
             'default_hooks.checkpoint.interval': 100,
             'optim_wrapper.accumulative_counts': 2,
         }
-        found = small_config(tmp_path / name, options, steps=6)
-        found.default_hooks.checkpoint.max_keep_ckpts = 1
+        settings = small_config(tmp_path / name, options, steps=6)
+        settings.default_hooks.checkpoint.max_keep_ckpts = 1
         if by_epoch:
-            found.train_cfg = dict(type='mvlt.EpochTrainLoop', max_epochs=1)
-            found.train_dataloader.sampler = dict(type='mvlt.EpochSampler', shuffle=True)
-            found.train_dataloader.dataset.dataset.indices = 48
-            found.param_scheduler = []
-            found.default_hooks.checkpoint.update(by_epoch=True, interval=1)
+            settings.train_cfg = dict(type='mvlt.EpochTrainLoop', max_epochs=1)
+            settings.train_dataloader.sampler = dict(type='mvlt.EpochSampler', shuffle=True)
+            settings.train_dataloader.dataset.dataset.indices = 48
+            settings.param_scheduler = []
+            settings.default_hooks.checkpoint.update(by_epoch=True, interval=1)
         if told:
-            found.custom_hooks = [dict(type='TellAt')]
-        return found
+            settings.custom_hooks = [dict(type='TellAt')]
+        return settings
 
     build_runner(config('whole', False)).train()
     with pytest.raises(TrainingStopped, match=r'iter_3\.pth is written; .* --resume') as stopped:

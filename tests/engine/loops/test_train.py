@@ -18,11 +18,11 @@ def broken_steps(monkeypatch):
     loss = MVLT.loss
 
     def sometimes(self, *args):
-        found = loss(self, *args)
+        losses = loss(self, *args)
         if len(calls) in broken:
-            found['loss_itm'] = found['loss_itm'] * float('nan')
+            losses['loss_itm'] = losses['loss_itm'] * float('nan')
         calls.append(None)
-        return found
+        return losses
 
     monkeypatch.setattr(MVLT, 'loss', sometimes)
     return broken
@@ -33,9 +33,11 @@ def test_stop_names_the_samples_and_keeps_the_weights(small_config, tmp_path, br
     runner = Runner.from_cfg(small_config(tmp_path))
     with pytest.raises(NonFiniteLossError, match='step 2: .*loss_itm.*on_nonfinite'):
         runner.train()
-    found = json.loads((tmp_path / 'nonfinite/step_2_rank_0.json').read_text())
-    assert len(found['samples']) == 8
-    assert all({'product_id', 'caption', 'sample_idx'} <= one.keys() for one in found['samples'])
+    report = json.loads((tmp_path / 'nonfinite/step_2_rank_0.json').read_text())
+    assert len(report['samples']) == 8
+    assert all(
+        {'product_id', 'caption', 'sample_idx'} <= sample.keys() for sample in report['samples']
+    )
     saved = read_checkpoint(str(tmp_path / 'iter_2.pth'))['state_dict']
     assert all(
         torch.equal(saved[name], weight)
@@ -85,15 +87,15 @@ def test_read_later_stops_a_step_later_and_of_the_last_step_too(
 
 
 def test_read_later_trains_the_same(small_config, tmp_path):
-    found = []
+    states = []
     for later in (False, True):
         config = small_config(tmp_path / str(later))
         config.optim_wrapper.optimizer.fused = True
         config.train_cfg.async_metrics = later
         runner = Runner.from_cfg(config)
         runner.train()
-        found.append(runner.model.state_dict())
-    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+        states.append(runner.model.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 def test_skip_is_bounded(small_config, tmp_path, broken_steps):
