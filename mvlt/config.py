@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from pprint import pformat
 from typing import Any
@@ -12,8 +13,8 @@ from mmengine.registry.utils import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mvlt import registry
 from mvlt.config_files import config_path, read_config
+from mvlt.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
 from mvlt.structures import CATEGORIES
 
 
@@ -30,9 +31,7 @@ class RunConfig(Config):
 
 
 def load_config(
-    path: str | Path,
-    options: Mapping[str, Any] | None = None,
-    data_root: str | None = None,
+    path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | None = None
 ) -> Config:
     """Read a config and apply the command line's values.
 
@@ -171,12 +170,12 @@ def _arguments(part: Any) -> list[str]:
     """Arguments of the class that ``type`` names, with those of its bases."""
     if not isinstance(part, dict) or 'type' not in part:
         return []
-    candidates = (_find(name, str(part['type'])) for name in _REGISTRIES)
-    kind: Any = next(filter(None, candidates), None)
-    if kind is None:
-        return []
+    kind: Any = None
+    for registry in (MODELS, DATASETS, TRANSFORMS, METRICS, HOOKS, LOOPS):
+        with suppress(KeyError):
+            kind = kind or registry.get(str(part['type']))
     names: list[str] = []
-    for base in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
+    for base in inspect.getmro(kind) if inspect.isclass(kind) else filter(None, (kind,)):
         try:
             parameters = inspect.signature(base).parameters.values()
         except (TypeError, ValueError):
@@ -191,14 +190,6 @@ _SECTIONS = {*inspect.signature(Runner.__init__).parameters, 'image_size'}
 _LOADER = {*inspect.signature(DataLoader.__init__).parameters} - {'self', 'dataset'}
 _SIZES = ('image_size', 'scale', 'side')  # arguments that may follow from image_size
 _SIZE = re.compile(r'image_size(?: \* (\d+(?:\.\d+)?))?')
-_REGISTRIES = ('MODELS', 'DATASETS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'LOOPS')
-
-
-def _find(name: str, kind: str) -> type | None:
-    try:
-        return getattr(registry, name).get(kind)
-    except KeyError:
-        return None
 
 
 def heads_of(model: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -228,14 +228,9 @@ class Batch:
         for sample in self.samples:
             caption = sample.get('caption', '')
             product = sample.get('caption_product_id', sample.get('product_id', ''))
-            rows.append(
-                [
-                    _number('product', product),
-                    _number('text', text_key(sample.get('title', caption))),
-                    _number('text', text_key(caption)),
-                    _number('other_caption', sample.get('read_caption_key', '')),
-                ]
-            )
+            keys = [_number('product', product)]
+            keys += [_number('text', text_key(t)) for t in (sample.get('title', caption), caption)]
+            rows.append([*keys, _number('other_caption', sample.get('read_caption_key', ''))])
         return self.on_device(torch.tensor(rows))
 
     @cached_property

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from mmengine.logging import MMLogger
+from mmengine.runner import Runner
 
 from mvlt.mmengine_private import CompilingRunner
 from mvlt.registry import RUNNERS
@@ -23,7 +24,7 @@ class QuietRunner(CompilingRunner):
         no single graph: labels and errors are Python's.
         """
         settings = self.cfg.get('compile')
-        model: Any = getattr(self.model, 'module', self.model)
+        model = bare_model(self)
         if not settings or not hasattr(model, 'compile_parts'):
             super().compile_model(target)
             return
@@ -37,6 +38,11 @@ class QuietRunner(CompilingRunner):
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(_is_for_people)
         return logger
+
+
+def bare_model(runner: Runner) -> Any:
+    """The model without the wrapper of distributed training."""
+    return getattr(runner.model, 'module', runner.model)
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
+from mvlt.engine.runner import bare_model
 from mvlt.mmengine_private import is_resumed
 from mvlt.models import ITCHead
 from mvlt.registry import HOOKS
@@ -29,11 +30,7 @@ class WeightAverageHook(EMAHook):
         super().__init__(momentum=momentum, **kwargs)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Average unless the step was skipped."""
         if outputs:
@@ -64,27 +61,19 @@ class MomentumHook(Hook):
             )
         if not is_resumed(runner):
             for head in _with_queue(runner):
-                head.start_following(_model(runner).backbone)
+                head.start_following(bare_model(runner).backbone)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Update unless the step was skipped."""
         for head in _with_queue(runner):
             if outputs:
-                head.follow(_model(runner).backbone)
+                head.follow(bare_model(runner).backbone)
             else:
                 head.forget()
 
 
-def _model(runner: Runner) -> Any:
-    return getattr(runner.model, 'module', runner.model)
-
-
 def _with_queue(runner: Runner) -> Sequence[ITCHead]:
-    heads = _model(runner).heads.values()
+    heads = bare_model(runner).heads.values()
     return [head for head in heads if isinstance(head, ITCHead) and head.followers is not None]

@@ -18,13 +18,9 @@ from mvlt.checkpoints.checkpoint import read_checkpoint, use_safe_files
 from mvlt.config import RunConfig
 from mvlt.datasets.samplers import EndlessSampler, EpochOrder
 from mvlt.engine.loops.train import EpochTrainLoop
+from mvlt.engine.runner import bare_model
 from mvlt.files import remove_partial
-from mvlt.mmengine_private import (
-    StepwiseCheckpointHook,
-    accumulation,
-    is_resumed,
-    set_step,
-)
+from mvlt.mmengine_private import StepwiseCheckpointHook, accumulation, is_resumed, set_step
 from mvlt.registry import HOOKS
 
 
@@ -44,10 +40,7 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
     """
 
     def __init__(
-        self,
-        *args: Any,
-        on_failure: Literal['stop', 'continue'] = 'stop',
-        **kwargs: Any,
+        self, *args: Any, on_failure: Literal['stop', 'continue'] = 'stop', **kwargs: Any
     ) -> None:
         if on_failure not in ('stop', 'continue'):
             raise ValueError(f"checkpoint.on_failure='{on_failure}'; legal: 'stop', 'continue'")
@@ -291,22 +284,15 @@ def _state(runner: Runner) -> dict[str, Any]:
             'with FSDP a checkpoint cannot hold accumulated gradients: set checkpoint.interval to '
             f'a multiple of {accumulation(wrapper)}'
         )
-    model: Any = getattr(runner.model, 'module', runner.model)
-    return dict(
-        steps=wrapper.inner_count,
-        gradients={
-            name: weight.grad.cpu()
-            for name, weight in model.named_parameters()
-            if weight.grad is not None
-        },
-    )
+    weights = bare_model(runner).named_parameters()
+    gradients = {name: weight.grad.cpu() for name, weight in weights if weight.grad is not None}
+    return dict(steps=wrapper.inner_count, gradients=gradients)
 
 
 def _set_state(runner: Runner, state: dict[str, Any]) -> None:
-    model: Any = getattr(runner.model, 'module', runner.model)
     if not state:
         return
     set_step(runner.optim_wrapper, state['steps'])
-    for name, weight in model.named_parameters():
+    for name, weight in bare_model(runner).named_parameters():
         if name in state['gradients']:
             weight.grad = state['gradients'][name].to(weight.device)

@@ -7,6 +7,7 @@ from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mvlt.engine.runner import bare_model
 from mvlt.models import MaskedClusterHead
 from mvlt.randomness import random_of
 from mvlt.registry import HOOKS
@@ -36,8 +37,8 @@ class FitClustersHook(Hook):
         Raises:
             ValueError: the model has no such head; fewer different patches than clusters.
         """
-        model: Any = getattr(runner.model, 'module', runner.model)
-        head: Any = next((h for h in model.modules() if isinstance(h, MaskedClusterHead)), None)
+        modules = bare_model(runner).modules()
+        head: Any = next((part for part in modules if isinstance(part, MaskedClusterHead)), None)
         if head is None:
             raise ValueError('FitClustersHook: no head of the model is a MaskedClusterHead')
         if head.is_fitted:

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from mvlt.checkpoints.checkpoint import RUN_FACTS, use_safe_files
 from mvlt.checkpoints.state_dict import check_finite, compare, part, some, unwrapped
+from mvlt.engine.runner import bare_model
 from mvlt.mmengine_private import built_loops, is_resumed
 from mvlt.registry import HOOKS
 
@@ -61,13 +62,14 @@ class LoadReportHook(Hook):
         meta = checkpoint.get('meta', {})
         facts = {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
         resumed, training = is_resumed(runner), 'train' in built_loops(runner)
+        starts = training and not resumed
         self.started_from = meta.get('started_from') if resumed else facts
-        model: Any = getattr(runner.model, 'module', runner.model)
+        model = bare_model(runner)
         initial = model.state_dict()
         stored = checkpoint.get('state_dict', checkpoint)
         state = unwrapped(initial, stored, 'the checkpoint')
         restarted: list[str] = []
-        if training and not resumed:
+        if starts:
             restarted = [
                 key
                 for key, tensor in initial.items()
@@ -77,10 +79,12 @@ class LoadReportHook(Hook):
             restarted += self._move_rows(runner, model, initial, state)
         fit = compare(initial, state)
         fit._replace(missing=[]).require('the checkpoint', advice=_ADVICE)
-        missing = [key for key in fit.missing if key not in restarted]
-        if not resumed and training:
-            missing = [key for key in missing if not _is_of_training(model, key)]
-        if missing and (resumed or not training):
+        missing = [
+            key
+            for key in fit.missing
+            if key not in restarted and not (starts and _is_of_training(model, key))
+        ]
+        if missing and not starts:
             raise ValueError(
                 f'the checkpoint gives the model {len(fit.loaded)} tensors and leaves '
                 f'{some(missing)} at random: {"a resumed training" if training else "a test"} '
@@ -143,12 +147,12 @@ class LoadReportHook(Hook):
             if now == before or not now or not tensors or not fits:
                 continue
             rows = {row: before.index(kind) for row, kind in enumerate(now) if kind in before}
-            if not rows and all(map(self._restarts, tensors)):
-                restarted += tensors
-                for key in tensors:
-                    del state[key]
-                continue
             if not rows:
+                if all(map(self._restarts, tensors)):
+                    restarted += tensors
+                    for key in tensors:
+                        del state[key]
+                    continue
                 raise ValueError(
                     f'heads.{name}: no class of the training data ({", ".join(now[:5])}) is in '
                     f'the checkpoint ({", ".join(before[:5])}); to start this head at random: '

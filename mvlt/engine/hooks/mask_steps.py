@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mvlt.engine.runner import bare_model
 from mvlt.registry import HOOKS
 
 
@@ -18,10 +19,8 @@ class MaskStepsHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Switch the data preprocessor's masking."""
-        model: Any = getattr(runner.model, 'module', runner.model)
-        model.data_preprocessor.mask_images = bool(runner.iter % 2)
+        bare_model(runner).data_preprocessor.mask_images = bool(runner.iter % 2)
 
     def after_train(self, runner: Runner) -> None:
         """Turn masking on again."""
-        model: Any = getattr(runner.model, 'module', runner.model)
-        model.data_preprocessor.mask_images = True
+        bare_model(runner).data_preprocessor.mask_images = True

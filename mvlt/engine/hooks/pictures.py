@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
+from mvlt.engine.runner import bare_model
 from mvlt.files import written_whole
 from mvlt.randomness import random_of
 from mvlt.registry import DATASETS, HOOKS
@@ -56,7 +57,7 @@ class PicturesHook(Hook):
                 dict(val['dataset'], pipeline=test['dataset']['pipeline'])
             )
             self._rows = self._first_products()
-            with _undisturbed(_model(runner)):
+            with _undisturbed(bare_model(runner)):
                 for row in self._rows:
                     self._dataset[row]
         except (KeyError, OSError, ValueError) as error:
@@ -74,7 +75,7 @@ class PicturesHook(Hook):
         """Write the images of this step."""
         from mvlt.visualization import Section, draw, in_rows, reconstruction_cells
 
-        model, dataset, rows = _model(runner), self._dataset, self._rows
+        model, dataset, rows = bare_model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
             sections = []
             if _gives(model, 'pixels') and 'image_mask' in dataset[rows[0]]['data_samples']:
@@ -102,10 +103,6 @@ class PicturesHook(Hook):
             if len(first) == self.products:
                 break
         return list(first.values())
-
-
-def _model(runner: Runner) -> Any:
-    return getattr(runner.model, 'module', runner.model)
 
 
 def _gives(model: Any, what: str) -> bool:

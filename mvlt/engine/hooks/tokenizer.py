@@ -1,7 +1,6 @@
 """Keeps tokenizer and model consistent."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
@@ -9,6 +8,7 @@ from mmengine.runner import Runner
 
 from mvlt.datasets import CaptionTokenizer, PairDataset, train_tokenizer
 from mvlt.datasets.transforms import Tokenize
+from mvlt.engine.runner import bare_model
 from mvlt.mmengine_private import built_loops
 from mvlt.registry import HOOKS
 
@@ -35,7 +35,7 @@ class TokenizerHook(Hook):
         """Read or train the tokenizer; compare its size with the model's embedding table."""
         for transform, dataset in _tokenizers(runner):
             self.tokenizer = self._load(transform, dataset, runner)
-            self._check_size(runner)
+            self._check_size(runner, self.tokenizer)
             return
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -75,22 +75,20 @@ class TokenizerHook(Hook):
         barrier()
         return transform.tokenizer
 
-    def _check_size(self, runner: Runner) -> None:
-        model: Any = getattr(runner.model, 'module', runner.model)
+    def _check_size(self, runner: Runner, tokenizer: CaptionTokenizer) -> None:
+        model = bare_model(runner)
         rows = getattr(getattr(model, 'backbone', None), 'vocab_size', None)
-        pieces = len(self.tokenizer or ())
         padding = getattr(getattr(model, 'data_preprocessor', None), 'pad_id', None)
-        if self.tokenizer and padding not in (None, self.tokenizer.pad_id):
+        pieces, pad_id = len(tokenizer), tokenizer.pad_id
+        if padding not in (None, pad_id):
             raise ValueError(
-                f"tokenizer '{self.tokenizer.source}' pads with id {self.tokenizer.pad_id}, the "
-                f'model with {padding}: set '
-                f'model.data_preprocessor.pad_id={self.tokenizer.pad_id}'
+                f"tokenizer '{tokenizer.source}' pads with id {pad_id}, the model with {padding}: "
+                f'set model.data_preprocessor.pad_id={pad_id}'
             )
         if rows is not None and pieces > rows:
             raise ValueError(
-                f"tokenizer '{self.tokenizer and self.tokenizer.source}' has {pieces} word "
-                f'pieces, the model {rows} rows: set model.backbone.vocab_size={pieces}, or train '
-                'a smaller tokenizer'
+                f"tokenizer '{tokenizer.source}' has {pieces} word pieces, the model {rows} rows: "
+                f'set model.backbone.vocab_size={pieces}, or train a smaller tokenizer'
             )
 
 

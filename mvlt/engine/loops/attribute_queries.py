@@ -9,7 +9,7 @@ import torch
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mvlt.engine.loops.ranking import RankingLoop, share
+from mvlt.engine.loops.ranking import RankingLoop, result_of, share
 from mvlt.registry import LOOPS
 from mvlt.retrieval.ranking import rank
 
@@ -138,20 +138,10 @@ class AttributeQueryLoop(RankingLoop):
         for index in share(range(len(queries))):
             similarity = embeds.similarity(slice(None), [index])[:, 0]
             ranking = rank(np.arange(len(rows)), len(rows), None, similarity, None)
-            first = ranking.first(self.shown)
-            query = queries[index]
+            first, (kind, text, relevant) = ranking.first(self.shown), queries[index]
+            row = int(np.flatnonzero(relevant)[0])
             results.append(
-                dict(
-                    direction=query.kind,
-                    query=int(np.flatnonzero(query.relevant)[0]),
-                    phrase=query.text,
-                    rank=ranking.rank_of(query.relevant),
-                    relevant=int(query.relevant.sum()),
-                    num_candidates=len(rows),
-                    candidates=first.tolist(),
-                    scores=ranking.scores[first].astype(np.float32),
-                    positives=query.relevant[first],
-                )
+                result_of(ranking, relevant, first, rows, direction=kind, query=row, phrase=text)
             )
         accuracy, start = {}, len(queries)
         for label, templates in self.prompts.items():

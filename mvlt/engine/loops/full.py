@@ -17,7 +17,7 @@ from mmengine.dist import all_gather_object, barrier, broadcast_object_list, is_
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mvlt.engine.loops.ranking import Embeds, RankingLoop, share
+from mvlt.engine.loops.ranking import Embeds, RankingLoop, result_of, share
 from mvlt.files import written_whole
 from mvlt.registry import LOOPS
 from mvlt.retrieval.gallery import Gallery, make_gallery
@@ -234,16 +234,9 @@ class FullRankingLoop(RankingLoop):
                 ranking = rank(listed, len(candidates), match, cosines, self.rerank, logit_scale)
                 positives = np.zeros(len(candidates), dtype=bool)
                 positives[positives_of[query]] = True
-                shown = _shown(ranking, positives_of[query])
-                yield dict(
-                    direction=direction,
-                    query=queries[query],
-                    rank=ranking.rank_of(positives),
-                    relevant=len(positives_of[query]),
-                    num_candidates=len(candidates),
-                    candidates=[candidates[i] for i in shown],
-                    scores=ranking.scores[shown].astype(np.float32),
-                    positives=positives[shown],
+                shown, row = _shown(ranking, positives_of[query]), queries[query]
+                yield result_of(
+                    ranking, positives, shown, candidates, direction=direction, query=row
                 )
 
     def _matrix(self, folder: Path, direction: str, block: Sequence[int]) -> np.ndarray:

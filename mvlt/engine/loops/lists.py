@@ -1,6 +1,7 @@
 """Ranks short candidate lists: the protocols 101 and 101 x 5."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from mvlt.datasets import CandidateList, draw_candidates
 from mvlt.datasets.candidate_files import DIRECTIONS, Draw, read_candidates
-from mvlt.engine.loops.ranking import RankingLoop, share
+from mvlt.engine.loops.ranking import RankingLoop, result_of, share
 from mvlt.files import file_sha256
 from mvlt.registry import LOOPS
 from mvlt.retrieval.ranking import rank, rerank_candidates
@@ -72,7 +73,6 @@ class RetrievalLoop(RankingLoop):
         self.draws = draws
         self.candidates = candidates
         self.fewer = fewer
-        self._lists: list[Draw] | None = None
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -110,28 +110,17 @@ class RetrievalLoop(RankingLoop):
         ]
         return dict(negatives_of_kind=round(float(np.mean(counts)), 2))
 
-    @property
+    @cached_property
     def lists(self) -> list[Draw]:
         """The lists of every draw, as rows of the dataset."""
-        if self._lists is None:
-            if self.candidates:
-                self._lists = read_candidates(self.candidates, self.records)
-            else:
-                self._lists = [
-                    dict.fromkeys(
-                        DIRECTIONS,
-                        draw_candidates(
-                            self.records,
-                            self.num_queries,
-                            self.num_candidates,
-                            seed,
-                            self.products,
-                            self.fewer,
-                        ),
-                    )
-                    for seed in range(self.seed, self.seed + self.draws)
-                ]
-        return self._lists
+        if self.candidates:
+            return read_candidates(self.candidates, self.records)
+        counts = self.num_queries, self.num_candidates
+        draws = (
+            draw_candidates(self.records, *counts, seed, self.products, self.fewer)
+            for seed in range(self.seed, self.seed + self.draws)
+        )
+        return [dict.fromkeys(DIRECTIONS, lists) for lists in draws]
 
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Score this rank's queries."""
@@ -156,19 +145,8 @@ class RetrievalLoop(RankingLoop):
             match = itm_logits.__getitem__
             ranking = rank(rows, count, match, cosines, self.rerank, logit_scale)
             ranked = np.flatnonzero(ranking.scores > -np.inf)
-            results.append(
-                dict(
-                    direction=query.direction,
-                    draw=query.draw,
-                    query=query.lists.query,
-                    rank=ranking.rank_of(positives),
-                    relevant=1,
-                    num_candidates=count,
-                    candidates=[query.lists.candidates[i] for i in ranked],
-                    scores=ranking.scores[ranked].astype(np.float32),
-                    positives=positives[ranked],
-                )
-            )
+            asked = dict(direction=query.direction, draw=query.draw, query=query.lists.query)
+            results.append(result_of(ranking, positives, ranked, query.lists.candidates, **asked))
         return results, len(queries), {}
 
     def similarity(self, queries: Sequence[Query], mine: Sequence[Query]) -> list[Any]:

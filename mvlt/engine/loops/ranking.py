@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from mvlt.mmengine_private import built_loops
 from mvlt.registry import TASK_UTILS
 from mvlt.retrieval.encoder import similarity
-from mvlt.retrieval.ranking import Rerank, check_rerank
+from mvlt.retrieval.ranking import Ranking, Rerank, check_rerank
 from mvlt.retrieval.scorer import LOADER
 
 
@@ -166,6 +166,31 @@ def check_finite(*arrays: np.ndarray) -> None:
             'an embedding is not a number: the model has diverged; test an earlier checkpoint, or '
             'train again with a lower learning rate'
         )
+
+
+def result_of(
+    ranking: Ranking,
+    positives: np.ndarray,
+    shown: np.ndarray,
+    rows: Sequence[int] | np.ndarray,
+    **query: Any,
+) -> dict[str, Any]:
+    """The result of a query; ``query`` are its direction, row and further entries.
+
+    Args:
+        positives: bool (n,), the right candidates.
+        shown: the candidates to list, int (m,).
+        rows: of all candidates, (n,).
+    """
+    return dict(
+        **query,
+        rank=ranking.rank_of(positives),
+        relevant=int(positives.sum()),
+        num_candidates=len(positives),
+        candidates=[int(rows[i]) for i in shown],
+        scores=ranking.scores[shown].astype(np.float32),
+        positives=positives[shown],
+    )
 
 
 class Embeds(NamedTuple):

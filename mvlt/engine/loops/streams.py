@@ -13,7 +13,7 @@ from mmengine.dist import all_gather_object
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Subset
 
-from mvlt.engine.loops.ranking import RankingLoop, check_finite, share
+from mvlt.engine.loops.ranking import RankingLoop, check_finite, result_of, share
 from mvlt.registry import LOOPS
 from mvlt.retrieval import rank
 
@@ -81,19 +81,8 @@ class StreamRankingLoop(RankingLoop):
             positives = np.zeros(len(rows), bool)
             positives[right[self.records[query]['product_id']]] = True
             ranking = rank(everything, len(rows), scores.__getitem__)
-            first = ranking.first(_SHOWN)
-            results.append(
-                dict(
-                    direction=self.direction,
-                    query=query,
-                    rank=ranking.rank_of(positives),
-                    relevant=int(positives.sum()),
-                    num_candidates=len(rows),
-                    candidates=rows[first].tolist(),
-                    scores=scores[first].astype(np.float32),
-                    positives=positives[first],
-                )
-            )
+            first, asked = ranking.first(_SHOWN), dict(direction=self.direction, query=query)
+            results.append(result_of(ranking, positives, first, rows, **asked))
         return results, len(self.records), {}
 
     @cached_property

@@ -113,7 +113,7 @@ def test_another_number_of_processes_is_said(small_config, tmp_path):
     config.resume, config.load_from = True, str(path)
     _train(config)
     log = ''.join(file.read_text() for file in tmp_path.glob('*/*.log'))
-    assert '2 processes saved this checkpoint, 1 go on' in log
+    assert '2 processes saved this checkpoint, 1 resume it' in log
 
 
 def test_legal_values():
