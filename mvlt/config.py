@@ -175,14 +175,12 @@ def _arguments(part: Any) -> list[str]:
         with suppress(KeyError):
             kind = kind or registry.get(str(part['type']))
     names: list[str] = []
-    for base in inspect.getmro(kind) if inspect.isclass(kind) else filter(None, (kind,)):
-        try:
+    with suppress(TypeError, ValueError):  # of what has no signature
+        for base in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
             parameters = inspect.signature(base).parameters.values()
-        except (TypeError, ValueError):
-            break
-        names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
+            names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
     return names
 
 
@@ -255,10 +253,5 @@ def labels_of(metainfo: Mapping[str, Any]) -> list[str]:
 
 def known_classes(metainfo: Mapping[str, Any]) -> dict[str, list[str]]:
     """Label -> names of the classes that training has seen, of a dataset's ``metainfo``."""
-    labels = dict.fromkeys((*CATEGORIES, *labels_of(metainfo)))
-    classes = {label: list(metainfo.get(label) or ()) for label in labels}
-    return {
-        label: names[: metainfo.get(f'{label}_trained')]
-        for label, names in classes.items()
-        if names
-    }
+    labels = filter(metainfo.get, dict.fromkeys((*CATEGORIES, *labels_of(metainfo))))
+    return {label: [*metainfo[label]][: metainfo.get(f'{label}_trained')] for label in labels}

@@ -133,10 +133,8 @@ class WholeFileBackend(LocalBackend):
     """mmengine's local backend, with files that are whole or absent."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes."""
         with written_whole(filepath) as file:
             file.write(obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write text."""
         self.put(obj.encode(encoding), filepath)

@@ -17,9 +17,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, CheckpointLoader, Runner
 from torch import nn
 
+
 # Runner: it keeps its arguments under private names, and asking for a loop builds it.
-
-
 def is_resumed(runner: Runner) -> bool:
     """Whether a training resumes from a checkpoint."""
     return bool(runner._resume)
@@ -48,8 +47,6 @@ class CompilingRunner(Runner):
 
 
 # Loops: their counters have no setter.
-
-
 def count_step(loop: BaseLoop) -> None:
     """Count a step."""
     loop._iter += 1  # type: ignore[attr-defined]
@@ -61,8 +58,6 @@ def count_epoch(loop: BaseLoop) -> None:
 
 
 # OptimWrapper: the state of gradient accumulation has no setter, its length no getter.
-
-
 def accumulation(wrapper: Any) -> int:
     """Steps whose gradients are accumulated, 1 = none are."""
     return getattr(wrapper, '_accumulative_counts', 1)
@@ -74,8 +69,6 @@ def set_step(wrapper: OptimWrapper, step: int) -> None:
 
 
 # Strategies: the whole package is private.
-
-
 class WrappingStrategy(DDPStrategy):
     """A strategy that wraps the model by a public method."""
 
@@ -88,8 +81,6 @@ class WrappingStrategy(DDPStrategy):
 
 
 # CheckpointHook: it deletes the old file before the new one is written.
-
-
 class StepwiseCheckpointHook(CheckpointHook):
     """A CheckpointHook that saves by public methods."""
 
@@ -111,8 +102,6 @@ class StepwiseCheckpointHook(CheckpointHook):
 
 
 # BaseDataset: it cannot be empty, and its metainfo is a copy.
-
-
 class MaybeEmptyDataset(BaseDataset):
     """BaseDataset that may have no record."""
 
@@ -127,8 +116,6 @@ class MaybeEmptyDataset(BaseDataset):
 
 
 # CheckpointLoader and Config: the schemes and the folder of bases are private.
-
-
 def replace_loaders(loader: Callable) -> None:
     """Let ``loader`` read every scheme of addresses."""
     for prefix in list(CheckpointLoader._schemes):

@@ -32,7 +32,6 @@ class QuietRunner(CompilingRunner):
         self.logger.info('the model is compiled: its first steps are slow')
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        """mmengine's logger with a filter on the terminal."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):

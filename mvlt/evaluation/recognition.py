@@ -70,7 +70,6 @@ class CategoryMetric(Metric):
             self.results.append((truth, int(scores.argmax())))
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
-        """Metrics of pairs of truth and prediction."""
         from sklearn.metrics import precision_recall_fscore_support  # slow to import
 
         truth, predicted = np.array(results).T

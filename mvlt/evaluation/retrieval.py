@@ -42,7 +42,6 @@ class RetrievalMetric(Metric):
     def compute_metrics(
         self, results: list[tuple[str, int, int, tuple[int, int] | None]]
     ) -> dict[str, float]:
-        """Metrics of all queries."""
         metrics = {}
         for direction in sorted({name for name, *_ in results}, reverse=True):
             draws: dict[int, list[int]] = {}
@@ -86,7 +85,6 @@ class PrecisionMetric(Metric):
     def compute_metrics(
         self, results: list[tuple[str, list[float], tuple[int, int] | None]]
     ) -> dict[str, float]:
-        """Means over the queries of each kind."""
         metrics = {}
         for kind in dict.fromkeys(kind for kind, _, _ in results):
             precisions = np.array([values for name, values, _ in results if name == kind])
@@ -128,7 +126,6 @@ class KAGLMetric(Metric):
     def compute_metrics(
         self, results: list[tuple[int, int, list[float], tuple[int, int] | None]]
     ) -> dict[str, float]:
-        """Means over the titles."""
         evaluated = sorted(results)[: self.queries]
         recalls = 100 * np.array([recalls for _, _, recalls, _ in evaluated]).mean(0)
         reciprocal = [1 / rank if rank <= 10 else 0.0 for _, rank, _, _ in evaluated]

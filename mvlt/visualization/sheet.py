@@ -75,23 +75,16 @@ def draw(section: Section) -> bytes:
     columns = max(len(row.cells) for row in section.rows)
     lines = [max(len(_lines(cell)) for cell in row.cells) for row in section.rows]
     heights = [_HEIGHT + 0.28 + 0.13 * count for count in lines]
-    figure = pyplot.figure(figsize=(_WIDTH * columns + 0.3, sum(heights) + 0.4))
-    top = sum(heights)
+    top, width = sum(heights), _WIDTH * columns + 0.3
     total = top + 0.4
+    figure = pyplot.figure(figsize=(width, total))
     figure.text(0.01, 1 - 0.12 / total, section.title, fontsize=10, weight='bold', va='top')
     for row, height in zip(section.rows, heights):
         figure.text(0.01, top / total, row.title, fontsize=7, va='top', color='#6d6878')
         for column, cell in enumerate(row.cells):
-            left = (0.15 + column * _WIDTH) / (_WIDTH * columns + 0.3)
-            panel = figure.add_axes(
-                (
-                    left,
-                    (top - 0.2 - _HEIGHT) / total,
-                    (_WIDTH - 0.12) / (_WIDTH * columns + 0.3),
-                    (_HEIGHT - 0.05) / total,
-                )
-            )
-            _draw_cell(panel, cell)
+            corner = (0.15 + column * _WIDTH) / width, (top - 0.2 - _HEIGHT) / total
+            size = (_WIDTH - 0.12) / width, (_HEIGHT - 0.05) / total
+            _draw_cell(figure.add_axes((*corner, *size)), cell)
         top -= height
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=110)
@@ -105,21 +98,14 @@ def _draw_cell(panel: Any, cell: Cell) -> None:
     panel.spines[:].set_color(COLOURS.get(cell.mark, '#e3e0e8'))
     panel.spines[:].set_linewidth(2.5 if cell.mark else 1)
     lines = _lines(cell)
+    style: dict[str, Any] = dict(fontsize=6.5, va='top', transform=panel.transAxes)
     if cell.picture is None:
-        text = '\n'.join(line for line, _ in lines)
-        panel.text(0.04, 0.95, text, fontsize=6.5, va='top', transform=panel.transAxes)
+        panel.text(0.04, 0.95, '\n'.join(line for line, _ in lines), **style)
         return
     panel.imshow(cell.picture, interpolation='nearest')
     for number, (line, right) in enumerate(lines):
-        panel.text(
-            0,
-            -0.04 - 0.13 / _HEIGHT * number,
-            line,
-            fontsize=6.5,
-            va='top',
-            transform=panel.transAxes,
-            color=COLOURS['right'] if right else COLOURS['query'],
-        )
+        colour = COLOURS['right' if right else 'query']
+        panel.text(0, -0.04 - 0.13 / _HEIGHT * number, line, color=colour, **style)
 
 
 def _lines(cell: Cell) -> list[tuple[str, bool]]:
@@ -128,7 +114,6 @@ def _lines(cell: Cell) -> list[tuple[str, bool]]:
     lines = textwrap.wrap(cell.words.replace('$', r'\$'), 27)
     if len(lines) > _LINES:
         lines = [*lines[: _LINES - 1], f'{lines[_LINES - 1][:24]}...']
-    bars = [
-        (f'{bar.value:.3f} {bar.name}'.replace('$', r'\$')[:27], bar.right) for bar in cell.bars
-    ]
-    return [*((line, False) for line in lines), *bars]
+    bars = ((f'{bar.value:.3f} {bar.name}', bar.right) for bar in cell.bars)
+    marked = [(line.replace('$', r'\$')[:27], right) for line, right in bars]
+    return [*((line, False) for line in lines), *marked]

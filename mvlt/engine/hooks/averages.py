@@ -32,7 +32,6 @@ class WeightAverageHook(EMAHook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Average unless the step was skipped."""
         if outputs:
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
@@ -66,7 +65,6 @@ class MomentumHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Update unless the step was skipped."""
         for head in _with_queue(runner):
             if outputs:
                 head.follow(bare_model(runner).backbone)

@@ -91,7 +91,6 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         self._resumed = {}
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the states of all processes."""
         if self._states:
             checkpoint['processes'] = self._states
         checkpoint['meta'].update(self._meta)  # FlexibleRunner's is wrong after an evaluation

@@ -48,7 +48,6 @@ class LoadReportHook(Hook):
         use_safe_files()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Record the run that this run started from."""
         if self.started_from is not None:
             checkpoint['meta']['started_from'] = self.started_from
 
@@ -97,18 +96,16 @@ class LoadReportHook(Hook):
                 f'{some(initial)}. Name a checkpoint of this kind of model, or start at random '
                 '(load_from=None)'
             )
-        for names, others, what in (
-            (missing, state, 'the checkpoint lacks'),
-            (fit.extra, initial, 'the model lacks'),
+        for names, others, owner in (
+            (missing, state, 'checkpoint'),
+            (fit.extra, initial, 'model'),
         ):
-            broken = {part(key) for key in names} & {part(key) for key in others}
-            incomplete = [
-                key for key in names if part(key) in broken and not _is_of_training(model, key)
-            ]
-            if incomplete:
+            parts = {part(key) for key in others}
+            names = [key for key in names if part(key) in parts and not _is_of_training(model, key)]
+            if names:
                 raise ValueError(
-                    f'{what} {some(incomplete)}, of a part that both have: it was made by another '
-                    'config'
+                    f'the {owner} lacks {some(names)}, of a part that both have: it was made by '
+                    'another config'
                 )
         check_finite({key: state[key] for key in fit.loaded}, 'the checkpoint')
         stored.clear()
@@ -178,11 +175,9 @@ class LoadReportHook(Hook):
 
 def _is_of_training(model: Any, key: str) -> bool:
     """Whether only a head's training needs a tensor, e.g. a queue."""
-    names = key.split('.')
-    heads = getattr(model, 'heads', {})
-    if names[0] != 'heads' or names[1] not in heads:
-        return False
-    return names[2] in getattr(heads[names[1]], 'training_tensors', ())
+    names, heads = key.split('.'), getattr(model, 'heads', {})
+    head = heads[names[1]] if names[0] == 'heads' and names[1] in heads else None
+    return head is not None and names[2] in getattr(head, 'training_tensors', ())
 
 
 def _parts(keys: Iterable[str]) -> str:

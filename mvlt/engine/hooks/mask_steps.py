@@ -18,7 +18,6 @@ class MaskStepsHook(Hook):
     """
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Switch the data preprocessor's masking."""
         bare_model(runner).data_preprocessor.mask_images = bool(runner.iter % 2)
 
     def after_train(self, runner: Runner) -> None:

@@ -66,7 +66,6 @@ class PicturesHook(Hook):
             self._rows = []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
-        """Draw every ``interval`` steps."""
         if self._rows and self.every_n_train_iters(runner, self.interval):
             self.draw(runner)
 

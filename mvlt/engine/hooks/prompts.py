@@ -25,30 +25,25 @@ class PromptsHook(Hook):
 def hand_names(model: nn.Module, dataset: Any) -> None:
     """Pass the class names of a dataset with a tokenizer to a model's prompt heads."""
     heads = [head for head in model.modules() if isinstance(head, PromptHead)]
-    if heads:
-        meta = dataset.metainfo
-        while not hasattr(dataset, 'pipeline'):
-            dataset = dataset.dataset
-        tokenize = dataset.pipeline.find(Tokenize)
+    if not heads:
+        return
+    meta = dataset.metainfo
+    while not hasattr(dataset, 'pipeline'):
+        dataset = dataset.dataset
+    tokenize = dataset.pipeline.find(Tokenize)
 
-        def encode(prompt: str) -> torch.Tensor:
-            return torch.tensor(tokenize.tokenizer.encode(prompt, tokenize.max_length))
+    def encode(prompt: str) -> torch.Tensor:
+        return torch.tensor(tokenize.tokenizer.encode(prompt, tokenize.max_length))
 
-        for head in heads:
-            labels = [label for label in head.labels if meta.get(label)]
-            if missing := [label for label in head.labels if label not in labels]:
-                print_log(
-                    f'PromptHead learns {", ".join(labels) or "nothing"}: the data have no '
-                    f'{", ".join(missing)}',
-                    'current',
-                    level=30,
-                )
-            names = {label: meta[label][: meta.get(f'{label}_trained')] for label in labels}
-            head.know(
-                {
-                    label: [
-                        [encode(text.format(name)) for text in head.templates] for name in names
-                    ]
-                    for label, names in names.items()
-                }
-            )
+    for head in heads:
+        labels = [label for label in head.labels if meta.get(label)]
+        if missing := ', '.join(label for label in head.labels if label not in labels):
+            line = f'PromptHead learns {", ".join(labels) or "nothing"}: the data have no {missing}'
+            print_log(line, 'current', level=30)
+        names = {label: meta[label][: meta.get(f'{label}_trained')] for label in labels}
+        head.know(
+            {
+                label: [[encode(text.format(name)) for text in head.templates] for name in classes]
+                for label, classes in names.items()
+            }
+        )

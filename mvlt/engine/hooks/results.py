@@ -42,7 +42,6 @@ class ResultsHook(Hook):
 
     @master_only
     def after_test_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
-        """Write the files."""
         folder, config, loop = Path(runner.work_dir), runner.cfg, runner.test_loop
         dataset, checkpoint = loop.dataloader.dataset, loaded_from(runner)
         protocol: dict[str, Any] = dict(rows=len(dataset))

@@ -38,7 +38,6 @@ class SkippedRecordsHook(Hook):
         self._rows = _listed(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """List the records that this batch has skipped."""
         for sample in data_batch['data_samples']:
             for row, reason in sample.get('skipped', ()):
                 if row not in self._rows:
@@ -62,7 +61,6 @@ class SkippedRecordsHook(Hook):
             )
 
     def after_train(self, runner: Runner) -> None:
-        """Log the number of skipped records."""
         if self._rows:
             runner.logger.warning(f'{len(self._rows)} records could not be read: {_path(runner)}')
 

@@ -58,7 +58,6 @@ class StopHook(Hook):
             self._before = {}
 
     def after_train(self, runner: Runner) -> None:
-        """Restore the signal handlers."""
         self._restore()
 
     def _restore(self) -> None:
@@ -125,7 +124,6 @@ class FirstStepsHook(Hook):
         self._steps = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Start measuring."""
         self._waits, self._began, self._steps = True, None, 0
 
     def after_train_iter(
@@ -142,14 +140,9 @@ class FirstStepsHook(Hook):
         if spent < self.after:
             return
         self._waits = False
-        left = runner.max_iters - runner.iter - 1
         seconds = spent / self._steps
+        left = (runner.max_iters - runner.iter - 1) * seconds
         runner.logger.info(
             f'step {runner.iter + 1} of {runner.max_iters}: {seconds:.2f} s a step so far, '
-            f'{_clock(left * seconds)} left without validation'
+            f'{f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"} left without validation'
         )
-
-
-def _clock(seconds: float) -> str:
-    minutes = seconds / 60
-    return f'{seconds:.0f} s' if minutes < 2 else f'{minutes:.0f} min'

@@ -39,12 +39,10 @@ class TokenizerHook(Hook):
             return
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the fingerprint."""
         if self.tokenizer is not None:
             checkpoint['meta']['tokenizer'] = self.tokenizer.fingerprint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse a checkpoint of another tokenizer."""
         stored = checkpoint.get('meta', {}).get('tokenizer')
         if self.tokenizer is None or stored in (None, self.tokenizer.fingerprint):
             return

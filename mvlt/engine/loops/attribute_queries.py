@@ -83,7 +83,6 @@ class AttributeQueryLoop(RankingLoop):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """See :class:`RankingLoop`."""
         kinds = [query.kind for query in self.queries]
         return dict(
             name='phrases',
@@ -119,8 +118,8 @@ class AttributeQueryLoop(RankingLoop):
 
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Rank this rank's queries; classify every image by the prompts."""
-        queries, rows = self.queries, list(range(len(self.records)))
-        classes = {label: self._classes(label) for label in self.prompts}
+        queries, rows, meta = self.queries, list(range(len(self.records))), self.dataset.metainfo
+        classes = {label: meta[label][: meta.get(f'{label}_trained')] for label in self.prompts}
         prompts = [
             template.format(name)
             for label, templates in self.prompts.items()
@@ -153,10 +152,6 @@ class AttributeQueryLoop(RankingLoop):
             right = predicted[truth >= 0] == truth[truth >= 0]
             accuracy[f'zero_shot/{label}/accuracy'] = 100 * float(right.mean())
         return results, len(queries), accuracy
-
-    def _classes(self, label: str) -> list[str]:
-        meta = self.dataset.metainfo
-        return list(meta[label])[: meta.get(f'{label}_trained')]
 
     def _tokens(self, text: str) -> torch.Tensor:
         tokenize = self.dataset.pipeline.tokenize()

@@ -72,7 +72,6 @@ class FullRankingLoop(RankingLoop):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """See :class:`RankingLoop`."""
         images, texts = len(self.gallery.images), len(self.gallery.texts)
         return dict(
             name=self._name(),
@@ -82,9 +81,9 @@ class FullRankingLoop(RankingLoop):
             rerank=self.rerank,
             rerank_topk=self.rerank_topk,
             positives=(
-                'any picture of any product with the caption; any caption of the product'
+                'any image of any product with the caption; any caption of the product'
                 if self.merge_captions
-                else 'any picture of the product; any caption of the product'
+                else 'any image of the product; any caption of the product'
             ),
             ties='against the model',
         )

@@ -76,7 +76,6 @@ class RetrievalLoop(RankingLoop):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """See :class:`RankingLoop`."""
         directions = [name for name in self.directions if any(draw[name] for draw in self.lists)]
         lists = [query for draw in self.lists for name in directions for query in draw[name]]
         lengths = sorted({len(query.candidates) for query in lists})

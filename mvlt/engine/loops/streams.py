@@ -53,7 +53,6 @@ class StreamRankingLoop(RankingLoop):
 
     @property
     def protocol(self) -> Mapping[str, Any]:
-        """See :class:`RankingLoop`."""
         return dict(
             name='streams',
             query_streams=self.query_streams,

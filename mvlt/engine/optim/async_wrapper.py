@@ -14,7 +14,6 @@ class AsyncOptimWrapper(OptimWrapper):
     """Logs the norm of clipped gradients a step later on a GPU."""
 
     def step(self, **kwargs: Any) -> None:
-        """Clip, then update the weights; args of the optimizer's step."""
         if self.clip_grad_kwargs:
             self._clip()
         self.optimizer.step(**kwargs)
