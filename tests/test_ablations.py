@@ -1,4 +1,4 @@
-"""Contract: each ablation changes what its row of the paper's Tables 3 and 4 says, nothing else."""
+"""Contract: an ablation changes only what its row of the paper's Tables 3 and 4 changes."""
 
 from pathlib import Path
 

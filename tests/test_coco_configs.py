@@ -1,4 +1,4 @@
-"""Contract: Table 6 as the paper words it and as ViLT does it (fidelity points 32 and 33)."""
+"""Contract: Table 6 follows the paper's text and ViLT (fidelity points 32 and 33)."""
 
 import numpy as np
 import pytest

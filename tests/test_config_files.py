@@ -1,4 +1,4 @@
-"""Contract: a row is a config by its name; a base of another style gets a line that helps."""
+"""Contract: rows are configs; a base of another style gets a helpful message."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Contract: every config loads, dumps, reloads, builds, trains two steps, keeps the dialect."""
+"""Contract: every config loads, dumps, reloads, builds, trains two steps, follows the rules."""
 
 import ast
 import copy
@@ -178,7 +178,7 @@ _seen: set[str] = set()
 
 
 def _is_new(step, config):
-    """Whether this model's step has not been seen: many recipes differ in their data alone."""
+    """Whether this model's step is new: many recipes differ only in their data."""
     key = f'{step} {config.model} {sorted(config.get("train_dataloader") or ())}'
     new = key not in _seen
     _seen.add(key)
@@ -186,19 +186,19 @@ def _is_new(step, config):
 
 
 def _score(model, data):
-    """What ranking runs of a model."""
+    """The parts of a model that ranking runs."""
     inputs = model.data_preprocessor(data)['inputs']
-    words = model.data_preprocessor.captions(data['inputs']['token_ids'])
+    captions = model.data_preprocessor.captions(data['inputs']['token_ids'])
     if 'itm' in model.heads:
-        model.match(inputs['image'], *words)
+        model.match(inputs['image'], *captions)
     if 'itc' in model.heads:
         model.image_embeds(inputs['image'])
-        model.text_embeds(*words)
+        model.text_embeds(*captions)
 
 
 @pytest.mark.parametrize('path', [*FILES, *BASES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_dialect(path):
-    """The house rules for configs, configs/README.md."""
+    """The rules of configs/README.md."""
     assert not re.search(r'(pipeline|hooks|scheduler)\[\d', path.read_text()), 'by name'
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree), 'a header says what the config is for'
@@ -230,7 +230,7 @@ def test_dialect(path):
 
 
 def _defines(path: Path, kind: type = ast.AST) -> set[str]:
-    """Names that a config binds itself, to a value of one kind."""
+    """Names that a config binds to values of a kind of node."""
     return {
         target.id
         for node in ast.parse(path.read_text()).body
@@ -257,7 +257,7 @@ HOOKS = {'checkpoint', 'logger', 'tokenizer', 'load_report', 'skipped_records', 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_parts_have_the_same_names_on_every_config(name):
-    """So that one attribute, in a file or on the command line, swaps one part."""
+    """An attribute, in a file or on the command line, replaces a part of any config."""
     config = load_config(ROOT / name)
     assert config.default_hooks.keys() >= HOOKS and 'custom_hooks' not in config
     keys = []

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / 'mvlt'
-# each may import those before it; in one row, each other, but not in a circle
+# a layer may import the layers before it, and itself without circles
 LAYERS = (
     ('registry', 'structures', 'randomness', 'files', 'deadline', 'mmengine_private', 'tools'),
     ('config_files', 'config', 'command_line'),
@@ -52,7 +52,7 @@ def _modules():
 
 
 def test_importing_every_module_changes_nothing_outside():
-    # what other libraries do when they are imported is not ours
+    # other libraries may change things when they are imported
     others = 'import pandas, pyarrow, h5py, transformers, torchmetrics, mmpretrain, rich, sklearn'
     code = f"""{STATE}
 import importlib, mmpretrain.datasets, mmpretrain.models, transformers, torchmetrics.functional
@@ -70,7 +70,7 @@ print(json.dumps({{k: [str(before[k]), str(after[k])] for k in before if before[
 
 
 def _imports(name):
-    """Modules of mvlt that a module imports, at any place in it."""
+    """Modules of mvlt that a module imports anywhere."""
     path = PACKAGE.parent / name.replace('.', '/')
     file = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
     modules = set()
@@ -99,7 +99,7 @@ def test_no_import_from_a_lower_to_a_higher_layer():
 
 
 def test_no_circle():
-    """A package's own __init__ is passed over: it names what its modules define."""
+    """Without the __init__ of packages, which names what the modules define."""
     packages = {name for name in MODULES if (PACKAGE.parent / name.replace('.', '/')).is_dir()}
     graph = {name: _imports(name) - packages for name in MODULES if name not in packages}
     done = set()
@@ -116,7 +116,7 @@ def test_no_circle():
 
 
 def test_a_tool_has_one_name():
-    """As a second module, ``tools.x``, it would be another one of the same code."""
+    """``tools.x`` and ``mvlt.tools.x`` would be two modules of the same code."""
     root = PACKAGE.parent
     for folder in ('mvlt', 'tools', 'projects', 'tests'):
         for path in (root / folder).rglob('*.py'):
@@ -127,7 +127,7 @@ def test_a_tool_has_one_name():
 
 
 def test_no_file_is_a_link():
-    """A zip download and a Windows checkout have none."""
+    """A zip download and a Windows checkout have no links."""
     listed = subprocess.run(
         ['git', 'ls-files', '-s'], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
     )

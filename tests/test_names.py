@@ -11,16 +11,14 @@ BANNED = {'found', 'one', 'own', 'place', 'said', 'wanted'}
 def _bindings(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and name of all variables, parameters, functions, classes and imports."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.lineno, node.id
+        if isinstance(node, ast.Name):
+            name = node.id if isinstance(node.ctx, ast.Store) else None
         elif isinstance(node, ast.arg):
-            yield node.lineno, node.arg
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.lineno, node.name
-        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
-            yield node.lineno, node.name
-        elif isinstance(node, ast.alias) and node.asname:
-            yield node.lineno, node.asname
+            name = node.arg
+        else:
+            name = getattr(node, 'asname', None) or getattr(node, 'name', None)
+        if name:
+            yield node.lineno, name
 
 
 def test_names_are_telling():

@@ -1,6 +1,6 @@
-"""Contract: wheel and source package are whole, and work where no checkout is.
+"""Contract: wheel and source package are whole and work without a checkout.
 
-The dependencies are this environment's; `make package` does the same with an empty one.
+This uses the dependencies of this environment; `make package` uses an empty environment.
 """
 
 import os
@@ -72,7 +72,7 @@ def test_every_file_of_the_package_is_in_both(packages, installed):
 
 
 def test_building_leaves_nothing_in_the_checkout(packages):
-    """A copy there would be read in the place of the repository's own folders."""
+    """A copy there would hide the repository's folders."""
     assert not (ROOT / 'mvlt/.mim').exists()
 
 

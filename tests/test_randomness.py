@@ -1,4 +1,4 @@
-"""Contract: the same key, the same numbers; others are left as they were."""
+"""Contract: a key gives the same numbers; other random states do not change."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What a step may not do on a device: wait for it."""
+"""Checks that a step never waits for its device."""
 
 import contextlib
 from typing import Any
@@ -17,14 +17,14 @@ READING = {
 
 
 class NothingWaits(TorchDispatchMode):
-    """On the device ``meta``, which has no values to give: reading any of them is an error there.
+    """Refuses steps on the device ``meta`` that would wait on a real device.
 
-    Refused beside: sizes that depend on values, and copies to the device that wait for it. Not
-    seen: what is done before the batch arrives, on the host.
+    Reading values fails on ``meta``. Sizes that depend on values and blocking copies to the device
+    are refused, too. What the host does before the batch arrives is not checked.
     """
 
     def __enter__(self) -> 'NothingWaits':
-        # autocast knows no such device, and casts are of no interest here
+        # autocast does not know this device
         self._patches = [
             mock.patch('torch.autocast', lambda *args, **kwargs: contextlib.nullcontext()),
             mock.patch('torch.is_autocast_enabled', lambda *args: False),

@@ -4,7 +4,7 @@ from mvlt.engine import QuietRunner, resolve
 from mvlt.models import MVLT
 
 
-def test_compile_is_a_word_of_the_config(small_config, tmp_path, monkeypatch):
+def test_compile_is_a_key_of_the_config(small_config, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(MVLT, 'compile_parts', lambda self, **settings: calls.append(settings))
     for setting, expected in ((dict(backend='inductor'), [dict(backend='inductor')]), (False, [])):

@@ -42,7 +42,7 @@ def test_retrieval():
     assert not any(name.endswith(('_sd', 'chance', 'candidates')) for name in metrics)
 
 
-def test_what_stands_beside_recall():
+def test_queries_candidates_and_chance():
     # by lot: one of 101 and two of 4 are first; the mean of 0.99 and 50 %
     samples = [
         dict(direction='tir', rank=1, relevant=relevant, num_candidates=count)
@@ -73,7 +73,7 @@ def test_retrieval_over_draws():
     assert metrics['retrieval/tir/queries'] == 6
 
 
-def test_precision_of_phrases():
+def test_precision():
     # P@2 of 'a': 50 and 100; of 'b', whose only answer is right, 50: the missing one is wrong
     answers = [('a', [1, 0, 1]), ('a', [1, 1, 0]), ('b', [1])]
     samples = [dict(direction=kind, positives=np.array(answer, bool)) for kind, answer in answers]
@@ -96,8 +96,8 @@ def test_titles_that_several_products_share():
     assert _evaluate(KAGLMetric(topk=(1,), queries=None), samples)['kagl/tir/queries'] == 3
 
 
-def test_recognition_leaves_out_what_is_not_known():
-    """And counts the answers of the head that it is told to."""
+def test_recognition_skips_unknown_classes():
+    """It evaluates the given head."""
     samples = [
         dict(colour=truth, picture_scores=torch.eye(3)[predicted])
         for truth, predicted in ((0, 0), (-1, 1), (2, 1))
@@ -195,7 +195,7 @@ def _naive_ssim(image, other):
 
 
 def test_ssim_leaves_out_the_border_as_the_naive_one_does():
-    """Over hidden pixels it is the mean of those that have a window of their own."""
+    """Over masked pixels it is the mean of windows centred on them."""
     sample = PairDataSample()
     sample.pixels = torch.randint(0, 256, (3, 24, 24), dtype=torch.uint8)
     sample.reconstruction = torch.rand(3, 24, 24)
@@ -203,9 +203,9 @@ def test_ssim_leaves_out_the_border_as_the_naive_one_does():
     metrics = _evaluate(ReconstructionMetric(), [sample.to_dict()])
     pairs = zip(sample.reconstruction.numpy(), sample.pixels.numpy() / 255)
     naive = np.stack([_naive_ssim(ours, truth) for ours, truth in pairs])
-    hidden = np.kron(np.eye(3), np.ones((8, 8))).astype(bool)[5:-5, 5:-5]
+    masked = np.kron(np.eye(3), np.ones((8, 8))).astype(bool)[5:-5, 5:-5]
     assert metrics['reconstruction/ssim'] == pytest.approx(naive.mean(), abs=1e-5)
-    assert metrics['reconstruction/masked_ssim'] == pytest.approx(naive[:, hidden].mean(), abs=1e-5)
+    assert metrics['reconstruction/masked_ssim'] == pytest.approx(naive[:, masked].mean(), abs=1e-5)
 
 
 def test_an_exact_copy_has_a_hundred_decibels():
@@ -218,12 +218,12 @@ def test_an_exact_copy_has_a_hundred_decibels():
     assert metrics['reconstruction/mean_fill_masked_psnr'] == 100
 
 
-@pytest.mark.parametrize('hidden', [True, False])
-def test_reconstruction_of_wholly_hidden_or_visible_images(hidden):
+@pytest.mark.parametrize('masked', [True, False])
+def test_reconstruction_of_wholly_masked_or_visible_images(masked):
     sample = PairDataSample()
     sample.pixels = torch.zeros(3, 32, 32, dtype=torch.uint8)
     sample.reconstruction = torch.full((3, 32, 32), 0.1)
-    sample.image_mask = torch.full((4, 4), hidden)
+    sample.image_mask = torch.full((4, 4), masked)
     metrics = _evaluate(ReconstructionMetric(), [sample.to_dict()])
     assert metrics['reconstruction/psnr'] == pytest.approx(20, abs=1e-3)
     assert 'reconstruction/masked_psnr' not in metrics

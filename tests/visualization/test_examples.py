@@ -1,4 +1,4 @@
-"""Contract: cards show the right pixels and figures; the match stands beside those before it."""
+"""Contract: cells show the right pixels, scores and matches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Contract: at every moment there is a whole checkpoint; a failure to write one costs nothing."""
+"""Contract: a whole checkpoint exists at every moment; a failed write loses nothing."""
 
 import os
 
@@ -76,7 +76,7 @@ def test_full_disk_and_on(small_config, tmp_path, monkeypatch):
 
 
 def test_best_goes_after_the_new_best_is_there(small_config, tmp_path, monkeypatch):
-    """Of three evaluations the first and the third are the best so far; the disk is full then."""
+    """The first and the third of three evaluations are the best so far; then the disk is full."""
     config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': 1})
     config.default_hooks.checkpoint.update(save_best='score', rule='greater')
     runner = Runner.from_cfg(config)
@@ -97,13 +97,13 @@ def test_best_goes_after_the_new_best_is_there(small_config, tmp_path, monkeypat
     assert 'best_score_iter_0.pth' in _checkpoints(tmp_path)
 
 
-def test_rests_of_a_killed_run_are_cleared(small_config, tmp_path):
+def test_partial_files_of_a_killed_run_are_deleted(small_config, tmp_path):
     (tmp_path / '.iter_9.pth.123.partial').write_bytes(b'half')
     _train(small_config(tmp_path, steps=2))
     assert not list(tmp_path.glob('.*.partial'))
 
 
-def test_another_number_of_processes_is_said(small_config, tmp_path):
+def test_another_number_of_processes_is_logged(small_config, tmp_path):
     _train(small_config(tmp_path, steps=2))
     path = tmp_path / 'iter_2.pth'
     checkpoint = read_checkpoint(str(path))
@@ -122,7 +122,7 @@ def test_legal_values():
 
 
 def test_a_best_of_the_same_name_stays(small_config, tmp_path):
-    """Counted in epochs, a training in steps calls every best one epoch_0."""
+    """With by_epoch, a training in steps names every best checkpoint epoch_0."""
     config = small_config(tmp_path, steps=2)
     config.default_hooks.checkpoint.update(save_best='score', rule='greater', by_epoch=True)
     runner = Runner.from_cfg(config)

@@ -1,4 +1,4 @@
-"""Contract: a checkpoint or a tokenizer that does not fit is refused before anything is lost."""
+"""Contract: a checkpoint or tokenizer that does not fit is refused."""
 
 import copy
 from types import SimpleNamespace
@@ -136,7 +136,7 @@ def test_weights_that_are_no_numbers_are_refused(checkpoint):
 
 
 def test_rows_of_classes_are_moved_by_name():
-    """New ones start at random, those that the data lack are left out."""
+    """New classes start at random, classes that the data lack are dropped."""
     classes = dict(main_category=['hats', 'bags'], sub_category=['c', 'b', 'a'])
     meta = dict(main_category=('bags', 'hats'), main_category_trained=2)
     meta |= dict(sub_category=('a', 'new', 'c', 'unseen'), sub_category_trained=3)
@@ -160,7 +160,7 @@ def test_rows_of_classes_are_moved_by_name():
     assert 'heads.main_category.projection.0.bias' in state
 
 
-def test_checkpoint_of_another_vocabulary_is_refused(demo_data):
+def test_a_checkpoint_of_another_tokenizer_is_refused(demo_data):
     from mvlt.datasets import load_tokenizer
 
     hook = TokenizerHook()
@@ -172,7 +172,7 @@ def test_checkpoint_of_another_vocabulary_is_refused(demo_data):
         hook.after_load_checkpoint(None, dict(meta=dict(tokenizer='another')))
 
 
-def test_the_vocabulary_of_wrapped_datasets_is_checked_too(demo_data):
+def test_the_tokenizer_of_wrapped_datasets_is_checked_too(demo_data):
     from mvlt.datasets import FashionGen, RankingGroups, Tokenize
 
     source = str(demo_data / 'tokenizer')

@@ -1,4 +1,4 @@
-"""Contract: pictures at the interval, training as if nothing had been drawn."""
+"""Contract: images are drawn at the interval and do not affect the training."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def _train(demo_data, work_dir, hook=None, backends=(), validate=True, name='pre
     return [line['loss'] for line in lines if 'loss' in line]
 
 
-def test_pictures_are_drawn_and_training_is_not_disturbed(demo_data, tmp_path):
+def test_images_are_drawn_and_training_is_not_affected(demo_data, tmp_path):
     plain = _train(demo_data, tmp_path / 'plain')
     hook = dict(type=PicturesHook, interval=2, products=3)
     losses = _train(
@@ -59,7 +59,7 @@ def test_pictures_are_drawn_and_training_is_not_disturbed(demo_data, tmp_path):
     assert b'pictures_ranking' in events.read_bytes()
 
 
-def test_towers_rank_their_pictures(demo_data, tmp_path):
+def test_a_model_with_embeddings_ranks_its_images(demo_data, tmp_path):
     hook = dict(type=PicturesHook, interval=4, products=3)
     _train(demo_data, tmp_path, hook, name='shop_demo')
     assert (tmp_path / 'pictures/0000004/ranking.png').is_file()

@@ -1,4 +1,4 @@
-"""Contract: every record that is left out is listed once; more than the bound ends the run."""
+"""Contract: every skipped record is listed once; too many end the run."""
 
 import json
 from types import SimpleNamespace

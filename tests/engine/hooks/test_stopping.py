@@ -1,4 +1,4 @@
-"""Contract: who tells a training to stop loses nothing; what it will take is said early."""
+"""Contract: a stopped training loses nothing; its time is estimated early."""
 
 import os
 import re
@@ -38,7 +38,7 @@ class TellAt(StopHook):
 
 @pytest.mark.parametrize('by_epoch', [False, True])
 def test_a_stopped_training_equals_the_uninterrupted_one(small_config, tmp_path, by_epoch):
-    """Between two checkpoints, and within an epoch; with gradients that are being accumulated."""
+    """Between two checkpoints, within an epoch, with accumulated gradients."""
 
     def config(name, told):
         options = {
@@ -73,7 +73,7 @@ def test_a_stopped_training_equals_the_uninterrupted_one(small_config, tmp_path,
 
 
 def test_ctrl_c_in_a_terminal(small_config, tmp_path):
-    """A real process with data workers, told as a terminal tells all of them."""
+    """A real process with data workers, which all get the terminal's signal."""
     config = small_config(tmp_path / 'work', {'default_hooks.checkpoint.interval': 1000}, 500)
     config.train_dataloader.num_workers = 1
     config.dump(tmp_path / 'config.py')

@@ -1,4 +1,4 @@
-"""Contract: every phrase of the columns against every picture, and classes by their prompts."""
+"""Contract: every attribute query against every image, and classes by their prompts."""
 
 import json
 
@@ -64,7 +64,7 @@ def _embeds(loop, texts):
     return images, np.concatenate(embeds)
 
 
-def test_phrases_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
+def test_queries_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
     metrics, loop = _run(shop, embedding_folder, tmp_path, 'plain')
     queries = [(query.kind, query.text) for query in loop.queries]
     assert queries == [
@@ -104,7 +104,7 @@ def test_phrases_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
 
 
 def test_candidates_with_their_titles(shop, embedding_folder, tmp_path):
-    """0.9 picture and 0.1 title, as KAGL's attribute to product."""
+    """0.9 image and 0.1 title, as KAGL's attribute to product."""
     options = {'test_cfg.text_weight': 0.1, 'test_cfg.prompts': None}
     _, loop = _run(shop, embedding_folder, tmp_path, 'titles', **options)
     titles = [record['caption'] for record in loop.records]

@@ -1,4 +1,4 @@
-"""Contract: all pairs once, ranks as a naive twin counts them; a stopped run goes on."""
+"""Contract: all pairs once, ranks as a naive twin counts them; a stopped run resumes."""
 
 import os
 import shutil
@@ -76,7 +76,7 @@ def test_ranks_are_those_of_a_naive_twin(demo_data, tmp_path):
     metrics = runner.test()
     loop = runner.test_loop
     expected, scores = _twin(loop)
-    # 20 rows, two views a product: 20 pictures, 10 captions
+    # 20 rows, two views a product: 20 images, 10 captions
     assert len(loop.gallery.images) == 20 and len(loop.gallery.texts) == 10
     assert _ranks(loop, 'tir') == expected['tir'] and _ranks(loop, 'itr') == expected['itr']
     assert metrics['retrieval/tir/queries'] == 10 and metrics['retrieval/itr/queries'] == 20
@@ -154,7 +154,7 @@ def test_reranking_scores_the_best_only_and_says_what_it_can_lose(demo_data, tmp
     assert metrics == pytest.approx(exact.test())
 
 
-def test_other_pictures_or_words_behind_the_same_paths_are_scored_anew(demo_data, tmp_path):
+def test_changed_images_or_tokens_are_scored_anew(demo_data, tmp_path):
     runner = _runner(demo_data, tmp_path, 'anew')
     loop = runner.build_test_loop(runner.cfg.test_cfg)
     texts = loop.tokens(loop.gallery.texts)
@@ -183,20 +183,20 @@ def test_a_positive_that_is_not_listed_can_cost_recall():
         dict(product_id='a', caption='two'),
         dict(product_id='b', caption='three'),
     ]
-    gallery = make_gallery(records)  # pictures 0 and 1 have two captions each, picture 2 has one
+    gallery = make_gallery(records)  # images 0 and 1 have two captions each, image 2 has one
     matches = [np.array([i]) for i in range(3)]
     recall = _rerank_recall(gallery, dict(tir=matches, itr=matches))
     assert recall['retrieval/itr/rerank_recall'] == 100
     assert recall['retrieval/itr/recall_lost_at_most'] == pytest.approx(200 / 3)
     others = [np.delete(np.arange(3), i) for i in range(3)]
-    # picture 2 and its caption miss each other
+    # image 2 and its caption miss each other
     recall = _rerank_recall(gallery, dict(tir=others, itr=others))
     assert recall['retrieval/tir/rerank_recall'] == pytest.approx(200 / 3)
     assert recall['retrieval/tir/recall_lost_at_most'] == 100
 
 
 def test_recall_of_random_weights_is_chance(demo_data, tmp_path):
-    """A leak between a picture and its captions would show: 3 standard errors around chance."""
+    """A leak between image and captions would show: 3 standard errors around chance."""
     runner = _runner(demo_data, tmp_path, 'chance', **{'test_dataloader.dataset.indices': None})
     metrics = runner.test()
     gallery = runner.test_loop.gallery
@@ -225,7 +225,7 @@ def test_constant_scores_find_nothing(demo_data, tmp_path, monkeypatch):
     )
     metrics = runner.test()
     assert metrics['retrieval/tir/R@10'] == metrics['retrieval/itr/R@5'] == 0
-    assert metrics['retrieval/tir/mean_rank'] == 19  # behind the 18 pictures of others
+    assert metrics['retrieval/tir/mean_rank'] == 19  # behind the 18 images of others
     assert metrics['retrieval/itr/mean_rank'] == 10
 
 

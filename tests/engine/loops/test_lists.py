@@ -114,7 +114,7 @@ def test_data_workers_give_the_same_pairs_and_leave_no_file_open(demo_data, tmp_
         assert torch.equal(image, again) and torch.equal(text, again_text)
 
 
-def test_draws_have_seeds_of_their_own_and_give_a_mean_and_a_deviation(demo_data, tmp_path):
+def test_draws_have_different_seeds_and_give_mean_and_deviation(demo_data, tmp_path):
     runner = _runner(demo_data, tmp_path, experiment_name='draws', **{'test_cfg.draws': 3})
     metrics = runner.test()
     loop = runner.test_loop

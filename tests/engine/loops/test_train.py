@@ -1,4 +1,4 @@
-"""Contract: a loss that is no number never reaches the weights, and its samples are known."""
+"""Contract: an infinite or NaN loss never reaches the weights, and its samples are recorded."""
 
 import json
 
@@ -13,7 +13,7 @@ from mvlt.models import MVLT
 
 @pytest.fixture
 def broken_steps(monkeypatch):
-    """Numbers of calls of the loss, from 0, whose matching loss is no number."""
+    """Indices of loss calls, from 0, whose matching loss is NaN."""
     broken, calls = set(), []
     loss = MVLT.loss
 
@@ -58,8 +58,8 @@ def test_skip_leaves_the_step_out(small_config, tmp_path, broken_steps):
     assert torch.equal(before, after) and not torch.equal(after, later)
 
 
-def test_read_later_the_weights_are_kept_all_the_same(small_config, tmp_path, broken_steps):
-    """As on a GPU: the optimizer leaves the step out, the run hears of it a step later."""
+def test_async_metrics_keep_the_weights(small_config, tmp_path, broken_steps):
+    """As on a GPU: the optimizer skips the step, the run notices a step later."""
     broken_steps.add(1)
     config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': -1})
     config.train_cfg.update(async_metrics=True, on_nonfinite='skip')
@@ -73,9 +73,7 @@ def test_read_later_the_weights_are_kept_all_the_same(small_config, tmp_path, br
     assert (tmp_path / 'nonfinite/step_1_rank_0.json').exists()
 
 
-def test_read_later_stops_a_step_later_and_of_the_last_step_too(
-    small_config, tmp_path, broken_steps
-):
+def test_async_metrics_stop_for_the_last_step_too(small_config, tmp_path, broken_steps):
     config = small_config(tmp_path)
     config.train_cfg.async_metrics, config.optim_wrapper.optimizer.fused = True, False
     with pytest.raises(ValueError, match='async_metrics needs .*fused=True'):
@@ -86,7 +84,7 @@ def test_read_later_stops_a_step_later_and_of_the_last_step_too(
         Runner.from_cfg(config).train()
 
 
-def test_read_later_trains_the_same(small_config, tmp_path):
+def test_async_metrics_train_the_same(small_config, tmp_path):
     states = []
     for later in (False, True):
         config = small_config(tmp_path / str(later))
