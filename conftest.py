@@ -46,9 +46,9 @@ def model_folder(demo_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='session')
 def embedding_folder(demo_data, tmp_path_factory) -> Path:
-    """The same with towers."""
-    out = tmp_path_factory.mktemp('published') / 'towers'
-    return write_small_model(out, demo_data / 'tokenizer', towers=True)
+    """The same with a head ``itc``."""
+    out = tmp_path_factory.mktemp('published') / 'itc'
+    return write_small_model(out, demo_data / 'tokenizer', itc=True)
 
 
 @pytest.fixture(scope='session')

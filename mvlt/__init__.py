@@ -10,12 +10,12 @@ __version__ = '0.1.0'
 __all__ = ['HOME', '__version__', 'get_model', 'list_models']
 
 _HERE = Path(__file__).resolve().parent
-# where configs/ and tools/ are: what a wheel brings along, else the repository
+# the folder of configs/ and tools/: in a wheel .mim, else the repository
 HOME = _HERE / '.mim' if (_HERE / '.mim').is_dir() else _HERE.parent
 
 
 def __getattr__(name: str) -> Any:
-    if name in ('get_model', 'list_models'):  # PyTorch is imported once one asks for them
+    if name in ('get_model', 'list_models'):  # they import PyTorch
         from mvlt import checkpoints
 
         return getattr(checkpoints, name)

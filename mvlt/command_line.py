@@ -13,11 +13,11 @@ from mvlt.config import load_config
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that OpenMMLab's users know."""
+    """Add OpenMMLab's usual options."""
     parser.add_argument('config', help='a config file, e.g. configs/mvlt/pretrain_fashiongen.py')
     parser.add_argument('--work-dir', help='logs, checkpoints, results; default work_dirs/<config>')
     parser.add_argument(
-        '--data-root', help='replaces data_root of the config in every path that starts with it'
+        '--data-root', help='replaces the data_root of the config at the start of every path'
     )
     parser.add_argument(
         '--cfg-options',
@@ -32,11 +32,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def config_from(args: argparse.Namespace) -> Config:
-    """The config of parsed options, as file and command line say it.
-
-    Parts of one's own are imported from the folder that one stands in.
-    """
-    sys.path.insert(0, os.getcwd())
+    """The config of parsed options."""
+    sys.path.insert(0, os.getcwd())  # the user's own modules
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return load_config(args.config, args.cfg_options, args.data_root)
 
@@ -45,26 +42,23 @@ def run_command(main: Callable[[], None]) -> None:
     """Run a tool; a user's mistake ends it with one line and status 2, without a traceback.
 
     Ctrl-C ends it with status 130, SIGTERM ends a training with 143. Processes of one launch end
-    together.
-
-    Set ``MVLT_TRACEBACK=1`` to see where the error was raised.
+    together. ``MVLT_TRACEBACK=1`` shows the traceback.
     """
-    # PyTorch then asks for 2 MB pages where it allocates much; one CPU thread then makes 15 % more
-    # training steps (docs/benchmarks). It reads this at its first tensor; a user's value stands.
+    # Large allocations then use 2 MB pages: 15 % more training steps on one CPU thread
+    # (docs/benchmarks). PyTorch reads this at its first tensor; a user's value stands.
     os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
     try:
         main()
         _leave_group()
     except KeyboardInterrupt as error:
         print(f'stopped: {error}' if str(error) else 'stopped', file=sys.stderr)
-        # as a shell reports a command that a signal ended; of ctrl-C 130
-        sys.exit(128 + getattr(error, 'signal', 2))
+        sys.exit(128 + getattr(error, 'signal', 2))  # as shells report a signal
     except RuntimeError as error:
         if not str(error).startswith('DataLoader worker') or os.environ.get('MVLT_TRACEBACK'):
             raise
         print(
-            f'error: {str(error).splitlines()[0]} (out of memory, or killed by hand); a training '
-            'goes on with --resume',
+            f'error: {str(error).splitlines()[0]} (out of memory, or killed by hand); resume a '
+            'training with --resume',
             file=sys.stderr,
         )
         sys.exit(1)
@@ -81,10 +75,10 @@ def run_command(main: Callable[[], None]) -> None:
 def _leave_group() -> None:
     """Wait for the other ranks, then close the connections.
 
-    A process that exits with them open aborts now and then, and torchrun then ends the main
-    process before it has written its results. Even with them closed a thread of the library may
-    outlive the interpreter ("terminate called without an active exception"), so what is registered
-    for the end is run here, and the process ends without more ado.
+    A process that exits with open connections sometimes aborts, and torchrun then kills the main
+    process before it has written its results. Even after closing, a thread of the library may
+    outlive the interpreter ("terminate called without an active exception"): run the exit
+    functions here and exit at once.
     """
     if dist.is_available() and dist.is_initialized():
         dist.barrier()

@@ -1,8 +1,9 @@
-"""From a config file and the command line to the one config that is run."""
+"""From a config file and the command line to the config that runs."""
 
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from pprint import pformat
 from typing import Any
@@ -12,13 +13,13 @@ from mmengine.registry.utils import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mvlt import registry
 from mvlt.config_files import config_path, read_config
+from mvlt.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TRANSFORMS
 from mvlt.structures import CATEGORIES
 
 
 class RunConfig(Config):
-    """mmengine's Config, whose text keeps the order of keys: a pipeline's is its meaning."""
+    """mmengine's Config, whose text keeps the order of keys, e.g. of a pipeline's steps."""
 
     @property
     def pretty_text(self) -> str:
@@ -30,18 +31,16 @@ class RunConfig(Config):
 
 
 def load_config(
-    path: str | Path,
-    options: Mapping[str, Any] | None = None,
-    data_root: str | None = None,
+    path: str | Path, options: Mapping[str, Any] | None = None, data_root: str | None = None
 ) -> Config:
-    """Read a config, or a packaged one by its name, as file and command line say it.
+    """Read a config and apply the command line's values.
 
-    No data are opened: :func:`mvlt.engine.resolve` writes in what only data and model know.
+    It opens no data: :func:`mvlt.engine.resolve` adds what data and model decide.
 
     Args:
-        path: a file or a name like 'mvlt/pretrain_catalogue'.
-        options: dotted key -> value (``--cfg-options``); unknown keys are refused.
-        data_root: replaces the config's own at the start of every path in it.
+        path: a file or a packaged name like 'mvlt/pretrain_catalogue'.
+        options: dotted key -> value (``--cfg-options``).
+        data_root: replaces the config's ``data_root`` at the start of every path.
 
     Raises:
         FileNotFoundError, KeyError, ValueError: no such config; an unknown key; wrong data.
@@ -50,7 +49,7 @@ def load_config(
     content = read_config(path)
     if data_root is not None:
         content = _moved(content, data_root, str(path))
-    config = RunConfig(content, cfg_text=str(path), filename=str(path))  # a row has no file
+    config = RunConfig(content, cfg_text=str(path), filename=str(path))
     init_default_scope(config.get('default_scope', 'mvlt'))
     for key in options or {}:
         _check_key(config, key)
@@ -60,10 +59,10 @@ def load_config(
 
 
 def section(config: Config, name: str, example: str) -> Any:
-    """A part of the config that a tool cannot do without.
+    """A part of the config that a tool needs.
 
     Raises:
-        ValueError: it is not there; the message names ``example``, a config that has it.
+        ValueError: it is missing; the message names ``example``, a config that has it.
     """
     if config.get(name) is None:
         raise ValueError(f'{config.filename} has no {name}; take a config that has, e.g. {example}')
@@ -71,7 +70,7 @@ def section(config: Config, name: str, example: str) -> Any:
 
 
 def _moved(content: dict[str, Any], data_root: str, path: str) -> dict[str, Any]:
-    """With the prefix ``data_root`` of every string value replaced."""
+    """Replace the prefix ``data_root`` of every string value."""
     old = content.get('data_root')
     if old is None:
         raise KeyError(f'{path} has no data_root that --data-root could replace')
@@ -89,7 +88,7 @@ def _moved(content: dict[str, Any], data_root: str, path: str) -> dict[str, Any]
 
 
 def _fill_image_size(config: Config, options: Mapping[str, Any]) -> None:
-    """Write the number ``image_size`` where 'image_size' or 'image_size * 1.75' stands for it."""
+    """Replace 'image_size' and 'image_size * 1.75' by their numbers."""
     size = config.get('image_size')
     count = 0
 
@@ -103,8 +102,8 @@ def _fill_image_size(config: Config, options: Mapping[str, Any]) -> None:
         elif key in _SIZES and isinstance(value, str) and (match := _SIZE.fullmatch(value)):
             if not isinstance(size, int) or size < 1:
                 raise ValueError(
-                    f'{config.filename}: image_size={size}; give the side of the square pictures '
-                    'in pixels, e.g. image_size = 64 (most backbones need a multiple of 32)'
+                    f'{config.filename}: image_size={size}; give the side of the square images in '
+                    'pixels, e.g. image_size = 64 (most backbones need a multiple of 32)'
                 )
             count += 1
             return round(size * float(match[1] or 1))
@@ -116,43 +115,43 @@ def _fill_image_size(config: Config, options: Mapping[str, Any]) -> None:
         return
     if config.get('model') is None:
         raise KeyError(
-            f'--cfg-options image_size: {config.filename} is a protocol, it reads pictures at the '
+            f'--cfg-options image_size: {config.filename} is a protocol; it reads images at the '
             "size of the checkpoint's model"
         )
     if not count:
         raise KeyError(
-            f'--cfg-options image_size: nothing in {config.filename} follows from it, a dump holds '
-            'the numbers themselves; take the recipe'
+            f'--cfg-options image_size: nothing in {config.filename} follows from it; a dump holds '
+            'the numbers themselves, take the recipe'
         )
     side = (config.model.get('backbone') or {}).get('image_size', size)
     if side != size and 'model.backbone.image_size' not in options:
         raise ValueError(
-            f'--cfg-options image_size={size}: model.backbone.image_size is {side}, a number of '
-            f"its own, in {config.filename}; write image_size='image_size' there"
+            f'--cfg-options image_size={size}: model.backbone.image_size is fixed to {side} in '
+            f"{config.filename}; write image_size='image_size' there"
         )
 
 
 def _check_key(config: Config, key: str) -> None:
-    """Refuse a key that nothing would read: a typing error must not run for days."""
+    """Refuse a key that nothing reads: a typing error must not run for days."""
     *parents, leaf = key.split('.')
     top = key.split('.')[0]
     if top in config and top not in _SECTIONS:
         raise KeyError(
-            f"--cfg-options {key}: '{top}' only helps the file to write its other values, which "
-            f'are settled by now; set those (for data_root: --data-root). Legal: '
+            f"--cfg-options {key}: '{top}' only helps the file to write its other values; set "
+            f'those (for data_root: --data-root). Legal: '
             f'{", ".join(name for name in config if name in _SECTIONS)}'
         )
-    place: Any = config.to_dict()
+    part: Any = config.to_dict()
     for i, name in enumerate(parents):
-        known = _children(place)
-        if name not in known:
+        children = _children(part)
+        if name not in children:
             protocol = ". It is a protocol: the model is the checkpoint's" if top == 'model' else ''
             raise KeyError(
                 f"--cfg-options {key}: there is no '{'.'.join(parents[: i + 1])}' in "
-                f'{config.filename}; beside it are: {", ".join(known)}{protocol}'
+                f'{config.filename}; beside it are: {", ".join(children)}{protocol}'
             )
-        place = place[int(name)] if isinstance(place, list | tuple) else place[name]
-    legal = {*_children(place), *_arguments(place)}
+        part = part[int(name)] if isinstance(part, list | tuple) else part[name]
+    legal = {*_children(part), *_arguments(part)}
     if len(parents) == 1 and parents[0].endswith('_dataloader'):
         legal.update(_LOADER)
     if leaf not in legal:
@@ -161,69 +160,57 @@ def _check_key(config: Config, key: str) -> None:
         )
 
 
-def _children(place: Any) -> list[str]:
-    if isinstance(place, list | tuple):
-        return [str(i) for i in range(len(place))]
-    return list(place) if isinstance(place, dict) else []
+def _children(part: Any) -> list[str]:
+    if isinstance(part, list | tuple):
+        return [str(i) for i in range(len(part))]
+    return list(part) if isinstance(part, dict) else []
 
 
-def _arguments(place: Any) -> list[str]:
-    """Arguments of the class that a dict with ``type`` describes, its bases' included."""
-    if not isinstance(place, dict) or 'type' not in place:
+def _arguments(part: Any) -> list[str]:
+    """Arguments of the class that ``type`` names, with those of its bases."""
+    if not isinstance(part, dict) or 'type' not in part:
         return []
-    found = (_find(name, str(place['type'])) for name in _REGISTRIES)
-    kind: Any = next(filter(None, found), None)
-    if kind is None:
-        return []
+    kind: Any = None
+    for registry in (MODELS, DATASETS, TRANSFORMS, METRICS, HOOKS, LOOPS):
+        with suppress(KeyError):
+            kind = kind or registry.get(str(part['type']))
     names: list[str] = []
-    for one in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
-        try:
-            parameters = inspect.signature(one).parameters.values()
-        except (TypeError, ValueError):
-            break
-        names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
+    with suppress(TypeError, ValueError):  # of what has no signature
+        for base in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
+            parameters = inspect.signature(base).parameters.values()
+            names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
     return names
 
 
-# what a Runner reads of a config, and what a data loader takes
 _SECTIONS = {*inspect.signature(Runner.__init__).parameters, 'image_size'}
 _LOADER = {*inspect.signature(DataLoader.__init__).parameters} - {'self', 'dataset'}
-# arguments that may follow from image_size
-_SIZES = ('image_size', 'scale', 'side')
+_SIZES = ('image_size', 'scale', 'side')  # arguments that may follow from image_size
 _SIZE = re.compile(r'image_size(?: \* (\d+(?:\.\d+)?))?')
-_REGISTRIES = ('MODELS', 'DATASETS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'LOOPS')
-
-
-def _find(name: str, kind: str) -> type | None:
-    try:
-        return getattr(registry, name).get(kind)
-    except KeyError:
-        return None
 
 
 def heads_of(model: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Name -> settings of the heads that a model's settings build."""
+    """Name -> settings of a model's heads that are not None."""
     return {name: head for name, head in ((model or {}).get('heads') or {}).items() if head}
 
 
 def with_classes(
     model: Mapping[str, Any], classes: Mapping[str, Sequence[str]], source: str
 ) -> dict[str, Any]:
-    """Settings of a model whose heads have as many classes as ``classes`` names.
+    """Settings of a model whose heads have as many classes as the data.
 
-    A head with ``for_each`` becomes one for each such label, ``suffix`` behind its name;
+    A head with ``for_each`` becomes a head of each such label, with ``suffix`` behind its name;
     ``num_classes='data'`` becomes the number of classes of the head's label.
 
     Args:
-        model: settings; they stay as they are. ``for_each`` is 'category' (main and sub-category),
-            'attribute' (what else is known) or 'label' (all).
+        model: settings, not changed. ``for_each`` is 'category' (main and sub-category),
+            'attribute' (the other labels) or 'label' (all).
         classes: label -> names.
-        source: of the classes, named in errors.
+        source: of the classes, for errors.
 
     Raises:
-        KeyError, ValueError: a label has no classes; another ``for_each``.
+        KeyError, ValueError: a label without classes; an unknown ``for_each``.
     """
     kinds = dict(
         label=list(classes),
@@ -247,28 +234,24 @@ def with_classes(
             if not classes.get(label):
                 raise KeyError(
                     f"model.heads.{name}: {source} has no '{label}'; name its column "
-                    'in `columns`, or take the head out of the config'
+                    'in `columns`, or remove the head from the config'
                 )
             heads[name] = {**head, 'num_classes': len(classes[label])}
     return {**model, 'heads': heads} if 'heads' in model else dict(model)
 
 
 def counts_classes(model: Mapping[str, Any] | None) -> bool:
-    """Whether a head of a model's settings has as many classes as the data."""
+    """Whether the number of classes of a head follows from the data."""
     heads = heads_of(model).values()
     return any('for_each' in head or head.get('num_classes') == 'data' for head in heads)
 
 
 def labels_of(metainfo: Mapping[str, Any]) -> list[str]:
-    """Labels whose classes a dataset's ``metainfo`` names, in their order."""
+    """Labels whose classes a dataset's ``metainfo`` names."""
     return [key.removesuffix('_trained') for key in metainfo if key.endswith('_trained')]
 
 
 def known_classes(metainfo: Mapping[str, Any]) -> dict[str, list[str]]:
     """Label -> names of the classes that training has seen, of a dataset's ``metainfo``."""
-    classes = {}
-    for label in dict.fromkeys((*CATEGORIES, *labels_of(metainfo))):
-        names = list(metainfo.get(label) or ())
-        if names:
-            classes[label] = names[: metainfo.get(f'{label}_trained', len(names))]
-    return classes
+    labels = filter(metainfo.get, dict.fromkeys((*CATEGORIES, *labels_of(metainfo))))
+    return {label: [*metainfo[label]][: metainfo.get(f'{label}_trained')] for label in labels}

@@ -1,6 +1,6 @@
-"""Config files: where they lie, what they are called, how they are read.
+"""Config files: their paths, names and content.
 
-A folder's ``_rows_.py`` holds configs that differ in a few values and have no file each::
+A folder's ``_rows_.py`` holds configs that differ in a few values::
 
     with read_base():
         from ...pretrain_catalogue import *
@@ -12,7 +12,7 @@ A folder's ``_rows_.py`` holds configs that differ in a few values and have no f
         'a1_ratio_10': ('mvlt/pretrain_fashiongen', 'mvlt/ablations/a1_ratio_10'),
     }
 
-A row is asked for as if a file of its name lay in that folder.
+A row is named as if a file of its name lay in that folder.
 """
 
 import ast
@@ -26,7 +26,6 @@ from mmengine.config import Config
 from mvlt import HOME
 from mvlt.mmengine_private import bases_in
 
-# the configs that come with the package, an installed one too
 PACKAGED = HOME / 'configs'
 _ROWS = '_rows_.py'
 
@@ -42,9 +41,7 @@ def packaged_configs() -> list[str]:
 
 
 def config_path(name_or_path: str | Path) -> Path:
-    """A config's file, given its path or a packaged name like 'mvlt/pretrain_catalogue'.
-
-    A row's file need not be there.
+    """The path of a config or row, given that path or a name like 'mvlt/pretrain_catalogue'.
 
     Raises:
         FileNotFoundError: no such file, name or row.
@@ -61,20 +58,20 @@ def config_path(name_or_path: str | Path) -> Path:
 
 
 def config_name(path: str | Path | None) -> str | None:
-    """A config file as a reader would name it: a packaged one by its name, others by their path."""
+    """The name of a packaged config, the path of any other."""
     if path is not None and Path(path).is_relative_to(PACKAGED):
         return Path(path).relative_to(PACKAGED).with_suffix('').as_posix()
     return str(path) if path else None
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """What a config's file says, or a row; classes as their import paths.
+    """The content of a config file or row; classes as their import paths.
 
     Args:
         path: of :func:`config_path`.
 
     Raises:
-        KeyError: a row sets a value of a part that is not there.
+        KeyError: a row sets a value of a missing part.
         ValueError: the file changes a part that its base lacks, or inherits by ``_base_``.
     """
     if path.is_file():
@@ -102,7 +99,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _rows_of(folder: Path) -> dict[str, Any]:
-    """Row -> what it changes, of the ``_rows_.py`` that a folder may have."""
+    """Row -> its changes, of a folder's ``_rows_.py``."""
     path = folder / _ROWS
     return _read_file(path).get('rows', {}) if path.is_file() else {}
 
@@ -110,7 +107,7 @@ def _rows_of(folder: Path) -> dict[str, Any]:
 def _changes(
     before: dict[str, Any], after: dict[str, Any], key: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(key, value) of what must be set in ``before`` to get ``after``."""
+    """(key, value) to set in ``before`` to get ``after``."""
     for name, value in after.items():
         old = before.get(name)
         if isinstance(old, dict) and isinstance(value, dict) and old.keys() <= value.keys():
@@ -121,28 +118,27 @@ def _changes(
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        # classes become their import paths: plain data, which dumps and reloads unchanged
         with bases_in('mvlt', HOME):
             return Config.fromfile(path).to_dict()
     except AttributeError as error:
         raise ValueError(
-            f'{path}: {error}: it changes an attribute of a part that its base does not have; give '
-            "the whole part, e.g. model.backbone.init_cfg = dict(type=..., checkpoint='...')"
+            f'{path}: {error}: it changes an attribute of a part that its base lacks; give the '
+            "whole part, e.g. model.backbone.init_cfg = dict(type=..., checkpoint='...')"
         ) from error
     except (RuntimeError, AssertionError) as error:  # mmengine's, of a base of another style
         bases = _classical_bases(path)
         if not bases:
             raise
         raise ValueError(
-            f'{path}: _base_ = {bases} cannot inherit a config of this package, whose configs are '
-            'Python: write `from mmengine.config import read_base` and `with read_base(): from '
-            'mvlt.configs.mvlt.pretrain_catalogue import *` in its place, and change attributes '
-            'below it (configs/README.md, Inheriting)'
+            f'{path}: _base_ = {bases} cannot inherit a config of this package. Replace it by '
+            '`from mmengine.config import read_base` and `with read_base(): from '
+            'mvlt.configs.mvlt.pretrain_catalogue import *`, and change attributes below it '
+            '(configs/README.md, Inheriting)'
         ) from error
 
 
 def _classical_bases(path: Path) -> str:
-    """What a file binds to ``_base_``, as it is written, or nothing."""
+    """The source of what a file binds to ``_base_``, else ''."""
     for node in ast.parse(path.read_text('utf-8')).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_':
             return ast.unparse(node.value)

@@ -10,7 +10,7 @@ _UNTIL: ContextVar[float] = ContextVar('until', default=float('inf'))
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What is computed in here, in this thread, ends at the next :func:`check` after so long."""
+    """Let this thread's :func:`check` raise after so many seconds."""
     token = _UNTIL.set(min(time.monotonic() + seconds, _UNTIL.get()))
     try:
         yield
@@ -19,16 +19,12 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def check() -> None:
-    """End here if it is too late.
-
-    Raises:
-        TimeoutError: it is.
-    """
+    """Raise TimeoutError after the deadline."""
     if time.monotonic() > _UNTIL.get():
         raise TimeoutError('request timed out')
 
 
 def left() -> float | None:
-    """Seconds until it is too late, 0 at least; None = there is no end."""
+    """Seconds until the deadline, 0 at least; None = no deadline."""
     until = _UNTIL.get()
     return None if until == float('inf') else max(0.0, until - time.monotonic())

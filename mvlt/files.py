@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, whatever stops the process."""
+"""Files that are written whole or not at all."""
 
 import errno
 import fcntl
@@ -20,12 +20,12 @@ _PARTIAL = '.partial'
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[IO[bytes]]:
-    """A binary file to write into; it takes the name ``path`` once all of it is on the disk.
+    """A binary file that takes the name ``path`` once all of it is on the disk.
 
-    Until then, and for good if anything fails, what had that name stays as it is.
+    If anything fails, an earlier file of that name stays.
 
     Raises:
-        OSError: the disk is full, the folder is not to be written into.
+        OSError: the disk is full, or the folder is read-only.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def write_json(path: str | Path, content: Any, indent: int | None = 1) -> None:
     """Write JSON, whole or not at all; ``indent`` None puts everything on one line.
 
     Raises:
-        ValueError: a number is infinite or none, which JSON cannot say.
+        ValueError: a number is not finite, which JSON cannot express.
     """
     write_text(path, json.dumps(content, indent=indent, default=_plain, allow_nan=False) + '\n')
 
@@ -71,7 +71,7 @@ def read_json(path: str, remedy: str) -> Any:
     """The content of a JSON file.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or no JSON; the message ends with ``remedy``.
+        FileNotFoundError, ValueError: no file, or no JSON; the message ends with ``remedy``.
     """
     try:
         return json.loads(Path(path).read_text(encoding='utf-8'))
@@ -92,19 +92,19 @@ def file_sha256(path: str | Path) -> str:
 
 @contextmanager
 def sole_process(path: str | Path, doing: str) -> Iterator[None]:
-    """Only one process is in here with this lock file; it is free again once that has ended.
+    """Hold a lock file, which the system frees when the process ends.
 
     Args:
-        path: of the lock file, made with its folder if it is not there.
-        doing: what the other one then does, for the message.
+        path: of the lock file; it and its folder are created.
+        doing: what the holder does, for the message to another process.
 
     Raises:
-        ValueError: another process is in here.
+        ValueError: another process holds it.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, 'a+') as lock:
         try:
-            # not flock, which data workers would hold on to when their process has died
+            # data workers would keep a flock after their process has died
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
@@ -122,7 +122,7 @@ def sole_process(path: str | Path, doing: str) -> Iterator[None]:
 
 
 def remove_partial(folder: str | Path, older_than: float = 0) -> None:
-    """Delete what a killed process has left, if nothing was written to it for so many seconds."""
+    """Delete files of a killed process, if unchanged for ``older_than`` seconds."""
     for partial in Path(folder).glob(f'.*{_PARTIAL}'):
         with suppress(FileNotFoundError):
             if time.time() - partial.stat().st_mtime >= older_than:
@@ -133,10 +133,8 @@ class WholeFileBackend(LocalBackend):
     """mmengine's local backend, with files that are whole or absent."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes."""
         with written_whole(filepath) as file:
             file.write(obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write text."""
         self.put(obj.encode(encoding), filepath)

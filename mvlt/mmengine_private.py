@@ -1,7 +1,6 @@
-"""All that mvlt reads or replaces of mmengine's private names, as mmengine 0.10.12 has them.
+"""All private names of mmengine 0.10.12 that mvlt reads or replaces.
 
-When mmengine is updated, read this file beside it: no other module of mvlt names what begins with
-an underscore there. Of the inferencers only what mmengine documents is replaced.
+Check this file when mmengine is updated: no other module of mvlt uses its private names.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,70 +17,63 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, CheckpointLoader, Runner
 from torch import nn
 
-# Runner: what it was given is kept under private names alone, and asking for a loop builds it.
 
-
+# Runner: it keeps its arguments under private names, and asking for a loop builds it.
 def is_resumed(runner: Runner) -> bool:
-    """Whether a training goes on from a checkpoint."""
+    """Whether a training resumes from a checkpoint."""
     return bool(runner._resume)
 
 
 def loaded_from(runner: Runner) -> str | None:
-    """The checkpoint that a run was told to load."""
+    """The checkpoint that a run loads."""
     return runner._load_from
 
 
 def built_loops(runner: Runner) -> dict[str, BaseLoop]:
-    """'train', 'val', 'test' -> those loops that are built by now."""
+    """'train', 'val', 'test' -> the loops built so far."""
     loops = {name: getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')}
     return {name: loop for name, loop in loops.items() if loop and not isinstance(loop, dict)}
 
 
 class CompilingRunner(Runner):
-    """Asks a method with a public name how the model is compiled: there is no hook for it."""
+    """A Runner that compiles the model by a public method."""
 
     def compile_model(self, target: str) -> None:
-        """mmengine's way: ``target``, a method of the model, as a whole."""
+        """Compile ``target``, a method of the model."""
         super()._maybe_compile(target)
 
     def _maybe_compile(self, target: str) -> None:
         self.compile_model(target)
 
 
-# Loops: they count by attributes that have no setter.
-
-
+# Loops: their counters have no setter.
 def count_step(loop: BaseLoop) -> None:
-    """One step more."""
+    """Count a step."""
     loop._iter += 1  # type: ignore[attr-defined]
 
 
 def count_epoch(loop: BaseLoop) -> None:
-    """One epoch more."""
+    """Count an epoch."""
     loop._epoch += 1  # type: ignore[attr-defined]
 
 
-# OptimWrapper: how far the accumulation of gradients is cannot be set, nor its length be read.
-
-
+# OptimWrapper: the state of gradient accumulation has no setter, its length no getter.
 def accumulation(wrapper: Any) -> int:
-    """Steps whose gradients are added up, 1 of what accumulates none."""
+    """Steps whose gradients are accumulated, 1 = none are."""
     return getattr(wrapper, '_accumulative_counts', 1)
 
 
 def set_step(wrapper: OptimWrapper, step: int) -> None:
-    """Go on behind ``step`` steps; ``wrapper.inner_count`` reads them."""
+    """Set the number of steps made, ``wrapper.inner_count``."""
     wrapper._inner_count = step
 
 
-# Strategies: the package is private as a whole, and so is what wraps a model.
-
-
+# Strategies: the whole package is private.
 class WrappingStrategy(DDPStrategy):
-    """Asks a method with a public name to wrap the model."""
+    """A strategy that wraps the model by a public method."""
 
     def wrap(self, model: nn.Module) -> Any:
-        """The model as it is trained."""
+        """The model for training."""
         return super()._wrap_model(model)
 
     def _wrap_model(self, model: nn.Module) -> Any:
@@ -89,19 +81,17 @@ class WrappingStrategy(DDPStrategy):
 
 
 # CheckpointHook: it deletes the old file before the new one is written.
-
-
 class StepwiseCheckpointHook(CheckpointHook):
-    """Asks methods with public names to save."""
+    """A CheckpointHook that saves by public methods."""
 
     file_backend: Any
 
     def save_step(self, runner: Runner, step: int, meta: dict) -> None:
-        """Save what a resumed run needs, after ``step`` steps or epochs."""
+        """Save a checkpoint after ``step`` steps or epochs."""
         super()._save_checkpoint_with_step(runner, step, meta)
 
     def save_best_of(self, runner: Runner, metrics: dict) -> None:
-        """Save the weights, where ``metrics`` are the best so far."""
+        """Save the weights if ``metrics`` are the best so far."""
         super()._save_best_checkpoint(runner, metrics)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
@@ -111,11 +101,9 @@ class StepwiseCheckpointHook(CheckpointHook):
         self.save_best_of(runner, metrics)
 
 
-# BaseDataset: it cannot be empty, and its metainfo is read as a copy.
-
-
+# BaseDataset: it cannot be empty, and its metainfo is a copy.
 class MaybeEmptyDataset(BaseDataset):
-    """BaseDataset, which may have no record."""
+    """BaseDataset that may have no record."""
 
     def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
         if not self.data_list:
@@ -123,15 +111,13 @@ class MaybeEmptyDataset(BaseDataset):
         return super()._serialize_data()
 
     def add_metainfo(self, **more: Any) -> None:
-        """Add to what :attr:`metainfo` gives."""
+        """Add entries to :attr:`metainfo`."""
         self._metainfo.update(more)
 
 
-# CheckpointLoader and Config: nothing public lists the schemes, or says where bases lie.
-
-
+# CheckpointLoader and Config: the schemes and the folder of bases are private.
 def replace_loaders(loader: Callable) -> None:
-    """Let every known scheme of addresses be read by ``loader``."""
+    """Let ``loader`` read every scheme of addresses."""
     for prefix in list(CheckpointLoader._schemes):
         CheckpointLoader.register_scheme(prefixes=prefix, loader=loader, force=True)
 
@@ -140,7 +126,7 @@ def replace_loaders(loader: Callable) -> None:
 def bases_in(package: str, folder: Path) -> Iterator[None]:
     """Let ``with read_base(): from <package>.configs.x import *`` read ``folder``/configs/x.py.
 
-    mmengine looks into the package's own folder, where only a link or a copy could lie.
+    mmengine looks into the package's own folder.
     """
     installed = reading.get_installed_path
 

@@ -1,8 +1,8 @@
-"""Random numbers that follow from where a training stands, not from what ran before.
+"""Random numbers that depend on the position in a training, not on what ran before.
 
-A sample's follow from its place in the order of draws, a step's from its number and rank. So a
-resumed run draws what the uninterrupted one would have drawn, however many data workers had read
-ahead, and nothing that draws between two steps (an evaluation, a picture) can disturb it.
+A sample's follow from its index in the order of draws, a step's from its number and rank. So a
+resumed run equals the uninterrupted one, whatever the data workers had read ahead and whatever
+else (an evaluation, example images) has drawn random numbers.
 """
 
 import random
@@ -20,7 +20,7 @@ def seed_all(key: Sequence[int]) -> None:
 
 @contextmanager
 def random_of(key: Sequence[int]) -> Iterator[None]:
-    """Within: random numbers of the CPU that follow from ``key``; after it as before."""
+    """Seed the CPU's random numbers with ``key``; restore their states afterwards."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     torch.default_generator.manual_seed(_seed_host(key))
     try:

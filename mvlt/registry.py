@@ -1,7 +1,7 @@
-"""The registries of scope ``mvlt``: children of mmengine's, so both kinds of parts can be named.
+"""The registries of scope ``mvlt``, children of mmengine's.
 
-A part is registered where it is defined (``@MODELS.register_module()``); a config names the class
-itself, or, on the command line, its name as a string.
+A part is registered where it is defined (``@MODELS.register_module()``). A config names the class;
+the command line names it by a string.
 """
 
 from difflib import get_close_matches
@@ -14,29 +14,29 @@ from mmengine import registry as mmengine_registry
 class Registry(mmengine_registry.Registry):
     """mmengine's registry, whose error for an unknown name lists the legal ones."""
 
-    last_resort: tuple[str, ...] = ()  # modules that are imported for a name that nothing else has
+    last_resort: tuple[str, ...] = ()  # modules to import for a name that nothing else has
 
     def get(self, key: str) -> Any:
         """Return the class registered as ``key`` here or in a parent.
 
         Raises:
-            KeyError: nothing has this name; the message lists what has.
+            KeyError: unknown name; the message lists the legal ones.
         """
         for module in (None, *self.last_resort):
             if module is not None:
                 import_module(module)
             try:
-                found = super().get(key)
+                registered = super().get(key)
             except RuntimeError:
-                found = None
-            if found is not None:
-                return found
+                continue
+            if registered is not None:
+                return registered
         legal = sorted(self.module_dict)
         near = get_close_matches(key.rpartition('.')[2], legal, n=1, cutoff=0.5)
         hint = f' Did you mean {near[0]}?' if near else ''
         raise KeyError(
             f"no {self.name} is called '{key}'.{hint} Legal names in scope 'mvlt': "
-            f'{", ".join(legal)} (and those of mmengine; a part of your own must be imported first)'
+            f'{", ".join(legal)} (and those of mmengine; import a part of your own first)'
         )
 
 
@@ -61,8 +61,7 @@ WEIGHT_INITIALIZERS = _child(
     'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'mvlt.checkpoints'
 )
 
-# Nothing of ours is registered in these yet; without a child mmengine warns at every build in our
-# scope.
+# Nothing is registered in these yet; without a child mmengine warns at every build in our scope.
 MODEL_WRAPPERS = _child('model wrapper', mmengine_registry.MODEL_WRAPPERS, 'mvlt.models')
 OPTIMIZERS = _child('optimizer', mmengine_registry.OPTIMIZERS, 'mvlt.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
@@ -74,5 +73,5 @@ EVALUATORS = _child('evaluator', mmengine_registry.EVALUATOR, 'mvlt.evaluation')
 INFERENCERS = _child('inferencer', mmengine_registry.INFERENCERS, 'mvlt.apis')
 VISUALIZERS = _child('visualizer', mmengine_registry.VISUALIZERS)
 VISBACKENDS = _child('visualizer backend', mmengine_registry.VISBACKENDS)
-for _registry in (VISUALIZERS, VISBACKENDS):  # every run builds one, few need matplotlib
+for _registry in (VISUALIZERS, VISBACKENDS):  # few runs need matplotlib
     _registry.last_resort = ('mvlt.visualization',)

@@ -1,4 +1,4 @@
-"""The commands of tools/ as modules: `python -m mvlt.tools.train`, in a checkout and installed."""
+"""The commands of tools/ as modules: `python -m mvlt.tools.train`."""
 
 from mvlt import HOME
 

@@ -1,7 +1,7 @@
-"""The project's commands as tests call them: in this process, or in one of their own.
+"""Runs the project's commands for tests, in this process or in a new one.
 
-Starting Python and importing PyTorch takes longer than most of what is asked of a tool, so tests
-call it here, and in a process of its own only where that is what they test.
+Starting Python and importing PyTorch takes longer than most commands, so tests start a new process
+only to test that.
 """
 
 import os
@@ -22,28 +22,28 @@ ROOT = Path(__file__).parents[1]
 
 
 def run_here(tool: str, *arguments: Any, **environment: str) -> subprocess.CompletedProcess:
-    """Run ``tools/...py`` within this process: its status and what it printed."""
-    words = [str(ROOT / tool), *map(str, arguments)]
+    """Run ``tools/...py`` in this process; return status and output."""
+    command = [str(ROOT / tool), *map(str, arguments)]
     out, err, status = StringIO(), StringIO(), 0
     with (
         mock.patch.dict(os.environ, environment),
-        mock.patch.object(sys, 'argv', words),
+        mock.patch.object(sys, 'argv', command),
         mock.patch.object(sys, 'path', list(sys.path)),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
         try:
-            runpy.run_path(words[0], run_name='__main__')
+            runpy.run_path(command[0], run_name='__main__')
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        finally:  # loggers and the like go by names, and print where they were made
+        finally:  # named loggers keep the streams of their first use
             for kind in (MMLogger, MessageHub, Visualizer, DefaultScope):
                 kind._instance_dict.clear()
-    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
 def run_apart(*command: Any, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command in a process of its own, on one thread: its status and what it printed."""
+    """Run a command in a new process with one thread; return status and output."""
     return subprocess.run(
         [str(word) for word in command],
         cwd=ROOT,

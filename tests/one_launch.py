@@ -1,6 +1,6 @@
-"""Several of the project's commands within two processes of one launch, one after the other.
+"""Runs several of the project's commands in the same two processes.
 
-Starting processes takes longer than most of what tests ask of them.
+Starting processes takes longer than most commands.
 """
 
 import json
@@ -13,7 +13,7 @@ from tests.faults.runs import free_port
 
 
 def run_in_one_launch(*commands: tuple[Any, ...]) -> str:
-    """Run ``tools/...py`` and its arguments each on both processes; what they printed."""
+    """Run each command (``tools/...py`` and arguments) on both processes; return the output."""
     done = run_apart(
         *(sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2'),
         *(f'--master_port={free_port()}', '-m', 'tests.one_launch'),
@@ -24,10 +24,10 @@ def run_in_one_launch(*commands: tuple[Any, ...]) -> str:
 
 
 def main() -> None:
-    """A process of the launch: run each command unless one before it failed."""
+    """A process of the launch: run the commands until one fails."""
     leave, command_line._leave_group = command_line._leave_group, lambda: None
-    for words in map(json.loads, sys.argv[1:]):
-        done = run_here(*words, '--launcher', 'pytorch')
+    for command in map(json.loads, sys.argv[1:]):
+        done = run_here(*command, '--launcher', 'pytorch')
         print(done.stdout, done.stderr, flush=True)
         if done.returncode:
             sys.exit(done.returncode)

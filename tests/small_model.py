@@ -1,4 +1,4 @@
-"""A published model that is small, at random, and can do everything."""
+"""A small published model with random weights and every head."""
 
 from pathlib import Path
 from typing import Any
@@ -44,17 +44,17 @@ def write_small_model(
     out: str | Path,
     tokenizer: str | Path,
     seed: int = 0,
-    towers: bool = False,
+    itc: bool = False,
     dual: bool = False,
 ) -> Path:
-    """Write a model folder: pictures of 32 px, 24 tokens, narrow.
+    """Write a folder of a narrow model for images of 32 px and 24 tokens.
 
     Args:
         out: the folder to make.
         tokenizer: folder with at most 400 word pieces.
         seed: of the weights.
-        towers: with a head ``itc``, too.
-        dual: a dual encoder with the heads that it can have; else a joint one with every head.
+        itc: add a head ``itc``.
+        dual: a dual encoder with its heads; else a joint encoder with every head.
     """
     heads: dict[str, dict] = {
         level: dict(
@@ -72,7 +72,7 @@ def write_small_model(
             mlm=dict(type='MLMHead'),
         )
         heads = {**pairs, **heads}
-    if towers or dual:
+    if itc or dual:
         heads['itc'] = dict(type='ITCHead', dims=12)
     preprocessor = dict(type='PairDataPreprocessor')
     description = checked(
@@ -101,7 +101,7 @@ def write_small_model(
 
 
 def build_small(**parts: Any) -> Any:
-    """A model of four narrow stages, at random; ``parts`` are heads and neck."""
+    """A random model of four narrow stages; ``parts`` are heads and neck."""
     sizes = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 1, 1), depths=(1, 2, 1, 1))
     backbone = dict(type='PVTVL', image_size=SIDE, vocab_size=400, token_embed_dim=16, **sizes)
     preprocessor = dict(type='PairDataPreprocessor')
@@ -111,7 +111,7 @@ def build_small(**parts: Any) -> Any:
 
 
 def with_model(config: Config, recipe: str) -> Config:
-    """A protocol with the model of a recipe at random, the heads that it asks alone."""
+    """A protocol with the random model of a recipe, with the protocol's heads only."""
     model = load_config(recipe).model
     for head in set(model.heads) - set(config.test_heads):
         model.heads[head] = None

@@ -1,4 +1,4 @@
-"""Contract: Table 6 as the paper words it and as ViLT does it (fidelity points 32 and 33)."""
+"""Contract: Table 6 follows the paper's text and ViLT (fidelity points 32 and 33)."""
 
 import numpy as np
 import pytest
@@ -51,13 +51,13 @@ def test_vilts_randaugment():
     settings = _augment(_config('pretrain_coco'))
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         augment = TRANSFORMS.build(dict(settings))
-    kinds = [type(one).__name__ for one in augment.transforms]
+    kinds = [type(transform).__name__ for transform in augment.transforms]
     assert len(kinds) == 14 and 'Invert' not in kinds and augment.num_policies == 2
-    assert all(one.prob == 1 for one in augment.transforms)
+    assert all(transform.prob == 1 for transform in augment.transforms)
     magnitudes = {
-        type(one).__name__: one.random_magnitude()
-        for one in augment.transforms
-        if one.magnitude_range is not None
+        type(transform).__name__: transform.random_magnitude()
+        for transform in augment.transforms
+        if transform.magnitude_range is not None
     }
     # x 9 / 30: 30 degrees, 256, 110, factors 0.1 to 1.9 less 1, 0.3, 100 of 640 pixels
     assert magnitudes == pytest.approx(
@@ -74,9 +74,9 @@ def test_vilts_randaugment():
         )
     )
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    for one in augment.transforms:
-        found = one(dict(img=image.copy()))['img']
-        assert found.shape == image.shape and found.dtype == np.uint8
+    for transform in augment.transforms:
+        changed = transform(dict(img=image.copy()))['img']
+        assert changed.shape == image.shape and changed.dtype == np.uint8
     (brightness,) = [t for t in augment.transforms if type(t).__name__ == 'Brightness']
     np.testing.assert_allclose(brightness(dict(img=image.copy()))['img'], 0.64 * image, atol=1)
 

@@ -1,6 +1,6 @@
-"""Contract: tools take the commands of README, site and projects, and configs know their options.
+"""Contract: tools and configs accept the commands of README, site and projects.
 
-None is run: each is parsed by its tool, and its config is read with the values that it sets.
+Each command is parsed by its tool and its config is read with its options; none is run.
 """
 
 import argparse
@@ -21,38 +21,38 @@ PAGES = (
 
 
 def _commands() -> list[str]:
-    """Those of tools and projects, indented or between backticks, without their comments."""
-    found = set()
+    """Commands of tools and projects, indented or in backticks, without comments."""
+    commands = set()
     for page in PAGES:
         text = page.read_text(encoding='utf-8').replace('\\\n', ' ')
-        told = re.findall(r'^    (?:python )?((?:tools/|-m projects\.).*)', text, re.MULTILINE)
-        told += re.findall(r'`(?:python )?((?:tools/|-m projects\.)[^`]* [^`]*)`', text)
-        found |= {re.sub(r'\s+', ' ', one.partition(' #')[0]).strip() for one in told}
-    return sorted(one for one in found if '...' not in one)
+        lines = re.findall(r'^    (?:python )?((?:tools/|-m projects\.).*)', text, re.MULTILINE)
+        lines += re.findall(r'`(?:python )?((?:tools/|-m projects\.)[^`]* [^`]*)`', text)
+        commands |= {re.sub(r'\s+', ' ', line.partition(' #')[0]).strip() for line in lines}
+    return sorted(line for line in commands if '...' not in line)
 
 
 class _ParsedError(Exception):
-    """Ends a tool as soon as it knows what is asked for."""
+    """Ends a tool once its command is parsed."""
 
 
 @pytest.mark.parametrize('command', _commands())
-def test_it_is_understood(command, monkeypatch):
-    words = shlex.split(command)
-    if words[0] == '-m':
-        words = [f'{words[1].replace(".", "/")}.py', *words[2:]]
-    if words[0].startswith('tools/dist_'):  # config, checkpoint, number of processes
-        words = [words[0].replace('dist_', '').replace('.sh', '.py'), *words[1:]]
-        words.remove('8') if '8' in words else words.remove('2')
+def test_the_command_is_parsed(command, monkeypatch):
+    arguments = shlex.split(command)
+    if arguments[0] == '-m':
+        arguments = [f'{arguments[1].replace(".", "/")}.py', *arguments[2:]]
+    if arguments[0].startswith('tools/dist_'):  # config, checkpoint, number of processes
+        arguments = [arguments[0].replace('dist_', '').replace('.sh', '.py'), *arguments[1:]]
+        arguments.remove('8') if '8' in arguments else arguments.remove('2')
     parse = argparse.ArgumentParser.parse_args
 
     def parse_only(parser, *args):
         raise _ParsedError(parse(parser, *args))
 
     monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', parse_only)
-    with pytest.raises(_ParsedError) as found:
-        done = run_here(*words)
+    with pytest.raises(_ParsedError) as parsed:
+        done = run_here(*arguments)
         pytest.fail(done.stderr)
-    asked = found.value.args[0]
-    config = getattr(asked, 'config', None)
+    parsed_args = parsed.value.args[0]
+    config = getattr(parsed_args, 'config', None)
     if config and Path(config).suffix == '.py':
-        load_config(ROOT / config, getattr(asked, 'cfg_options', None))
+        load_config(ROOT / config, getattr(parsed_args, 'cfg_options', None))

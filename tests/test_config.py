@@ -83,14 +83,14 @@ def test_image_size_is_one_value(tmp_path):
     assert load_config(tmp_path / 'dump.py').to_dict() == config.to_dict()
     with pytest.raises(KeyError, match=r'nothing in .*dump\.py follows from it'):
         load_config(tmp_path / 'dump.py', options)
-    # a number of its own stays
+    # a fixed number stays
     key = 'test_dataloader.dataset.pipeline.resize.scale'
     config = load_config('mvlt/dual_encoder_catalogue', {**options, key: (96, 64)})
     assert config.test_dataloader.dataset.pipeline.resize.scale == (96, 64)
 
 
 def test_image_size_that_cannot_be(tmp_path):
-    with pytest.raises(KeyError, match='is a protocol, it reads pictures at the size of the check'):
+    with pytest.raises(KeyError, match='is a protocol; it reads images at the size of the check'):
         load_config('mvlt/retrieval_catalogue', {'image_size': 128})
     for wrong in (0, 'large'):
         with pytest.raises(ValueError, match=f'image_size={wrong}; give the side'):
@@ -98,10 +98,10 @@ def test_image_size_that_cannot_be(tmp_path):
     uneven = load_config('mvlt/pretrain_catalogue', {'image_size': 100})
     with pytest.raises(ValueError, match='32 must divide the side; near it are 96 and 128'):
         MODELS.build(uneven.model)
-    own = f'{INHERITS.format("pretrain_catalogue")}model.backbone.image_size = 96\n'
-    (tmp_path / 'mine.py').write_text(own)
+    config = f'{INHERITS.format("pretrain_catalogue")}model.backbone.image_size = 96\n'
+    (tmp_path / 'mine.py').write_text(config)
     assert load_config(tmp_path / 'mine.py').model.backbone.image_size == 96
-    with pytest.raises(ValueError, match=r"is 96, a number of its own, .*write image_size='image_"):
+    with pytest.raises(ValueError, match=r"is fixed to 96 in .*write image_size='image_"):
         load_config(tmp_path / 'mine.py', {'image_size': 128})
 
 

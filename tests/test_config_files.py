@@ -1,4 +1,4 @@
-"""Contract: a row is a config by its name; a base of another style gets a line that helps."""
+"""Contract: rows are configs; a base of another style gets a helpful message."""
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ def test_a_row_of_a_part_that_is_not_there(tmp_path):
 
 def test_a_packaged_row_is_like_any_config(tmp_path):
     name = 'mvlt/ablations/dual_encoder_catalogue/sigmoid'
-    assert name in list_models() and not [one for one in list_models() if one.endswith('_')]
+    assert name in list_models() and not [other for other in list_models() if other.endswith('_')]
     config = load_config(name, {'model.heads.itc.dims': 8}, '/shop')
     assert config.model.heads.itc.form == 'sigmoid' and config.model.heads.itc.dims == 8
     assert config.data_root == '/shop' and 'rows' not in config

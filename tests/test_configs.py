@@ -1,4 +1,4 @@
-"""Contract: every config loads, dumps, reloads, builds, trains two steps, keeps the dialect."""
+"""Contract: every config loads, dumps, reloads, builds, trains two steps, follows the rules."""
 
 import ast
 import copy
@@ -102,18 +102,18 @@ def _small(config: Config, tokenizer: str) -> Config:
     if 'backbone' in targets:
         targets.backbone.init_cfg = None
 
-    def shrink(place):
-        if isinstance(place, dict):
-            if 'scale' in place:
-                place['scale'] = (32, 32)
-            if 'alpha' in place:
-                place['alpha'] = min(place['alpha'], 8)
-            if 'tokenizer' in place:
-                place['tokenizer'] = tokenizer
-            for value in place.values():
+    def shrink(part):
+        if isinstance(part, dict):
+            if 'scale' in part:
+                part['scale'] = (32, 32)
+            if 'alpha' in part:
+                part['alpha'] = min(part['alpha'], 8)
+            if 'tokenizer' in part:
+                part['tokenizer'] = tokenizer
+            for value in part.values():
                 shrink(value)
-        elif isinstance(place, list | tuple):
-            for value in place:
+        elif isinstance(part, list | tuple):
+            for value in part:
                 shrink(value)
 
     for key in ('train_dataloader', 'test_dataloader'):
@@ -178,27 +178,27 @@ _seen: set[str] = set()
 
 
 def _is_new(step, config):
-    """Whether this model's step has not been seen: many recipes differ in their data alone."""
-    known = f'{step} {config.model} {sorted(config.get("train_dataloader") or ())}'
-    new = known not in _seen
-    _seen.add(known)
+    """Whether this model's step is new: many recipes differ only in their data."""
+    key = f'{step} {config.model} {sorted(config.get("train_dataloader") or ())}'
+    new = key not in _seen
+    _seen.add(key)
     return new
 
 
 def _score(model, data):
-    """What ranking runs of a model."""
+    """The parts of a model that ranking runs."""
     inputs = model.data_preprocessor(data)['inputs']
-    words = model.data_preprocessor.captions(data['inputs']['token_ids'])
+    captions = model.data_preprocessor.captions(data['inputs']['token_ids'])
     if 'itm' in model.heads:
-        model.match(inputs['image'], *words)
+        model.match(inputs['image'], *captions)
     if 'itc' in model.heads:
         model.image_embeds(inputs['image'])
-        model.text_embeds(*words)
+        model.text_embeds(*captions)
 
 
 @pytest.mark.parametrize('path', [*FILES, *BASES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_dialect(path):
-    """The house rules for configs, configs/README.md."""
+    """The rules of configs/README.md."""
     assert not re.search(r'(pipeline|hooks|scheduler)\[\d', path.read_text()), 'by name'
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree), 'a header says what the config is for'
@@ -217,20 +217,20 @@ def test_dialect(path):
     assert len(bases) <= 1
     if bases:
         inherited: set[str] = set()
-        for one in bases[0].body:
-            assert isinstance(one, ast.ImportFrom) and one.names[0].name == '*'
+        for node in bases[0].body:
+            assert isinstance(node, ast.ImportFrom) and node.names[0].name == '*'
             file = (
-                path.parent / ('../' * (one.level - 1)) / one.module.replace('.', '/')
+                path.parent / ('../' * (node.level - 1)) / node.module.replace('.', '/')
             ).resolve()
             names = _defines(file.with_suffix('.py'))
             assert not inherited & names, f'two bases define {inherited & names}'
             inherited |= names
-        own = _defines(path, ast.Call)  # a dict; a number or a path may be set anew
-        assert not own & inherited, f're-binds {own & inherited}; change attributes instead'
+        defined = _defines(path, ast.Call)  # a dict; a number or a path may be set anew
+        assert not defined & inherited, f're-binds {defined & inherited}; change attributes instead'
 
 
 def _defines(path: Path, kind: type = ast.AST) -> set[str]:
-    """Names that a config binds itself, to a value of one kind."""
+    """Names that a config binds to values of a kind of node."""
     return {
         target.id
         for node in ast.parse(path.read_text()).body
@@ -257,23 +257,23 @@ HOOKS = {'checkpoint', 'logger', 'tokenizer', 'load_report', 'skipped_records', 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_parts_have_the_same_names_on_every_config(name):
-    """So that one attribute, in a file or on the command line, swaps one part."""
+    """An attribute, in a file or on the command line, replaces a part of any config."""
     config = load_config(ROOT / name)
     assert config.default_hooks.keys() >= HOOKS and 'custom_hooks' not in config
-    places = []
+    keys = []
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        place, settings = f'{loader}.dataset', (config.get(loader) or {}).get('dataset')
+        key, settings = f'{loader}.dataset', (config.get(loader) or {}).get('dataset')
         while settings and 'dataset' in settings:
-            place, settings = f'{place}.dataset', settings['dataset']
+            key, settings = f'{key}.dataset', settings['dataset']
         if settings:
             assert list(settings.pipeline) == STEPS
-            places.append(place)
-    assert places
-    options = {f'{place}.pipeline.mask': None for place in places}
-    options |= {f'{place}.pipeline.resize.scale': (8, 8) for place in places}
-    options |= {f'{place}.pipeline.tokenize.max_length': 9 for place in places}
+            keys.append(key)
+    assert keys
+    options = {f'{key}.pipeline.mask': None for key in keys}
+    options |= {f'{key}.pipeline.resize.scale': (8, 8) for key in keys}
+    options |= {f'{key}.pipeline.tokenize.max_length': 9 for key in keys}
     changed = load_config(ROOT / name, {**options, 'default_hooks.results': None})
     assert changed.default_hooks.results is None
-    for place in places:
+    for key in keys:
         with pytest.raises(KeyError, match='legal: .*mask.*resize'):
-            load_config(ROOT / name, {f'{place}.pipeline.masks': None})
+            load_config(ROOT / name, {f'{key}.pipeline.masks': None})

@@ -1,4 +1,4 @@
-"""Contract: work ends once its time is over, of this thread alone."""
+"""Contract: work ends at its deadline, in this thread only."""
 
 from concurrent.futures import ThreadPoolExecutor
 

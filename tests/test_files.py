@@ -1,4 +1,4 @@
-"""Contract: a name holds the old content or the new, never a part; nothing is left behind."""
+"""Contract: a file has its old or its new content, never a part; no partial file stays."""
 
 import os
 import subprocess

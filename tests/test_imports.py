@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / 'mvlt'
-# each may import those before it; in one row, each other, but not in a circle
+# a layer may import the layers before it, and itself without circles
 LAYERS = (
     ('registry', 'structures', 'randomness', 'files', 'deadline', 'mmengine_private', 'tools'),
     ('config_files', 'config', 'command_line'),
@@ -44,15 +44,15 @@ def state():
 
 
 def _modules():
-    found = []
+    names = []
     for path in sorted(PACKAGE.rglob('*.py')):
         parts = path.relative_to(PACKAGE.parent).with_suffix('').parts
-        found.append('.'.join(parts[:-1] if parts[-1] == '__init__' else parts))
-    return found
+        names.append('.'.join(parts[:-1] if parts[-1] == '__init__' else parts))
+    return names
 
 
 def test_importing_every_module_changes_nothing_outside():
-    # what other libraries do when they are imported is not ours
+    # other libraries may change things when they are imported
     others = 'import pandas, pyarrow, h5py, transformers, torchmetrics, mmpretrain, rich, sklearn'
     code = f"""{STATE}
 import importlib, mmpretrain.datasets, mmpretrain.models, transformers, torchmetrics.functional
@@ -70,36 +70,36 @@ print(json.dumps({{k: [str(before[k]), str(after[k])] for k in before if before[
 
 
 def _imports(name):
-    """Modules of mvlt that a module imports, at any place in it."""
+    """Modules of mvlt that a module imports anywhere."""
     path = PACKAGE.parent / name.replace('.', '/')
     file = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(file.read_text('utf-8'))):
         if isinstance(node, ast.Import):
-            found |= {one.name for one in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             home = node.module or ''
             if node.level:
                 parts = name.split('.')
                 parts = parts if path.is_dir() else parts[:-1]
                 home = '.'.join([*parts[: len(parts) - node.level + 1], *filter(None, [home])])
-            found |= {home, *(f'{home}.{one.name}' for one in node.names)}
-    return found & set(MODULES) - {name}
+            modules |= {home, *(f'{home}.{alias.name}' for alias in node.names)}
+    return modules & set(MODULES) - {name}
 
 
 MODULES = _modules()
 
 
 def test_no_import_from_a_lower_to_a_higher_layer():
-    place = {name: number for number, names in enumerate(LAYERS) for name in names}
+    layer = {name: number for number, names in enumerate(LAYERS) for name in names}
     for name in MODULES[1:]:  # mvlt itself names what the layers offer
         for other in _imports(name) - {'mvlt'}:
-            own, its = name.split('.')[1], other.split('.')[1]
-            assert place[its] <= place[own], f'{name} imports {other}'
+            importing, imported = name.split('.')[1], other.split('.')[1]
+            assert layer[imported] <= layer[importing], f'{name} imports {other}'
 
 
 def test_no_circle():
-    """A package's own __init__ is passed over: it names what its modules define."""
+    """Without the __init__ of packages, which names what the modules define."""
     packages = {name for name in MODULES if (PACKAGE.parent / name.replace('.', '/')).is_dir()}
     graph = {name: _imports(name) - packages for name in MODULES if name not in packages}
     done = set()
@@ -116,18 +116,18 @@ def test_no_circle():
 
 
 def test_a_tool_has_one_name():
-    """As a second module, ``tools.x``, it would be another one of the same code."""
+    """``tools.x`` and ``mvlt.tools.x`` would be two modules of the same code."""
     root = PACKAGE.parent
     for folder in ('mvlt', 'tools', 'projects', 'tests'):
         for path in (root / folder).rglob('*.py'):
             for node in ast.walk(ast.parse(path.read_text('utf-8'))):
-                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module or ''] if isinstance(node, ast.ImportFrom) else []
                 assert not any(name.split('.')[0] == 'tools' for name in names), path
 
 
 def test_no_file_is_a_link():
-    """A zip download and a Windows checkout have none."""
+    """A zip download and a Windows checkout have no links."""
     listed = subprocess.run(
         ['git', 'ls-files', '-s'], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
     )

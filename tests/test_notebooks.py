@@ -1,6 +1,6 @@
-"""Contract: the notebooks run, and what they keep is of the kinds that running them prints.
+"""Contract: the notebooks run, and their stored outputs are of the same kinds.
 
-OMP_NUM_THREADS=1 python -m tests.test_notebooks          # keep what they print now
+OMP_NUM_THREADS=1 python -m tests.test_notebooks          # store the outputs of now
 """
 
 import subprocess
@@ -18,10 +18,10 @@ NOTEBOOKS = sorted(FOLDER.glob('*.ipynb'))
 
 
 def _run(path, folder):
-    """The notebook as running it in a folder leaves it, without times and versions."""
-    found = nbformat.read(path, 4)
+    """The notebook after running in a folder, without times and versions."""
+    notebook = nbformat.read(path, 4)
     client = NotebookClient(
-        found,
+        notebook,
         timeout=120,
         kernel_name='python3',
         record_timing=False,
@@ -29,17 +29,22 @@ def _run(path, folder):
         resources=dict(metadata=dict(path=str(folder))),
     )
     client.execute()
-    found.metadata.language_info = dict(name='python')
-    return found
+    notebook.metadata.language_info = dict(name='python')
+    return notebook
 
 
 def _kinds(cell):
-    """Streams by their name, values by their formats."""
-    return [(one.output_type, one.get('name'), sorted(one.get('data', ()))) for one in cell.outputs]
+    """The names of streams and the formats of values."""
+    return [
+        (output.output_type, output.get('name'), sorted(output.get('data', ())))
+        for output in cell.outputs
+    ]
 
 
-def _words(cell):
-    return ''.join(one.get('text') or one.data.get('text/plain', '') for one in cell.outputs)
+def _text(cell):
+    return ''.join(
+        output.get('text') or output.data.get('text/plain', '') for output in cell.outputs
+    )
 
 
 @pytest.mark.timeout(120)
@@ -54,8 +59,8 @@ def test_it_runs_and_keeps_its_outputs(path, tmp_path, monkeypatch):
     for before, after in zip(kept.cells, run.cells):
         if after.cell_type == 'code':
             assert _kinds(before) == _kinds(after), after.source
-            assert 'stderr' not in str(_kinds(after)), _words(after)
-            assert not any(folder in _words(before) for folder in (str(ROOT), gettempdir()))
+            assert 'stderr' not in str(_kinds(after)), _text(after)
+            assert not any(folder in _text(before) for folder in (str(ROOT), gettempdir()))
     assert not list((tmp_path / 'here').iterdir())  # what it writes lies in a temporary folder
 
 

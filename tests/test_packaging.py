@@ -1,6 +1,6 @@
-"""Contract: wheel and source package are whole, and work where no checkout is.
+"""Contract: wheel and source package are whole and work without a checkout.
 
-The dependencies are this environment's; `make package` does the same with an empty one.
+This uses the dependencies of this environment; `make package` uses an empty environment.
 """
 
 import os
@@ -22,12 +22,12 @@ pytest.importorskip('build', reason="packages are built with '.[dev]'")
 @pytest.fixture(scope='module')
 def packages(tmp_path_factory):
     out = tmp_path_factory.mktemp('dist')
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, '-m', 'build', '--no-isolation', '--outdir', str(out), str(ROOT)],
         capture_output=True,
         text=True,
     )
-    assert found.returncode == 0, found.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-2000:]
     return out
 
 
@@ -72,21 +72,21 @@ def test_every_file_of_the_package_is_in_both(packages, installed):
 
 
 def test_building_leaves_nothing_in_the_checkout(packages):
-    """A copy there would be read in the place of the repository's own folders."""
+    """A copy there would hide the repository's folders."""
     assert not (ROOT / 'mvlt/.mim').exists()
 
 
 @pytest.mark.parametrize('code', [*try_package.examples(), try_package.INHERITED])
 def test_code_without_a_checkout(installed, code):
-    found = _run(installed, '-c', code)
-    assert found.returncode == 0, found.stderr[-2000:]
+    done = _run(installed, '-c', code)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_a_packaged_tool(installed):
     command = ('-m', 'mvlt.tools.check_dataset', 'mvlt/pretrain_catalogue')
-    found = _run(installed, *command, '--data-root', 'MY_CATALOGUE')
-    assert found.returncode == 0, found.stderr[-2000:]
-    assert 'training can start' in found.stdout
+    done = _run(installed, *command, '--data-root', 'MY_CATALOGUE')
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 'training can start' in done.stdout
 
 
 def test_there_are_examples():
@@ -97,7 +97,7 @@ def test_the_index_names_configs_that_are_there():
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     for path in index['Import']:
         metafile = yaml.safe_load((ROOT / path).read_text())
-        collections = {one['Name'] for one in metafile['Collections']}
+        collections = {collection['Name'] for collection in metafile['Collections']}
         for model in metafile['Models']:
             assert model['In Collection'] in collections and (ROOT / model['Config']).is_file()
             assert (ROOT / model['Metadata']['Training Log']).is_file() and model['Results']

@@ -1,4 +1,4 @@
-"""Contract: what README and site say is there: configs, paths, commands, figures, the tree."""
+"""Contract: configs, paths, commands, figures and the tree of README and site are right."""
 
 import json
 import re

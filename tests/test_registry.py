@@ -1,4 +1,4 @@
-"""Contract: an unknown name is answered with the legal ones."""
+"""Contract: the error for an unknown name lists the legal names."""
 
 import mmengine.registry
 import pytest
@@ -25,7 +25,7 @@ def test_mmengine_parts_are_found_through_ours():
 
 @pytest.mark.parametrize('name', ['OPTIMIZERS', 'VISUALIZERS', 'EVALUATORS', 'PARAM_SCHEDULERS'])
 def test_a_part_of_ones_own_is_registered_in_ours(name):
-    """Where OpenMMLab's users look for it, found from mmengine's registry too."""
+    """mmengine's registry finds it, too."""
     ours = getattr(registry, name)
     part = ours.register_module(name='MyPart')(type('MyPart', (), {}))
     try:

@@ -1,4 +1,4 @@
-"""Contract: what would wait for a device is refused, what would not is not."""
+"""Contract: NothingWaits refuses what would wait for a device, and nothing else."""
 
 import pytest
 import torch

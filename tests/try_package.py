@@ -1,9 +1,9 @@
-"""Build the packages, install the wheel into an empty environment, do there what the README says.
+"""Build the packages, install the wheel into an empty environment, run the README's examples.
 
     python -m tests.try_package            # what `make package` runs; needs the package index
 
-The environment holds the wheel and what it asks for, nothing of the checkout; the folder that it
-runs in holds a model and ten pictures.
+The environment has the wheel and its dependencies, nothing of the checkout; the working folder has
+a model and ten images.
 """
 
 import os
@@ -49,21 +49,21 @@ def main() -> None:
 
 
 def prepare(folder: Path) -> None:
-    """MY_MODEL, at random, MY_PICTURES, MY_CATALOGUE and MY_INDEX, as the README names them."""
+    """Make the README's MY_MODEL (random), MY_PICTURES, MY_CATALOGUE and MY_INDEX."""
     rng = np.random.default_rng(0)
     (folder / 'MY_PICTURES').mkdir()
     (folder / 'MY_CATALOGUE/images').mkdir(parents=True)
     lines = ['image,id,productDisplayName,subCategory,articleType,colour,gender,price']
     for i in range(60):
-        picture = Image.fromarray(rng.integers(0, 256, (80, 60, 3), dtype=np.uint8))
-        picture.save(folder / f'MY_CATALOGUE/images/{i}.jpg')
+        image = Image.fromarray(rng.integers(0, 256, (80, 60, 3), dtype=np.uint8))
+        image.save(folder / f'MY_CATALOGUE/images/{i}.jpg')
         lines.append(f'images/{i}.jpg,{4700 + i},Red bag number {i},Bags,Totes,Red,Women,{i}')
         if i < 10:
-            picture.save(folder / f'MY_PICTURES/{i}.jpg')
-    picture.save(folder / 'shoe.jpg')
+            image.save(folder / f'MY_PICTURES/{i}.jpg')
+    image.save(folder / 'shoe.jpg')
     (folder / 'MY_CATALOGUE/products.csv').write_text('\n'.join(lines))
     train_tokenizer([*lines, 'blue leather shoes'], folder / 'words', 200)
-    out = write_small_model(folder / 'MY_MODEL', folder / 'words', towers=True)
+    out = write_small_model(folder / 'MY_MODEL', folder / 'words', itc=True)
     (folder / 'MY_RECOGNITION').symlink_to(out)
     Search(out, folder / 'MY_INDEX').build(folder / 'MY_CATALOGUE/products.csv')
 

@@ -1,4 +1,4 @@
-"""What a step may not do on a device: wait for it."""
+"""Checks that a step never waits for its device."""
 
 import contextlib
 from typing import Any
@@ -17,14 +17,14 @@ READING = {
 
 
 class NothingWaits(TorchDispatchMode):
-    """On the device ``meta``, which has no values to give: reading any of them is an error there.
+    """Refuses steps on the device ``meta`` that would wait on a real device.
 
-    Refused beside: sizes that depend on values, and copies to the device that wait for it. Not
-    seen: what is done before the batch arrives, on the host.
+    Reading values fails on ``meta``. Sizes that depend on values and blocking copies to the device
+    are refused, too. What the host does before the batch arrives is not checked.
     """
 
     def __enter__(self) -> 'NothingWaits':
-        # autocast knows no such device, and casts are of no interest here
+        # autocast does not know this device
         self._patches = [
             mock.patch('torch.autocast', lambda *args, **kwargs: contextlib.nullcontext()),
             mock.patch('torch.is_autocast_enabled', lambda *args: False),
@@ -42,20 +42,22 @@ class NothingWaits(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
-        on_device = any(one.is_meta for one in tensors)
+        tensors = [
+            tensor for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, torch.Tensor)
+        ]
+        on_device = any(tensor.is_meta for tensor in tensors)
         if on_device and (func in READING or func.overloadpacket in READING):
             raise AssertionError(f'{func} reads values back from the device')
         chosen = func.overloadpacket in (aten.index, aten.index_put, aten.index_put_)
         if (
             on_device
             and chosen
-            and any(one is not None and one.dtype is torch.bool for one in args[1])
+            and any(tensor is not None and tensor.dtype is torch.bool for tensor in args[1])
         ):
             raise AssertionError(f'{func} by a mask: how many there are is read back')
-        found = func(*args, **kwargs)
+        result = func(*args, **kwargs)
         if func is aten._to_copy.default:
-            arrived = found.is_meta and not args[0].is_meta
+            arrived = result.is_meta and not args[0].is_meta
             if arrived and args[0].ndim and not kwargs.get('non_blocking'):
                 raise AssertionError('a copy to the device waits for it: non_blocking=True')
-        return found
+        return result

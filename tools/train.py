@@ -15,7 +15,7 @@ import torch
 from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
 from mvlt.engine.launch import build_runner
-from mvlt.engine.resolve import place_of
+from mvlt.engine.resolve import work_dir_of
 from mvlt.files import sole_process
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument('--amp', action='store_true', help='train in bfloat16')
     args = parser.parse_args()
     config = config_from(args)
-    work_dir = place_of(config, args.work_dir)
+    work_dir = work_dir_of(config, args.work_dir)
     checkpoint = args.resume
     if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):  # restarted by torchrun
         launched = float(os.environ.get('MVLT_LAUNCHED', 0))

@@ -35,7 +35,7 @@ from mvlt.datasets import (
 )
 from mvlt.engine.launch import build_runner
 from mvlt.engine.loops.ranking import RankingLoop
-from mvlt.engine.resolve import place_of, resolve
+from mvlt.engine.resolve import resolve, work_dir_of
 from mvlt.files import file_sha256, written_whole
 from mvlt.registry import DATASETS, LOOPS, MODELS
 from mvlt.structures import CATEGORIES
@@ -92,7 +92,7 @@ def main() -> None:
     elif args.kind != 'architecture':
         config = resolve(config, 'data', work_dir=args.work_dir)
     set_random_seed(config.randomness.get('seed') or 0)
-    folder = args.out or Path(place_of(config, args.work_dir)) / 'pictures' / args.kind
+    folder = args.out or Path(work_dir_of(config, args.work_dir)) / 'pictures' / args.kind
     if args.kind == 'architecture':
         written = architecture(config, folder)
     else:

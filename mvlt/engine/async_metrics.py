@@ -1,23 +1,23 @@
-"""Numbers that a device has made, read on the host without waiting for what it does since."""
+"""Metrics that are read from a GPU a step later, so that nobody waits for it."""
 
 import torch
 
 
 class AsyncMetrics:
-    """One tensor a step: it is handed over when the next one comes.
+    """Returns each step's tensor at the next step.
 
-    A GPU runs behind the program that feeds it; whoever reads a number of the step that has just
-    begun lets it run empty.
+    A GPU runs behind the program that feeds it; reading a value of the current step would make it
+    idle.
     """
 
     def __init__(self) -> None:
         self._waiting: tuple[torch.Tensor, torch.cuda.Event | None] | None = None
 
     def swap(self, values: torch.Tensor) -> torch.Tensor | None:
-        """Begin to copy ``values`` to the host; give those of the call before, None at the first.
+        """Start copying ``values`` to the host; return the previous ones, None at first.
 
         Args:
-            values: of any shape, of its own: nobody changes them later.
+            values: of any shape; do not change them in place afterwards.
         """
         before = self.settle()
         host, event = values.detach().to('cpu', non_blocking=values.is_cuda), None
@@ -28,7 +28,7 @@ class AsyncMetrics:
         return before
 
     def settle(self) -> torch.Tensor | None:
-        """Give what has been waiting, None where nothing has."""
+        """Return the values that are still waiting, or None."""
         if self._waiting is None:
             return None
         (host, event), self._waiting = self._waiting, None

@@ -1,4 +1,4 @@
-"""From a config to a Runner, on one process or many, with or without GPUs."""
+"""From a config to a Runner, with any number of processes and GPUs."""
 
 import os
 from datetime import timedelta
@@ -18,7 +18,7 @@ def build_runner(
 ) -> Runner:
     """Resolve a config and build its Runner.
 
-    Without a GPU torchrun's processes talk through gloo, which mmengine does not set up by itself.
+    Without a GPU, torchrun's processes use gloo, which mmengine does not set up.
 
     Args:
         config: of :func:`mvlt.config.load_config`.

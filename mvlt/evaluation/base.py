@@ -1,10 +1,10 @@
-"""What every metric of this package shares."""
+"""The base of all metrics."""
 
 from mmengine.evaluator import BaseMetric
 
 
 class Metric(BaseMetric):
-    """mmengine's BaseMetric, collected by the device's own backend: no disk need be shared."""
+    """mmengine's BaseMetric, gathered without a shared disk."""
 
     def __init__(self, collect_device: str = 'gpu', prefix: str | None = None) -> None:
         super().__init__(collect_device, prefix)

@@ -1,7 +1,4 @@
-"""Metrics as pure functions: arrays in, floats out.
-
-PSNR and SSIM are torchmetrics', F-measures scikit-learn's; what stands here they do not have.
-"""
+"""Metrics as pure functions, beside those of torchmetrics and scikit-learn."""
 
 from collections.abc import Sequence
 
@@ -13,18 +10,18 @@ import torch.nn.functional as F
 def pessimistic_rank(scores: np.ndarray, positives: np.ndarray) -> int:
     """Rank of the best positive, 1 = first; ties count against it.
 
-    A model that gives every candidate the same score has found nothing: its positive ranks behind
-    all negatives, not first by luck of the sort (fidelity point 25).
+    With equal scores everywhere, the positive ranks last, not first by luck of the sort (fidelity
+    point 25).
 
     Example:
         scores [0.9, 0.9, 0.1], positives [True, False, False] -> 2.
 
     Args:
-        scores: (n,), higher is better; minus infinity = behind all others.
+        scores: (n,), higher is better; minus infinity = last.
         positives: bool (n,), at least one True.
 
     Raises:
-        ValueError: no positive, or a score is not a number.
+        ValueError: no positive, or a NaN score.
     """
     scores, positives = np.asarray(scores), np.asarray(positives, dtype=bool)
     if scores.shape != positives.shape or scores.ndim != 1:
@@ -32,12 +29,12 @@ def pessimistic_rank(scores: np.ndarray, positives: np.ndarray) -> int:
     if not positives.any():
         raise ValueError('a query without a positive candidate has no rank')
     if np.isnan(scores).any():
-        raise ValueError('a matching score is not a number: the model has diverged')
+        raise ValueError('a score is NaN: the model has diverged; test an earlier checkpoint')
     return 1 + int((scores[~positives] >= scores[positives].max()).sum())
 
 
 def recall_at_k(ranks: Sequence[int], k: int) -> float:
-    """Share of queries, in percent, whose positive is among the first ``k``.
+    """Percentage of queries whose positive is among the first ``k``.
 
     Example:
         ranks [1, 3, 12], k = 5 -> 66.7.
@@ -46,7 +43,7 @@ def recall_at_k(ranks: Sequence[int], k: int) -> float:
 
 
 def precision_at_k(positives: Sequence[bool], k: int) -> float:
-    """Part of the first ``k`` answers, in percent, that are right; a missing one is wrong.
+    """Percentage of right answers among the first ``k``; a missing answer is wrong.
 
     Example:
         positives [True, False, True], k = 2 -> 50.
@@ -55,7 +52,7 @@ def precision_at_k(positives: Sequence[bool], k: int) -> float:
 
 
 def rank_statistics(ranks: Sequence[int], topk: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
-    """What is reported of one list of ranks: R@k and their sum, and where positives lie.
+    """R@k, their sum, median and mean rank, and MRR of a list of ranks.
 
     Example:
         ranks [1, 3, 12], topk (1, 5) -> R@1 33.3, R@5 66.7, SumR 100, median_rank 3, mean_rank
@@ -71,32 +68,31 @@ def rank_statistics(ranks: Sequence[int], topk: Sequence[int] = (1, 5, 10)) -> d
     )
 
 
-def fill_mean(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-    """Hidden pixels get the mean colour of the visible ones: the least that a model must beat.
+def fill_mean(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Fill masked pixels with the mean colour of the others: a trivial baseline.
 
     Args:
         image: float (C, H, W).
-        hidden: bool (H, W), at least one False.
+        mask: bool (H, W), True = masked, at least one False.
     """
-    colour = image[:, ~hidden].mean(1)
-    return torch.where(hidden, colour[:, None, None], image)
+    colour = image[:, ~mask].mean(1)
+    return torch.where(mask, colour[:, None, None], image)
 
 
-def fill_bilinear(image: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-    """Hidden pixels are interpolated from the visible ones around them, coarse to fine.
+def fill_bilinear(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Fill masked pixels by interpolation, coarse to fine.
 
     The pull-push scheme (Gortler et al., 1996): means of the visible pixels at half the size, their
-    own gaps filled in the same way, enlarged bilinearly into the gaps.
+    gaps filled in the same way, enlarged bilinearly into the gaps.
 
     Args:
-        image: float (C, H, W).
-        hidden: bool (H, W), at least one False.
+        image, mask: see :func:`fill_mean`.
     """
-    if not hidden.any():
+    if not mask.any():
         return image
-    weight = (~hidden).to(image.dtype)[None]
+    weight = (~mask).to(image.dtype)[None]
     share = F.avg_pool2d(weight, 2, ceil_mode=True)
     total = F.avg_pool2d(image * weight, 2, ceil_mode=True)
     coarse = fill_bilinear(total / share.clamp(min=1e-12), share[0] == 0)
     grown = F.interpolate(coarse[None], size=image.shape[1:], mode='bilinear', align_corners=False)
-    return torch.where(hidden, grown[0], image)
+    return torch.where(mask, grown[0], image)

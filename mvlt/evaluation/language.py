@@ -1,4 +1,4 @@
-"""Accuracy and perplexity of predicted hidden words."""
+"""Accuracy and perplexity of predicted masked tokens."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from mvlt.registry import METRICS
 
 @METRICS.register_module()
 class MLMMetric(Metric):
-    """Share of hidden words, in percent, that the model names first, and their perplexity.
+    """Accuracy (percent) and perplexity of masked tokens; ``words`` is their number.
 
-    Perplexity is exp of the mean negative log-probability of the hidden words: 1 = certain and
-    right, the size of the tokenizer = knows nothing. ``words`` counts them.
+    Perplexity is exp of the mean negative log-probability: 1 = certain and right, the size of the
+    tokenizer = chance.
     """
 
     default_prefix = 'mlm'
@@ -28,10 +28,10 @@ class MLMMetric(Metric):
             self.results.append((right, surprise, len(labels)))
 
     def compute_metrics(self, results: list[tuple[int, float, int]]) -> dict[str, float]:
-        """Counts -> percent; without any hidden word the accuracy is 0 and the perplexity 1."""
-        right, surprise, words = (sum(column) for column in zip(*results))
+        """Metrics of all samples; accuracy 0 and perplexity 1 without masked tokens."""
+        right, surprise, tokens = (sum(column) for column in zip(*results))
         return dict(
-            accuracy=100 * right / max(words, 1),
-            perplexity=math.exp(surprise / max(words, 1)),
-            words=float(words),
+            accuracy=100 * right / max(tokens, 1),
+            perplexity=math.exp(surprise / max(tokens, 1)),
+            words=float(tokens),
         )

@@ -11,27 +11,25 @@ from mvlt.registry import METRICS
 
 @METRICS.register_module()
 class CategoryMetric(Metric):
-    """Accuracy (percent), macro-F and weighted F (0 to 1), SumC of one category level (Table 2).
+    """Accuracy (percent), macro-F and weighted F (0 to 1), SumC of a category level (Table 2).
 
-    ``macro_f`` is the released code's, scikit-learn's macro average: the mean F1 of the classes
-    that occur in truth *or* predictions, so a class that is only predicted counts as 0 (fidelity
-    point 28). ``macro_f_of_truth`` averages over the classes of the truth alone, ``weighted_f``
-    over these, weighted by how often they occur. SumC = accuracy + 100 x macro_f. ``classes`` and
-    ``classes_of_truth`` say how many were averaged.
+    ``macro_f`` is scikit-learn's macro average, as in the released code: the mean F1 of the classes
+    in truth *or* predictions, so a class that is only predicted counts as 0 (fidelity point 28).
+    ``macro_f_of_truth`` averages over the ``classes_of_truth`` classes of the truth, ``weighted_f``
+    weighs these by frequency. SumC = accuracy + 100 x macro_f.
 
     Example:
         truth [0, 0, 1], predicted [0, 2, 1]: F1 are 2/3, 1 and, of class 2, 0; macro_f 0.556,
         macro_f_of_truth 0.833.
 
-    ``details``, which results.json keeps, then holds ``per_class`` (name, precision, recall, f1,
-    samples, and whether training has the class) and ``confusion`` (``names``, and ``counts``
-    with a row a true class); ``predictions``, which predictions.json keeps, ``truth`` and
-    ``predicted``, a class index a sample in the order of the data.
+    ``details`` (for results.json) has ``per_class`` (name, precision, recall, f1, samples, whether
+    training has the class) and ``confusion`` (``names``, and ``counts`` with a row per true class).
+    ``predictions`` (for predictions.json) has ``truth`` and ``predicted``, class indices in the
+    order of the data.
 
     Args:
         category: label name, 'main_category' or 'sub_category'.
-        head: whose answers are counted, also the prefix of the results; by default the one of that
-            name.
+        head: the evaluated head and the prefix of the results; None = ``category``.
     """
 
     def __init__(
@@ -44,16 +42,16 @@ class CategoryMetric(Metric):
         self.predictions: dict[str, list[int]] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Each sample: the label, -1 = not known, and ``<head>_scores`` float (classes,).
+        """Each sample: the label, -1 = unknown, and ``<head>_scores`` float (classes,).
 
         Raises:
-            ValueError: a sample lacks one of them, or a score is not a number.
+            ValueError: a sample lacks the label or the scores, or a score is not finite.
         """
         for sample in data_samples:
             if self.category not in sample:
                 raise ValueError(
                     f"CategoryMetric: the data have no label '{self.category}'; name its column "
-                    '(test_dataloader.dataset.columns), or leave the metric out (test_evaluator)'
+                    '(test_dataloader.dataset.columns), or remove the metric (test_evaluator)'
                 )
             truth = int(sample[self.category])
             if truth < 0:
@@ -61,19 +59,18 @@ class CategoryMetric(Metric):
             scores = sample.get(f'{self.head}_scores')
             if scores is None:
                 raise ValueError(
-                    f"CategoryMetric: the model has no head '{self.head}'; leave the metric out "
-                    '(test_evaluator), or test a model that has it'
+                    f"CategoryMetric: the model has no head '{self.head}'; remove the metric "
+                    '(test_evaluator), or test a model with this head'
                 )
             if not scores.isfinite().all():
                 raise ValueError(
-                    f"CategoryMetric: head '{self.head}' gives what is no number: the model has "
-                    'diverged; test an earlier checkpoint'
+                    f"CategoryMetric: head '{self.head}' gives NaN or infinite scores: the model "
+                    'has diverged; test an earlier checkpoint'
                 )
             self.results.append((truth, int(scores.argmax())))
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
-        """Pairs of truth and prediction -> the figures."""
-        from sklearn.metrics import precision_recall_fscore_support  # training never needs it
+        from sklearn.metrics import precision_recall_fscore_support  # slow to import
 
         truth, predicted = np.array(results).T
         classes = np.unique(truth)
@@ -104,7 +101,7 @@ class CategoryMetric(Metric):
 
         meta = self.dataset_meta or {}
         names = list(meta.get(self.category) or ())
-        # a head may have rows that no class of the data is named for
+        # a head may have more rows than the data have classes
         names += [f'row {i}' for i in range(len(names), max(truth.max(), predicted.max()) + 1)]
         trained = meta.get(f'{self.category}_trained', len(names))
         seen = np.union1d(classes, predicted)

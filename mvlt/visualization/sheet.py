@@ -1,4 +1,4 @@
-"""Rows of small pictures with words, drawn as PNG."""
+"""Draws rows of small images with text as PNG."""
 
 import io
 import textwrap
@@ -10,8 +10,8 @@ import torch
 from mvlt.models.data_preprocessor import mask_to_pixels
 
 COLOURS = dict(right='#1c8a4e', wrong='#b3365b', query='#23202b')
-HIDDEN = 190  # the grey of what is hidden
-_WIDTH, _HEIGHT, _LINES = 1.6, 1.6, 7  # inches a cell, lines of words below it
+_MASK_GREY = 190
+_WIDTH, _HEIGHT, _LINES = 1.6, 1.6, 7  # inches per cell, lines of text below it
 
 
 class Bar(NamedTuple):
@@ -23,7 +23,7 @@ class Bar(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A card: picture uint8 (H, W, 3) or none, words, bars; ``mark`` a key of COLOURS or ''."""
+    """An image, uint8 (H, W, 3), with text and bars; ``mark`` is a key of COLOURS or ''."""
 
     picture: np.ndarray | None = None
     words: str = ''
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Cells side by side below a line of words."""
+    """Cells side by side below a title."""
 
     title: str
     cells: tuple[Cell, ...]
@@ -58,16 +58,16 @@ def to_array(pixels: np.ndarray | torch.Tensor) -> np.ndarray:
 
 
 def hide(pixels: np.ndarray, mask: np.ndarray | torch.Tensor) -> np.ndarray:
-    """Uint8 (H, W, 3) with the hidden units of ``mask``, bool (H / u, W / u), in grey."""
+    """Uint8 (H, W, 3) with the units of ``mask``, bool (H / u, W / u), in grey."""
     mask = torch.as_tensor(mask).cpu()
-    shown = pixels.copy()
-    shown[mask_to_pixels(mask[None], pixels.shape[:2])[0, 0].numpy()] = HIDDEN
-    return shown
+    masked = pixels.copy()
+    masked[mask_to_pixels(mask[None], pixels.shape[:2])[0, 0].numpy()] = _MASK_GREY
+    return masked
 
 
 def draw(section: Section) -> bytes:
     """A section as PNG."""
-    import matplotlib  # slow to import, and needed here only
+    import matplotlib  # slow to import
 
     matplotlib.use('agg')
     from matplotlib import pyplot
@@ -75,23 +75,16 @@ def draw(section: Section) -> bytes:
     columns = max(len(row.cells) for row in section.rows)
     lines = [max(len(_lines(cell)) for cell in row.cells) for row in section.rows]
     heights = [_HEIGHT + 0.28 + 0.13 * count for count in lines]
-    figure = pyplot.figure(figsize=(_WIDTH * columns + 0.3, sum(heights) + 0.4))
-    top = sum(heights)
+    top, width = sum(heights), _WIDTH * columns + 0.3
     total = top + 0.4
+    figure = pyplot.figure(figsize=(width, total))
     figure.text(0.01, 1 - 0.12 / total, section.title, fontsize=10, weight='bold', va='top')
     for row, height in zip(section.rows, heights):
         figure.text(0.01, top / total, row.title, fontsize=7, va='top', color='#6d6878')
-        for place, cell in enumerate(row.cells):
-            left = (0.15 + place * _WIDTH) / (_WIDTH * columns + 0.3)
-            panel = figure.add_axes(
-                (
-                    left,
-                    (top - 0.2 - _HEIGHT) / total,
-                    (_WIDTH - 0.12) / (_WIDTH * columns + 0.3),
-                    (_HEIGHT - 0.05) / total,
-                )
-            )
-            _draw_cell(panel, cell)
+        for column, cell in enumerate(row.cells):
+            corner = (0.15 + column * _WIDTH) / width, (top - 0.2 - _HEIGHT) / total
+            size = (_WIDTH - 0.12) / width, (_HEIGHT - 0.05) / total
+            _draw_cell(figure.add_axes((*corner, *size)), cell)
         top -= height
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=110)
@@ -104,31 +97,23 @@ def _draw_cell(panel: Any, cell: Cell) -> None:
     panel.set_yticks([])
     panel.spines[:].set_color(COLOURS.get(cell.mark, '#e3e0e8'))
     panel.spines[:].set_linewidth(2.5 if cell.mark else 1)
-    words = _lines(cell)
+    lines = _lines(cell)
+    style: dict[str, Any] = dict(fontsize=6.5, va='top', transform=panel.transAxes)
     if cell.picture is None:
-        text = '\n'.join(line for line, _ in words)
-        panel.text(0.04, 0.95, text, fontsize=6.5, va='top', transform=panel.transAxes)
+        panel.text(0.04, 0.95, '\n'.join(line for line, _ in lines), **style)
         return
     panel.imshow(cell.picture, interpolation='nearest')
-    for number, (line, right) in enumerate(words):
-        panel.text(
-            0,
-            -0.04 - 0.13 / _HEIGHT * number,
-            line,
-            fontsize=6.5,
-            va='top',
-            transform=panel.transAxes,
-            color=COLOURS['right'] if right else COLOURS['query'],
-        )
+    for number, (line, right) in enumerate(lines):
+        colour = COLOURS['right' if right else 'query']
+        panel.text(0, -0.04 - 0.13 / _HEIGHT * number, line, color=colour, **style)
 
 
 def _lines(cell: Cell) -> list[tuple[str, bool]]:
-    """Words and bars as lines of text, and whether each is marked right."""
+    """Text and bars as lines, and whether each is marked right."""
     # a dollar sign would start a formula
-    words = textwrap.wrap(cell.words.replace('$', r'\$'), 27)
-    if len(words) > _LINES:
-        words = [*words[: _LINES - 1], f'{words[_LINES - 1][:24]}...']
-    bars = [
-        (f'{bar.value:.3f} {bar.name}'.replace('$', r'\$')[:27], bar.right) for bar in cell.bars
-    ]
-    return [*((line, False) for line in words), *bars]
+    lines = textwrap.wrap(cell.words.replace('$', r'\$'), 27)
+    if len(lines) > _LINES:
+        lines = [*lines[: _LINES - 1], f'{lines[_LINES - 1][:24]}...']
+    bars = ((f'{bar.value:.3f} {bar.name}', bar.right) for bar in cell.bars)
+    marked = [(line.replace('$', r'\$')[:27], right) for line, right in bars]
+    return [*((line, False) for line in lines), *marked]

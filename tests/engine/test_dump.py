@@ -1,4 +1,4 @@
-"""Contract: what a run leaves in its work dir is a config of mmengine's, which reruns it."""
+"""Contract: the dump of a run is a config that mmengine can run again."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ LAST = 'iter_4.pth'
 
 @pytest.fixture(scope='module')
 def runs(small_config, demo_data, tmp_path_factory):
-    """A training and its test by our Runner; beside each the same from its dump, by mmengine's."""
+    """A training and its test by our Runner, and both from their dumps by mmengine's Runner."""
     root = tmp_path_factory.mktemp('runs')
     build_runner(small_config(root / 'train'), work_dir=str(root / 'train')).train()
     protocol = load_config('configs/demo/retrieval_full_demo.py', data_root=str(demo_data))

@@ -1,4 +1,4 @@
-"""Contract: stopped anywhere and resumed, a run ends bit for bit as an uninterrupted one."""
+"""Contract: a stopped and resumed run equals an uninterrupted run bit for bit."""
 
 import random
 import shutil
@@ -36,7 +36,7 @@ def _config(small_config, work_dir, epochs=False, workers=0, **more):
 
 
 def _end(config, stopped_at=None, of=None):
-    """Train to the end, from the checkpoint of another run if told so; what the last one holds."""
+    """Train to the end, from a checkpoint of another run if given; return the last checkpoint."""
     if stopped_at:
         config.resume, config.load_from = True, str(of / f'iter_{stopped_at}.pth')
         torch.manual_seed(99), np.random.seed(99), random.seed(99)  # of a process of its own
@@ -70,7 +70,7 @@ def test_resumed_equals_uninterrupted(small_config, tmp_path, stopped_at, epochs
     assert losses[0].tolist() == losses[1].tolist()
 
 
-def test_queue_momentum_copy_average_and_look_alikes_go_on(small_config, tmp_path):
+def test_queue_momentum_copy_average_and_category_batches_resume(small_config, tmp_path):
     ends = []
     for name in ('whole', 'resumed'):
         config = _config(small_config, tmp_path / name)
@@ -90,7 +90,7 @@ def test_queue_momentum_copy_average_and_look_alikes_go_on(small_config, tmp_pat
         assert difference(ends[0][key], ends[1][key]) is None, key
 
 
-def test_mixed_pictures_and_prompts_go_on(small_config, tmp_path):
+def test_mixup_and_prompts_resume(small_config, tmp_path):
     ends = []
     for name in ('whole', 'resumed'):
         config = _config(small_config, tmp_path / name)
@@ -104,11 +104,11 @@ def test_mixed_pictures_and_prompts_go_on(small_config, tmp_path):
 
 
 def test_a_best_checkpoint_between_epochs_skips_nothing(small_config, tmp_path):
-    """An evaluation after the first epoch saves once more; the second epoch is still to come."""
+    """An evaluation after the first epoch saves a second checkpoint."""
     config = _config(small_config, tmp_path / 'whole', epochs=True)
     config.default_hooks.checkpoint.update(save_best='score', rule='greater')
     runner = Runner.from_cfg(config)
-    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    hook = next(item for item in runner._hooks if isinstance(item, WholeCheckpointHook))
 
     class Evaluate(Hook):
         priority = 'LOWEST'

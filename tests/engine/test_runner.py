@@ -4,15 +4,15 @@ from mvlt.engine import QuietRunner, resolve
 from mvlt.models import MVLT
 
 
-def test_compile_is_a_word_of_the_config(small_config, tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(MVLT, 'compile_parts', lambda self, **settings: asked.append(settings))
-    for word, wanted in ((dict(backend='inductor'), [dict(backend='inductor')]), (False, [])):
-        config = small_config(tmp_path / str(len(wanted)))
-        config.compile = word
-        asked.clear()
+def test_compile_is_a_key_of_the_config(small_config, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(MVLT, 'compile_parts', lambda self, **settings: calls.append(settings))
+    for setting, expected in ((dict(backend='inductor'), [dict(backend='inductor')]), (False, [])):
+        config = small_config(tmp_path / str(len(expected)))
+        config.compile = setting
+        calls.clear()
         QuietRunner.from_cfg(config).train()
-        assert asked == wanted
+        assert calls == expected
 
 
 def test_sync_bn_is_left_out_without_a_gpu(small_config, tmp_path):

@@ -62,11 +62,12 @@ def test_wrong_scores():
 
 
 def test_statistics_by_hand():
-    found = rank_statistics([1, 3, 12], topk=(1, 5))
-    assert found['R@1'] == pytest.approx(100 / 3) and found['R@5'] == pytest.approx(200 / 3)
-    assert found['SumR'] == pytest.approx(100)
-    assert (found['median_rank'], found['mean_rank']) == (3, pytest.approx(16 / 3))
-    assert found['MRR'] == pytest.approx(100 * (1 + 1 / 3 + 1 / 12) / 3)
+    statistics = rank_statistics([1, 3, 12], topk=(1, 5))
+    assert statistics['R@1'] == pytest.approx(100 / 3)
+    assert statistics['R@5'] == pytest.approx(200 / 3)
+    assert statistics['SumR'] == pytest.approx(100)
+    assert (statistics['median_rank'], statistics['mean_rank']) == (3, pytest.approx(16 / 3))
+    assert statistics['MRR'] == pytest.approx(100 * (1 + 1 / 3 + 1 / 12) / 3)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=15))
@@ -78,9 +79,9 @@ def test_statistics_are_those_of_torchmetrics(ranks):
         target = torch.arange(1, 31) == rank
         hits.append(float(retrieval_hit_rate(scores, target, top_k=5)))
         reciprocal.append(float(retrieval_reciprocal_rank(scores, target)))
-    found = rank_statistics(ranks)
-    assert found['R@5'] == pytest.approx(100 * np.mean(hits))
-    assert found['MRR'] == pytest.approx(100 * np.mean(reciprocal))
+    statistics = rank_statistics(ranks)
+    assert statistics['R@5'] == pytest.approx(100 * np.mean(hits))
+    assert statistics['MRR'] == pytest.approx(100 * np.mean(reciprocal))
 
 
 def test_infinitely_bad_scores_rank_last():
@@ -90,27 +91,25 @@ def test_infinitely_bad_scores_rank_last():
 
 def test_mean_fill_by_hand():
     image = torch.tensor([[[1.0, 3.0], [9.0, 2.0]]])
-    hidden = torch.tensor([[False, False], [True, False]])
-    assert fill_mean(image, hidden).tolist() == [[[1.0, 3.0], [2.0, 2.0]]]
+    mask = torch.tensor([[False, False], [True, False]])
+    assert fill_mean(image, mask).tolist() == [[[1.0, 3.0], [2.0, 2.0]]]
 
 
 def test_bilinear_fill_keeps_what_is_visible_and_goes_between():
     image = torch.rand(3, 12, 20)
-    hidden = torch.zeros(12, 20, dtype=torch.bool)
-    assert torch.equal(fill_bilinear(image, hidden), image)
-    hidden[3:7, 5:11] = True
-    filled = fill_bilinear(image.masked_fill(hidden, 99.0), hidden)
-    assert torch.equal(filled[:, ~hidden], image[:, ~hidden])
-    assert filled[:, hidden].min() >= 0 and filled[:, hidden].max() <= 1
-    constant = fill_bilinear(
-        torch.full((3, 7, 5), 0.3).masked_fill(hidden[:7, :5], 0), hidden[:7, :5]
-    )
+    mask = torch.zeros(12, 20, dtype=torch.bool)
+    assert torch.equal(fill_bilinear(image, mask), image)
+    mask[3:7, 5:11] = True
+    filled = fill_bilinear(image.masked_fill(mask, 99.0), mask)
+    assert torch.equal(filled[:, ~mask], image[:, ~mask])
+    assert filled[:, mask].min() >= 0 and filled[:, mask].max() <= 1
+    constant = fill_bilinear(torch.full((3, 7, 5), 0.3).masked_fill(mask[:7, :5], 0), mask[:7, :5])
     assert torch.allclose(constant, torch.tensor(0.3))
 
 
 def test_bilinear_fill_follows_a_slope_better_than_the_mean():
     slope = torch.linspace(0, 1, 32).expand(1, 32, 32)
-    hidden = torch.zeros(32, 32, dtype=torch.bool)
-    hidden[8:16, 20:28] = True
-    errors = [(fill(slope, hidden) - slope).abs().mean() for fill in (fill_bilinear, fill_mean)]
+    mask = torch.zeros(32, 32, dtype=torch.bool)
+    mask[8:16, 20:28] = True
+    errors = [(fill(slope, mask) - slope).abs().mean() for fill in (fill_bilinear, fill_mean)]
     assert errors[0] < errors[1] / 5

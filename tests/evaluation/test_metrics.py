@@ -42,7 +42,7 @@ def test_retrieval():
     assert not any(name.endswith(('_sd', 'chance', 'candidates')) for name in metrics)
 
 
-def test_what_stands_beside_recall():
+def test_queries_candidates_and_chance():
     # by lot: one of 101 and two of 4 are first; the mean of 0.99 and 50 %
     samples = [
         dict(direction='tir', rank=1, relevant=relevant, num_candidates=count)
@@ -52,7 +52,7 @@ def test_what_stands_beside_recall():
     assert metrics['retrieval/tir/queries'] == 2
     assert metrics['retrieval/tir/candidates'] == 52.5
     assert metrics['retrieval/tir/chance'] == pytest.approx((100 / 101 + 50) / 2)
-    samples = [dict(one, positives=[True], query=0) for one in samples]
+    samples = [dict(sample, positives=[True], query=0) for sample in samples]
     assert _evaluate(PrecisionMetric(), samples)['phrases/tir/chance'] == pytest.approx(
         25.495, abs=1e-3
     )
@@ -73,10 +73,10 @@ def test_retrieval_over_draws():
     assert metrics['retrieval/tir/queries'] == 6
 
 
-def test_precision_of_phrases():
+def test_precision():
     # P@2 of 'a': 50 and 100; of 'b', whose only answer is right, 50: the missing one is wrong
     answers = [('a', [1, 0, 1]), ('a', [1, 1, 0]), ('b', [1])]
-    samples = [dict(direction=kind, positives=np.array(one, bool)) for kind, one in answers]
+    samples = [dict(direction=kind, positives=np.array(answer, bool)) for kind, answer in answers]
     metrics = _evaluate(PrecisionMetric(topk=(1, 2)), samples)
     assert metrics['phrases/a/P@1'] == 100 and metrics['phrases/a/P@2'] == 75
     assert metrics['phrases/b/P@2'] == 50 and metrics['phrases/b/queries'] == 1
@@ -96,11 +96,11 @@ def test_titles_that_several_products_share():
     assert _evaluate(KAGLMetric(topk=(1,), queries=None), samples)['kagl/tir/queries'] == 3
 
 
-def test_recognition_leaves_out_what_is_not_known():
-    """And counts the answers of the head that it is told to."""
+def test_recognition_skips_unknown_classes():
+    """It evaluates the given head."""
     samples = [
-        dict(colour=truth, picture_scores=torch.eye(3)[said])
-        for truth, said in ((0, 0), (-1, 1), (2, 1))
+        dict(colour=truth, picture_scores=torch.eye(3)[predicted])
+        for truth, predicted in ((0, 0), (-1, 1), (2, 1))
     ]
     metrics = _evaluate(CategoryMetric('colour', head='picture'), samples)
     assert metrics['picture/accuracy'] == 50 and metrics['picture/samples'] == 2
@@ -183,7 +183,7 @@ def _naive_ssim(image, other):
     values = np.empty((height - 10, width - 10))
     for row in range(height - 10):
         for column in range(width - 10):
-            a, b = (one[row : row + 11, column : column + 11] for one in (image, other))
+            a, b = (values[row : row + 11, column : column + 11] for values in (image, other))
             mean_a, mean_b = (window * a).sum(), (window * b).sum()
             var_a = (window * a * a).sum() - mean_a**2
             var_b = (window * b * b).sum() - mean_b**2
@@ -195,17 +195,17 @@ def _naive_ssim(image, other):
 
 
 def test_ssim_leaves_out_the_border_as_the_naive_one_does():
-    """Over hidden pixels it is the mean of those that have a window of their own."""
+    """Over masked pixels it is the mean of windows centred on them."""
     sample = PairDataSample()
     sample.pixels = torch.randint(0, 256, (3, 24, 24), dtype=torch.uint8)
     sample.reconstruction = torch.rand(3, 24, 24)
     sample.image_mask = torch.eye(3, dtype=torch.bool)
-    found = _evaluate(ReconstructionMetric(), [sample.to_dict()])
+    metrics = _evaluate(ReconstructionMetric(), [sample.to_dict()])
     pairs = zip(sample.reconstruction.numpy(), sample.pixels.numpy() / 255)
     naive = np.stack([_naive_ssim(ours, truth) for ours, truth in pairs])
-    hidden = np.kron(np.eye(3), np.ones((8, 8))).astype(bool)[5:-5, 5:-5]
-    assert found['reconstruction/ssim'] == pytest.approx(naive.mean(), abs=1e-5)
-    assert found['reconstruction/masked_ssim'] == pytest.approx(naive[:, hidden].mean(), abs=1e-5)
+    masked = np.kron(np.eye(3), np.ones((8, 8))).astype(bool)[5:-5, 5:-5]
+    assert metrics['reconstruction/ssim'] == pytest.approx(naive.mean(), abs=1e-5)
+    assert metrics['reconstruction/masked_ssim'] == pytest.approx(naive[:, masked].mean(), abs=1e-5)
 
 
 def test_an_exact_copy_has_a_hundred_decibels():
@@ -218,12 +218,12 @@ def test_an_exact_copy_has_a_hundred_decibels():
     assert metrics['reconstruction/mean_fill_masked_psnr'] == 100
 
 
-@pytest.mark.parametrize('hidden', [True, False])
-def test_reconstruction_of_wholly_hidden_or_visible_images(hidden):
+@pytest.mark.parametrize('masked', [True, False])
+def test_reconstruction_of_wholly_masked_or_visible_images(masked):
     sample = PairDataSample()
     sample.pixels = torch.zeros(3, 32, 32, dtype=torch.uint8)
     sample.reconstruction = torch.full((3, 32, 32), 0.1)
-    sample.image_mask = torch.full((4, 4), hidden)
+    sample.image_mask = torch.full((4, 4), masked)
     metrics = _evaluate(ReconstructionMetric(), [sample.to_dict()])
     assert metrics['reconstruction/psnr'] == pytest.approx(20, abs=1e-3)
     assert 'reconstruction/masked_psnr' not in metrics

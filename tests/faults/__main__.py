@@ -178,7 +178,7 @@ def disk(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
         output = training.log(work_dir).read_text()
         whole = newest_checkpoint(str(work_dir)) == str(work_dir / 'iter_2.pth')
         ended = run.returncode == (2 if on_failure == 'stop' else 0)
-        said = 'could not be written' in output and 'Make room' in output
+        said = 'could not be written' in output and 'Free disk space' in output
         good = whole and ended and said and not list(work_dir.glob('.*.partial'))
         rows.append(
             (f"no room while saving, on_failure='{on_failure}'", '1', str(int(good)), 'none', '')

@@ -217,7 +217,7 @@ def test_few_missing_pictures_and_what_was_decided_are_said(shop):
     run = _check(shop)
     assert run.returncode == 0, run.stdout
     assert re.search(r"WARN .*row 7: .*no image 'images/5.png'.* dropped, at most 1", run.stdout)
-    assert 'products.csv: columns are taken as {"columns": {"image": "image"' in run.stdout
+    assert 'products.csv: meaning of the columns: {"columns": {"image": "image"' in run.stdout
     assert '; to correct it, run with --write and edit products.json' in run.stdout
     assert not (shop / 'products.json').exists()
     examples = [line for line in run.stdout.splitlines() if line.startswith('e.g. ')]

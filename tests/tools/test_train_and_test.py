@@ -153,7 +153,7 @@ def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
     shards[0].with_name('.half.npy').write_bytes(b'half')
     (tmp_path / '2/results.json').rename(tmp_path / '2/before.json')
     done = rank(1, tmp_path / '2')
-    assert f'{len(shards)} shards of scores here, {len(shards) - 1} of them to be made' in (
+    assert f'{len(shards)} shards of scores here, {len(shards) - 1} to compute' in (
         done.stdout + done.stderr
     )
     one, two, again = (

@@ -1,4 +1,4 @@
-"""Contract: cards show the right pixels and figures; the match stands beside those before it."""
+"""Contract: cells show the right pixels, scores and matches."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_ranking_rows_show_the_first_and_the_match(masked_products):
     query, first, second, match = row.cells
     assert query.picture is None and query.words == masked_products.get_data_info(4)['caption']
     assert [first.words, second.words, match.words] == ['0.881', '0.500', '0.269 matched, rank 3']
-    assert [one.mark for one in row.cells] == ['query', '', '', 'right']
+    assert [cell.mark for cell in row.cells] == ['query', '', '', 'right']
     assert np.array_equal(
         first.picture, masked_products.load(masked_products.get_data_info(0))['img']
     )
@@ -36,7 +36,7 @@ def test_ranking_rows_show_the_first_and_the_match(masked_products):
         ranking, scores=[2.0, -1.0, 0.0, -3.0], positives=[True, True, False, False], rank=1
     )
     (row,) = ranking_rows(masked_products, [both], shown=2)
-    assert [one.words for one in row.cells[1:]] == ['0.881 matched', '0.500']
+    assert [cell.words for cell in row.cells[1:]] == ['0.881 matched', '0.500']
 
 
 def test_reconstruction_cells(masked_products, monkeypatch):

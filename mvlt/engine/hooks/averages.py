@@ -1,4 +1,4 @@
-"""What follows the weights slowly while they are trained."""
+"""Moving averages of the weights during training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
+from mvlt.engine.runner import bare_model
 from mvlt.mmengine_private import is_resumed
 from mvlt.models import ITCHead
 from mvlt.registry import HOOKS
@@ -13,11 +14,10 @@ from mvlt.registry import HOOKS
 
 @HOOKS.register_module()
 class WeightAverageHook(EMAHook):
-    """mmengine's moving average of the weights, which is what is validated, tested and published.
+    """mmengine's moving average of the weights, for validation, tests and publishing.
 
-    A step that was skipped for a loss that is no number leaves the average as it was (with
-    ``train_cfg.async_metrics`` it counts the weights before it twice). The first
-    steps count little: the average is over the last tenth of the steps until ``momentum`` is
+    A skipped step leaves the average unchanged (with ``train_cfg.async_metrics`` it counts the
+    weights before it twice). The average is over the last tenth of the steps until ``momentum`` is
     reached.
 
     Args:
@@ -30,30 +30,25 @@ class WeightAverageHook(EMAHook):
         super().__init__(momentum=momentum, **kwargs)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Average, where the weights have been trained."""
         if outputs:
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
 
 @HOOKS.register_module()
 class MomentumHook(Hook):
-    """Moves queue and momentum copy of :class:`mvlt.models.ITCHead`.
+    """Updates queue and momentum copy of :class:`mvlt.models.ITCHead`.
 
-    The copy begins as the weights that a training begins with; a resumed one keeps the
-    checkpoint's. A skipped step leaves both as they were; with ``train_cfg.async_metrics`` the copy
-    follows unchanged weights, and vectors that are no numbers are not queued.
+    The copy starts as the initial weights; a resumed training keeps the checkpoint's. A skipped
+    step leaves both unchanged; with ``train_cfg.async_metrics`` the copy follows unchanged weights,
+    and NaN embeddings are not queued.
     """
 
     priority = 'VERY_HIGH'  # before a checkpoint of this step is written
 
     def before_train(self, runner: Runner) -> None:
-        """Begin.
+        """Copy the weights.
 
         Raises:
             ValueError: no head of the model has a queue.
@@ -61,31 +56,22 @@ class MomentumHook(Hook):
         if not _with_queue(runner):
             raise ValueError(
                 'MomentumHook: no ITCHead of the model has a queue; set model.heads.itc.queue, or '
-                'leave the hook out (default_hooks.momentum=None)'
+                'remove the hook (default_hooks.momentum=None)'
             )
         if not is_resumed(runner):
             for head in _with_queue(runner):
-                head.start_following(_model(runner).backbone)
+                head.start_following(bare_model(runner).backbone)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Follow, where the weights have been trained."""
         for head in _with_queue(runner):
             if outputs:
-                head.follow(_model(runner).backbone)
+                head.follow(bare_model(runner).backbone)
             else:
                 head.forget()
 
 
-def _model(runner: Runner) -> Any:
-    return getattr(runner.model, 'module', runner.model)
-
-
 def _with_queue(runner: Runner) -> Sequence[ITCHead]:
-    heads = _model(runner).heads.values()
+    heads = bare_model(runner).heads.values()
     return [head for head in heads if isinstance(head, ITCHead) and head.followers is not None]

@@ -1,4 +1,4 @@
-"""Checkpoints that survive what stops a training."""
+"""Checkpoints that are whole and resume exactly."""
 
 import os
 import re
@@ -18,36 +18,29 @@ from mvlt.checkpoints.checkpoint import read_checkpoint, use_safe_files
 from mvlt.config import RunConfig
 from mvlt.datasets.samplers import EndlessSampler, EpochOrder
 from mvlt.engine.loops.train import EpochTrainLoop
+from mvlt.engine.runner import bare_model
 from mvlt.files import remove_partial
-from mvlt.mmengine_private import (
-    StepwiseCheckpointHook,
-    accumulation,
-    is_resumed,
-    set_step,
-)
+from mvlt.mmengine_private import StepwiseCheckpointHook, accumulation, is_resumed, set_step
 from mvlt.registry import HOOKS
 
 
 @HOOKS.register_module()
 class WholeCheckpointHook(StepwiseCheckpointHook):
-    """mmengine's hook, with files that are whole, and a state from which training goes on exactly.
+    """mmengine's CheckpointHook with whole files and exact resume.
 
-    A checkpoint takes its name once all of it is on the disk, and older ones are deleted once the
-    new one has been read back; so do ``best_*`` and ``last_checkpoint``. It also keeps what each
-    process has of its own: gradients that are still being accumulated.
+    A checkpoint gets its name once all of it is on the disk; older ones are deleted after it has
+    been read back. The same holds for ``best_*`` and ``last_checkpoint``. A checkpoint also has
+    each process's accumulated gradients.
 
     Args:
         interval, by_epoch, max_keep_ckpts, save_best, ...: see mmengine's CheckpointHook.
-        on_failure: 'stop' ends the training where a checkpoint cannot be written (a full disk),
-            'continue' says so and goes on; older checkpoints stay in both cases. Several processes
-            stop always: one alone knows of the failure.
+        on_failure: if a checkpoint cannot be written (a full disk), 'stop' ends the training and
+            'continue' logs an error; older checkpoints stay. Several processes always stop, since
+            only the main process notices.
     """
 
     def __init__(
-        self,
-        *args: Any,
-        on_failure: Literal['stop', 'continue'] = 'stop',
-        **kwargs: Any,
+        self, *args: Any, on_failure: Literal['stop', 'continue'] = 'stop', **kwargs: Any
     ) -> None:
         if on_failure not in ('stop', 'continue'):
             raise ValueError(f"checkpoint.on_failure='{on_failure}'; legal: 'stop', 'continue'")
@@ -58,9 +51,9 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         self._resumed: dict[str, Any] = {}
 
     def before_run(self, runner: Runner) -> None:
-        """Whatever Runner this is: read and write files safely, keep the order of a config's keys.
+        """Read and write files safely; dump the config with its order of keys.
 
-        mmengine's own Config has sorted them in the dump that the Runner began with.
+        mmengine's Runner has dumped it with sorted keys.
         """
         use_safe_files()
         if not isinstance(runner.cfg, RunConfig) and runner.cfg.filename:
@@ -70,7 +63,7 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
             runner.dump_config()
 
     def before_train(self, runner: Runner) -> None:
-        """Clear up behind a killed run; give each process its own state back."""
+        """Remove a killed run's partial files; restore each process's state."""
         super().before_train(runner)
         if is_main_process():
             remove_partial(self.out_dir)
@@ -81,7 +74,7 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         if self._resumed and not isinstance(sampler, EndlessSampler | EpochOrder):
             runner.logger.warning(
                 f'{type(sampler).__name__}: the random numbers of samples differ from those of an '
-                'uninterrupted run; the samplers of mvlt.datasets know where they were'
+                'uninterrupted run; use a sampler of mvlt.datasets'
             )
         elif self._resumed:
             sampler.seed = runner.seed  # the checkpoint's
@@ -90,31 +83,27 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         states = self._resumed.get('processes', [])
         if states and len(states) != get_world_size():
             runner.logger.warning(
-                f'{len(states)} processes saved this checkpoint, {get_world_size()} go on: the '
-                'order of samples and the random numbers differ from an uninterrupted run, the '
-                'result can only be close to its'
+                f'{len(states)} processes saved this checkpoint, {get_world_size()} resume it: the '
+                'order of samples and the random numbers differ from an uninterrupted run'
             )
         elif states:
             _set_state(runner, states[get_rank()])
         self._resumed = {}
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the states of all processes."""
         if self._states:
             checkpoint['processes'] = self._states
-        checkpoint['meta'].update(
-            self._meta
-        )  # FlexibleRunner counts anew, wrongly after evaluation
+        checkpoint['meta'].update(self._meta)  # FlexibleRunner's is wrong after an evaluation
         loop = runner.train_loop
         if isinstance(loop, EpochTrainLoop) and not self.by_epoch:
             checkpoint['meta']['samples_done'] = loop.samples_done
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep them for :meth:`before_train`, where the optimizer is there."""
+        """Keep the states for :meth:`before_train`, when the optimizer exists."""
         self._resumed = checkpoint if is_resumed(runner) else {}
 
     def save_step(self, runner: Runner, step: int, meta: dict) -> None:
-        """Save, read back, name it in ``last_checkpoint``, and only then delete older ones."""
+        """Save, read back, update ``last_checkpoint``, then delete older ones."""
         self._states = gather_object(_state(runner)) or []
         self._meta = dict(meta)
         name = self.filename_tmpl.format(step)
@@ -122,7 +111,7 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         kept = list(getattr(self, 'keep_ckpt_ids', ()))
         if self.max_keep_ckpts > 0 and step not in kept:
             kept.append(step)
-        # the file says that the older ones are still there, so that a resumed run deletes them
+        # stored with the older ones, so that a resumed run deletes them
         runner.message_hub.update_info('keep_ckpt_ids', kept)
         runner.message_hub.update_info('last_ckpt', path)
         with self._reported(runner, path):
@@ -149,10 +138,9 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         self._states, self._meta = [], {}
 
     def save_now(self, runner: Runner) -> str | None:
-        """A checkpoint after the step that has just been made, whatever the interval; its path.
+        """Save a checkpoint after the current step; return its path.
 
-        Training goes on from it there, within an epoch, too. It is not counted by
-        ``max_keep_ckpts``.
+        It is not counted by ``max_keep_ckpts``.
         """
         hook: Any = self
         step = runner.iter + 1
@@ -168,11 +156,11 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         return path if hook.last_ckpt == path else None
 
     def save_best_of(self, runner: Runner, metrics: dict) -> None:
-        """mmengine's, with the previous best deleted once the new one has been read back."""
+        """Save the best; delete the previous best once the new one has been read back."""
         missing = set(getattr(self, 'key_indicators', ())) - {*metrics, 'auto'}
         if metrics and missing:
             runner.logger.warning(
-                f'checkpoint.save_best={", ".join(missing)} is not among what is validated '
+                f'checkpoint.save_best={", ".join(missing)} is not a metric of the validation '
                 f'({", ".join(metrics)}): no best checkpoint is kept'
             )
             return
@@ -227,7 +215,7 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
         except (OSError, ValueError) as error:
             line = (
                 f'{path} could not be written ({error}); the last whole checkpoint is '
-                f'{self.last_ckpt or "none of this run"}. Make room, then go on with --resume'
+                f'{self.last_ckpt or "none of this run"}. Free disk space, then use --resume'
             )
             if self.on_failure == 'stop':
                 raise OSError(line) from error
@@ -235,7 +223,7 @@ class WholeCheckpointHook(StepwiseCheckpointHook):
 
 
 class _RemovesLater:
-    """A file backend that lists what is to be removed."""
+    """A file backend that lists files instead of removing them."""
 
     def __init__(self, backend: Any, later: list[str]) -> None:
         self._backend = backend
@@ -246,35 +234,35 @@ class _RemovesLater:
 
 
 def newest_checkpoint(folder: str | Path, since: float = 0) -> str | None:
-    """The newest checkpoint of a run that is whole; None if there is none.
+    """The newest whole checkpoint of a run, or None.
 
-    Those that are cut short, or hold no state to go on from, are passed over and named in the log.
-    A strategy that writes folders is believed: what ``last_checkpoint`` names is taken.
+    Damaged files and bare weights are skipped with a warning. A folder named in
+    ``last_checkpoint`` (of a strategy) is not checked.
 
     Args:
-        folder: the run's work dir; where ``last_checkpoint`` names another folder, that one too.
-        since: seconds since 1970; what is older belongs to an earlier run.
+        folder: the run's work dir; the folder of the file in ``last_checkpoint`` is searched, too.
+        since: seconds since 1970; older files belong to an earlier run.
     """
     last = Path(folder, 'last_checkpoint')
     named = last.read_text(errors='replace').strip() if last.is_file() else ''
     if named and os.path.isdir(named):
         return named
-    places = {Path(folder).resolve(), *([Path(named).resolve().parent] if named else [])}
-    found = [
+    folders = {Path(folder).resolve(), *([Path(named).resolve().parent] if named else [])}
+    paths = [
         path
-        for place in places
-        for path in place.glob('*.pth')
+        for parent in folders
+        for path in parent.glob('*.pth')
         if re.fullmatch(r'(?!best_).*_\d+', path.stem) and path.stat().st_mtime >= since
     ]
-    for path in sorted(found, key=_age):
+    for path in sorted(paths, key=_age):
         try:
             if not read_checkpoint(str(path)).keys() >= {'state_dict', 'optimizer', 'meta'}:
-                raise ValueError(f'{path}: weights only, training cannot go on from them')
+                raise ValueError(f'{path}: weights only, training cannot resume from them')
         except ValueError as error:
-            print_log(f'passed over: {error}', 'current', level=30)
+            print_log(f'skipped: {error}', 'current', level=30)
             continue
         return str(path)
-    print_log(f'no checkpoint to go on from in {folder}: training begins', 'current', level=30)
+    print_log(f'no checkpoint to resume in {folder}: training starts anew', 'current', level=30)
     return None
 
 
@@ -284,7 +272,7 @@ def _age(path: Path) -> tuple[float, int]:
 
 
 def _state(runner: Runner) -> dict[str, Any]:
-    """What this process has of its own between two steps of the optimizer."""
+    """This process's state between two steps of the optimizer."""
     wrapper = runner.optim_wrapper
     if not isinstance(wrapper, OptimWrapper):
         return {}
@@ -292,25 +280,18 @@ def _state(runner: Runner) -> dict[str, Any]:
         return dict(steps=wrapper.inner_count, gradients={})
     if any(hasattr(weight, 'full_tensor') for weight in runner.model.parameters()):
         raise ValueError(
-            f'with FSDP a checkpoint is saved between two steps of the optimizer: set '
-            f'checkpoint.interval to a multiple of {accumulation(wrapper)}'
+            'with FSDP a checkpoint cannot hold accumulated gradients: set checkpoint.interval to '
+            f'a multiple of {accumulation(wrapper)}'
         )
-    model: Any = getattr(runner.model, 'module', runner.model)
-    return dict(
-        steps=wrapper.inner_count,
-        gradients={
-            name: weight.grad.cpu()
-            for name, weight in model.named_parameters()
-            if weight.grad is not None
-        },
-    )
+    weights = bare_model(runner).named_parameters()
+    gradients = {name: weight.grad.cpu() for name, weight in weights if weight.grad is not None}
+    return dict(steps=wrapper.inner_count, gradients=gradients)
 
 
 def _set_state(runner: Runner, state: dict[str, Any]) -> None:
-    model: Any = getattr(runner.model, 'module', runner.model)
     if not state:
         return
     set_step(runner.optim_wrapper, state['steps'])
-    for name, weight in model.named_parameters():
+    for name, weight in bare_model(runner).named_parameters():
         if name in state['gradients']:
             weight.grad = state['gradients'][name].to(weight.device)

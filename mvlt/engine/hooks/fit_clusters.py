@@ -7,6 +7,7 @@ from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mvlt.engine.runner import bare_model
 from mvlt.models import MaskedClusterHead
 from mvlt.randomness import random_of
 from mvlt.registry import HOOKS
@@ -17,13 +18,13 @@ _BATCH = 64
 
 @HOOKS.register_module()
 class FitClustersHook(Hook):
-    """k-means over patch features of training pictures, for :class:`MaskedClusterHead`.
+    """k-means over patch features of training images, for :class:`MaskedClusterHead`.
 
-    The same pictures and clusters for the same seed; a resumed run keeps those of its checkpoint.
+    A seed gives the same images and clusters; a resumed run keeps those of its checkpoint.
 
     Args:
-        pictures: how many, drawn from the training data.
-        seed: of pictures and clusters.
+        pictures: number of images, drawn from the training data.
+        seed: of images and clusters.
     """
 
     def __init__(self, pictures: int = 2000, seed: int = 0) -> None:
@@ -31,13 +32,13 @@ class FitClustersHook(Hook):
         self.seed = seed
 
     def before_train(self, runner: Runner) -> None:
-        """Fit, on the main process, and hand the clusters to all.
+        """Fit on the main process, broadcast the clusters.
 
         Raises:
             ValueError: the model has no such head; fewer different patches than clusters.
         """
-        model: Any = getattr(runner.model, 'module', runner.model)
-        head: Any = next((h for h in model.modules() if isinstance(h, MaskedClusterHead)), None)
+        modules = bare_model(runner).modules()
+        head: Any = next((part for part in modules if isinstance(part, MaskedClusterHead)), None)
         if head is None:
             raise ValueError('FitClustersHook: no head of the model is a MaskedClusterHead')
         if head.is_fitted:
@@ -58,16 +59,15 @@ class FitClustersHook(Hook):
                 pixels = [dataset[row]['inputs']['image'] for row in rows[start : start + _BATCH]]
                 images = unit_range(torch.stack(pixels).to(head.centroids.device))
                 features.append(head.targets(images).movedim(1, -1).flatten(0, -2).cpu())
-        found = torch.cat(features)
-        features.clear()  # of a detector's regions they are gigabytes
-        different = len(found.unique(dim=0))
+        patches = torch.cat(features)
+        features.clear()  # a detector's regions take gigabytes
+        different = len(patches.unique(dim=0))
         if different < head.num_clusters:
             raise ValueError(
-                f'{different} different patches in {len(rows)} training pictures are fewer than '
-                f'num_clusters={head.num_clusters}: lower it, or raise '
-                'FitClustersHook.pictures'
+                f'{different} different patches in {len(rows)} training images are fewer than '
+                f'num_clusters={head.num_clusters}: lower it, or raise FitClustersHook.pictures'
             )
         fitted = MiniBatchKMeans(
             head.num_clusters, random_state=self.seed, n_init=1, batch_size=4096
-        ).fit(found.numpy())
+        ).fit(patches.numpy())
         return torch.from_numpy(fitted.cluster_centers_).to(head.centroids)

@@ -1,4 +1,4 @@
-"""Says what a checkpoint gave to the model, and refuses one that does not fit."""
+"""Reports what a checkpoint gives the model, and refuses a checkpoint that does not fit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,27 +9,28 @@ from mmengine.runner import Runner
 
 from mvlt.checkpoints.checkpoint import RUN_FACTS, use_safe_files
 from mvlt.checkpoints.state_dict import check_finite, compare, part, some, unwrapped
+from mvlt.engine.runner import bare_model
 from mvlt.mmengine_private import built_loops, is_resumed
 from mvlt.registry import HOOKS
 
-_ADVICE = 'it was made by another config; use that one, or change the sizes in this one'
+_ADVICE = 'it was made by another config; use that config, or change the sizes in this one'
 
 
 @HOOKS.register_module()
 class LoadReportHook(Hook):
-    """Compare names and shapes before mmengine loads, which passes over differences.
+    """Compares names and shapes before mmengine loads, which ignores differences.
 
-    A test, and a training that is resumed, load every tensor of the model or are refused. Where a
-    training starts from a checkpoint, a part that it lacks as a whole (a new head) starts at
-    random, and rows of classes are matched by name: new classes start at random, those that the
-    data lack are left out. What the model lacks as a whole (a head that this task does not build)
-    is left out. Anything else is refused, and so is a start that gives the model nothing.
+    A test or a resumed training must load every tensor of the model. A training that starts from a
+    checkpoint may lack whole parts (a new head), which start at random. Its class rows are matched
+    by name: new classes start at random, classes that the data lack are dropped. Parts that the
+    model lacks are dropped. Anything else is refused, and so is a checkpoint without any tensor of
+    the model.
 
-    The checkpoints of this run then say which run it started from.
+    The checkpoints of this run record the run that it started from.
 
     Args:
         classes: head -> names of its rows in the checkpoint that training starts from
-            (:mod:`mvlt.engine.resolve` writes them in).
+            (:mod:`mvlt.engine.resolve` adds them).
         restart: parts that may have other shapes, and then start at random, e.g.
             ``('heads.main_category',)`` to fine-tune on categories that share no name.
     """
@@ -43,11 +44,10 @@ class LoadReportHook(Hook):
         self._new_classes = False
 
     def before_run(self, runner: Runner) -> None:
-        """Before anything is loaded, in a notebook too: no file is unpickled."""
+        """Never unpickle files, in a notebook either."""
         use_safe_files()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add what this run started from, so that results can be traced to their pre-training."""
         if self.started_from is not None:
             checkpoint['meta']['started_from'] = self.started_from
 
@@ -55,56 +55,57 @@ class LoadReportHook(Hook):
         """Check and trim ``checkpoint['state_dict']`` in place.
 
         Raises:
-            ValueError: a tensor has another shape or is no number, a part is incomplete, nothing is
-                loaded, or a test or a resumed training would be left with a tensor at random.
+            ValueError: a tensor has another shape or NaN, a part is incomplete, nothing is loaded,
+                or a test or a resumed training would have a random tensor.
         """
         meta = checkpoint.get('meta', {})
         facts = {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
         resumed, training = is_resumed(runner), 'train' in built_loops(runner)
+        starts = training and not resumed
         self.started_from = meta.get('started_from') if resumed else facts
-        model: Any = getattr(runner.model, 'module', runner.model)
-        own = model.state_dict()
+        model = bare_model(runner)
+        initial = model.state_dict()
         stored = checkpoint.get('state_dict', checkpoint)
-        state = unwrapped(own, stored, 'the checkpoint')
+        state = unwrapped(initial, stored, 'the checkpoint')
         restarted: list[str] = []
-        if training and not resumed:
+        if starts:
             restarted = [
                 key
-                for key in own
-                if self._restarts(key) and (key not in state or state[key].shape != own[key].shape)
+                for key, tensor in initial.items()
+                if self._restarts(key) and (key not in state or state[key].shape != tensor.shape)
             ]
             state = {key: value for key, value in state.items() if key not in restarted}
-            restarted += self._move_rows(runner, model, own, state)
-        fit = compare(own, state)
+            restarted += self._move_rows(runner, model, initial, state)
+        fit = compare(initial, state)
         fit._replace(missing=[]).require('the checkpoint', advice=_ADVICE)
-        missing = [key for key in fit.missing if key not in restarted]
-        if not resumed and training:
-            missing = [key for key in missing if not _is_of_training(model, key)]
-        if missing and (resumed or not training):
+        missing = [
+            key
+            for key in fit.missing
+            if key not in restarted and not (starts and _is_of_training(model, key))
+        ]
+        if missing and not starts:
             raise ValueError(
                 f'the checkpoint gives the model {len(fit.loaded)} tensors and leaves '
-                f'{some(missing)} at random: {"a training that goes on" if training else "a test"} '
+                f'{some(missing)} at random: {"a resumed training" if training else "a test"} '
                 'needs them all. Name the checkpoint of this very recipe, or a recipe without '
                 f'{_parts(missing)}'
             )
         if not fit.loaded:
             raise ValueError(
                 f'the checkpoint gives the model nothing: it holds {some(state)}, the model has '
-                f'{some(own)}. Name a checkpoint of this kind of model, or start at random '
+                f'{some(initial)}. Name a checkpoint of this kind of model, or start at random '
                 '(load_from=None)'
             )
-        for names, others, what in (
-            (missing, state, 'the checkpoint lacks'),
-            (fit.extra, own, 'the model lacks'),
+        for names, others, owner in (
+            (missing, state, 'checkpoint'),
+            (fit.extra, initial, 'model'),
         ):
-            broken = {part(key) for key in names} & {part(key) for key in others}
-            incomplete = [
-                key for key in names if part(key) in broken and not _is_of_training(model, key)
-            ]
-            if incomplete:
+            parts = {part(key) for key in others}
+            names = [key for key in names if part(key) in parts and not _is_of_training(model, key)]
+            if names:
                 raise ValueError(
-                    f'{what} {some(incomplete)}, of a part that both have: it was made by another '
-                    'config'
+                    f'the {owner} lacks {some(names)}, of a part that both have: it was made by '
+                    'another config'
                 )
         check_finite({key: state[key] for key in fit.loaded}, 'the checkpoint')
         stored.clear()
@@ -120,13 +121,13 @@ class LoadReportHook(Hook):
         self,
         runner: Runner,
         model: Any,
-        own: Mapping[str, torch.Tensor],
+        initial: Mapping[str, torch.Tensor],
         state: dict[str, torch.Tensor],
     ) -> list[str]:
-        """Give each class of the training data the row that the checkpoint has for its name.
+        """Give each class of the training data its row in the checkpoint, by name.
 
         Returns:
-            Tensors that start at random, since they are to and no name is common.
+            Tensors of ``restart`` without a common name; they start at random.
         """
         restarted: list[str] = []
         meta = runner.train_loop.dataloader.dataset.metainfo
@@ -137,25 +138,25 @@ class LoadReportHook(Hook):
             tensors = [f'heads.{name}.{key}' for key in getattr(head, 'class_rows', ())]
             tensors = [key for key in tensors if key in state]
             fits = all(
-                state[key].shape[1:] == own[key].shape[1:] and len(state[key]) == len(before)
+                state[key].shape[1:] == initial[key].shape[1:] and len(state[key]) == len(before)
                 for key in tensors
             )
             if now == before or not now or not tensors or not fits:
                 continue
             rows = {row: before.index(kind) for row, kind in enumerate(now) if kind in before}
-            if not rows and all(map(self._restarts, tensors)):
-                restarted += tensors
-                for key in tensors:
-                    del state[key]
-                continue
             if not rows:
+                if all(map(self._restarts, tensors)):
+                    restarted += tensors
+                    for key in tensors:
+                        del state[key]
+                    continue
                 raise ValueError(
-                    f'heads.{name}: no class of the training data ({", ".join(now[:5])}) is one of '
+                    f'heads.{name}: no class of the training data ({", ".join(now[:5])}) is in '
                     f'the checkpoint ({", ".join(before[:5])}); to start this head at random: '
                     f"--cfg-options default_hooks.load_report.restart=['heads.{name}']"
                 )
             for key in tensors:
-                moved = own[key].detach().clone()
+                moved = initial[key].detach().clone()
                 for row, old in rows.items():
                     moved[row] = state[key][old]
                 state[key] = moved
@@ -164,7 +165,7 @@ class LoadReportHook(Hook):
             self._new_classes |= bool(new)
             runner.logger.info(
                 f'heads.{name}: {len(rows)} classes matched by name; new, at random: '
-                f'{", ".join(new) or "none"}; left out: {", ".join(gone) or "none"}'
+                f'{", ".join(new) or "none"}; dropped: {", ".join(gone) or "none"}'
             )
         return restarted
 
@@ -173,12 +174,10 @@ class LoadReportHook(Hook):
 
 
 def _is_of_training(model: Any, key: str) -> bool:
-    """Whether a tensor serves a head's training alone, as a queue does."""
-    names = key.split('.')
-    heads = getattr(model, 'heads', {})
-    if names[0] != 'heads' or names[1] not in heads:
-        return False
-    return names[2] in getattr(heads[names[1]], 'training_tensors', ())
+    """Whether only a head's training needs a tensor, e.g. a queue."""
+    names, heads = key.split('.'), getattr(model, 'heads', {})
+    head = heads[names[1]] if names[0] == 'heads' and names[1] in heads else None
+    return head is not None and names[2] in getattr(head, 'training_tensors', ())
 
 
 def _parts(keys: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of how a model is doing, while it trains."""
+"""Example images of a model during training."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
+from mvlt.engine.runner import bare_model
 from mvlt.files import written_whole
 from mvlt.randomness import random_of
 from mvlt.registry import DATASETS, HOOKS
@@ -21,17 +22,16 @@ from mvlt.retrieval.ranking import rank
 
 @HOOKS.register_module()
 class PicturesHook(Hook):
-    """Every ``interval`` steps: rebuilt pictures, and captions ranking a few pictures.
+    """Draws reconstructed images, and captions that rank a few images, every ``interval`` steps.
 
-    They are of the first products of ``val_dataloader``, read as ``test_dataloader`` reads (nothing
-    of the test split is looked at while training), always the same ones, in
-    ``<work_dir>/pictures/<step>/``, and go to the visualizer's backends too (TensorBoard, W&B).
-    What the model lacks a head for is not drawn. Training is not disturbed: random states are as
-    before, and data that cannot be read are a warning.
+    It uses the first products of ``val_dataloader`` with the pipeline of ``test_dataloader``, and
+    writes to ``<work_dir>/pictures/<step>/`` and to the visualizer's backends (TensorBoard, W&B).
+    It skips sections for which the model has no head. Training is not affected: random states are
+    restored, and unreadable data only cause a warning.
 
     Args:
         interval: training steps.
-        products: how many.
+        products: number of products.
     """
 
     priority = 'LOW'
@@ -39,7 +39,7 @@ class PicturesHook(Hook):
     def __init__(self, interval: int = 1000, products: int = 6) -> None:
         if interval < 1 or products < 1:
             raise ValueError(
-                f'PicturesHook: interval={interval} and products={products} start at 1'
+                f'PicturesHook: interval={interval}, products={products}; give 1 or more'
             )
         self.interval = interval
         self.products = products
@@ -48,16 +48,16 @@ class PicturesHook(Hook):
 
     @master_only
     def before_train(self, runner: Runner) -> None:
-        """Open the val data and read its first products; without them there are no pictures."""
+        """Open the val data and read its first products; warn if that fails."""
         val, test = (runner.cfg.get(f'{name}_dataloader') for name in ('val', 'test'))
         try:
             if val is None or test is None:
-                raise KeyError('there is no val_dataloader, or no test_dataloader to read as')
+                raise KeyError('the config has no val_dataloader or no test_dataloader')
             self._dataset = DATASETS.build(
                 dict(val['dataset'], pipeline=test['dataset']['pipeline'])
             )
             self._rows = self._first_products()
-            with _undisturbed(_model(runner)):
+            with _undisturbed(bare_model(runner)):
                 for row in self._rows:
                     self._dataset[row]
         except (KeyError, OSError, ValueError) as error:
@@ -66,38 +66,33 @@ class PicturesHook(Hook):
             self._rows = []
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
-        """Draw, when it is time."""
         if self._rows and self.every_n_train_iters(runner, self.interval):
             self.draw(runner)
 
     @master_only
     def draw(self, runner: Runner) -> None:
-        """Write the pictures of this step."""
+        """Write the images of this step."""
         from mvlt.visualization import Section, draw, in_rows, reconstruction_cells
 
-        model, dataset, rows = _model(runner), self._dataset, self._rows
+        model, dataset, rows = bare_model(runner), self._dataset, self._rows
         with _undisturbed(model), torch.no_grad():
             sections = []
             if _gives(model, 'pixels') and 'image_mask' in dataset[rows[0]]['data_samples']:
-                cells = [
-                    c for _, three in reconstruction_cells(model, dataset, rows) for c in three
-                ]
-                note = 'Masked, rebuilt, original.'
-                sections.append(
-                    Section('reconstruction', 'Rebuilt pictures', note, in_rows(cells, 6))
-                )
+                examples = reconstruction_cells(model, dataset, rows)
+                cells = in_rows([cell for _, cells in examples for cell in cells], 6)
+                note = 'Masked, reconstructed, original.'
+                sections.append(Section('reconstruction', 'Reconstructed images', note, cells))
             if _gives(model, 'match') or _gives(model, 'embedding'):
-                note = f'Each caption ranks the same {len(rows)} pictures; green: its own.'
-                sections.append(
-                    Section('ranking', 'Ranked pictures', note, _ranked(model, dataset, rows))
-                )
+                note = f'Each caption ranks the same {len(rows)} images; green: its match.'
+                ranked = _ranked(model, dataset, rows)
+                sections.append(Section('ranking', 'Ranked images', note, ranked))
         step = runner.iter + 1
         for section in sections:
             path = Path(runner.work_dir) / 'pictures' / f'{step:07d}' / f'{section.name}.png'
             with written_whole(path) as file:
                 file.write(draw(section))
-            picture = np.asarray(Image.open(path).convert('RGB'))
-            runner.visualizer.add_image(f'pictures_{section.name}', picture, step)
+            image = np.asarray(Image.open(path).convert('RGB'))
+            runner.visualizer.add_image(f'pictures_{section.name}', image, step)
 
     def _first_products(self) -> list[int]:
         """A row of each of the first products."""
@@ -109,33 +104,28 @@ class PicturesHook(Hook):
         return list(first.values())
 
 
-def _model(runner: Runner) -> Any:
-    return getattr(runner.model, 'module', runner.model)
-
-
 def _gives(model: Any, what: str) -> bool:
-    """Of a model that has no heads: it matches pairs by itself."""
+    """Whether the model has a head that gives this; a model without heads matches pairs."""
     return model.gives(what) if hasattr(model, 'gives') else what == 'match'
 
 
 def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
-    """A row a caption: the pictures by their embeddings, or by the matching head."""
+    """A row per caption: the images ranked by embeddings or by the matching head."""
     from mvlt.visualization import ranking_rows
 
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))['inputs']
     images = model.data_preprocessor.normalise(batch['pixels'])
-    towers = _gives(model, 'embedding')
+    embeds = _gives(model, 'embedding')
     rankings: list[Mapping[str, Any]] = []
-    for place, row in enumerate(rows):
-        token_ids = batch['token_ids'][place].expand(len(rows), -1)
+    for i, row in enumerate(rows):
+        token_ids = batch['token_ids'][i].expand(len(rows), -1)
         text_mask = model.data_preprocessor.text_mask(token_ids)
-        if towers:
+        if embeds:
             texts = model.text_embeds(token_ids, text_mask)
-            similar = (model.image_embeds(images) * texts).sum(-1)
-            scores = similar.cpu().numpy()
+            scores = (model.image_embeds(images) * texts).sum(-1).cpu().numpy()
         else:
             scores = model.match(images, token_ids, text_mask).cpu().numpy()
-        positives = np.arange(len(rows)) == place
+        positives = np.arange(len(rows)) == i
         rankings.append(
             dict(
                 direction='tir',
@@ -146,13 +136,12 @@ def _ranked(model: Any, dataset: Any, rows: list[int]) -> tuple[Any, ...]:
                 positives=positives,
             )
         )
-    rerank = None if towers else 'itm'
-    return ranking_rows(dataset, rankings, shown=len(rows), rerank=rerank)
+    return ranking_rows(dataset, rankings, len(rows), rerank=None if embeds else 'itm')
 
 
 @contextmanager
 def _undisturbed(model: Any) -> Iterator[None]:
-    """Evaluation mode, masked pictures, random numbers of one's own; then all as it was."""
+    """Evaluation mode with masks and fixed random numbers; then restore all."""
     training, masking = model.training, model.data_preprocessor.mask_images
     model.eval()
     model.data_preprocessor.mask_images = True

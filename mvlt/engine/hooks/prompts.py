@@ -1,4 +1,4 @@
-"""Hands the names of classes to what learns them."""
+"""Passes the names of classes to prompt heads."""
 
 from typing import Any
 
@@ -15,38 +15,35 @@ from mvlt.registry import HOOKS
 
 @HOOKS.register_module()
 class PromptsHook(Hook):
-    """Tells :class:`mvlt.models.PromptHead` how the classes of the training data are called."""
+    """Passes the class names of the training data to :class:`mvlt.models.PromptHead`."""
 
     def before_train(self, runner: Runner) -> None:
-        """Encode every name in every wording; labels that the data do not know are named."""
+        """Encode every name in every template; warn of labels that the data lack."""
         hand_names(runner.model, runner.train_loop.dataloader.dataset)
 
 
 def hand_names(model: nn.Module, dataset: Any) -> None:
-    """Tell every prompt head of a model the class names of a dataset with a tokenizer."""
+    """Pass the class names of a dataset with a tokenizer to a model's prompt heads."""
     heads = [head for head in model.modules() if isinstance(head, PromptHead)]
-    if heads:
-        meta = dataset.metainfo
-        while not hasattr(dataset, 'pipeline'):
-            dataset = dataset.dataset
-        tokenize = dataset.pipeline.find(Tokenize)
+    if not heads:
+        return
+    meta = dataset.metainfo
+    while not hasattr(dataset, 'pipeline'):
+        dataset = dataset.dataset
+    tokenize = dataset.pipeline.find(Tokenize)
 
-        def encode(phrase: str) -> torch.Tensor:
-            return torch.tensor(tokenize.tokenizer.encode(phrase, tokenize.max_length))
+    def encode(prompt: str) -> torch.Tensor:
+        return torch.tensor(tokenize.tokenizer.encode(prompt, tokenize.max_length))
 
-        for head in heads:
-            known = [label for label in head.labels if meta.get(label)]
-            if len(known) < len(head.labels):
-                print_log(
-                    f'PromptHead learns {", ".join(known) or "nothing"}: the data have no '
-                    f'{", ".join(label for label in head.labels if label not in known)}',
-                    'current',
-                    level=30,
-                )
-            names = {label: meta[label][: meta.get(f'{label}_trained')] for label in known}
-            head.know(
-                {
-                    label: [[encode(one.format(name)) for one in head.templates] for name in listed]
-                    for label, listed in names.items()
-                }
-            )
+    for head in heads:
+        labels = [label for label in head.labels if meta.get(label)]
+        if missing := ', '.join(label for label in head.labels if label not in labels):
+            line = f'PromptHead learns {", ".join(labels) or "nothing"}: the data have no {missing}'
+            print_log(line, 'current', level=30)
+        names = {label: meta[label][: meta.get(f'{label}_trained')] for label in labels}
+        head.know(
+            {
+                label: [[encode(text.format(name)) for text in head.templates] for name in classes]
+                for label, classes in names.items()
+            }
+        )

@@ -1,4 +1,4 @@
-"""The file that an evaluation leaves behind."""
+"""Writes the results of a test."""
 
 import platform
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from mvlt.files import file_sha256, write_json
 from mvlt.mmengine_private import loaded_from
 from mvlt.registry import HOOKS
 
-# what a reader must know of the data; classes stand in the config that is dumped beside
+# settings of the dataset in results.json; the config dump beside has the classes
 _DATA = (
     *('type', 'data_root', 'ann_file', 'split', 'split_seed', 'split_ratios', 'classes_from'),
     *('columns', 'caption', 'attributes', 'caption_templates', 'max_missing_ratio', 'indices'),
@@ -29,58 +29,50 @@ _DATA = (
 
 @HOOKS.register_module()
 class ResultsHook(Hook):
-    """Write ``work_dir/results.json`` behind a test: metrics, protocol, network, data.
+    """Writes ``work_dir/results.json`` after a test: metrics, protocol, network, data.
 
-    ``resolved`` lists what the tools have changed in the config (:mod:`mvlt.engine.resolve`).
+    ``resolved`` lists the changes of :mod:`mvlt.engine.resolve`.
 
-    Protocols that rank also leave ``rankings.json``, a dict a query; recognition leaves
+    Ranking protocols also write ``rankings.json``, a dict per query; recognition writes
     ``predictions.json``, per category level ``truth`` and ``predicted`` of each sample, and
     ``product_id``.
     """
 
     priority = 'VERY_LOW'
 
+    @master_only
     def after_test_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
-        """Write."""
-        _write(runner, metrics or {})
-
-
-@master_only
-def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
-    checkpoint = loaded_from(runner)
-    loop = runner.test_loop
-    protocol: dict[str, Any] = dict(rows=len(loop.dataloader.dataset))
-    if isinstance(loop, RankingLoop):
-        protocol.update(loop.protocol)
-        write_json(Path(runner.work_dir) / 'rankings.json', loop.results, indent=None)
-    details, predictions = (
-        {
-            metric.prefix: getattr(metric, name)
-            for metric in loop.evaluator.metrics
-            if getattr(metric, name, None)
-        }
-        for name in ('details', 'predictions')
-    )
-    if predictions:
-        data = loop.dataloader.dataset
-        predictions['product_id'] = [
-            data.get_data_info(row)['product_id'] for row in range(len(data))
-        ]
-        write_json(Path(runner.work_dir) / 'predictions.json', predictions, indent=None)
-    dataset = runner.cfg.test_dataloader.dataset
-    write_json(
-        Path(runner.work_dir) / 'results.json',
-        dict(
-            metrics=dict(metrics),
+        folder, config, loop = Path(runner.work_dir), runner.cfg, runner.test_loop
+        dataset, checkpoint = loop.dataloader.dataset, loaded_from(runner)
+        protocol: dict[str, Any] = dict(rows=len(dataset))
+        if isinstance(loop, RankingLoop):
+            protocol.update(loop.protocol)
+            write_json(folder / 'rankings.json', loop.results, indent=None)
+        details, predictions = (
+            {
+                metric.prefix: getattr(metric, name)
+                for metric in loop.evaluator.metrics
+                if getattr(metric, name, None)
+            }
+            for name in ('details', 'predictions')
+        )
+        if predictions:
+            ids = [dataset.get_data_info(row)['product_id'] for row in range(len(dataset))]
+            write_json(folder / 'predictions.json', dict(predictions, product_id=ids), indent=None)
+        settings, model = config.test_dataloader.dataset, config.get('model') or {}
+        content = dict(
+            metrics=dict(metrics or {}),
             protocol=protocol,
             seed=runner.seed,
-            test_cfg=runner.cfg.test_cfg,
+            test_cfg=config.test_cfg,
             details=details,
-            data={key: value for key, value in dataset.items() if key in _DATA and value},
-            model=_network(runner.cfg.get('model')),
-            resolved=list(runner.cfg.get('resolved') or ()),
-            config=config_name(runner.cfg.filename),
-            checkpoint=checkpoint,  # None: weights at random
+            data={key: value for key, value in settings.items() if key in _DATA and value},
+            model=dict(
+                type=model.get('type'), backbone=model.get('backbone'), heads=[*heads_of(model)]
+            ),
+            resolved=list(config.get('resolved') or ()),
+            config=config_name(config.filename),
+            checkpoint=checkpoint,  # None: random weights
             checkpoint_sha256=checkpoint and file_sha256(checkpoint),
             run=run_of(checkpoint) if checkpoint else {},
             versions=dict(
@@ -89,11 +81,5 @@ def _write(runner: Runner, metrics: Mapping[str, float]) -> None:
                 mmengine=mmengine.__version__,
                 python=platform.python_version(),
             ),
-        ),
-    )
-
-
-def _network(model: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Which network was tested: type, settings of the backbone, names of the heads."""
-    model = model or {}
-    return dict(type=model.get('type'), backbone=model.get('backbone'), heads=list(heads_of(model)))
+        )
+        write_json(folder / 'results.json', content)

@@ -1,4 +1,4 @@
-"""Counts the records that a training could not read."""
+"""Counts the records that a training cannot read."""
 
 import json
 from pathlib import Path
@@ -14,57 +14,55 @@ from mvlt.registry import HOOKS
 
 @HOOKS.register_module()
 class SkippedRecordsHook(Hook):
-    """Lists what ``on_error='skip'`` leaves out, in ``skipped.jsonl`` of the work dir; bounds it.
+    """Lists the records that ``on_error='skip'`` skips in ``<work_dir>/skipped.jsonl``.
 
     Args:
-        max_share: of the training's records, 0 to 1; one at least may always be left out. The list
-            is that of all processes.
+        max_share: share of the training's records, 0 to 1, that all processes together may skip;
+            a single record may always be skipped.
 
     Raises:
-        ValueError: more than that could not be read.
+        ValueError: more records are unreadable.
     """
 
     def __init__(self, max_share: float = 0.01) -> None:
         if not 0 <= max_share <= 1:
             raise ValueError(f'SkippedRecordsHook.max_share={max_share}: a share from 0 to 1')
         self.max_share = max_share
-        self._known: set[int] = set()
+        self._rows: set[int] = set()
 
     def before_train(self, runner: Runner) -> None:
-        """Go on with the list of a run that is resumed; a new run begins a new one."""
+        """Start a new list, or continue that of a resumed run."""
         if is_main_process() and not is_resumed(runner):
             _path(runner).unlink(missing_ok=True)
         barrier()
-        self._known = _listed(runner)
+        self._rows = _listed(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Write down what this batch has left out."""
         for sample in data_batch['data_samples']:
             for row, reason in sample.get('skipped', ()):
-                if row not in self._known:
+                if row not in self._rows:
                     self._add(runner, row, reason)
 
     def _add(self, runner: Runner, row: int, reason: str) -> None:
-        self._known |= _listed(runner)
-        if row in self._known:
+        self._rows |= _listed(runner)
+        if row in self._rows:
             return
-        self._known.add(row)
-        rows = len(runner.train_dataloader.dataset)
-        limit = max(1, int(self.max_share * rows))
+        self._rows.add(row)
+        count, total = len(self._rows), len(runner.train_dataloader.dataset)
+        limit = max(1, int(self.max_share * total))
         with open(_path(runner), 'a', encoding='utf-8') as file:
             file.write(json.dumps(dict(row=row, step=runner.iter, reason=reason)) + '\n')
-        runner.logger.warning(f'skipped ({len(self._known)}, at most {limit}): {reason}')
-        if len(self._known) > limit:
+        runner.logger.warning(f'skipped ({count}, at most {limit}): {reason}')
+        if count > limit:
             raise ValueError(
-                f'{len(self._known)} of {rows} records cannot be read, the limit is '
-                f'max_share={self.max_share} of them; they are listed in {_path(runner)}. Mend '
+                f'{count} of {total} records cannot be read, the limit is '
+                f'max_share={self.max_share} of them; they are listed in {_path(runner)}. Repair '
                 'them (tools/check_dataset.py finds all) or raise SkippedRecordsHook.max_share'
             )
 
     def after_train(self, runner: Runner) -> None:
-        """Say how many."""
-        if self._known:
-            runner.logger.warning(f'{len(self._known)} records could not be read: {_path(runner)}')
+        if self._rows:
+            runner.logger.warning(f'{len(self._rows)} records could not be read: {_path(runner)}')
 
 
 def _path(runner: Runner) -> Path:
@@ -72,7 +70,7 @@ def _path(runner: Runner) -> Path:
 
 
 def _listed(runner: Runner) -> set[int]:
-    """Rows that any process has listed; a line that a killed one has cut short is passed over."""
+    """Rows that any process has listed; incomplete lines are skipped."""
     path = _path(runner)
     rows = set()
     for line in path.read_text(encoding='utf-8').splitlines() if path.exists() else ():

@@ -1,7 +1,6 @@
-"""Keeps the tokenizer and the model together."""
+"""Keeps tokenizer and model consistent."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
@@ -9,21 +8,22 @@ from mmengine.runner import Runner
 
 from mvlt.datasets import CaptionTokenizer, PairDataset, train_tokenizer
 from mvlt.datasets.transforms import Tokenize
+from mvlt.engine.runner import bare_model
 from mvlt.mmengine_private import built_loops
 from mvlt.registry import HOOKS
 
 
 @HOOKS.register_module()
 class TokenizerHook(Hook):
-    """Check, before anything is trained or loaded, that the tokenizer fits the model.
+    """Checks that the tokenizer fits the model, or trains the tokenizer.
 
-    The tokenizer's fingerprint goes into every checkpoint, and a checkpoint that was trained with
-    another one is refused: its word vectors would mean other words.
+    Every checkpoint has the tokenizer's fingerprint; a checkpoint of another tokenizer is refused,
+    since its token embeddings would not fit.
 
     Args:
-        train_size: if the folder that ``Tokenize`` names has no tokenizer yet, train one of this
-            many word pieces on the training captions and keep it there; None = never.
-        anew: train it though there is one, which an earlier run has left.
+        train_size: if the folder of ``Tokenize`` has no tokenizer, train it there on the training
+            captions, with this many word pieces; None = never.
+        anew: train although an earlier run has left a tokenizer.
     """
 
     def __init__(self, train_size: int | None = None, anew: bool = False) -> None:
@@ -32,19 +32,17 @@ class TokenizerHook(Hook):
         self.tokenizer: CaptionTokenizer | None = None
 
     def before_run(self, runner: Runner) -> None:
-        """Find, or train, the tokenizer; compare its size with the model's word table."""
+        """Read or train the tokenizer; compare its size with the model's embedding table."""
         for transform, dataset in _tokenizers(runner):
             self.tokenizer = self._load(transform, dataset, runner)
-            self._check_size(runner)
+            self._check_size(runner, self.tokenizer)
             return
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the fingerprint."""
         if self.tokenizer is not None:
             checkpoint['meta']['tokenizer'] = self.tokenizer.fingerprint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse a checkpoint of another tokenizer."""
         stored = checkpoint.get('meta', {}).get('tokenizer')
         if self.tokenizer is None or stored in (None, self.tokenizer.fingerprint):
             return
@@ -72,34 +70,31 @@ class TokenizerHook(Hook):
             finally:
                 barrier()
             return transform.tokenizer
-        barrier()  # of every rank, whether or not it would have found the file
+        barrier()
         return transform.tokenizer
 
-    def _check_size(self, runner: Runner) -> None:
-        model: Any = getattr(runner.model, 'module', runner.model)
-        # not the table's length: a sharded one is shorter
+    def _check_size(self, runner: Runner, tokenizer: CaptionTokenizer) -> None:
+        model = bare_model(runner)
         rows = getattr(getattr(model, 'backbone', None), 'vocab_size', None)
-        pieces = len(self.tokenizer or ())
         padding = getattr(getattr(model, 'data_preprocessor', None), 'pad_id', None)
-        if self.tokenizer and padding not in (None, self.tokenizer.pad_id):
+        pieces, pad_id = len(tokenizer), tokenizer.pad_id
+        if padding not in (None, pad_id):
             raise ValueError(
-                f"tokenizer '{self.tokenizer.source}' pads with id {self.tokenizer.pad_id}, the "
-                f'model with {padding}: set '
-                f'model.data_preprocessor.pad_id={self.tokenizer.pad_id}'
+                f"tokenizer '{tokenizer.source}' pads with id {pad_id}, the model with {padding}: "
+                f'set model.data_preprocessor.pad_id={pad_id}'
             )
-        if rows is not None and pieces > rows:  # another model may have its words elsewhere
+        if rows is not None and pieces > rows:
             raise ValueError(
-                f"tokenizer '{self.tokenizer and self.tokenizer.source}' has {pieces} word "
-                f'pieces, the model {rows} rows: set model.backbone.vocab_size={pieces}, or train '
-                'a smaller tokenizer'
+                f"tokenizer '{tokenizer.source}' has {pieces} word pieces, the model {rows} rows: "
+                f'set model.backbone.vocab_size={pieces}, or train a smaller tokenizer'
             )
 
 
 def _tokenizers(runner: Runner) -> Iterator[tuple[Tokenize, PairDataset]]:
-    """Tokenizers of the loops that this run has built, training first, with their records."""
+    """Tokenizers and datasets of this run's loops, training first."""
     for loop in built_loops(runner).values():
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
         while dataset is not None and not isinstance(dataset, PairDataset):
             dataset = getattr(dataset, 'dataset', None)
-        if dataset is not None and (found := dataset.pipeline.find(Tokenize)):
-            yield found, dataset
+        if dataset is not None and (transform := dataset.pipeline.find(Tokenize)):
+            yield transform, dataset

@@ -1,6 +1,6 @@
-"""Ranks every picture of a split for every caption, and the other way round.
+"""Ranks all images of a split for each caption, and all captions for each image.
 
-Legend: I distinct pictures, J distinct captions, b pictures of a shard.
+Legend: I distinct images, J distinct captions, b images of a shard.
 """
 
 import hashlib
@@ -17,40 +17,38 @@ from mmengine.dist import all_gather_object, barrier, broadcast_object_list, is_
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mvlt.engine.loops.ranking import Embeds, RankingLoop, share
+from mvlt.engine.loops.ranking import Embeds, RankingLoop, result_of, share
 from mvlt.files import written_whole
 from mvlt.registry import LOOPS
 from mvlt.retrieval.gallery import Gallery, make_gallery
 from mvlt.retrieval.ranking import Ranking, rank, rerank_candidates
 from mvlt.retrieval.scorer import Progress
 
-_SHOWN = 10  # first answers that rankings.json keeps of each query, and the best positive
-_ENTRIES = 32_000_000  # of a matrix that is in memory at once
+_SHOWN = 10  # candidates of a query in rankings.json, besides the best positive
+_ENTRIES = 32_000_000  # of a matrix in memory
 
 
 @LOOPS.register_module()
 class FullRankingLoop(RankingLoop):
-    """The full protocol: all pictures x all captions, both directions.
+    """The full protocol: all images x all captions, both directions.
 
-    Distinct pictures are ranked for each distinct caption (TIR), distinct captions for each picture
-    (ITR); any view of the product counts, and any of its captions, five of them in COCO. Ties count
-    against the model.
+    Distinct images are ranked for each distinct caption (TIR), distinct captions for each image
+    (ITR). Any view and any caption of the product counts; COCO has five captions per image. Ties
+    count against the model.
 
-    Scores are written in shards of whole pictures below ``<work_dir>/scores/``, each whole or not
-    at all. Ranks share the shards between them, so every picture is decoded once (once more for the
-    encoder); a run that was stopped finds its shards and goes on. The folder's name is a hash
-    of weights, data and preprocessing: another checkpoint never meets old scores.
+    Scores are written in shards of images to ``<work_dir>/scores/<hash>/``; the hash is over
+    weights, data and preprocessing. Ranks share the shards, so each image is decoded once (once
+    more for the encoder). A stopped run resumes with its shards.
 
     Args:
-        dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
-        evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
-        rerank_topk: see :class:`RankingLoop`. For each direction ``rerank_recall`` says for how
-            many queries, in percent, a positive is on the list, and ``recall_lost_at_most`` for how
-            many some positive is not: the other queries rank as the exact ranking has them, or
-            better.
-        merge_captions: equal captions are one query and one candidate, and any product that has
-            it counts; False: see :func:`mvlt.retrieval.gallery.make_gallery`.
-        shard_pairs: about so many pairs a shard.
+        dataloader: its dataset gives the rows; its batch size and workers decode the images.
+        evaluator: gets a result per query (:class:`mvlt.evaluation.RetrievalMetric`).
+        rerank_topk: see :class:`RankingLoop`. Per direction, ``rerank_recall`` is the percentage
+            of queries with a positive among the K, ``recall_lost_at_most`` that of queries with a
+            positive outside: the other queries rank at least as well as exactly.
+        merge_captions: equal captions are a single query and candidate, and any product with it
+            counts; False: see :func:`mvlt.retrieval.gallery.make_gallery`.
+        shard_pairs: pairs of a shard, about.
         kwargs: rerank, encoder, scorer, batch_size, amp_dtype: see :class:`RankingLoop`.
     """
 
@@ -69,12 +67,11 @@ class FullRankingLoop(RankingLoop):
 
     @cached_property
     def gallery(self) -> Gallery:
-        """What is ranked."""
+        """Distinct images and captions, and which match."""
         return make_gallery(self.records, self.merge_captions)
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """Counts, and what counts."""
         images, texts = len(self.gallery.images), len(self.gallery.texts)
         return dict(
             name=self._name(),
@@ -84,9 +81,9 @@ class FullRankingLoop(RankingLoop):
             rerank=self.rerank,
             rerank_topk=self.rerank_topk,
             positives=(
-                'any picture of any product with the caption; any caption of the product'
+                'any image of any product with the caption; any caption of the product'
                 if self.merge_captions
-                else 'any picture of the product; any caption of the product'
+                else 'any image of the product; any caption of the product'
             ),
             ties='against the model',
         )
@@ -97,7 +94,7 @@ class FullRankingLoop(RankingLoop):
         return name if self.rerank_topk is None else f'{name}, {self.rerank_topk} best reranked'
 
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
-        """Score what no shard holds yet, then read all shards."""
+        """Score the missing shards, then rank from all shards."""
         gallery = self.gallery
         if not gallery.images:
             return [], 0, {}
@@ -107,13 +104,13 @@ class FullRankingLoop(RankingLoop):
         if embeds is not None and self.rerank_topk is not None:
             for direction in ('tir', 'itr'):
                 lists[direction] = self._rerank_lists(embeds, direction)
-        asked = _asked(lists, len(texts))
-        # file times may differ between machines: the main process names the folder for all
-        name = [self._fingerprint(texts, asked) if is_main_process() else '']
+        listed = _listed_pairs(lists, len(texts))
+        # file times may differ between machines: the main process names the folder
+        name = [self._fingerprint(texts, listed) if is_main_process() else '']
         broadcast_object_list(name)
         folder = Path(self.runner.work_dir) / 'scores' / name[0]
         if self.rerank is not None:
-            self._score(folder, texts, asked)
+            self._score(folder, texts, listed)
         barrier()
         results = [
             *self._results(folder, embeds, lists, 'itr'),
@@ -121,64 +118,62 @@ class FullRankingLoop(RankingLoop):
         ]
         total = len(gallery.images) + len(texts)
         barrier()
-        if self.mode == 'val' and is_main_process():  # of weights that are gone in a moment
+        if self.mode == 'val' and is_main_process():  # the next validation has other weights
             shutil.rmtree(folder, ignore_errors=True)
         return results, total, _rerank_recall(gallery, lists) if lists else {}
 
     def _rerank_lists(self, embeds: Embeds, direction: str) -> list[np.ndarray]:
-        """What the matching head reads of each query, int; ranks share the queries."""
-        own = {
-            query: rerank_candidates(np.ones(len(one), bool), one, self.rerank_topk)
+        """Each query's candidates for the matching head, int; ranks share the queries."""
+        mine = {
+            query: rerank_candidates(np.ones(len(row), bool), row, self.rerank_topk)
             for block in self._query_blocks(direction)
-            for query, one in zip(block, _similarity(embeds, direction, block))
+            for query, row in zip(block, _similarity(embeds, direction, block))
         }
-        found = {query: one for part in all_gather_object(own) for query, one in part.items()}
-        return [found[query] for query in range(len(found))]
+        lists = {query: rows for part in all_gather_object(mine) for query, rows in part.items()}
+        return [lists[query] for query in range(len(lists))]
 
     def _query_blocks(self, direction: str) -> list[list[int]]:
         """This rank's queries, in blocks whose matrix fits into memory."""
         images, texts = len(self.gallery.images), len(self.gallery.texts)
-        own = share(range(images + texts))  # pictures first
+        mine = share(range(images + texts))  # images first
         if direction == 'tir':
-            own, candidates = [query - images for query in own if query >= images], images
+            mine, candidates = [query - images for query in mine if query >= images], images
         else:
-            own, candidates = [query for query in own if query < images], texts
+            mine, candidates = [query for query in mine if query < images], texts
         size = max(1, _ENTRIES // candidates)
-        return [own[start : start + size] for start in range(0, len(own), size)]
+        return [mine[start : start + size] for start in range(0, len(mine), size)]
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
-        """First and last + 1 picture of each shard."""
+        """First and last + 1 image of each shard."""
         size = max(1, self.shard_pairs // len(self.gallery.texts))
         images = len(self.gallery.images)
         return [(start, min(start + size, images)) for start in range(0, images, size)]
 
-    def _score(self, folder: Path, texts: list[torch.Tensor], asked: np.ndarray | None) -> None:
-        """Write shards; ``asked`` are the pairs, image x J + text, sorted; None = all."""
+    def _score(self, folder: Path, texts: list[torch.Tensor], listed: np.ndarray | None) -> None:
+        """Write shards; ``listed`` are the pairs, image x J + text, sorted; None = all."""
         folder.mkdir(parents=True, exist_ok=True)
-        # which rank makes a shard must not depend on what another rank has made meanwhile
-        own = share(self.blocks)
-        mine = [block for block in own if not _is_whole(folder, block, len(texts))]
+        # share first: other ranks may be writing shards
+        mine = share(self.blocks)
+        missing = [block for block in mine if not _is_whole(folder, block, len(texts))]
         self.runner.logger.info(
-            f'retrieval: {len(own)} shards of scores here, {len(mine)} of them to be made, '
-            f'in {folder}'
+            f'retrieval: {len(mine)} shards of scores here, {len(missing)} to compute, in {folder}'
         )
-        rows = [row for start, stop in mine for row in self.gallery.images[start:stop]]
-        pictures = self.scorer.read(rows)
-        wanted = [_pairs_of(block, asked, len(texts)) for block in mine]
-        progress = Progress(sum(map(len, wanted)), self.runner.logger)
-        for (start, stop), pairs in zip(mine, wanted):
-            images = [next(pictures)[0] for _ in range(start, stop)]
+        rows = [row for start, stop in missing for row in self.gallery.images[start:stop]]
+        pixels = self.scorer.read(rows)
+        pairs_of_shards = [_pairs_of(block, listed, len(texts)) for block in missing]
+        progress = Progress(sum(map(len, pairs_of_shards)), self.runner.logger)
+        for (start, stop), pairs in zip(missing, pairs_of_shards):
+            images = [next(pixels)[0] for _ in range(start, stop)]
             scores = np.full((stop - start, len(texts)), -np.inf, dtype=np.float32)
             if len(pairs):
-                places = np.stack(np.divmod(pairs, len(texts)), 1) - (start, 0)
-                scores[places[:, 0], places[:, 1]] = self.scorer.score(
-                    places, images, texts, progress
-                )
-            _write_shard(folder, (start, stop), scores)
+                pairs = np.stack(np.divmod(pairs, len(texts)), 1) - (start, 0)
+                scores[pairs[:, 0], pairs[:, 1]] = self.scorer.score(pairs, images, texts, progress)
+            with written_whole(_shard(folder, (start, stop))) as file:
+                np.save(file, scores)
 
-    def _fingerprint(self, texts: list[torch.Tensor], asked: np.ndarray | None = None) -> str:
-        """Hash of all that decides the scores; of pictures, their files' sizes and times."""
+    def _fingerprint(self, texts: list[torch.Tensor], listed: np.ndarray | None = None) -> str:
+        """Hash of all that decides the scores; of image files, their sizes and times."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.scorer.model.state_dict().items()):
             values = tensor.detach().cpu().contiguous()
@@ -194,18 +189,19 @@ class FullRankingLoop(RankingLoop):
             self.runner.cfg.get('model'),
             self.runner.cfg[f'{self.mode}_dataloader'].dataset,
         ]
-        if asked is not None:
-            digest.update(asked.tobytes())
+        if listed is not None:
+            digest.update(listed.tobytes())
         for setting in settings:
             digest.update(f'{setting}\x1e'.encode())
+        files: list[tuple[Any, str]] = []
         for row in self.gallery.images:
             record = self.records[row]
-            found = os.stat(record.get('img_path') or record.get('file', dataset.ann_file))
-            digest.update(f'{row} {found.st_size} {found.st_mtime_ns}\x1e'.encode())
+            files.append((row, record.get('img_path') or record.get('file', dataset.ann_file)))
         for step in dataset.pipeline.transforms:
-            for path in getattr(step, 'files', ()):
-                found = os.stat(path)
-                digest.update(f'{path} {found.st_size} {found.st_mtime_ns}\x1e'.encode())
+            files += [(path, path) for path in getattr(step, 'files', ())]
+        for key, path in files:
+            stat = os.stat(path)
+            digest.update(f'{key} {stat.st_size} {stat.st_mtime_ns}\x1e'.encode())
         for text in texts:
             digest.update(f'{text.tolist()}\x1e'.encode())
         return digest.hexdigest()[:16]
@@ -217,7 +213,7 @@ class FullRankingLoop(RankingLoop):
         lists: dict[str, list[np.ndarray]],
         direction: str,
     ) -> Iterator[dict]:
-        """Of this rank's queries: ITR reads rows of the matrix of scores, TIR columns."""
+        """Results of this rank's queries: ITR ranks rows of the score matrix, TIR columns."""
         gallery, tir = self.gallery, direction == 'tir'
         queries, candidates = (
             (gallery.texts, gallery.images) if tir else (gallery.images, gallery.texts)
@@ -231,28 +227,21 @@ class FullRankingLoop(RankingLoop):
             similarity: Any = [None] * len(block)
             if embeds is not None:
                 similarity = _similarity(embeds, direction, block)
-            for query, own, one in zip(block, scores, similarity):
-                chosen = lists[direction][query] if lists else everything
-                score = None if own is None else own.__getitem__
-                found = rank(chosen, len(candidates), score, one, self.rerank, logit_scale)
+            for query, itm_logits, cosines in zip(block, scores, similarity):
+                listed = lists[direction][query] if lists else everything
+                match = None if itm_logits is None else itm_logits.__getitem__
+                ranking = rank(listed, len(candidates), match, cosines, self.rerank, logit_scale)
                 positives = np.zeros(len(candidates), dtype=bool)
                 positives[positives_of[query]] = True
-                shown = _shown(found, positives_of[query])
-                yield dict(
-                    direction=direction,
-                    query=queries[query],
-                    rank=found.rank_of(positives),
-                    relevant=len(positives_of[query]),
-                    num_candidates=len(candidates),
-                    candidates=[candidates[place] for place in shown],
-                    scores=found.scores[shown].astype(np.float32),
-                    positives=positives[shown],
+                shown, row = _shown(ranking, positives_of[query]), queries[query]
+                yield result_of(
+                    ranking, positives, shown, candidates, direction=direction, query=row
                 )
 
     def _matrix(self, folder: Path, direction: str, block: Sequence[int]) -> np.ndarray:
         """Scores of some queries, float32 (queries, candidates)."""
         if direction == 'tir':
-            shards = (read_shard(folder, one, lazily=True) for one in self.blocks)
+            shards = (read_shard(folder, images, lazily=True) for images in self.blocks)
             return np.concatenate([shard[:, block] for shard in shards]).T
         size = self.blocks[0][1]
         shards_of = sorted({image // size for image in block})
@@ -273,50 +262,45 @@ def _similarity(embeds: Embeds, direction: str, block: Sequence[int]) -> np.ndar
     return embeds.similarity(list(block), slice(None))
 
 
-def _asked(lists: dict[str, list[np.ndarray]], texts: int) -> np.ndarray | None:
+def _listed_pairs(lists: dict[str, list[np.ndarray]], texts: int) -> np.ndarray | None:
     """Pairs on a list of either direction, image x J + text, sorted; None = all."""
     if not lists:
         return None
     tir = [images * texts + text for text, images in enumerate(lists['tir'])]
-    itr = [image * texts + own for image, own in enumerate(lists['itr'])]
+    itr = [image * texts + listed for image, listed in enumerate(lists['itr'])]
     return np.unique(np.concatenate([*tir, *itr]))
 
 
-def _pairs_of(block: tuple[int, int], asked: np.ndarray | None, texts: int) -> np.ndarray:
-    """Those of the pictures of a shard."""
-    first, last = (picture * texts for picture in block)
-    if asked is None:
+def _pairs_of(block: tuple[int, int], listed: np.ndarray | None, texts: int) -> np.ndarray:
+    """The listed pairs of a shard's images."""
+    first, last = (image * texts for image in block)
+    if listed is None:
         return np.arange(first, last)
-    return asked[np.searchsorted(asked, first) : np.searchsorted(asked, last)]
+    return listed[np.searchsorted(listed, first) : np.searchsorted(listed, last)]
 
 
-def _shown(found: Ranking, positives: np.ndarray) -> np.ndarray:
-    """The first answers, and the best positive, if it is ranked at all."""
-    first = found.first(_SHOWN)
-    best = positives[found.scores[positives].argmax()]
-    if best in first or not np.isfinite(found.scores[best]):
+def _shown(ranking: Ranking, positives: np.ndarray) -> np.ndarray:
+    """The first candidates, and the best positive if it is ranked."""
+    first = ranking.first(_SHOWN)
+    best = positives[ranking.scores[positives].argmax()]
+    if best in first or not np.isfinite(ranking.scores[best]):
         return first
     return np.append(first, best)
 
 
 def _rerank_recall(gallery: Gallery, lists: dict[str, list[np.ndarray]]) -> dict[str, float]:
-    """Percent of queries with a positive on their list, and with one that is not."""
-    found = {}
-    for direction, own in (('tir', gallery.images_of), ('itr', gallery.texts_of)):
-        listed = [np.isin(one, some) for one, some in zip(own, lists[direction])]
-        some, whole = (np.mean([test(one) for one in listed]) for test in (np.any, np.all))
-        found[f'retrieval/{direction}/rerank_recall'] = 100 * float(some)
-        found[f'retrieval/{direction}/recall_lost_at_most'] = 100 * float(1 - whole)
-    return found
+    """Percent of queries with a positive on their list, and with a positive that is not."""
+    recall = {}
+    for direction, positives in (('tir', gallery.images_of), ('itr', gallery.texts_of)):
+        listed = [np.isin(rows, some) for rows, some in zip(positives, lists[direction])]
+        some, all_ = (np.mean([test(row) for row in listed]) for test in (np.any, np.all))
+        recall[f'retrieval/{direction}/rerank_recall'] = 100 * float(some)
+        recall[f'retrieval/{direction}/recall_lost_at_most'] = 100 * float(1 - all_)
+    return recall
 
 
 def _shard(folder: Path, block: tuple[int, int]) -> Path:
     return folder / f'{block[0]:07d}_{block[1]:07d}.npy'
-
-
-def _write_shard(folder: Path, block: tuple[int, int], scores: np.ndarray) -> None:
-    with written_whole(_shard(folder, block)) as file:
-        np.save(file, scores)
 
 
 def read_shard(folder: Path, block: tuple[int, int], lazily: bool = False) -> np.ndarray:

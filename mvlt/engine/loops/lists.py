@@ -1,6 +1,7 @@
 """Ranks short candidate lists: the protocols 101 and 101 x 5."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from mvlt.datasets import CandidateList, draw_candidates
 from mvlt.datasets.candidate_files import DIRECTIONS, Draw, read_candidates
-from mvlt.engine.loops.ranking import RankingLoop, share
+from mvlt.engine.loops.ranking import RankingLoop, result_of, share
 from mvlt.files import file_sha256
 from mvlt.registry import LOOPS
 from mvlt.retrieval.ranking import rank, rerank_candidates
@@ -17,7 +18,7 @@ from mvlt.retrieval.scorer import Progress
 
 
 class Query(NamedTuple):
-    """One list to rank: ``direction``, the rows that make its pairs, and the draw it is of."""
+    """A list to rank: its direction, its rows and the number of its draw."""
 
     direction: str
     lists: CandidateList
@@ -26,21 +27,20 @@ class Query(NamedTuple):
 
 @LOOPS.register_module()
 class RetrievalLoop(RankingLoop):
-    """Rank 101 candidates for each query.
+    """Ranks 101 candidates for each query.
 
-    Each picture that is needed is decoded once; queries are split over ranks and their results
-    gathered once, by the metric. Batches are made of a rank's own pairs: in float32 one process and
-    many rank alike, in bfloat16 nearly so.
+    Each image is decoded once. Ranks share the queries and make batches of their own pairs: in
+    float32 any number of processes ranks alike, in bfloat16 nearly so.
 
     Args:
-        dataloader: its dataset gives the rows; its batch size and workers decode the pictures.
-        evaluator: gets one result a query (:class:`mvlt.evaluation.RetrievalMetric`).
+        dataloader: its dataset gives the rows; its batch size and workers decode the images.
+        evaluator: gets a result per query (:class:`mvlt.evaluation.RetrievalMetric`).
         directions: 'tir' (text query, ranked images), 'itr' (image query, ranked texts).
         num_queries, num_candidates, seed, fewer: of :func:`mvlt.datasets.draw_candidates`.
-        products: ids to ask for, in the place of ``num_queries`` drawn ones.
-        draws: so many draws, with the seeds seed, seed + 1, ...; 5 is FashionViL's protocol.
-        candidates: a file of lists (:mod:`mvlt.datasets.candidate_files`) instead of a draw; the
-            five arguments before are then not read.
+        products: ids to query instead of ``num_queries`` random products.
+        draws: draws with the seeds seed, seed + 1, ...; 5 is FashionViL's protocol.
+        candidates: a file of lists (:mod:`mvlt.datasets.candidate_files`); replaces the other
+            arguments of the draw.
         kwargs: rerank, rerank_topk, encoder, scorer, batch_size, amp_dtype: :class:`RankingLoop`.
     """
 
@@ -64,7 +64,7 @@ class RetrievalLoop(RankingLoop):
         if unknown or not directions:
             raise ValueError(f'RetrievalLoop.directions={directions}; legal: {DIRECTIONS}')
         if draws < 1:
-            raise ValueError(f'RetrievalLoop.draws={draws}: one at least is needed')
+            raise ValueError(f'RetrievalLoop.draws={draws}; give 1 or more')
         self.directions = tuple(directions)
         self.num_queries = num_queries
         self.num_candidates = num_candidates
@@ -73,107 +73,83 @@ class RetrievalLoop(RankingLoop):
         self.draws = draws
         self.candidates = candidates
         self.fewer = fewer
-        self._lists: list[Draw] | None = None
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """Where the lists come from, and how many there are of which length."""
         directions = [name for name in self.directions if any(draw[name] for draw in self.lists)]
-        lists = [one for draw in self.lists for name in directions for one in draw[name]]
-        lengths = sorted({len(one.candidates) for one in lists})
-        drawn = dict(seeds=list(range(self.seed, self.seed + self.draws)))
+        lists = [query for draw in self.lists for name in directions for query in draw[name]]
+        lengths = sorted({len(query.candidates) for query in lists})
+        source: dict[str, Any] = dict(seeds=list(range(self.seed, self.seed + self.draws)))
+        if self.candidates:
+            sha256 = file_sha256(self.candidates)
+            source = dict(candidates=self.candidates, candidates_sha256=sha256)
         return dict(
             name=f'{lengths[-1]}' + (f' x {len(self.lists)}' if len(self.lists) > 1 else ''),
             directions=directions,
             num_queries={name: len(self.lists[0][name]) for name in directions},
             num_candidates=lengths[0] if len(lengths) == 1 else lengths,
-            **self._of_kind(lists),
+            **self._negatives_of_kind(lists),
             draws=len(self.lists),
-            **(self._source() if self.candidates else drawn),
+            **source,
             rerank=self.rerank,
             rerank_topk=self.rerank_topk,
             ties='against the model',
         )
 
-    def _of_kind(self, lists: Sequence[CandidateList]) -> dict[str, float]:
-        """How many of a query's negatives are of its sub-category, as a mean; {} of no such label.
+    def _negatives_of_kind(self, lists: Sequence[CandidateList]) -> dict[str, float]:
+        """Mean number of negatives of the query's sub-category; {} without that label.
 
-        Small sub-categories are filled up from others: 100 candidates are not 100 look-alikes.
+        Lists of small sub-categories are filled up from others.
         """
         if not lists or 'sub_category' not in self.records[lists[0].query]:
             return {}
         kinds = [record['sub_category'] for record in self.records]
         counts = [
-            sum(kinds[row] == kinds[asked.query] for row in asked.candidates[1:]) for asked in lists
+            sum(kinds[row] == kinds[query.query] for row in query.candidates[1:]) for query in lists
         ]
         return dict(negatives_of_kind=round(float(np.mean(counts)), 2))
 
-    def _source(self) -> dict[str, Any]:
-        path = str(self.candidates)
-        return dict(candidates=path, candidates_sha256=file_sha256(path))
-
-    @property
+    @cached_property
     def lists(self) -> list[Draw]:
         """The lists of every draw, as rows of the dataset."""
-        if self._lists is None:
-            if self.candidates:
-                self._lists = read_candidates(self.candidates, self.records)
-            else:
-                self._lists = [
-                    dict.fromkeys(
-                        DIRECTIONS,
-                        draw_candidates(
-                            self.records,
-                            self.num_queries,
-                            self.num_candidates,
-                            seed,
-                            self.products,
-                            self.fewer,
-                        ),
-                    )
-                    for seed in range(self.seed, self.seed + self.draws)
-                ]
-        return self._lists
+        if self.candidates:
+            return read_candidates(self.candidates, self.records)
+        counts = self.num_queries, self.num_candidates
+        draws = (
+            draw_candidates(self.records, *counts, seed, self.products, self.fewer)
+            for seed in range(self.seed, self.seed + self.draws)
+        )
+        return [dict.fromkeys(DIRECTIONS, lists) for lists in draws]
 
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Score this rank's queries."""
         queries = [
-            Query(direction, one, number)
+            Query(direction, lists, number)
             for number, draw in enumerate(self.lists)
             for direction in self.directions
-            for one in draw[direction]
+            for lists in draw[direction]
         ]
         mine = share(queries)
         similarity = self.similarity(queries, mine)
-        chosen = [
-            rerank_candidates(np.ones(len(query.lists.candidates), bool), one, self.rerank_topk)
-            for query, one in zip(mine, similarity)
+        listed = [
+            rerank_candidates(np.ones(len(query.lists.candidates), bool), cosines, self.rerank_topk)
+            for query, cosines in zip(mine, similarity)
         ]
         results, logit_scale = [], self.logit_scale
-        for query, own, one, scores in zip(mine, chosen, similarity, self.score(mine, chosen)):
+        for query, rows, cosines, logits in zip(mine, listed, similarity, self.score(mine, listed)):
             count = len(query.lists.candidates)
             positives = np.arange(count) == 0
             itm_logits = np.full(count, np.nan, np.float32)
-            itm_logits[own] = scores
-            found = rank(own, count, itm_logits.__getitem__, one, self.rerank, logit_scale)
-            ranked = np.flatnonzero(found.scores > -np.inf)  # the others are behind all of them
-            results.append(
-                dict(
-                    direction=query.direction,
-                    draw=query.draw,
-                    query=query.lists.query,
-                    rank=found.rank_of(positives),
-                    relevant=1,
-                    num_candidates=count,
-                    candidates=[query.lists.candidates[place] for place in ranked],
-                    scores=found.scores[ranked].astype(np.float32),
-                    positives=positives[ranked],
-                )
-            )
+            itm_logits[rows] = logits
+            match = itm_logits.__getitem__
+            ranking = rank(rows, count, match, cosines, self.rerank, logit_scale)
+            ranked = np.flatnonzero(ranking.scores > -np.inf)
+            asked = dict(direction=query.direction, draw=query.draw, query=query.lists.query)
+            results.append(result_of(ranking, positives, ranked, query.lists.candidates, **asked))
         return results, len(queries), {}
 
     def similarity(self, queries: Sequence[Query], mine: Sequence[Query]) -> list[Any]:
-        """Cosines, float32 (candidates,), of ``mine``; None where none is needed.
+        """Cosines, float32 (candidates,), of ``mine``; None if embeddings are not needed.
 
         Args:
             queries: of all ranks, which share the images.
@@ -184,36 +160,36 @@ class RetrievalLoop(RankingLoop):
         pairs = np.array([pair for query in queries for pair in pairs_of(query)])
         images, texts = (np.unique(pairs[:, side]) for side in (0, 1))
         embeds = self.encode(images.tolist(), self.tokens(texts.tolist()))
-        found = []
+        cosines = []
         for query in mine:
-            own = np.array(pairs_of(query))
-            places = np.searchsorted(images, own[:, 0]), np.searchsorted(texts, own[:, 1])
+            rows = np.array(pairs_of(query))
+            i, j = np.searchsorted(images, rows[:, 0]), np.searchsorted(texts, rows[:, 1])
             if query.direction == 'tir':
-                found.append(embeds.similarity(places[0], places[1][:1])[:, 0])
+                cosines.append(embeds.similarity(i, j[:1])[:, 0])
             else:
-                found.append(embeds.similarity(places[0][:1], places[1])[0])
-        return found
+                cosines.append(embeds.similarity(i[:1], j)[0])
+        return cosines
 
     def score(
-        self, queries: Sequence[Query], chosen: Sequence[np.ndarray] | None = None
+        self, queries: Sequence[Query], listed: Sequence[np.ndarray] | None = None
     ) -> list[np.ndarray]:
-        """Log-odds of a match, float32, of the ``chosen`` candidates of each query; None = all."""
-        chosen = chosen or [np.arange(len(query.lists.candidates)) for query in queries]
-        ends = np.cumsum([len(own) for own in chosen])
+        """Matching logits, float32, of the ``listed`` candidates of each query; None = all."""
+        listed = listed or [np.arange(len(query.lists.candidates)) for query in queries]
+        ends = np.cumsum([len(rows) for rows in listed])
         pairs = np.concatenate(
             [
                 np.empty((0, 2), np.int64),
-                *(np.array(pairs_of(query))[own] for query, own in zip(queries, chosen)),
+                *(np.array(pairs_of(query))[rows] for query, rows in zip(queries, listed)),
             ]
         )
         if self.rerank is None or not len(pairs):
             return np.split(np.full(len(pairs), np.nan, np.float32), ends[:-1])
         # a pair may be in several lists: both directions, or two draws
-        pairs, place = np.unique(pairs, axis=0, return_inverse=True)
+        pairs, inverse = np.unique(pairs, axis=0, return_inverse=True)
         rows = np.unique(pairs[:, 1]).tolist()
         texts = dict(zip(rows, self.tokens(rows)))
         progress = Progress(len(pairs), self.runner.logger)
-        scores = self.scorer.score_rows(pairs, texts, progress)[place.reshape(-1)]
+        scores = self.scorer.score_rows(pairs, texts, progress)[inverse.reshape(-1)]
         return np.split(scores, ends[:-1])
 
 

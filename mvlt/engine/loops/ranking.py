@@ -1,4 +1,4 @@
-"""What the retrieval protocols share: a loop that hands ranks to the evaluator."""
+"""The base of the retrieval loops: it hands ranks to the evaluator."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -14,34 +14,31 @@ from torch.utils.data import DataLoader
 from mvlt.mmengine_private import built_loops
 from mvlt.registry import TASK_UTILS
 from mvlt.retrieval.encoder import similarity
-from mvlt.retrieval.ranking import Rerank, check_rerank
+from mvlt.retrieval.ranking import Ranking, Rerank, check_rerank
 from mvlt.retrieval.scorer import LOADER
 
 
 class RankingLoop(BaseLoop):
-    """A loop whose results are one dict a query; it serves as ``test_cfg`` and as ``val_cfg``.
+    """A loop for ``test_cfg`` or ``val_cfg`` whose results are a dict per query.
 
     A result has ``direction`` ('tir', 'itr'), ``query`` (row) and its ``product_id``, ``rank``
-    (1 = first), ``draw``, of how many candidates (``num_candidates``) how many are right
-    (``relevant``), and ``candidates`` (rows) with their ``scores`` and ``positives``; the
-    full protocol keeps the first ones only.
-
-    ``rerank`` and ``rerank_topk`` are those of :class:`mvlt.apis.Search`, which ranks by the same
-    code.
+    (1 = first), ``draw``, ``num_candidates`` and how many of them are right (``relevant``), and
+    ``candidates`` (rows) with their ``scores`` and ``positives``. The full protocol keeps only the
+    first candidates. :class:`mvlt.apis.Search` ranks by the same code.
 
     Args:
         runner, dataloader, evaluator: as mmengine's TestLoop.
-        rerank: what candidates are ordered by (:mod:`mvlt.retrieval.ranking`): 'itm', scores are
-            matching logits; None, cosines; 'sum', both.
-        rerank_topk: K: only the K most similar of a query are ranked, others behind; None = all.
+        rerank: scores that order the candidates (:mod:`mvlt.retrieval.ranking`): 'itm', matching
+            logits; None, cosines; 'sum', both.
+        rerank_topk: K: rank only the K most similar candidates of a query; None = all.
         encoder: settings of :class:`mvlt.retrieval.Encoder`, e.g. dict(mirrored=True).
-        scorer: settings of what gives matching logits.
+        scorer: settings of the scorer of matching logits.
         batch_size: pairs at once.
         amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
 
     Raises:
-        ValueError: an unknown ``rerank``, a ``rerank_topk`` below 1, a setting of the loader that
-            reading images does not use.
+        ValueError: an unknown ``rerank``, a ``rerank_topk`` below 1, an unused setting of the data
+            loader.
     """
 
     def __init__(
@@ -59,7 +56,7 @@ class RankingLoop(BaseLoop):
         unused = set(dataloader) - LOADER if isinstance(dataloader, dict) else None
         if unused:
             raise ValueError(
-                f'{", ".join(sorted(unused))} of the data loader: retrieval reads single pictures '
+                f'{", ".join(sorted(unused))} of the data loader: retrieval reads single images '
                 f'and makes its own batches; legal: {", ".join(sorted(LOADER))}'
             )
         super().__init__(runner, dataloader)
@@ -89,11 +86,11 @@ class RankingLoop(BaseLoop):
     @property
     @abstractmethod
     def protocol(self) -> Mapping[str, Any]:
-        """What a reader must know to compare the figures."""
+        """Settings and counts that readers need to compare metrics."""
 
     @abstractmethod
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
-        """This rank's share of the results, the number of all, and further metrics."""
+        """This rank's results, the number of all results, and further metrics."""
 
     @property
     def mode(self) -> str:
@@ -102,19 +99,16 @@ class RankingLoop(BaseLoop):
 
     @property
     def dataset(self) -> Any:
-        """What is ranked."""
+        """The ranked dataset."""
         return self.dataloader.dataset
 
     @cached_property
     def records(self) -> list[dict]:
-        """All of them."""
+        """All records of the dataset."""
         return [self.dataset.get_data_info(row) for row in range(len(self.dataset))]
 
     def run(self) -> dict[str, float]:
-        """Rank, let the evaluator count, return the metrics of all ranks.
-
-        ``results`` then holds those of all ranks, on the main process.
-        """
+        """Rank and evaluate; gather ``results`` on the main process."""
         mode = self.mode
         self.runner.call_hook(f'before_{mode}')
         self.runner.call_hook(f'before_{mode}_epoch')
@@ -123,8 +117,8 @@ class RankingLoop(BaseLoop):
         self.evaluator.process(data_samples=results, data_batch=None)
         metrics = {**self.evaluator.evaluate(total), **more}
         self.results = collect_results(results, total, 'gpu') or []
-        for one in self.results:
-            one['product_id'] = self.records[one['query']]['product_id']
+        for result in self.results:
+            result['product_id'] = self.records[result['query']]['product_id']
         self.runner.call_hook(f'after_{mode}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{mode}')
         return metrics
@@ -136,7 +130,7 @@ class RankingLoop(BaseLoop):
 
     @property
     def logit_scale(self) -> float:
-        """What ``rerank='sum'`` multiplies cosines by."""
+        """The factor of cosines in ``rerank='sum'``."""
         if self.rerank != 'sum':
             return 1.0
         return self.scorer.model.head_that('embedding').scale.item()
@@ -166,16 +160,37 @@ class RankingLoop(BaseLoop):
 
 
 def check_finite(*arrays: np.ndarray) -> None:
-    """Refuse embeddings that are no numbers: any order of them is an accident.
-
-    Raises:
-        ValueError: one is infinite or not a number.
-    """
+    """Raise ValueError if an embedding is infinite or NaN."""
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError(
             'an embedding is not a number: the model has diverged; test an earlier checkpoint, or '
             'train again with a lower learning rate'
         )
+
+
+def result_of(
+    ranking: Ranking,
+    positives: np.ndarray,
+    shown: np.ndarray,
+    rows: Sequence[int] | np.ndarray,
+    **query: Any,
+) -> dict[str, Any]:
+    """The result of a query; ``query`` are its direction, row and further entries.
+
+    Args:
+        positives: bool (n,), the right candidates.
+        shown: the candidates to list, int (m,).
+        rows: of all candidates, (n,).
+    """
+    return dict(
+        **query,
+        rank=ranking.rank_of(positives),
+        relevant=int(positives.sum()),
+        num_candidates=len(positives),
+        candidates=[int(rows[i]) for i in shown],
+        scores=ranking.scores[shown].astype(np.float32),
+        positives=positives[shown],
+    )
 
 
 class Embeds(NamedTuple):
@@ -185,10 +200,10 @@ class Embeds(NamedTuple):
     texts: np.ndarray
 
     def similarity(self, images: Any, texts: Any) -> np.ndarray:
-        """Cosines of some of them, float32 (i, j)."""
+        """Cosines of the indexed images and texts, float32 (i, j)."""
         return similarity(self.images[images], self.texts[texts])
 
 
 def share(items: Sequence) -> list:
-    """This rank's part of a list that every rank has."""
+    """This rank's part of a list that all ranks have."""
     return list(items[get_rank() :: get_world_size()])

@@ -1,4 +1,4 @@
-"""Ranks records by some of their streams for queries of others: composed and multi-view search.
+"""Ranks records by some of their streams for queries of other streams.
 
 Legend: N records, J distinct candidates, D size of an embedding.
 """
@@ -13,26 +13,26 @@ from mmengine.dist import all_gather_object
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Subset
 
-from mvlt.engine.loops.ranking import RankingLoop, check_finite, share
+from mvlt.engine.loops.ranking import RankingLoop, check_finite, result_of, share
 from mvlt.registry import LOOPS
 from mvlt.retrieval import rank
 
-_SHOWN = 10  # first answers that rankings.json keeps of each query
+_SHOWN = 10  # candidates of a query in rankings.json
 
 
 @LOOPS.register_module()
 class StreamRankingLoop(RankingLoop):
-    """Every record is a query; the distinct candidates of all records are ranked for it.
+    """Ranks all distinct candidates for each record: composed and multi-view search.
 
-    A candidate is right if a record of the query's product has it. Ties count against the
-    model, which has ``embed(inputs, streams)``: float (B, D) of the named streams together, as
-    :meth:`mvlt.models.MVLT.embed`. Dot products order the candidates.
+    A candidate is right if a record of the query's product has it. Dot products order the
+    candidates; ties count against the model. The model has ``embed(inputs, streams)``, float (B, D)
+    of the named streams together, as :meth:`mvlt.models.MVLT.embed`.
 
     Args:
         runner, dataloader, evaluator: as mmengine's TestLoop.
-        query_streams: names, e.g. ('reference', 'text'); 'image' and 'text' are the record's own.
+        query_streams: names, e.g. ('reference', 'text'); 'image' and 'text' are the pair's.
         candidate_streams: names, e.g. ('image',).
-        direction: of the results, which the metrics' names begin with.
+        direction: of the results; the prefix of the metrics' names.
         amp_dtype: 'bfloat16' or 'float16' embeds under autocast; None in float32.
     """
 
@@ -53,7 +53,6 @@ class StreamRankingLoop(RankingLoop):
 
     @property
     def protocol(self) -> Mapping[str, Any]:
-        """Which streams are ranked for which."""
         return dict(
             name='streams',
             query_streams=self.query_streams,
@@ -81,19 +80,8 @@ class StreamRankingLoop(RankingLoop):
             positives = np.zeros(len(rows), bool)
             positives[right[self.records[query]['product_id']]] = True
             ranking = rank(everything, len(rows), scores.__getitem__)
-            first = ranking.first(_SHOWN)
-            results.append(
-                dict(
-                    direction=self.direction,
-                    query=query,
-                    rank=ranking.rank_of(positives),
-                    relevant=int(positives.sum()),
-                    num_candidates=len(rows),
-                    candidates=rows[first].tolist(),
-                    scores=scores[first].astype(np.float32),
-                    positives=positives[first],
-                )
-            )
+            first, asked = ranking.first(_SHOWN), dict(direction=self.direction, query=query)
+            results.append(result_of(ranking, positives, first, rows, **asked))
         return results, len(self.records), {}
 
     @cached_property
@@ -107,7 +95,7 @@ class StreamRankingLoop(RankingLoop):
 
     @torch.no_grad()
     def _embed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of all records as queries and as candidates, float32 (N, D) each."""
+        """Embeddings of all records as queries and as candidates, float32 (N, D) each."""
         model = self.scorer.model
         parts: tuple[list, list] = ([], [])
         for data in self._batches():
@@ -120,27 +108,27 @@ class StreamRankingLoop(RankingLoop):
         for which in range(2):
             shares = [each[which] for each in gathered if each[which] is not None]
             whole = np.empty((len(self.records), shares[0].shape[1]), np.float32)
-            for number, one in enumerate(shares):
-                whole[number :: len(gathered)] = one
+            for number, part in enumerate(shares):
+                whole[number :: len(gathered)] = part
             embeds.append(whole)
         check_finite(*embeds)
         return embeds[0], embeds[1]
 
     def _batches(self) -> Iterator[Any]:
-        """This rank's records, collated as the data loader does."""
-        given: Any = self.dataloader
+        """Batches of this rank's records, as the data loader makes them."""
+        loader: Any = self.dataloader
         mine = Subset(self.dataset, share(range(len(self.records))))
         yield from DataLoader(
             mine,
-            given.batch_size,
-            num_workers=given.num_workers,
-            collate_fn=given.collate_fn,
-            worker_init_fn=given.worker_init_fn,
+            loader.batch_size,
+            num_workers=loader.num_workers,
+            collate_fn=loader.collate_fn,
+            worker_init_fn=loader.worker_init_fn,
         )
 
 
 def _source(record: Mapping[str, Any], stream: str) -> Hashable:
-    """What tells a record's stream from another record's; None where nothing does."""
+    """The path or text that identifies a record's stream, or None."""
     keys = {'image': 'img_path', 'text': 'caption'}
     if stream in keys:
         return record.get(keys[stream])

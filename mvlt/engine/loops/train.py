@@ -1,8 +1,8 @@
-"""mmengine's training loops, made to go on exactly and to stop at a loss that is no number.
+"""mmengine's training loops with exact resume and a check for infinite and NaN losses.
 
-Every step's random numbers follow from the run's seed, the rank and the number of the step
-(:mod:`mvlt.randomness`), every sample's from its place (:mod:`mvlt.datasets.samplers`): a run that
-was stopped anywhere and resumed with as many processes equals the one that was not.
+A step's random numbers depend on the run's seed, the rank and the step (:mod:`mvlt.randomness`), a
+sample's on its position (:mod:`mvlt.datasets.samplers`): a run that is stopped and resumed with as
+many processes equals an uninterrupted run.
 """
 
 import json
@@ -26,7 +26,7 @@ OnNonFinite = Literal['stop', 'skip']
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss is infinite or no number, on this process or another; the weights are as before it.
+    """A loss is infinite or NaN on some process; the weights are unchanged.
 
     losses: name -> value on this process.
     """
@@ -44,7 +44,7 @@ class _Step:
 
 
 class _Steps:
-    """One step of either loop, of any model of mmengine's."""
+    """The training step of both loops, for any model of mmengine's."""
 
     runner: Runner
     iter: int
@@ -70,7 +70,7 @@ class _Steps:
         self._logged: dict[str, Any] = {}  # of the last step whose loss was finite
 
     def run(self) -> Any:
-        """Train; what is read a step later is read of the last one, too."""
+        """Train; with ``async_metrics`` check the last step's losses at the end."""
         runner = self.runner
         self._optim_wrapper = FiniteOptimWrapper(
             runner.optim_wrapper, runner.model, self.async_metrics
@@ -82,20 +82,20 @@ class _Steps:
         return model
 
     def run_iter(self, *args: Any) -> None:
-        """One step; its last argument is the batch, the one before it, if there is, its place."""
+        """Make a step with ``args``: the index within the epoch, if any, and the batch."""
         runner, batch = self.runner, args[-1]
-        place = args[0] if len(args) == 2 else self.iter
+        index = args[0] if len(args) == 2 else self.iter
         seed_all((runner.seed, get_rank(), self.iter))
         self._before, self._step = self._step, _Step(self.iter, batch)
         batch['step'] = self.iter
-        runner.call_hook('before_train_iter', batch_idx=place, data_batch=batch)
+        runner.call_hook('before_train_iter', batch_idx=index, data_batch=batch)
         losses = runner.model.train_step(batch, optim_wrapper=self._optim_wrapper)
         outputs = self._read(losses)
-        runner.call_hook('after_train_iter', batch_idx=place, data_batch=batch, outputs=outputs)
+        runner.call_hook('after_train_iter', batch_idx=index, data_batch=batch, outputs=outputs)
         count_step(self)
 
     def _read(self, losses: dict[str, torch.Tensor]) -> dict[str, Any]:
-        """What is logged of a step: its losses, or those of the one before; {} of a skipped one."""
+        """The losses to log: of this step or the previous; {} of a skipped step."""
         wrapper = self._optim_wrapper
         if not wrapper.later and not wrapper.skipped:
             return losses
@@ -111,16 +111,16 @@ class _Steps:
         return self._logged or losses
 
     def _check(self, numbers: torch.Tensor, step: _Step) -> None:
-        """Log a step's losses; of one that is not finite, write them down; it may end the run."""
+        """Keep finite losses for the log; report losses that are not finite."""
         finite, *values = numbers.tolist()
         losses = dict(zip(step.names, values))
         if finite:
             self._logged = losses
         else:
-            self._keep(NonFiniteLossError(f'the loss is not finite: {losses}', losses), step)
+            self._report(NonFiniteLossError(f'the loss is not finite: {losses}', losses), step)
 
-    def _keep(self, error: NonFiniteLossError, step: _Step) -> None:
-        """Write down which samples it was; stop, unless it may still be skipped."""
+    def _report(self, error: NonFiniteLossError, step: _Step) -> None:
+        """Write the step's samples to a file; stop, unless the step may be skipped."""
         name = f'step_{step.number}_rank_{get_rank()}.json'
         path = Path(self.runner.work_dir, 'nonfinite', name)
         samples = [sample.metainfo for sample in step.batch['data_samples']]
@@ -131,10 +131,10 @@ class _Steps:
             bound = f' ({self._nonfinite} steps, train_cfg.max_nonfinite={self.max_nonfinite})'
             raise NonFiniteLossError(
                 f'{line}{bound if self.on_nonfinite == "skip" else ""}. Lower the learning rate, '
-                "mend the data, or leave such steps out with train_cfg.on_nonfinite='skip'",
+                "fix the data, or skip such steps with train_cfg.on_nonfinite='skip'",
                 error.losses,
             ) from error
-        self.runner.logger.warning(f'{line}; skipped, the weights stay as they were')
+        self.runner.logger.warning(f'{line}; skipped, the weights are unchanged')
 
 
 @LOOPS.register_module()
@@ -142,21 +142,19 @@ class IterTrainLoop(_Steps, IterBasedTrainLoop):
     """A training counted in steps.
 
     Args:
-        on_nonfinite: a loss that is infinite or no number, on any process: 'stop' ends the run
-            before the weights change, 'skip' leaves the step out.
-        max_nonfinite: with 'skip', how many such steps a run may have from its start or resumption.
-        async_metrics: losses are read, and logged, a step later, so that nobody waits for the GPU;
-            it
-            leaves a step out by itself where the loss is not finite, a moving average of the
-            weights counts them twice. None = on a GPU with ``optimizer.fused`` and without
-            accumulation of gradients.
+        on_nonfinite: a loss that is infinite or NaN on any process: 'stop' ends the run before the
+            weights change, 'skip' skips the step.
+        max_nonfinite: with 'skip', steps that may be skipped since the start or resumption.
+        async_metrics: read and log losses a step later, without waiting for the GPU. The GPU then
+            skips steps by itself, and a moving average counts the unchanged weights twice. None =
+            on a GPU with ``optimizer.fused`` and without accumulation of gradients.
         args, kwargs: IterBasedTrainLoop's.
     """
 
 
 @LOOPS.register_module()
 class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
-    """A training counted in epochs; a checkpoint within an epoch is taken up there.
+    """A training counted in epochs; it resumes within an epoch, too.
 
     Args:
         on_nonfinite, max_nonfinite, async_metrics: see :class:`IterTrainLoop`.
@@ -165,25 +163,25 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._began = 0  # the step that this epoch began with
+        self._began = 0  # first step of this epoch
         self._within = False
-        self._done = 0  # steps of it that a checkpoint has behind it
+        self._done = 0  # steps of the epoch before the checkpoint
 
     @property
     def samples_done(self) -> int:
-        """Of all processes, in this epoch, with the step that runs; 0 between two epochs."""
-        return (self.iter + 1 - self._began) * self._samples_a_step if self._within else 0
+        """Samples of this epoch, of all processes, with the current step; 0 between epochs."""
+        return (self.iter + 1 - self._began) * self._samples_per_step if self._within else 0
 
     def start_at(self, samples: int) -> None:
-        """Begin the next epoch behind so many samples of all processes."""
-        self._done = samples // self._samples_a_step
+        """Skip so many samples, of all processes, of the next epoch."""
+        self._done = samples // self._samples_per_step
 
     @property
-    def _samples_a_step(self) -> int:
+    def _samples_per_step(self) -> int:
         return (self.dataloader.batch_size or 1) * get_world_size()
 
     def run_epoch(self) -> None:
-        """An epoch, from the step where the checkpoint was."""
+        """Train an epoch, or the rest of a resumed epoch."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         done, self._done = self._done, 0
@@ -191,13 +189,13 @@ class EpochTrainLoop(_Steps, EpochBasedTrainLoop):
             self.dataloader.sampler.start_at(done * self.dataloader.batch_size)
         elif done:
             self.runner.logger.warning(
-                f'{type(self.dataloader.sampler).__name__} cannot start within an epoch, this one '
-                'begins anew; mvlt.datasets.EpochSampler can'
+                f'{type(self.dataloader.sampler).__name__} cannot resume within an epoch, so this '
+                'epoch starts again; use mvlt.datasets.EpochSampler'
             )
             done = 0
         self._began, self._within = self.iter - done, True
-        for place, batch in enumerate(self.dataloader, start=done):
-            self.run_iter(place, batch)
+        for index, batch in enumerate(self.dataloader, start=done):
+            self.run_iter(index, batch)
         self._within = False
         self.runner.call_hook('after_train_epoch')
         count_epoch(self)

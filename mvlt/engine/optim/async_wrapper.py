@@ -1,4 +1,4 @@
-"""mmengine's OptimWrapper, which does not wait for the device."""
+"""mmengine's OptimWrapper without waiting for the GPU."""
 
 from typing import Any
 
@@ -11,10 +11,9 @@ from mvlt.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class AsyncOptimWrapper(OptimWrapper):
-    """The norm of clipped gradients is logged a step later where a GPU has made it."""
+    """Logs the norm of clipped gradients a step later on a GPU."""
 
     def step(self, **kwargs: Any) -> None:
-        """Clip, then update the weights; args of the optimizer's step."""
         if self.clip_grad_kwargs:
             self._clip()
         self.optimizer.step(**kwargs)
@@ -27,7 +26,7 @@ class AsyncOptimWrapper(OptimWrapper):
             if weight.requires_grad and weight.grad is not None
         ]
         norm: Any = self.clip_func(weights, **self.clip_grad_kwargs) if weights else None
-        if hasattr(norm, 'full_tensor'):  # of gradients in pieces
+        if hasattr(norm, 'full_tensor'):  # of sharded gradients
             norm = norm.full_tensor()
         if isinstance(norm, torch.Tensor) and norm.is_cuda:
             norm = self._late.swap(norm)

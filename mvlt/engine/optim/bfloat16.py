@@ -20,7 +20,6 @@ class BFloat16OptimWrapper(AsyncOptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast, and what mmengine does for gradient accumulation."""
         device = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device, torch.bfloat16):
             yield

@@ -1,4 +1,4 @@
-"""A loss that is infinite or no number never reaches the weights."""
+"""Keeps losses that are infinite or NaN away from the weights."""
 
 from typing import Any
 
@@ -10,22 +10,20 @@ from mvlt.mmengine_private import accumulation
 
 
 class FiniteOptimWrapper:
-    """Lets an optimiser wrapper train on losses that are finite on every process.
-
-    It stands around any wrapper of mmengine's or ours, and is what ``train_step`` is given.
+    """An optimizer wrapper that skips steps whose loss is not finite on every process.
 
     Args:
-        wrapper: what updates the weights.
-        model: whose weights they are.
-        later: the optimizer leaves a step out by itself, so that nobody waits for the device. None
-            = on a GPU, where it can.
+        wrapper: any OptimWrapper.
+        model: the trained model.
+        later: let the optimizer skip the step on the GPU, without waiting for the loss. None = on
+            a GPU, if the optimizer can.
 
     Attributes:
-        finite: of the last loss, float32, a scalar on its device: 1 = finite everywhere.
-        skipped: whether the last step was left out; False with ``later``: it is not known yet.
+        finite: float32, scalar: 1 = the last loss was finite everywhere.
+        skipped: whether the last step was skipped; always False with ``later``.
 
     Raises:
-        ValueError: ``later`` is true, and the optimizer cannot leave a step out.
+        ValueError: ``later`` is true, and the optimizer cannot skip a step.
     """
 
     def __init__(self, wrapper: Any, model: nn.Module, later: bool | None = None) -> None:
@@ -35,9 +33,9 @@ class FiniteOptimWrapper:
         able = fused and whole and accumulation(wrapper) == 1
         if later and not able:
             raise ValueError(
-                'train_cfg.async_metrics needs an optimizer that leaves a step out by itself '
+                'train_cfg.async_metrics needs a fused optimizer '
                 '(optim_wrapper.optimizer.fused=True), no accumulation of gradients '
-                '(optim_wrapper.accumulative_counts=1) and no weights in pieces'
+                '(optim_wrapper.accumulative_counts=1) and no sharded weights'
             )
         self.wrapper = wrapper
         self.later = able and next(model.parameters()).is_cuda if later is None else later

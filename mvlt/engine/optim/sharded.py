@@ -1,4 +1,4 @@
-"""Training with weights, gradients and optimizer states spread over the processes."""
+"""Training with weights, gradients and optimizer states sharded over processes."""
 
 import re
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from mvlt.registry import STRATEGIES
 
 @STRATEGIES.register_module()
 class ShardedStrategy(WrappingStrategy):
-    """PyTorch's ``fully_shard`` (FSDP2), on CPUs too; a checkpoint is one whole file.
+    """PyTorch's ``fully_shard`` (FSDP2), on CPUs too.
 
-    Weights in it have the names that they have without; it is written by the first process.
+    A checkpoint is a single file with the usual names, written by the first process.
 
     Args:
-        parts: names of classes of modules whose weights are gathered, used and let go together;
-            what is in none of them is there for the whole step.
+        parts: class names of modules whose weights are gathered and freed together; other weights
+            stay gathered for the whole step.
         kwargs: DDPStrategy's.
     """
 
@@ -39,7 +39,7 @@ class ShardedStrategy(WrappingStrategy):
         self._gathered: tuple[dict, dict] = ({}, {})
 
     def wrap(self, model: nn.Module) -> Any:
-        """Its parts, and what is left of it, in pieces."""
+        """Shard the parts, then the rest of the model."""
         device = get_device()
         model = self.convert_model(model.to(device))
         mesh = init_device_mesh(device.split(':')[0], (get_world_size(),))
@@ -50,22 +50,22 @@ class ShardedStrategy(WrappingStrategy):
         return fully_shard(model, mesh=mesh)
 
     def convert_model(self, model: nn.Module) -> nn.Module:
-        """DDPStrategy's; ``sync_bn`` counts on GPUs only, PyTorch has it for no CPU."""
+        """DDPStrategy's on GPUs; on CPUs PyTorch has no ``sync_bn``."""
         return super().convert_model(model) if torch.cuda.is_available() else model
 
     def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
-        """All processes gather, the first one writes; args of DDPStrategy."""
+        """Gather on all processes, write on the first; args of DDPStrategy."""
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         self._gathered = get_state_dict(self.model, self.optim_wrapper.optimizer, options=options)
         super().save_checkpoint(filename, **kwargs)
         self._gathered = ({}, {})
 
     def model_state_dict(self) -> dict:
-        """Of the whole model, on the first process."""
+        """The whole model's, on the first process."""
         return self._gathered[0]
 
     def optim_state_dict(self) -> dict:
-        """Of all weights, by their names, on the first process."""
+        """The state of all weights by name, on the first process."""
         return self._gathered[1]
 
     def load_model_state_dict(
@@ -75,7 +75,7 @@ class ShardedStrategy(WrappingStrategy):
         strict: bool = False,
         revise_keys: Sequence[tuple[str, str]] = ((r'^module\.', ''),),
     ) -> None:
-        """Give each process its pieces of a whole model's weights."""
+        """Load each process's shards of a whole model's weights."""
         for pattern, replacement in revise_keys:
             state_dict = {
                 re.sub(pattern, replacement, name): weight for name, weight in state_dict.items()
@@ -84,7 +84,7 @@ class ShardedStrategy(WrappingStrategy):
         set_model_state_dict(self.model, state_dict, options=options)
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
-        """Give each process its pieces of the optimizer's state."""
+        """Load each process's shards of the optimizer's state."""
         options = StateDictOptions(full_state_dict=True)
         optimizer = self.optim_wrapper.optimizer
         set_optimizer_state_dict(self.model, optimizer, state_dict, options=options)

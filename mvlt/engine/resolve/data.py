@@ -1,4 +1,4 @@
-"""What the data say: columns, captions, classes by name, the tokenizer."""
+"""What the data decide: columns, captions, classes by name, the tokenizer."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,11 +19,11 @@ DECIDED = ('ann_file', 'columns', 'caption', 'attributes', 'caption_templates')
 
 
 def settle_data(run: Run, weights: Weights | None, task: str, resume: bool) -> None:
-    """Columns, captions, classes by name, and as many outputs of each head."""
+    """Set columns, captions, class names and the heads' numbers of classes."""
     config = run.config
     if not run.again:
         _decide(run)
-    _settle_vocabulary(run, task == 'train' and not resume)
+    _settle_tokenizer(run, task == 'train' and not resume)
     if task == 'data':
         return
     classes: Mapping[str, Sequence[str]] = {}
@@ -38,34 +38,35 @@ def settle_data(run: Run, weights: Weights | None, task: str, resume: bool) -> N
         config.model = with_classes(config.model, classes, source)
     heads = heads_of(config.get('model')).items()
     named_by = {head.get('label', name) for name, head in heads if 'num_classes' in head}
-    if task == 'test':  # another head's classes are no matter of this test
+    if task == 'test':
         classes = {label: names for label, names in classes.items() if label in named_by}
-        _say_what_it_was_trained_on(run, weights)
+        _note_other_training_data(run, weights)
     for _, dataset in datasets_of(config):
         if classes and issubclass(_kind(dataset), PairDataset):
             given = {**(dataset.get('classes') or {}), **classes}
             dataset.classes = {label: list(names) for label, names in given.items()}
     unnamed = sorted(named_by - {*weights.classes}) if weights else []
     if unnamed and (task == 'test' or not weights.classes):  # type: ignore[union-attr]
-        run.say(
+        run.note(
             f'classes: {weights.source} does not name those of {", ".join(unnamed)}; its rows '  # type: ignore[union-attr]
             'are taken for the classes of the data in their order'
         )
 
 
-def _say_what_it_was_trained_on(run: Run, weights: Weights | None) -> None:
-    """Where a test reads the data otherwise than the training did."""
+def _note_other_training_data(run: Run, weights: Weights | None) -> None:
+    """Note where a test reads the data differently from the training."""
     if weights is None or weights.config is None:
         return
-    held: Any = next((dataset for _, dataset in datasets_of(weights.config)), {})
+    trained: Any = next((dataset for _, dataset in datasets_of(weights.config)), {})
     tested: Any = next((dataset for _, dataset in datasets_of(run.config)), {})
     for key in ('caption', 'columns'):
-        ours, theirs = (plain(side.get(key)) for side in (tested, held))
-        if ours and theirs and ours != theirs:
-            run.say(f'trained on {key} {theirs!r}, tested on {ours!r}')
+        before, now = plain(trained.get(key)), plain(tested.get(key))
+        if before and now and before != now:
+            run.note(f'trained on {key} {before!r}, tested on {now!r}')
 
 
 def _decide(run: Run) -> None:
+    """Let each dataset decide its arguments; note the changes."""
     changes: dict[str, list[str]] = {}
     splits = []
     for loader, dataset in datasets_of(run.config):
@@ -81,16 +82,16 @@ def _decide(run: Run) -> None:
                 changes.setdefault(line, []).append(splits[-1])
             dataset[key] = value
     for line, where in changes.items():
-        run.say(f'{"" if where == splits else ", ".join(where) + " "}data: {line}')
+        run.note(f'{"" if where == splits else ", ".join(where) + " "}data: {line}')
 
 
 def _classes_of_training(
     run: Run, stored: Mapping[str, Sequence[str]], weights: Weights | None
 ) -> dict[str, list[str]]:
-    """Label -> names of the training data, by name, or as a checkpoint numbers them.
+    """Label -> class names of the training data, in the checkpoint's order if there is one.
 
     Raises:
-        ValueError: the data have classes that the training which goes on does not know.
+        ValueError: a resumed training, and its data have new classes.
     """
     config = run.config
     if config.get('train_dataloader') is None:
@@ -111,35 +112,31 @@ def _classes_of_training(
             source = weights.source if weights else str(config.filename)
             raise ValueError(
                 f'{source} does not know the {label} {", ".join(names[trained:][:5])} of the '
-                'training data, and a run that goes on or is run again keeps its classes; '
-                'start a training of its own with the recipe and --from: it keeps what is '
-                'known and learns the new ones'
+                'training data. A resumed or repeated run keeps its classes; to learn new ones, '
+                'start a new training with the recipe and --from'
             )
     return known_classes(meta)
 
 
-def _settle_vocabulary(run: Run, begins: bool) -> None:
-    """One that is trained by this run lies in its work dir: the data are the user's.
-
-    A training that ``begins`` makes it anew, whatever an earlier one has left there.
-    """
+def _settle_tokenizer(run: Run, begins: bool) -> None:
+    """Put a tokenizer that this run trains into its work dir; a new training trains it anew."""
     settings = tokenizer_of(run.config)
     hook: Any = (run.config.get('default_hooks') or {}).get('tokenizer') or {}
     if settings is None or hook.get('train_size') is None:
         return
     trained = str(Path(run.config.work_dir) / 'tokenizer')
     if not is_there(settings.get('tokenizer')):
-        set_vocabulary(run, trained, 'this run')
+        set_tokenizer(run, trained, 'this run')
     hook.anew = begins and tokenizer_of(run.config)['tokenizer'] == trained  # type: ignore[index]
 
 
-def set_vocabulary(run: Run, tokenizer: str | None, source: str) -> None:
-    """Let every step that reads one read ``tokenizer``; None changes nothing."""
+def set_tokenizer(run: Run, tokenizer: str | None, source: str) -> None:
+    """Let every pipeline step with a tokenizer read ``tokenizer``; None changes nothing."""
     for _, dataset in datasets_of(run.config):
         for step in named(dataset.get('pipeline')).values():
             if tokenizer and step.get('tokenizer') not in (None, tokenizer):
                 step.tokenizer = tokenizer
-                run.say(f'tokenizer: {tokenizer} (of {source})')
+                run.note(f'tokenizer: {tokenizer} (of {source})')
 
 
 def _kind(dataset: Mapping[str, Any]) -> Any:

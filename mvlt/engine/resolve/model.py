@@ -1,4 +1,4 @@
-"""What a model brings: the network that is tested, or what a training starts from."""
+"""What a model decides: the tested network, or the start of a training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,17 +20,17 @@ from mvlt.checkpoints.weights import Weights, is_there
 from mvlt.config import counts_classes, heads_of, with_classes
 from mvlt.datasets import Tokenize
 from mvlt.datasets.pipeline import named
-from mvlt.engine.resolve.data import DECIDED, set_vocabulary
+from mvlt.engine.resolve.data import DECIDED, set_tokenizer
 from mvlt.engine.resolve.run import Run, datasets_of, plain
 
-# arguments of a dataset that a training goes on with
+# arguments of a dataset that a resumed training keeps
 _KEPT = (*DECIDED, 'split', 'split_seed', 'split_ratios', 'missing')
-# of a part of a model: it reads weights of its own
+# arguments by which a part of a model reads weights
 _READING = ('folder', 'init_cfg', 'checkpoint', 'pretrained', 'weights')
 
 
 def take_tested(run: Run, weights: Weights | None) -> None:
-    """The model that is tested: a recipe's own, or, of a protocol, the one that is named."""
+    """Set the tested model: a recipe's, or, for a protocol, that of the weights."""
     config = run.config
     run.forget_other_models(weights)
     config.resume = False
@@ -40,10 +40,10 @@ def take_tested(run: Run, weights: Weights | None) -> None:
             config.model = with_classes(config.model, weights.classes, weights.source)
         _check_fits(run, weights, heads=True)
         if weights and weights.description:
-            _say_how_pictures_are_read(run, weights)
+            _note_other_preprocessing(run, weights)
             if weights.config is None:
                 _without_training(run, weights)
-        _use_vocabulary(run, weights)
+        _use_tokenizer(run, weights)
         return
     if weights is None:
         raise ValueError(
@@ -56,22 +56,22 @@ def take_tested(run: Run, weights: Weights | None) -> None:
             'other weights with their recipe'
         )
     description = weights.description
-    asked = config.get('test_heads')
-    heads = [name for name in description.heads if asked is None or name in asked]
+    requested = config.get('test_heads')
+    heads = [name for name in description.heads if requested is None or name in requested]
     if not heads:
-        lacking = description.lacks(f'head {" or ".join(asked)}')
+        lacking = description.lacks(f'head {" or ".join(requested)}')
         raise ValueError(f'{config.filename}: {lacking}')
     config.model = description.settings(heads)
-    run.say(f'model: that of {weights.source}, heads {", ".join(heads)}')
+    run.note(f'model: that of {weights.source}, heads {", ".join(heads)}')
     _set_rerank(run, description, heads)
     reading = description.transforms(weights.tokenizer or '')
     for _, dataset in datasets_of(config):
         dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
-    set_vocabulary(run, weights.tokenizer, weights.source)
+    set_tokenizer(run, weights.tokenizer, weights.source)
 
 
 def _set_rerank(run: Run, description: ModelDescription, heads: Sequence[str]) -> None:
-    """Rank by what the model has: embeddings, or a matching head."""
+    """Rank by embeddings or by the matching head, as the model has them."""
     test_cfg = run.config.get('test_cfg')
     if not test_cfg or 'rerank' not in test_cfg:
         return
@@ -80,53 +80,53 @@ def _set_rerank(run: Run, description: ModelDescription, heads: Sequence[str]) -
     )
     if test_cfg.rerank is not None and embeds and not matches:
         test_cfg.rerank = None
-        run.say('test_cfg.rerank: None, the model has no matching head (itm)')
+        run.note('test_cfg.rerank: None, the model has no matching head (itm)')
     elif test_cfg.rerank != 'itm' and matches and not embeds:
         test_cfg.update(rerank='itm', rerank_topk=None)
-        run.say('test_cfg.rerank: itm, the model has no head that gives embeddings (itc)')
+        run.note('test_cfg.rerank: itm, the model has no head that gives embeddings (itc)')
 
 
 def _check_fits(run: Run, weights: Weights | None, heads: bool) -> None:
-    """Refuse weights of another network than the recipe's; ``heads`` too, or not."""
+    """Refuse weights of another network than the recipe's; ``heads``: compare these, too."""
     if weights is None:
         return
     if weights.description is None:
         if weights.config is not None:
-            run.say(
-                f'model: {weights.source} does not tell its network ({weights.why}); only '
+            run.note(
+                f'model: {weights.source} does not describe its network ({weights.why}); only '
                 'names and shapes of its tensors are compared'
             )
         return
     import_parts(run.config)
     if lines := differences(run.config, weights.description, heads):
         raise ValueError(
-            f'{weights.source} is not of {run.config.filename}: {"; ".join(lines[:3])}. Name '
-            'the recipe that it was trained with (its dump lies in its work dir), or test it '
-            'with a protocol (configs/README.md), or with --cfg-options model=None as what it '
-            'is'
+            f'{weights.source} is not of {run.config.filename}: {"; ".join(lines[:3])}. Name the '
+            'recipe of its training (a dump lies in the work dir), or test it with a protocol '
+            '(configs/README.md) or with --cfg-options model=None'
         )
 
 
-def _say_how_pictures_are_read(run: Run, weights: Weights) -> None:
-    ours, theirs = (
+def _note_other_preprocessing(run: Run, weights: Weights) -> None:
+    recipe, published = (
         [step for step in reading.values() if is_transform(step, *LEGAL_READING)]
         for reading in (reading_of(run.config), weights.description.preprocessing)  # type: ignore[union-attr]
     )
-    if pipeline_of(run.config, 'test_dataloader') and plain(ours) != plain(theirs):
-        run.say(
-            f'pictures are read as the recipe says, {ours}; {weights.source} was made for {theirs}'
+    if pipeline_of(run.config, 'test_dataloader') and plain(recipe) != plain(published):
+        run.note(
+            f'images are read as the recipe says, {recipe}; {weights.source} was made for '
+            f'{published}'
         )
 
 
 def _without_training(run: Run, weights: Weights) -> None:
-    """Heads without what a published model has no use for; those that only teach go."""
+    """Drop heads and settings that only training uses, as the published model does."""
     description: Any = weights.description
     heads = heads_of(run.config.model)
     published = {name for name in heads if name in description.heads}
     for name in heads:
         if name not in published:
             run.config.model.heads[name] = None
-            run.say(f'model.heads.{name}: none, {weights.source} is published without')
+            run.note(f'model.heads.{name}: none, {weights.source} is published without')
         for key in training_only(heads[name]) & heads[name].keys():
             if run.config.model.heads[name] is not None:
                 del run.config.model.heads[name][key]
@@ -135,7 +135,7 @@ def _without_training(run: Run, weights: Weights) -> None:
 
 
 def take_start(run: Run, weights: Weights | None, resume: bool) -> None:
-    """What training starts from, or goes on from."""
+    """Set the weights that a training starts or resumes from."""
     config = run.config
     run.forget_other_models(weights)
     config.resume = resume
@@ -147,7 +147,7 @@ def take_start(run: Run, weights: Weights | None, resume: bool) -> None:
     if hook is not None and 'classes' in hook:
         del hook['classes']  # of another start
     if not resume:
-        run.say(f'load_from: {weights.source}')
+        run.note(f'load_from: {weights.source}')
         classes = {
             name: list(weights.classes[label])
             for name, label in _labels_of_heads(weights, config).items()
@@ -157,34 +157,32 @@ def take_start(run: Run, weights: Weights | None, resume: bool) -> None:
             hook.classes = classes
     elif weights.config is not None and 'resolved' in weights.config:
         _take_decisions(run, weights.config)
-    _use_vocabulary(run, weights)
+    _use_tokenizer(run, weights)
 
 
-def _take_decisions(run: Run, held: Config) -> None:
-    """A training goes on with the columns and captions that it began with."""
-    before = {loader: settings for loader, settings in datasets_of(held)}
+def _take_decisions(run: Run, stored: Config) -> None:
+    """Keep the columns and captions that the resumed training began with."""
+    before = {loader: settings for loader, settings in datasets_of(stored)}
     for loader, dataset in datasets_of(run.config):
-        theirs = before.get(loader, {})
+        kept = before.get(loader, {})
         for key in _KEPT:
-            if key in theirs and theirs[key] != dataset.get(key):
-                dataset[key] = theirs[key]
-                run.say(f'{loader}: {key} {theirs[key]!r} (of the checkpoint)')
+            if key in kept and kept[key] != dataset.get(key):
+                dataset[key] = kept[key]
+                run.note(f'{loader}: {key} {kept[key]!r} (of the checkpoint)')
     run.again = True
 
 
-def _use_vocabulary(run: Run, weights: Weights | None) -> None:
-    """A folder's tokenizer; a checkpoint's where the config's is not there."""
+def _use_tokenizer(run: Run, weights: Weights | None) -> None:
+    """Use a model folder's tokenizer, and a checkpoint's if the config's is missing."""
     if weights is None or weights.tokenizer is None:
         return
     settings = tokenizer_of(run.config)
-    if settings is None:
-        return
-    if weights.config is None or not is_there(settings.get('tokenizer')):
-        set_vocabulary(run, weights.tokenizer, weights.source)
+    if settings and (weights.config is None or not is_there(settings.get('tokenizer'))):
+        set_tokenizer(run, weights.tokenizer, weights.source)
 
 
 def _labels_of_heads(weights: Weights, config: Config) -> dict[str, str]:
-    """Head -> the label whose classes are its rows, of the model that weights are of."""
+    """Head of the weights' model -> the label whose classes are its rows."""
     if weights.description is not None:
         return {name: weights.description.label(name) for name in weights.description.categories}
     heads = {**heads_of(config.model), **heads_of((weights.config or {}).get('model'))}
@@ -193,7 +191,7 @@ def _labels_of_heads(weights: Weights, config: Config) -> dict[str, str]:
 
 
 def reads_weights(settings: Any) -> bool:
-    """Whether a part of a model is told to read weights of its own."""
+    """Whether the settings of a part of a model name weights to read."""
     if isinstance(settings, Mapping):
         return any(
             bool(value) if key in _READING else reads_weights(value)
@@ -205,10 +203,7 @@ def reads_weights(settings: Any) -> bool:
 def _with_reading(
     pipeline: dict[str, dict], reading: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """``pipeline`` with the model's reading of pictures and captions in the place of its own.
-
-    How pictures are cropped and resized is the model's; what is hidden at random the protocol's.
-    """
+    """``pipeline`` with the model's reading of images and captions; masks stay."""
     kept = {
         name: step
         for name, step in pipeline.items()

@@ -1,4 +1,4 @@
-"""A config on its way to the one that runs, and what has been changed in it."""
+"""A config while it is resolved, and the list of changes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,24 +8,24 @@ from mmengine.config import Config
 from mvlt.checkpoints.weights import Weights
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_OF_MODEL = ('model', 'load_from', 'tokenizer', 'classes', 'pictures', 'test_cfg', 'trained on')
+_OF_MODEL = ('model', 'load_from', 'tokenizer', 'classes', 'images', 'test_cfg', 'trained on')
 
 
 class Run:
-    """A config on its way; ``changes`` says what has happened to it."""
+    """A config while it is resolved; ``changes`` lists what was changed."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.again = 'resolved' in config  # the dump of a run
         self.changes: list[str] = list(config.get('resolved') or [])
 
-    def say(self, line: str) -> None:
+    def note(self, line: str) -> None:
         """Note a change, once."""
         if line not in self.changes:
             self.changes.append(line)
 
     def forget_other_models(self, weights: Weights | None) -> None:
-        """Leave out what the dump of another run says of its model."""
+        """Drop what a dump notes about the model of another run."""
         source = weights.source if weights else ''
         self.changes = [
             line
@@ -35,7 +35,7 @@ class Run:
 
 
 def datasets_of(config: Config) -> Iterator[tuple[str, Any]]:
-    """(loader, settings) of the innermost dataset of each loader that there is."""
+    """(loader, settings) of each loader's innermost dataset."""
     for loader in LOADERS:
         dataset = (config.get(loader) or {}).get('dataset')
         while dataset is not None and 'dataset' in dataset:
@@ -45,7 +45,7 @@ def datasets_of(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """Lists in the place of tuples, None values left out: what a dump makes no difference of."""
+    """Settings as a dump has them: tuples as lists, without None values."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items() if item is not None}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value

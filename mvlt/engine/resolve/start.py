@@ -1,4 +1,4 @@
-"""What the config alone says, in the forms that mmengine reads; where and on what it runs."""
+"""mmengine's forms of a config's values; work dir, launcher and device."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +16,9 @@ _MMENGINE_HOOKS = (
 
 
 def settle_forms(run: Run) -> None:
-    """Schedulers become a list, hooks that are None go, without val_cfg nothing is validated.
+    """Turn schedulers into a list; drop hooks and validation that are None.
 
-    A scheduler that would begin when the training is over is left out.
+    A scheduler that begins after the end of the training is dropped.
     """
     config = run.config
     schedulers = config.get('param_scheduler')
@@ -38,7 +38,7 @@ def settle_forms(run: Run) -> None:
         for item in filter(None, schedulers):
             if not acts(item):
                 kind = str(item['type']).rpartition('.')[2]
-                run.say(f'param_scheduler: without {kind}, it begins at {item["begin"]}')
+                run.note(f'param_scheduler: without {kind}, it begins at {item["begin"]}')
     if 'val_cfg' in config and config.val_cfg is None:
         config.val_dataloader = config.val_evaluator = None
     hooks = config.get('default_hooks') or {}
@@ -46,15 +46,15 @@ def settle_forms(run: Run) -> None:
         del hooks[name]
 
 
-def settle_place(run: Run, work_dir: str | None, launcher: str, amp: bool) -> None:
-    """Where, on what and by which Runner it runs; mmengine's own runs it too, and says more."""
+def settle_runtime(run: Run, work_dir: str | None, launcher: str, amp: bool) -> None:
+    """Set work dir, Runner, precision and what depends on GPUs."""
     config = run.config
-    config.work_dir = place_of(config, work_dir)
+    config.work_dir = work_dir_of(config, work_dir)
     config.launcher = launcher
     config.setdefault('runner_type', 'mvlt.QuietRunner')
     if amp:
         config.optim_wrapper.type = 'mvlt.BFloat16OptimWrapper'
-        run.say('optim_wrapper: bfloat16 (--amp)')
+        run.note('optim_wrapper: bfloat16 (--amp)')
     if launcher == 'pytorch' and not torch.cuda.is_available():
         config.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel',
@@ -64,11 +64,11 @@ def settle_place(run: Run, work_dir: str | None, launcher: str, amp: bool) -> No
         )
     if not torch.cuda.is_available() and config.get('sync_bn'):
         config.sync_bn = None
-        if launcher != 'none':  # one process has nobody to share with
-            run.say('sync_bn: none, PyTorch has it for no CPU; each process counts its own')
+        if launcher != 'none':
+            run.note('sync_bn: none, PyTorch has it on GPUs only; processes count apart')
 
 
-def place_of(config: Config, work_dir: str | None = None) -> str:
+def work_dir_of(config: Config, work_dir: str | None = None) -> str:
     """The folder of a run: ``work_dir``, else the config's, else work_dirs/<name of its file>."""
     stem = Path(str(config.filename or 'run')).stem
     return work_dir or config.get('work_dir') or str(Path('work_dirs') / stem)

@@ -1,4 +1,4 @@
-"""Contract: a skipped step leaves averages, copy and queue as they were."""
+"""Contract: a skipped step does not change averages, momentum copy and queue."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def _runner(small_config, tmp_path, **options):
 
 
 def test_a_skipped_step_moves_nothing(small_config, tmp_path, monkeypatch):
-    """The loss of the second of three steps is no number."""
+    """The loss of the second of three steps is NaN."""
     config = _runner(small_config, tmp_path)
     config.train_cfg.on_nonfinite = 'skip'
     runner = build_runner(config)
@@ -42,8 +42,8 @@ def test_a_hook_without_a_queue(small_config, tmp_path):
         build_runner(config).train()
 
 
-def test_read_later_no_vector_that_is_no_number_is_queued(small_config, tmp_path, monkeypatch):
-    """As on a GPU: the step is over before anybody hears that a picture was no number."""
+def test_with_async_metrics_no_nan_embedding_is_queued(small_config, tmp_path, monkeypatch):
+    """As on a GPU: the step is over before its NaN is read."""
     config = _runner(small_config, tmp_path)
     config.train_cfg.update(on_nonfinite='skip', async_metrics=True)
     config.optim_wrapper.optimizer.fused = True

@@ -1,4 +1,4 @@
-"""Contract: at every moment there is a whole checkpoint; a failure to write one costs nothing."""
+"""Contract: a whole checkpoint exists at every moment; a failed write loses nothing."""
 
 import os
 
@@ -76,11 +76,11 @@ def test_full_disk_and_on(small_config, tmp_path, monkeypatch):
 
 
 def test_best_goes_after_the_new_best_is_there(small_config, tmp_path, monkeypatch):
-    """Of three evaluations the first and the third are the best so far; the disk is full then."""
+    """The first and the third of three evaluations are the best so far; then the disk is full."""
     config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': 1})
     config.default_hooks.checkpoint.update(save_best='score', rule='greater')
     runner = Runner.from_cfg(config)
-    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    hook = next(item for item in runner._hooks if isinstance(item, WholeCheckpointHook))
     scores = {1: 0.2, 2: 0.1, 3: 0.5}
 
     class Evaluate(Hook):
@@ -97,13 +97,13 @@ def test_best_goes_after_the_new_best_is_there(small_config, tmp_path, monkeypat
     assert 'best_score_iter_0.pth' in _checkpoints(tmp_path)
 
 
-def test_rests_of_a_killed_run_are_cleared(small_config, tmp_path):
+def test_partial_files_of_a_killed_run_are_deleted(small_config, tmp_path):
     (tmp_path / '.iter_9.pth.123.partial').write_bytes(b'half')
     _train(small_config(tmp_path, steps=2))
     assert not list(tmp_path.glob('.*.partial'))
 
 
-def test_another_number_of_processes_is_said(small_config, tmp_path):
+def test_another_number_of_processes_is_logged(small_config, tmp_path):
     _train(small_config(tmp_path, steps=2))
     path = tmp_path / 'iter_2.pth'
     checkpoint = read_checkpoint(str(path))
@@ -113,7 +113,7 @@ def test_another_number_of_processes_is_said(small_config, tmp_path):
     config.resume, config.load_from = True, str(path)
     _train(config)
     log = ''.join(file.read_text() for file in tmp_path.glob('*/*.log'))
-    assert '2 processes saved this checkpoint, 1 go on' in log
+    assert '2 processes saved this checkpoint, 1 resume it' in log
 
 
 def test_legal_values():
@@ -122,11 +122,11 @@ def test_legal_values():
 
 
 def test_a_best_of_the_same_name_stays(small_config, tmp_path):
-    """Counted in epochs, a training in steps calls every best one epoch_0."""
+    """With by_epoch, a training in steps names every best checkpoint epoch_0."""
     config = small_config(tmp_path, steps=2)
     config.default_hooks.checkpoint.update(save_best='score', rule='greater', by_epoch=True)
     runner = Runner.from_cfg(config)
-    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    hook = next(item for item in runner._hooks if isinstance(item, WholeCheckpointHook))
     runner.train()
     for score in (0.1, 0.2):
         hook.after_val_epoch(runner, dict(score=score))
@@ -137,7 +137,7 @@ def test_a_failed_best_leaves_the_previous_one_the_best(small_config, tmp_path, 
     config = small_config(tmp_path, steps=2)
     config.default_hooks.checkpoint.update(save_best='score', rule='greater', on_failure='continue')
     runner = Runner.from_cfg(config)
-    hook = next(one for one in runner._hooks if isinstance(one, WholeCheckpointHook))
+    hook = next(item for item in runner._hooks if isinstance(item, WholeCheckpointHook))
     runner.train()
     hook.after_val_epoch(runner, dict(score=0.1))
     first = hook.best_ckpt_path

@@ -1,4 +1,4 @@
-"""Contract: clusters are fitted once, the same for a seed, and resumed with the weights."""
+"""Contract: clusters are fitted once, equal for a seed, and resumed with the weights."""
 
 import pytest
 import torch

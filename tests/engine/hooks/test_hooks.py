@@ -1,4 +1,4 @@
-"""Contract: a checkpoint or a tokenizer that does not fit is refused before anything is lost."""
+"""Contract: a checkpoint or tokenizer that does not fit is refused."""
 
 import copy
 from types import SimpleNamespace
@@ -52,8 +52,8 @@ def test_a_checkpoint_names_all_trainings_before_it(checkpoint):
     hook, saved = LoadReportHook(), dict(meta={})
     hook.after_load_checkpoint(_runner(**ITM, **MLM, **MIR), checkpoint)
     hook.before_save_checkpoint(None, saved)
-    found = saved['meta']['started_from']
-    assert (found['iter'], found['started_from']) == (4200, first) and 'time' not in found
+    start = saved['meta']['started_from']
+    assert (start['iter'], start['started_from']) == (4200, first) and 'time' not in start
 
 
 def test_parts_that_the_task_lacks_are_left_out_and_new_heads_start_at_random(checkpoint):
@@ -116,7 +116,7 @@ def test_the_prefixes_of_wrappers_are_cut_off(checkpoint, prefix):
 def test_nothing_is_left_at_random_but_where_a_training_begins(checkpoint, task):
     """A head that the checkpoint lacks answers by accident."""
     state = checkpoint['state_dict']
-    with pytest.raises(ValueError, match=r'leaves heads.main_category.* at random: a t'):
+    with pytest.raises(ValueError, match=r'leaves heads.main_category.* at random: a '):
         _load(state, _runner(task, **ITM, **CATEGORIES))
     assert 'heads.itm.classifier.bias' in _load(state, _runner(task, **ITM))
     assert _load(state, _runner('train', **ITM, **CATEGORIES))
@@ -136,31 +136,31 @@ def test_weights_that_are_no_numbers_are_refused(checkpoint):
 
 
 def test_rows_of_classes_are_moved_by_name():
-    """New ones start at random, those that the data lack are left out."""
+    """New classes start at random, classes that the data lack are dropped."""
     classes = dict(main_category=['hats', 'bags'], sub_category=['c', 'b', 'a'])
     meta = dict(main_category=('bags', 'hats'), main_category_trained=2)
     meta |= dict(sub_category=('a', 'new', 'c', 'unseen'), sub_category_trained=3)
     counts = dict(main_category=2, sub_category=3)
     heads = {name: dict(CATEGORIES[name], num_classes=count) for name, count in counts.items()}
     runner = _runner('train', meta, **heads)
-    own = runner.model.state_dict()
-    before = {name: value + 1 for name, value in own.items()}
+    initial = runner.model.state_dict()
+    before = {name: value + 1 for name, value in initial.items()}
     state = _load(before, runner, classes=classes)
     for key in ('weight', 'bias'):
         name = f'heads.sub_category.classifier.{key}'
         old = before[name]
-        torch.testing.assert_close(state[name], torch.stack((old[2], own[name][1], old[0])))
+        torch.testing.assert_close(state[name], torch.stack((old[2], initial[name][1], old[0])))
         name = f'heads.main_category.classifier.{key}'
         torch.testing.assert_close(state[name], before[name].flip(0))
     foreign = dict(classes, main_category=['x', 'y'])
-    with pytest.raises(ValueError, match=r'no class of the training data \(bags, hats\) is one of'):
+    with pytest.raises(ValueError, match=r'no class of the training data \(bags, hats\) is in'):
         _load(before, runner, classes=foreign)
     state = _load(before, runner, classes=foreign, restart=('heads.main_category',))  # as it says
     assert 'heads.main_category.classifier.bias' not in state
     assert 'heads.main_category.projection.0.bias' in state
 
 
-def test_checkpoint_of_another_vocabulary_is_refused(demo_data):
+def test_a_checkpoint_of_another_tokenizer_is_refused(demo_data):
     from mvlt.datasets import load_tokenizer
 
     hook = TokenizerHook()
@@ -172,7 +172,7 @@ def test_checkpoint_of_another_vocabulary_is_refused(demo_data):
         hook.after_load_checkpoint(None, dict(meta=dict(tokenizer='another')))
 
 
-def test_the_vocabulary_of_wrapped_datasets_is_checked_too(demo_data):
+def test_the_tokenizer_of_wrapped_datasets_is_checked_too(demo_data):
     from mvlt.datasets import FashionGen, RankingGroups, Tokenize
 
     source = str(demo_data / 'tokenizer')

@@ -1,4 +1,4 @@
-"""Contract: even steps see whole images, odd steps masked ones, whatever was resumed."""
+"""Contract: images are whole in even steps and masked in odd steps."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Contract: pictures at the interval, training as if nothing had been drawn."""
+"""Contract: images are drawn at the interval and do not affect the training."""
 
 import json
 from pathlib import Path
@@ -43,11 +43,13 @@ def _train(demo_data, work_dir, hook=None, backends=(), validate=True, name='pre
     return [line['loss'] for line in lines if 'loss' in line]
 
 
-def test_pictures_are_drawn_and_training_is_not_disturbed(demo_data, tmp_path):
+def test_images_are_drawn_and_training_is_not_affected(demo_data, tmp_path):
     plain = _train(demo_data, tmp_path / 'plain')
     hook = dict(type=PicturesHook, interval=2, products=3)
-    drawn = _train(demo_data, tmp_path / 'drawn', hook, backends=[dict(type=TensorboardVisBackend)])
-    assert drawn == plain and len(plain) == 4
+    losses = _train(
+        demo_data, tmp_path / 'drawn', hook, backends=[dict(type=TensorboardVisBackend)]
+    )
+    assert losses == plain and len(plain) == 4
     folders = sorted((tmp_path / 'drawn/pictures').iterdir())
     assert [folder.name for folder in folders] == ['0000002', '0000004']
     for folder in folders:
@@ -57,7 +59,7 @@ def test_pictures_are_drawn_and_training_is_not_disturbed(demo_data, tmp_path):
     assert b'pictures_ranking' in events.read_bytes()
 
 
-def test_towers_rank_their_pictures(demo_data, tmp_path):
+def test_a_model_with_embeddings_ranks_its_images(demo_data, tmp_path):
     hook = dict(type=PicturesHook, interval=4, products=3)
     _train(demo_data, tmp_path, hook, name='shop_demo')
     assert (tmp_path / 'pictures/0000004/ranking.png').is_file()
@@ -66,8 +68,8 @@ def test_towers_rank_their_pictures(demo_data, tmp_path):
 def test_without_data_to_draw_there_is_a_warning(demo_data, tmp_path):
     hook = dict(type=PicturesHook, interval=2)
     plain = _train(demo_data, tmp_path / 'plain')
-    drawn = _train(demo_data, tmp_path / 'drawn', hook, validate=False)
-    assert drawn == plain and not (tmp_path / 'drawn/pictures').exists()
+    losses = _train(demo_data, tmp_path / 'drawn', hook, validate=False)
+    assert losses == plain and not (tmp_path / 'drawn/pictures').exists()
     (log,) = (tmp_path / 'drawn').glob('*/*.log')
     assert 'PicturesHook draws nothing' in log.read_text()
 

@@ -1,4 +1,4 @@
-"""Contract: a prompt head learns the names of the training data's classes, in every wording."""
+"""Contract: a prompt head gets the class names of the training data in every template."""
 
 import torch
 
@@ -7,7 +7,7 @@ from mvlt.engine.launch import build_runner
 
 
 def test_names_are_those_of_the_data(small_config, tmp_path):
-    """The hook gives them before the first step; a label that is not there is left out."""
+    """The hook passes them before the first step and skips a missing label."""
     config = small_config(tmp_path, steps=2)
     prompts = dict(
         type='PromptHead', labels=('main_category', 'brand'), templates=('{}', 'a photo of {}')

@@ -1,4 +1,4 @@
-"""Contract: every record that is left out is listed once; more than the bound ends the run."""
+"""Contract: every skipped record is listed once; too many end the run."""
 
 import json
 from types import SimpleNamespace
@@ -35,7 +35,7 @@ def test_list_and_bound(tmp_path):
     hook.before_train(runner)
     hook.before_train_iter(runner, 0, _batch((7, 'cut'), (8, 'gone')))
     hook.before_train_iter(runner, 1, _batch((7, 'cut'), (9, 'gone')))  # the third: 1 % of 300
-    assert [one['row'] for one in _listed(tmp_path)] == [7, 8, 9]
+    assert [record['row'] for record in _listed(tmp_path)] == [7, 8, 9]
     assert _listed(tmp_path)[1] == dict(row=8, step=5, reason='gone')
     with pytest.raises(ValueError, match=r'4 of 300 records.*max_share=0\.01.*check_dataset'):
         hook.before_train_iter(runner, 2, _batch((10, 'cut')))
@@ -54,7 +54,7 @@ def test_a_resumed_run_goes_on_with_the_list_and_a_new_one_does_not(tmp_path):
         hook, runner = SkippedRecordsHook(), _runner(tmp_path, resume=resume)
         hook.before_train(runner)
         hook.before_train_iter(runner, 0, _batch((rows[-1], 'cut')))
-        assert [one['row'] for one in _listed(tmp_path)] == rows
+        assert [record['row'] for record in _listed(tmp_path)] == rows
 
 
 def test_legal_share():

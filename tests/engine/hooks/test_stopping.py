@@ -1,4 +1,4 @@
-"""Contract: who tells a training to stop loses nothing; what it will take is said early."""
+"""Contract: a stopped training loses nothing; its time is estimated early."""
 
 import os
 import re
@@ -38,24 +38,24 @@ class TellAt(StopHook):
 
 @pytest.mark.parametrize('by_epoch', [False, True])
 def test_a_stopped_training_equals_the_uninterrupted_one(small_config, tmp_path, by_epoch):
-    """Between two checkpoints, and within an epoch; with gradients that are being accumulated."""
+    """Between two checkpoints, within an epoch, with accumulated gradients."""
 
     def config(name, told):
         options = {
             'default_hooks.checkpoint.interval': 100,
             'optim_wrapper.accumulative_counts': 2,
         }
-        found = small_config(tmp_path / name, options, steps=6)
-        found.default_hooks.checkpoint.max_keep_ckpts = 1
+        settings = small_config(tmp_path / name, options, steps=6)
+        settings.default_hooks.checkpoint.max_keep_ckpts = 1
         if by_epoch:
-            found.train_cfg = dict(type='mvlt.EpochTrainLoop', max_epochs=1)
-            found.train_dataloader.sampler = dict(type='mvlt.EpochSampler', shuffle=True)
-            found.train_dataloader.dataset.dataset.indices = 48
-            found.param_scheduler = []
-            found.default_hooks.checkpoint.update(by_epoch=True, interval=1)
+            settings.train_cfg = dict(type='mvlt.EpochTrainLoop', max_epochs=1)
+            settings.train_dataloader.sampler = dict(type='mvlt.EpochSampler', shuffle=True)
+            settings.train_dataloader.dataset.dataset.indices = 48
+            settings.param_scheduler = []
+            settings.default_hooks.checkpoint.update(by_epoch=True, interval=1)
         if told:
-            found.custom_hooks = [dict(type='TellAt')]
-        return found
+            settings.custom_hooks = [dict(type='TellAt')]
+        return settings
 
     build_runner(config('whole', False)).train()
     with pytest.raises(TrainingStopped, match=r'iter_3\.pth is written; .* --resume') as stopped:
@@ -73,7 +73,7 @@ def test_a_stopped_training_equals_the_uninterrupted_one(small_config, tmp_path,
 
 
 def test_ctrl_c_in_a_terminal(small_config, tmp_path):
-    """A real process with data workers, told as a terminal tells all of them."""
+    """A real process with data workers, which all get the terminal's signal."""
     config = small_config(tmp_path / 'work', {'default_hooks.checkpoint.interval': 1000}, 500)
     config.train_dataloader.num_workers = 1
     config.dump(tmp_path / 'config.py')
@@ -96,7 +96,7 @@ def test_ctrl_c_in_a_terminal(small_config, tmp_path):
     rest, _ = run.communicate(timeout=120)
     output = ''.join(lines) + rest
     assert run.returncode == 130, output[-3000:]
-    assert 'Traceback' not in output and output.count('stopping: this step is finished') == 1
+    assert 'Traceback' not in output and output.count('stopping after this step') == 1
     (step,) = re.findall(r'stopped: .*iter_(\d+)\.pth is written', output)
     assert (tmp_path / f'work/iter_{step}.pth').is_file()
 

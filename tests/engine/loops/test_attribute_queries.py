@@ -1,4 +1,4 @@
-"""Contract: every phrase of the columns against every picture, and classes by their prompts."""
+"""Contract: every attribute query against every image, and classes by their prompts."""
 
 import json
 
@@ -54,25 +54,26 @@ def _run(shop, folder, tmp_path, name, **options):
 
 
 @torch.no_grad()
-def _vectors(loop, words):
-    """Of all pictures and of words, (18, D) and (n, D), of length 1."""
+def _embeds(loop, texts):
+    """Of all images and of texts, (18, D) and (n, D), of length 1."""
     model, tokenize = loop.scorer.model, loop.dataset.pipeline.tokenize()
-    pictures = torch.stack([loop.dataset[i]['inputs']['image'] for i in range(18)])
-    images = model.image_embeds(model.data_preprocessor.normalise(pictures)).numpy()
-    ids = [torch.tensor(tokenize.tokenizer.encode(one, tokenize.max_length))[None] for one in words]
-    return images, np.concatenate([model.text_embeds(one, None).numpy() for one in ids])
+    pixels = torch.stack([loop.dataset[i]['inputs']['image'] for i in range(18)])
+    images = model.image_embeds(model.data_preprocessor.normalise(pixels)).numpy()
+    encoded = [tokenize.tokenizer.encode(text, tokenize.max_length) for text in texts]
+    embeds = [model.text_embeds(torch.tensor(ids)[None], None) for ids in encoded]
+    return images, np.concatenate(embeds)
 
 
-def test_phrases_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
+def test_queries_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
     metrics, loop = _run(shop, embedding_folder, tmp_path, 'plain')
-    asked = [(one.kind, one.text) for one in loop.asked]
-    assert asked == [
+    queries = [(query.kind, query.text) for query in loop.queries]
+    assert queries == [
         *(('kind', kind) for kind in sorted(KINDS)),
         *(('both', f'{colour} {kind}') for colour in ('blue', 'red') for kind in sorted(KINDS)),
     ]
-    images, texts = _vectors(loop, [text for _, text in asked])
+    images, texts = _embeds(loop, [text for _, text in queries])
     precise = {}
-    for (kind, text), vector in zip(asked, texts):
+    for (kind, text), vector in zip(queries, texts):
         order = np.argsort(-(images @ vector), kind='stable')[:10]
         words = text.split()
         right = [
@@ -83,12 +84,12 @@ def test_phrases_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
     for kind, values in precise.items():
         assert metrics[f'phrases/{kind}/P@10'] == pytest.approx(np.mean(values))
         assert metrics[f'phrases/{kind}/queries'] == len(values)
-    _, prompts = _vectors(loop, ['red', 'a red tote', 'blue', 'a blue tote'])
+    _, prompts = _embeds(loop, ['red', 'a red tote', 'blue', 'a blue tote'])
     means = prompts.reshape(2, 2, -1).mean(1)
     means /= np.linalg.norm(means, axis=1, keepdims=True)  # as CLIP
-    said = (images @ means.T).argmax(1)
-    known = [i for i in range(18) if i % 3 < 2]  # a third of the products has no colour
-    right = [said[i] == i % 3 for i in known]
+    predicted = (images @ means.T).argmax(1)
+    labelled = [i for i in range(18) if i % 3 < 2]  # a third of the products has no colour
+    right = [predicted[i] == i % 3 for i in labelled]
     assert metrics['zero_shot/colour/accuracy'] == pytest.approx(100 * np.mean(right))
     assert json.loads((tmp_path / 'plain/results.json').read_text())['protocol'] == dict(
         rows=18,
@@ -103,24 +104,24 @@ def test_phrases_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
 
 
 def test_candidates_with_their_titles(shop, embedding_folder, tmp_path):
-    """0.9 picture and 0.1 title, as KAGL's attribute to product."""
+    """0.9 image and 0.1 title, as KAGL's attribute to product."""
     options = {'test_cfg.text_weight': 0.1, 'test_cfg.prompts': None}
     _, loop = _run(shop, embedding_folder, tmp_path, 'titles', **options)
     titles = [record['caption'] for record in loop.records]
-    images, texts = _vectors(loop, [*titles, 'tote'])
+    images, texts = _embeds(loop, [*titles, 'tote'])
     sums = 0.9 * images + 0.1 * texts[:-1]
     similar = (sums / np.linalg.norm(sums, axis=1, keepdims=True)) @ texts[-1]
-    (one,) = (one for one in loop.results if one['phrase'] == 'tote')
-    assert list(one['candidates']) == np.argsort(-similar, kind='stable')[:10].tolist()
-    assert one['relevant'] == 9
+    (result,) = (result for result in loop.results if result['phrase'] == 'tote')
+    assert list(result['candidates']) == np.argsort(-similar, kind='stable')[:10].tolist()
+    assert result['relevant'] == 9
 
 
 def test_what_the_data_do_not_know_is_left_out_and_said(shop, embedding_folder, tmp_path):
-    asked = dict(kind=None, colour_kind=None, gender_kind='{gender} {sub_category}', a='{cut}')
-    _, loop = _run(shop, embedding_folder, tmp_path, 'some', **{'test_cfg.phrases': asked})
+    phrases = dict(kind=None, colour_kind=None, gender_kind='{gender} {sub_category}', a='{cut}')
+    _, loop = _run(shop, embedding_folder, tmp_path, 'some', **{'test_cfg.phrases': phrases})
     assert not loop.phrases and list(loop.prompts) == ['colour']
-    said = next((tmp_path / 'some').rglob('*.log')).read_text()
-    assert "name 'cut', 'gender', which the data do not know; legal: sub_category, colour" in said
-    options = {'test_cfg.phrases': asked, 'test_cfg.prompts': dict.fromkeys(PROMPTED)}
+    log = next((tmp_path / 'some').rglob('*.log')).read_text()
+    assert "name 'cut', 'gender', which the data lack; legal: sub_category, colour" in log
+    options = {'test_cfg.phrases': phrases, 'test_cfg.prompts': dict.fromkeys(PROMPTED)}
     with pytest.raises(ValueError, match=r"'cut', 'gender', which .*legal: .*colour"):
         _run(shop, embedding_folder, tmp_path, 'none', **options)

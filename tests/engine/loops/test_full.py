@@ -1,4 +1,4 @@
-"""Contract: all pairs once, ranks as a naive twin counts them; a stopped run goes on."""
+"""Contract: all pairs once, ranks as a naive twin counts them; a stopped run resumes."""
 
 import os
 import shutil
@@ -68,7 +68,7 @@ def _twin(loop):
 
 
 def _ranks(loop, direction):
-    return [one['rank'] for one in loop.results if one['direction'] == direction]
+    return [result['rank'] for result in loop.results if result['direction'] == direction]
 
 
 def test_ranks_are_those_of_a_naive_twin(demo_data, tmp_path):
@@ -76,17 +76,17 @@ def test_ranks_are_those_of_a_naive_twin(demo_data, tmp_path):
     metrics = runner.test()
     loop = runner.test_loop
     expected, scores = _twin(loop)
-    # 20 rows, two views a product: 20 pictures, 10 captions
+    # 20 rows, two views a product: 20 images, 10 captions
     assert len(loop.gallery.images) == 20 and len(loop.gallery.texts) == 10
     assert _ranks(loop, 'tir') == expected['tir'] and _ranks(loop, 'itr') == expected['itr']
     assert metrics['retrieval/tir/queries'] == 10 and metrics['retrieval/itr/queries'] == 20
     assert loop.protocol['pairs'] == 200 and loop.protocol['name'] == 'full'
-    first = next(one for one in loop.results if one['direction'] == 'tir')
+    first = next(result for result in loop.results if result['direction'] == 'tir')
     best = np.argsort(-scores[:, 0], kind='stable')[:10]
     assert first['candidates'][:10] == [loop.gallery.images[i] for i in best]
     np.testing.assert_allclose(first['scores'][:10], scores[best, 0], atol=1e-6)
-    for one in loop.results:  # the match is there, however far behind
-        assert any(one['positives']) and len(one['scores']) <= 11
+    for result in loop.results:  # the match is there, however far behind
+        assert any(result['positives']) and len(result['scores']) <= 11
     assert len(list((tmp_path / 'scores').glob('*/*.npy'))) == 7  # three pictures of ten captions
 
 
@@ -133,15 +133,15 @@ def test_reranking_scores_the_best_only_and_says_what_it_can_lose(demo_data, tmp
     loop = runner.test_loop
     _, scores = _twin(loop)
     (folder,) = (tmp_path / 'scores').iterdir()
-    found = np.concatenate([np.load(path) for path in sorted(folder.glob('*.npy'))])
-    asked = np.isfinite(found)
+    read = np.concatenate([np.load(path) for path in sorted(folder.glob('*.npy'))])
+    asked = np.isfinite(read)
     assert asked.sum(0).min() >= 2 and asked.sum(1).min() >= 2
     assert asked.sum() <= 2 * 10 + 2 * 20
-    np.testing.assert_allclose(found[asked], scores[asked], atol=1e-6)
+    np.testing.assert_allclose(read[asked], scores[asked], atol=1e-6)
     for direction in ('tir', 'itr'):
-        found = metrics[f'retrieval/{direction}/R@1']
-        assert found <= metrics[f'retrieval/{direction}/rerank_recall']
-    assert all(np.isfinite(one['scores']).all() for one in loop.results)
+        recall = metrics[f'retrieval/{direction}/R@1']
+        assert recall <= metrics[f'retrieval/{direction}/rerank_recall']
+    assert all(np.isfinite(result['scores']).all() for result in loop.results)
     everything = _runner(demo_data, tmp_path, 'all', **_TOP[1000])
     everything.model.load_state_dict(runner.model.state_dict())
     exact = _runner(demo_data, tmp_path, 'exact', **_ITC)
@@ -154,7 +154,7 @@ def test_reranking_scores_the_best_only_and_says_what_it_can_lose(demo_data, tmp
     assert metrics == pytest.approx(exact.test())
 
 
-def test_other_pictures_or_words_behind_the_same_paths_are_scored_anew(demo_data, tmp_path):
+def test_changed_images_or_tokens_are_scored_anew(demo_data, tmp_path):
     runner = _runner(demo_data, tmp_path, 'anew')
     loop = runner.build_test_loop(runner.cfg.test_cfg)
     texts = loop.tokens(loop.gallery.texts)
@@ -183,26 +183,26 @@ def test_a_positive_that_is_not_listed_can_cost_recall():
         dict(product_id='a', caption='two'),
         dict(product_id='b', caption='three'),
     ]
-    gallery = make_gallery(records)  # pictures 0 and 1 have two captions each, picture 2 has one
-    own = [np.array([place]) for place in range(3)]
-    found = _rerank_recall(gallery, dict(tir=own, itr=own))
-    assert found['retrieval/itr/rerank_recall'] == 100
-    assert found['retrieval/itr/recall_lost_at_most'] == pytest.approx(200 / 3)
-    others = [np.delete(np.arange(3), place) for place in range(3)]
-    # picture 2 and its caption miss each other
-    found = _rerank_recall(gallery, dict(tir=others, itr=others))
-    assert found['retrieval/tir/rerank_recall'] == pytest.approx(200 / 3)
-    assert found['retrieval/tir/recall_lost_at_most'] == 100
+    gallery = make_gallery(records)  # images 0 and 1 have two captions each, image 2 has one
+    matches = [np.array([i]) for i in range(3)]
+    recall = _rerank_recall(gallery, dict(tir=matches, itr=matches))
+    assert recall['retrieval/itr/rerank_recall'] == 100
+    assert recall['retrieval/itr/recall_lost_at_most'] == pytest.approx(200 / 3)
+    others = [np.delete(np.arange(3), i) for i in range(3)]
+    # image 2 and its caption miss each other
+    recall = _rerank_recall(gallery, dict(tir=others, itr=others))
+    assert recall['retrieval/tir/rerank_recall'] == pytest.approx(200 / 3)
+    assert recall['retrieval/tir/recall_lost_at_most'] == 100
 
 
 def test_recall_of_random_weights_is_chance(demo_data, tmp_path):
-    """A leak between a picture and its captions would show: 3 standard errors around chance."""
+    """A leak between image and captions would show: 3 standard errors around chance."""
     runner = _runner(demo_data, tmp_path, 'chance', **{'test_dataloader.dataset.indices': None})
     metrics = runner.test()
     gallery = runner.test_loop.gallery
     chances = dict(
-        tir=[_chance(len(gallery.images), len(own), 10) for own in gallery.images_of],
-        itr=[_chance(len(gallery.texts), len(own), 10) for own in gallery.texts_of],
+        tir=[_chance(len(gallery.images), len(positives), 10) for positives in gallery.images_of],
+        itr=[_chance(len(gallery.texts), len(positives), 10) for positives in gallery.texts_of],
     )
     for direction, chance in chances.items():
         mean = np.mean(chance)
@@ -213,8 +213,8 @@ def test_recall_of_random_weights_is_chance(demo_data, tmp_path):
 def _chance(candidates, positives, k):
     """Probability that one of ``positives`` is among the first k of a random order."""
     missed = 1.0
-    for place in range(k):
-        missed *= max(candidates - positives - place, 0) / (candidates - place)
+    for i in range(k):
+        missed *= max(candidates - positives - i, 0) / (candidates - i)
     return 1 - missed
 
 
@@ -225,7 +225,7 @@ def test_constant_scores_find_nothing(demo_data, tmp_path, monkeypatch):
     )
     metrics = runner.test()
     assert metrics['retrieval/tir/R@10'] == metrics['retrieval/itr/R@5'] == 0
-    assert metrics['retrieval/tir/mean_rank'] == 19  # behind the 18 pictures of others
+    assert metrics['retrieval/tir/mean_rank'] == 19  # behind the 18 images of others
     assert metrics['retrieval/itr/mean_rank'] == 10
 
 

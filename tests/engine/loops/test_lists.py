@@ -56,8 +56,8 @@ def test_scores_agree_with_one_pair_at_a_time(runner):
         return float(model.match(image, tokens, None))
 
     expected = [[score(i, 3) for i in (3, 8, 1)], [score(7, t) for t in (7, 0, 30, 5)]]
-    for got, one in zip(scores, expected):
-        np.testing.assert_allclose(got, one, atol=1e-6)
+    for computed, naive in zip(scores, expected):
+        np.testing.assert_allclose(computed, naive, atol=1e-6)
 
 
 def test_metrics_of_a_run(runner):
@@ -67,18 +67,18 @@ def test_metrics_of_a_run(runner):
         recalls = [metrics[f'retrieval/{direction}/R@{k}'] for k in (1, 5, 10)]
         assert recalls == sorted(recalls) and recalls[-1] == 100  # 9 candidates
     results = runner.test_loop.results
-    assert [one['direction'] for one in results] == ['tir'] * 6 + ['itr'] * 6
-    assert all(len(one['scores']) == 9 and one['positives'].sum() == 1 for one in results)
+    assert [result['direction'] for result in results] == ['tir'] * 6 + ['itr'] * 6
+    assert all(len(result['scores']) == 9 and result['positives'].sum() == 1 for result in results)
 
 
 def test_certain_matches_are_ranked_too(runner):
     """30 more on every matched logit: all probabilities are 1, the ranks stay."""
     runner.test()
-    before = [one['rank'] for one in runner.test_loop.results]
+    before = [result['rank'] for result in runner.test_loop.results]
     with torch.no_grad():
         runner.model.heads.itm.classifier.bias += torch.tensor([0.0, 30.0])
     runner.test()
-    assert [one['rank'] for one in runner.test_loop.results] == before
+    assert [result['rank'] for result in runner.test_loop.results] == before
     assert len(set(before)) > 1 and set(before) != {9}
 
 
@@ -96,7 +96,7 @@ def test_unknown_direction(runner):
 
 
 def test_data_workers_give_the_same_pairs_and_leave_no_file_open(demo_data, tmp_path):
-    found = []
+    read = []
     for workers in (0, 2):
         runner = _runner(
             demo_data,
@@ -106,15 +106,15 @@ def test_data_workers_give_the_same_pairs_and_leave_no_file_open(demo_data, tmp_
         )
         loop = runner.build_test_loop(runner.cfg.test_cfg)
         open_before = len(os.listdir('/proc/self/fd'))
-        found.append(list(loop.scorer.read(range(0, 40, 2))))
+        read.append(list(loop.scorer.read(range(0, 40, 2))))
         assert len(os.listdir('/proc/self/fd')) <= open_before + 4
-    alone, workers = found
+    alone, workers = read
     assert len(alone) == len(workers) == 20
     for (image, text), (again, again_text) in zip(alone, workers):
         assert torch.equal(image, again) and torch.equal(text, again_text)
 
 
-def test_draws_have_seeds_of_their_own_and_give_a_mean_and_a_deviation(demo_data, tmp_path):
+def test_draws_have_different_seeds_and_give_mean_and_deviation(demo_data, tmp_path):
     runner = _runner(demo_data, tmp_path, experiment_name='draws', **{'test_cfg.draws': 3})
     metrics = runner.test()
     loop = runner.test_loop
@@ -132,16 +132,16 @@ def test_draws_have_seeds_of_their_own_and_give_a_mean_and_a_deviation(demo_data
 
 
 def test_a_file_of_candidates_gives_what_the_draw_gives(demo_data, tmp_path):
-    drawn = _runner(demo_data, tmp_path, experiment_name='drawn', **{'test_cfg.draws': 2})
-    metrics = drawn.test()
-    dataset = drawn.test_loop.dataloader.dataset
+    draws = _runner(demo_data, tmp_path, experiment_name='drawn', **{'test_cfg.draws': 2})
+    metrics = draws.test()
+    dataset = draws.test_loop.dataloader.dataset
     records = [dataset.get_data_info(row) for row in range(len(dataset))]
     content = candidate_content(records, {}, num_queries=6, num_candidates=9, seeds=(0, 1))
     write_json(tmp_path / 'candidates.json', content)
     options = {'test_cfg.candidates': str(tmp_path / 'candidates.json'), 'test_cfg.num_queries': 1}
     # the same seed: the same random weights
     read = _runner(demo_data, tmp_path, experiment_name='read', **options)
-    read.model.load_state_dict(drawn.model.state_dict())
+    read.model.load_state_dict(draws.model.state_dict())
     assert read.test() == metrics
     assert read.test_loop.protocol['candidates'].endswith('candidates.json')
     assert 'seeds' not in read.test_loop.protocol
@@ -169,6 +169,6 @@ def test_reranking_the_best_leaves_others_behind(demo_data, tmp_path):
     runner.test()
     rankings = json.loads((tmp_path / 'rankings.json').read_text())
     assert (tmp_path / 'results.json').is_file() and len(rankings) == 12
-    for one in rankings:
-        assert len(one['candidates']) == len(one['scores']) == len(one['positives']) <= 3
-        assert one['rank'] == 9 or any(one['positives'])
+    for result in rankings:
+        assert len(result['candidates']) == len(result['scores']) == len(result['positives']) <= 3
+        assert result['rank'] == 9 or any(result['positives'])

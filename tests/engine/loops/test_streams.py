@@ -59,21 +59,21 @@ def _run(data, folder, name, query, candidates=('image',)):
 @torch.no_grad()
 def _embeds(loop, streams):
     """Of each record, read alone."""
-    model, found = loop.scorer.model, []
+    model, embeds = loop.scorer.model, []
     normalise = model.data_preprocessor.normalise
     for row in range(len(PICTURES)):
         inputs = loop.dataset[row]['inputs']
-        own = dict(
+        tensors = dict(
             image=inputs['image'], text=inputs['token_ids'], **inputs['images'], **inputs['texts']
         )
         parts = [
-            model.image_embeds(normalise(own[name][None]))
-            if own[name].ndim == 3
-            else model.text_embeds(own[name][None], None)
+            model.image_embeds(normalise(tensors[name][None]))
+            if tensors[name].ndim == 3
+            else model.text_embeds(tensors[name][None], None)
             for name in streams
         ]
-        found.append(F.normalize(sum(parts), dim=-1)[0].numpy())
-    return np.stack(found)
+        embeds.append(F.normalize(sum(parts), dim=-1)[0].numpy())
+    return np.stack(embeds)
 
 
 @pytest.mark.parametrize('folder', ['embedding_folder', 'dual_folder'])
@@ -83,7 +83,7 @@ def test_ranks_are_those_of_a_naive_twin(data, request, folder, query):
     queries, candidates = _embeds(loop, query), _embeds(loop, ('image',))
     distinct = [0, 1, 2, 4, 5]
     assert loop.protocol['num_candidates'] == metrics['retrieval/streams/candidates'] == 5
-    results = {one['query']: one for one in loop.results}
+    results = {result['query']: result for result in loop.results}
     assert len(results) == metrics['retrieval/streams/queries'] == 6
     for row in range(6):
         scores = {other: float(queries[row] @ candidates[other]) for other in distinct}

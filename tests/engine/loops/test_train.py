@@ -1,4 +1,4 @@
-"""Contract: a loss that is no number never reaches the weights, and its samples are known."""
+"""Contract: an infinite or NaN loss never reaches the weights, and its samples are recorded."""
 
 import json
 
@@ -13,16 +13,16 @@ from mvlt.models import MVLT
 
 @pytest.fixture
 def broken_steps(monkeypatch):
-    """Numbers of calls of the loss, from 0, whose matching loss is no number."""
+    """Indices of loss calls, from 0, whose matching loss is NaN."""
     broken, calls = set(), []
     loss = MVLT.loss
 
     def sometimes(self, *args):
-        found = loss(self, *args)
+        losses = loss(self, *args)
         if len(calls) in broken:
-            found['loss_itm'] = found['loss_itm'] * float('nan')
+            losses['loss_itm'] = losses['loss_itm'] * float('nan')
         calls.append(None)
-        return found
+        return losses
 
     monkeypatch.setattr(MVLT, 'loss', sometimes)
     return broken
@@ -33,9 +33,11 @@ def test_stop_names_the_samples_and_keeps_the_weights(small_config, tmp_path, br
     runner = Runner.from_cfg(small_config(tmp_path))
     with pytest.raises(NonFiniteLossError, match='step 2: .*loss_itm.*on_nonfinite'):
         runner.train()
-    found = json.loads((tmp_path / 'nonfinite/step_2_rank_0.json').read_text())
-    assert len(found['samples']) == 8
-    assert all({'product_id', 'caption', 'sample_idx'} <= one.keys() for one in found['samples'])
+    report = json.loads((tmp_path / 'nonfinite/step_2_rank_0.json').read_text())
+    assert len(report['samples']) == 8
+    assert all(
+        {'product_id', 'caption', 'sample_idx'} <= sample.keys() for sample in report['samples']
+    )
     saved = read_checkpoint(str(tmp_path / 'iter_2.pth'))['state_dict']
     assert all(
         torch.equal(saved[name], weight)
@@ -56,8 +58,8 @@ def test_skip_leaves_the_step_out(small_config, tmp_path, broken_steps):
     assert torch.equal(before, after) and not torch.equal(after, later)
 
 
-def test_read_later_the_weights_are_kept_all_the_same(small_config, tmp_path, broken_steps):
-    """As on a GPU: the optimizer leaves the step out, the run hears of it a step later."""
+def test_async_metrics_keep_the_weights(small_config, tmp_path, broken_steps):
+    """As on a GPU: the optimizer skips the step, the run notices a step later."""
     broken_steps.add(1)
     config = small_config(tmp_path, {'default_hooks.checkpoint.max_keep_ckpts': -1})
     config.train_cfg.update(async_metrics=True, on_nonfinite='skip')
@@ -71,9 +73,7 @@ def test_read_later_the_weights_are_kept_all_the_same(small_config, tmp_path, br
     assert (tmp_path / 'nonfinite/step_1_rank_0.json').exists()
 
 
-def test_read_later_stops_a_step_later_and_of_the_last_step_too(
-    small_config, tmp_path, broken_steps
-):
+def test_async_metrics_stop_for_the_last_step_too(small_config, tmp_path, broken_steps):
     config = small_config(tmp_path)
     config.train_cfg.async_metrics, config.optim_wrapper.optimizer.fused = True, False
     with pytest.raises(ValueError, match='async_metrics needs .*fused=True'):
@@ -84,16 +84,16 @@ def test_read_later_stops_a_step_later_and_of_the_last_step_too(
         Runner.from_cfg(config).train()
 
 
-def test_read_later_trains_the_same(small_config, tmp_path):
-    found = []
+def test_async_metrics_train_the_same(small_config, tmp_path):
+    states = []
     for later in (False, True):
         config = small_config(tmp_path / str(later))
         config.optim_wrapper.optimizer.fused = True
         config.train_cfg.async_metrics = later
         runner = Runner.from_cfg(config)
         runner.train()
-        found.append(runner.model.state_dict())
-    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+        states.append(runner.model.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 def test_skip_is_bounded(small_config, tmp_path, broken_steps):
