@@ -20,7 +20,7 @@ from mvlt.datasets.inputs import Pictures, list_pictures, to_array
 from mvlt.deadline import within
 from mvlt.files import file_sha256
 from mvlt.retrieval.embedder import Embedder
-from mvlt.retrieval.index import Index, IndexDescription, Where, default_place, open_index
+from mvlt.retrieval.index import Index, IndexDescription, Where, default_location, open_index
 from mvlt.retrieval.index.base import check_id
 from mvlt.retrieval.indexing import (
     Columns,
@@ -50,7 +50,7 @@ class Search(Embedder):
         model: what :func:`mvlt.checkpoints.open_model` takes, or an opened model.
         index: a folder, a Milvus address, 'memory' or an opened index
             (:func:`mvlt.retrieval.index.open_index`); None = the default place of the catalogue
-            that is built (:func:`mvlt.retrieval.index.default_place`).
+            that is built (:func:`mvlt.retrieval.index.default_location`).
         images: the folder that the index's ``img_path`` start from; :meth:`build` sets it.
         texts: the index holds texts, which images are compared with; else it holds images.
         device: 'cpu', 'cuda', ...; None = a GPU if there is one.
@@ -78,7 +78,7 @@ class Search(Embedder):
         self.texts = texts
         self.row_images = RowImages(self.pixels, images)
         self.show_progress = show_progress
-        self.place = index
+        self.location = index
         self._index: Index | None = None
         if isinstance(index, Index):
             self._index = self._checked(index)
@@ -101,16 +101,16 @@ class Search(Embedder):
             FileNotFoundError, ValueError: there is none, or it is another model's.
         """
         if self._index is None:
-            if self.place is None:
+            if self.location is None:
                 raise FileNotFoundError('no index yet: build(CATALOGUE) makes one')
-            assert not isinstance(self.place, Index)
-            self._index = self._checked(open_index(self.place))
+            assert not isinstance(self.location, Index)
+            self._index = self._checked(open_index(self.location))
         return self._index
 
     def _checked(self, index: Index) -> Index:
         if index.description.model != self.fingerprint:
             raise ValueError(
-                f'{index.place}: an index of another model; open it with that model, or build a '
+                f'{index.location}: an index of another model; open it with that model, or build a '
                 'new one in an empty folder'
             )
         return index
@@ -127,9 +127,9 @@ class Search(Embedder):
             OSError: nothing in it can be read.
         """
         records = Records(gallery, self.texts, all_columns=True)
-        if self.place is None:
-            self.place = default_place(gallery, self.fingerprint)
-        if self.place == 'memory':
+        if self.location is None:
+            self.location = default_location(gallery, self.fingerprint)
+        if self.location == 'memory':
             self._index = None  # an earlier gallery may have other columns
         if not is_main_process():
             barrier()  # of several processes the first one makes the index
@@ -139,8 +139,8 @@ class Search(Embedder):
             columns = Columns(records)
             dims = self.embed_texts([torch.tensor([self.tokenizer.sep_id])]).shape[1]
             description = IndexDescription(self.fingerprint, dims, columns.kinds)
-            assert not isinstance(self.place, Index)
-            self._index = open_index(self.place, description)
+            assert not isinstance(self.location, Index)
+            self._index = open_index(self.location, description)
         if is_main_process():
             barrier()
         self.row_images.records = records

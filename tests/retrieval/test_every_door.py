@@ -90,5 +90,5 @@ def test_every_door_finds_the_same(shop, request, tmp_path, rerank, rerank_topk,
     assert _captions(answer.json()['found']) == expected('tir', 3)
     if rerank is None or folder == 'model_folder':
         page = pytest.importorskip('projects.web_demo.answers', reason="needs '.[web]'")
-        shown, _, _ = page.Page([model], shop, index=lance.place).search(caption)
+        shown, _, _ = page.Page([model], shop, index=lance.location).search(caption)
         assert [text.partition('  ')[2] for _, text in shown[:6]] == expected('tir', 3)

@@ -249,7 +249,7 @@ def test_wrong_queries_and_indices(search, opened, tmp_path, embedding_folder, c
         other = open_model(embedding_folder)
         other.model.head('itc').image.weight.data += weight
         with pytest.raises(ValueError, match='another model'):
-            Search(other, search.place, texts=texts)('shoe')
+            Search(other, search.location, texts=texts)('shoe')
 
 
 def test_folders_lists_and_unreadable_images(opened, catalogue, tmp_path):
@@ -286,5 +286,5 @@ def test_an_index_of_its_own_place(opened, catalogue, tmp_path, monkeypatch):
     first = Search(opened, show_progress=False)
     first.build(catalogue)
     second = Search(opened, show_progress=False)
-    assert second.build(catalogue)[1:5] == (0, 0, 0, 0) and first.place == second.place
-    assert first.place.startswith('work_dirs/index/')
+    assert second.build(catalogue)[1:5] == (0, 0, 0, 0) and first.location == second.location
+    assert first.location.startswith('work_dirs/index/')
