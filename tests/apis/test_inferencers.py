@@ -319,7 +319,7 @@ def test_what_is_no_model_is_said(tmp_path):
     Image.fromarray(RED).save(tmp_path / 'a.jpg')
     for name, kind, message in (
         ('nowhere', FileNotFoundError, 'no such model folder, checkpoint or config'),
-        ('a.jpg', ValueError, 'is no model: a model folder or a .pth is needed'),
+        ('a.jpg', ValueError, 'is not a model: name a model folder or a .pth'),
         ('empty', ValueError, 'a folder, but no model in it'),
         ('.', ValueError, 'is the work dir of a training: name its checkpoint, .*iter_3.pth'),
     ):

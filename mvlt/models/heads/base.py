@@ -1,4 +1,4 @@
-"""What a head is: an objective, its answers, and what others need to know of it."""
+"""The interface of all heads."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
