@@ -147,7 +147,7 @@ def test_wrong_use():
         ValueError, match=r'a head that gives match, .*; heads: main_category \(classes\)'
     ):
         _model(**CATEGORIES).match(torch.zeros(1, 3, 32, 32), torch.zeros(1, 2).long(), None)
-    with pytest.raises(ValueError, match=r'UNet is no head: it lacks reads, gives, takes; derive'):
+    with pytest.raises(ValueError, match=r'UNet is not a head: it lacks reads, gives, takes; derive'):
         MVLT(backbone=BACKBONE, heads=dict(itm=dict(type='mvlt.UNet')))
 
 

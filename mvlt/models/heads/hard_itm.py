@@ -58,7 +58,7 @@ class HardITMHead(ITMHead):
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over the B + N pairs."""
         with torch.no_grad():
-            images, texts = features.vectors
+            images, texts = features.embeds
             logits = features.model.head_that('embedding').logits(images, texts)
         true = batch.positives
         image_rows, text_rows = self.wrong_pairs(logits, true, self.hardness(batch.step))

@@ -134,7 +134,7 @@ class ITCHead(Head):
         """Weighted mean over this process's pairs; that of all processes is the whole batch's."""
         with torch.no_grad():
             self.logit_scale.clamp_(0, math.log(self.max_logit_scale))
-        images, texts = features.vectors
+        images, texts = features.embeds
         image_keys, text_keys = batch.image_keys, batch.text_keys
         if not self.count_other_captions:
             text_keys = torch.cat((text_keys[:, :-1], torch.zeros_like(text_keys[:, -1:])), 1)
@@ -160,7 +160,7 @@ class ITCHead(Head):
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """``similarity`` of picture and caption, -1 to 1, float (B,)."""
-        images, texts = features.vectors
+        images, texts = features.embeds
         return dict(similarity=(images * texts).sum(-1).tolist())
 
     def _with_own(self, described: torch.Tensor, batch: Batch) -> torch.Tensor:

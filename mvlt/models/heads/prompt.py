@@ -86,7 +86,7 @@ class PromptHead(Head):
                 'PromptHead does not know the names of the classes: the config needs '
                 'default_hooks.prompts = dict(type=PromptsHook)'
             )
-        images = features.vectors[0]
+        images = features.embeds[0]
         total = images.new_zeros(())
         if not self._counts:
             return dict(loss=total)

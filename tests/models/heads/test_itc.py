@@ -109,7 +109,7 @@ def test_loss_is_the_naive_one(settings, mixed):
     head, backbone, image, text, keys = _make(loss_weight=0.5, **settings)
     features, batch = _given(head, backbone, image, text, keys, mixed)
     found = head.loss(features, batch)['loss']
-    images, texts = (one.detach().numpy() for one in features.vectors)
+    images, texts = (one.detach().numpy() for one in features.embeds)
     assert np.allclose((images**2).sum(1), 1)
     smoothing = settings.get('label_smoothing', 0.0)
     naive = _naive(head, images, texts, keys.numpy(), (), smoothing, mixed)
@@ -187,7 +187,7 @@ def test_all_rows_of_one_product_are_all_right():
     head, backbone, image, text, keys = _make()
     keys[:, 0] = 7
     features, batch = _given(head, backbone, image, text, keys)
-    logits = head.logits(*features.vectors)
+    logits = head.logits(*features.embeds)
     even = -(logits.log_softmax(1).mean() + logits.T.log_softmax(1).mean()) / 2
     torch.testing.assert_close(head.loss(features, batch)['loss'], even)
 
@@ -205,7 +205,7 @@ def test_queue_and_momentum_copy():
     nn.init.zeros_(backbone.picture.bias)  # as a checkpoint that is loaded would change it
     head.start_following(backbone)
     first = _given(head, backbone, image, text, keys)
-    images, texts = (one.detach().numpy() for one in first[0].vectors)
+    images, texts = (one.detach().numpy() for one in first[0].embeds)
     plain = _naive(head, images, texts, keys.numpy())
     assert float(head.loss(*first)['loss']) == pytest.approx(plain, rel=1e-5)  # nothing is queued
     assert int(head.queued) == 0  # a step that is skipped adds nothing
@@ -220,7 +220,7 @@ def test_queue_and_momentum_copy():
 
     later = _given(head, backbone, text, image, keys + 100)
     found = float(head.loss(*later)['loss'])
-    own = [one.detach().numpy() for one in later[0].vectors]
+    own = [one.detach().numpy() for one in later[0].embeds]
     queued = tuple(
         one[:6].numpy()
         for one in (head.queued_images, head.queued_texts, head.queued_image_keys[:, :3])

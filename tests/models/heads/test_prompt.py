@@ -52,7 +52,7 @@ def test_a_naive_twin(parts):
                 ids = [2, *ids] if step else ids
                 vectors.append(F.normalize(itc.text(table[ids].mean(0)), dim=0))
             losses = []
-            for image, true in zip(features.vectors[0], labels[label]):
+            for image, true in zip(features.embeds[0], labels[label]):
                 if true >= 0:
                     logits = torch.stack([itc.scale * image @ v for v in vectors])
                     losses.append(-logits.log_softmax(0)[true])
