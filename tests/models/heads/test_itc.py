@@ -205,7 +205,7 @@ def test_the_scale_stays_within_its_bounds():
 
 def test_queue_and_momentum_copy():
     head, backbone, image, text, keys = _make(queue=8, momentum=0.9)
-    nn.init.zeros_(backbone.image.bias)  # as a checkpoint that is loaded would change it
+    nn.init.zeros_(backbone.image.bias)  # as loading a checkpoint does
     head.start_following(backbone)
     first = _given(head, backbone, image, text, keys)
     images, texts = (embeds.detach().numpy() for embeds in first[0].embeds)
