@@ -168,7 +168,7 @@ def reading_of(config: Config) -> dict[str, dict[str, Any]]:
         steps = {roles.get(step['type'], f'step_{name}'): step for name, step in steps.items()}
     for step in steps.values():
         # the model folder brings the tokenizer; inference needs no cache of images
-        for key in ('tokenizer', 'download', 'keep', 'streams'):
+        for key in ('tokenizer', 'download', 'cache_size', 'streams'):
             step.pop(key, None)
     return steps
 
