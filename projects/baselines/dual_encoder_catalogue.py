@@ -1,7 +1,7 @@
-"""What every baseline with two towers shares on a catalogue: data, schedule, categories.
+"""Shared by all dual-encoder baselines on a catalogue: data, schedule, categories.
 
-Pairs are read as in the recipe of this project's towers, without its mixing, names of classes and
-other caption_templates: crop, mirror, nothing else.
+Images are cropped and mirrored. Of this project's dual-encoder recipe, mixup, class names and
+caption templates are left out. It is inherited, not trained.
 """
 
 from mmcv.transforms import RandomFlip
@@ -19,7 +19,7 @@ with read_base():
     from mvlt.configs._base_.evaluations.retrieval import *
     from mvlt.configs._base_.schedules.iterations import *
 
-# mmpretrain's ResNet-18 of half the width, for pictures of 64 px: 4 x 4 cells
+# mmpretrain's ResNet-18 of half the width, for images of 64 px: 4 x 4 cells
 cnn = dict(
     type='mmpretrain.ResNet',
     depth=18,
@@ -49,7 +49,7 @@ model = dict(
     ),
 )
 default_hooks.tokenizer.train_size = vocab_size
-loading = dict(type=LoadImage, side='image_size * 1.75', keep=10000)
+loading = dict(type=LoadImage, side='image_size * 1.75', cache_size=10000)
 pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading
 train_dataloader = dict(

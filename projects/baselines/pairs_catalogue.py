@@ -1,6 +1,7 @@
-"""What every baseline that reads picture and caption together shares on a catalogue.
+"""Shared by all baselines on a catalogue that read image and text together.
 
-Half of the pairs are mismatched, as in the paper's recipe; words are hidden in all of them.
+Half of the pairs are negatives, as in the paper's recipe; tokens are masked in all pairs. It is
+inherited, not trained.
 """
 
 from mmengine.config import read_base

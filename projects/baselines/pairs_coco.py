@@ -1,6 +1,7 @@
-"""What the rows of Table 6 share: COCO in Karpathy's split, ViLT's schedule, the full 5k ranking.
+"""Shared by the rows of Table 6: COCO in Karpathy's split, ViLT's schedule, full 5k ranking.
 
-BERT's size; cells of a ResNet-50 stand for regions. With features from a file: README.md.
+BERT's size; cells of a ResNet-50 stand for regions. README.md: features from a file. It is
+inherited, not trained.
 """
 
 from mmengine.config import read_base

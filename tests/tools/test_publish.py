@@ -144,7 +144,7 @@ def test_mistakes_are_named(published, trained, tmp_path):
     assert found.returncode == 2 and 'name the config file too' in found.stderr
     (tmp_path / 'results.json').write_text('{"checkpoint_sha256": "0", "checkpoint": "b.pth"}')
     found = _publish(trained, tmp_path / 'out', '--results', tmp_path / 'results.json')
-    assert found.returncode == 2 and 'measured on another checkpoint (b.pth)' in found.stderr
+    assert found.returncode == 2 and 'results of another checkpoint (b.pth)' in found.stderr
     found = _publish(trained, tmp_path / 'out', '--tokenizer', tmp_path)
     assert found.returncode == 2 and 'is missing; name its folder' in found.stderr
     assert not (tmp_path / 'out').exists()

@@ -1,4 +1,4 @@
-"""Sizes of the small models at random, which CLIP, SigLIP and BLIP share; itself it is no model."""
+"""Sizes of the small random models CLIP, SigLIP and BLIP. It is inherited, not trained."""
 
 from mmengine.config import read_base
 
