@@ -59,7 +59,9 @@ def main() -> None:
     else:
         summary = str(search.build(args.catalogue))
     if get_rank() == 0:
-        print(f'{search.place}: {summary}; columns: {_columns(search.index.description.columns)}')
+        print(
+            f'{search.location}: {summary}; columns: {_columns(search.index.description.columns)}'
+        )
 
 
 def _columns(kinds: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What programs, notebooks and the web page call. Each name is imported when it is first used."""
+"""Inferencers and search for programs and notebooks; each name is imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What the inferencers share: inputs of every kind, batches, precision, drawn predictions."""
+"""The base of all inferencers: inputs, batches, precision, visualization."""
 
 import inspect
 import io
@@ -27,30 +27,26 @@ DType = Literal['float32', 'bfloat16']
 
 
 def whole_number(name: str, value: Any) -> int:
-    """A count of 1 or more.
-
-    Raises:
-        ValueError: something else.
-    """
+    """A count of 1 or more, else ValueError."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f'{name}={value!r}; give a whole number of 1 or more')
     return int(value)
 
 
 class PairInferencer(BaseInferencer):
-    """Apply a trained model to images, texts or pairs of them; mmengine's protocol.
+    """Applies a trained model to image-text pairs, in mmengine's protocol.
 
     Args:
-        model: a folder of ``tools/model_converters/publish.py``, a checkpoint of a training, or a
-            config (file or name of :func:`mvlt.list_models`) with ``weights``; or what
-            :func:`mvlt.checkpoints.open_model` has opened, once for several inferencers.
+        model: a model folder (``tools/model_converters/publish.py``), a checkpoint, a config (file
+            or name of :func:`mvlt.list_models`) with ``weights``; or a model of
+            :func:`mvlt.checkpoints.open_model`, to share between inferencers.
         weights: a checkpoint of that config.
-        device: 'cpu', 'cuda', ...; None = a GPU where there is one.
-        dtype: 'bfloat16' computes under autocast; predictions are float32 either way.
-        show_progress: a bar for calls of more than one batch.
+        device: 'cpu', 'cuda', ...; None = a GPU if there is one.
+        dtype: 'bfloat16' computes under autocast; predictions stay float32.
+        show_progress: show a bar for calls of several batches.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, or it lacks the heads that are needed.
+        FileNotFoundError, ValueError: no such model, or a required head is missing.
     """
 
     preprocess_kwargs: set = set()
@@ -66,7 +62,7 @@ class PairInferencer(BaseInferencer):
         dtype: DType = 'float32',
         show_progress: bool = True,
     ) -> None:
-        # mmengine's own constructor would unpickle the checkpoint and run the config in it
+        # no super().__init__: mmengine's unpickles the checkpoint and runs the config in it
         if dtype not in ('float32', 'bfloat16'):
             raise ValueError(f"dtype='{dtype}'; legal: float32, bfloat16")
         opened = model
@@ -87,20 +83,15 @@ class PairInferencer(BaseInferencer):
 
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
-        """Names of the heads that this needs; others are not built.
-
-        Raises:
-            ValueError: the model lacks one.
-        """
+        """Names of the required heads, which alone are built; ValueError if one is missing."""
         return []
 
     @staticmethod
     def list_models(pattern: str = '*') -> list[str]:
-        """As :func:`mvlt.list_models`: names that are taken with ``weights``."""
+        """As :func:`mvlt.list_models`."""
         return list_models(pattern)
 
     def _init_pipeline(self, cfg: Any) -> Pipeline:
-        """Transforms of the model and packing."""
         return Pipeline({**cfg, 'pack': PackPairInputs()})
 
     def __call__(  # type: ignore[override]
@@ -111,31 +102,31 @@ class PairInferencer(BaseInferencer):
         batch_size: int = 32,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Predictions, one a pair, in the order of the inputs.
+        """Predictions of each pair, in the order of the inputs.
 
         Args:
             images: path, folder (its images by name), uint8 array (H, W, 3) in RGB or (H, W),
-                PIL image, or a list of them. One image goes with each of several texts.
-            texts: a text or a list; one text goes with each of several images; None = no text.
-            return_datasamples: predictions are PairDataSamples instead of plain dicts.
-            batch_size: pairs at once.
+                PIL image, or a list of them. One image is paired with each of several texts.
+            texts: a text or a list; one text is paired with each of several images; None = no text.
+            return_datasamples: return PairDataSamples instead of plain dicts.
+            batch_size: pairs of a batch.
             kwargs: ``show`` opens each prediction as an image, ``out_dir`` writes it there as
-                ``000000.png``, ...; others are the subclass's.
+                ``000000.png``, ...; further options are the subclass's.
 
         Returns:
-            ``predictions``, a list, and ``visualization``: uint8 (H, W, 3) each, None unless
-            ``show`` or ``out_dir`` is given.
+            ``predictions``, a list, and ``visualization``: uint8 (H, W, 3) each, None without
+            ``show`` and ``out_dir``.
 
         Raises:
-            OSError, ValueError: an image cannot be read (its path or index is named); the numbers
-                of images and texts differ; an empty input.
+            OSError, ValueError: an unreadable image (path or index is named); different numbers of
+                images and texts; an empty input.
         """
         return self.infer(make_pairs(images, texts), return_datasamples, batch_size, **kwargs)
 
     def infer(
         self, inputs: Sequence[Any], return_datasamples: bool, batch_size: int, **kwargs: Any
     ) -> dict[str, Any]:
-        """mmengine's workflow over a list of inputs."""
+        """mmengine's inference workflow over a list of inputs."""
         whole_number('batch_size', batch_size)
         pre, forward, visualize, post = self._dispatch_kwargs(**kwargs)
         preds: list[PairDataSample] = []
@@ -147,24 +138,24 @@ class PairInferencer(BaseInferencer):
         return self.postprocess(preds, visualization, return_datasamples, **post)
 
     def _dispatch_kwargs(self, **kwargs: Any) -> tuple[dict, dict, dict, dict]:
-        """mmengine's, with an error for an option that a call does not have."""
+        """mmengine's, with an error for an unknown option."""
         legal = self.preprocess_kwargs | self.forward_kwargs
         legal |= self.visualize_kwargs | self.postprocess_kwargs
-        made_with = inspect.signature(type(self)).parameters
+        parameters = inspect.signature(type(self)).parameters
         for name in kwargs:
-            if name in made_with:
+            if name in parameters:
                 raise ValueError(
                     f'{name} is an option of {type(self).__name__}({name}=...), not of a call'
                 )
             if name not in legal:
                 raise ValueError(
                     f"{type(self).__name__}: a call has no option '{name}'; legal: "
-                    f'{", ".join(sorted(legal))}; of its constructor: {", ".join(made_with)}'
+                    f'{", ".join(sorted(legal))}; of its constructor: {", ".join(parameters)}'
                 )
         return super()._dispatch_kwargs(**kwargs)
 
     def track(self, batches: Iterable, total: int) -> Iterable:
-        """``batches`` with a progress bar, if there are several."""
+        """``batches`` with a progress bar, for several batches."""
         if not self.show_progress or total < 2:
             return batches
         return track(batches, type(self).__name__, total=total)
@@ -172,19 +163,19 @@ class PairInferencer(BaseInferencer):
     def preprocess(  # type: ignore[override]
         self, inputs: Sequence[Any], batch_size: int = 1
     ) -> Iterator[dict]:
-        """Batches of packed samples; an input is what :meth:`record` takes."""
+        """Batches of packed samples of :meth:`record`."""
         for start in range(0, len(inputs), batch_size):
             block = enumerate(inputs[start : start + batch_size], start)
             yield self.collate_fn([self.pipeline(self.record(pair, i)) for i, pair in block])
 
     def record(self, pair: Any, index: int) -> dict[str, Any]:
-        """An input, (image, text), as the pipeline takes it; ``index`` is for messages."""
+        """The pipeline's record for an (image, text) input; ``index`` is named in errors."""
         image, text = pair
         path = dict(img_path=str(image)) if isinstance(image, str | Path) else {}
         return dict(img=to_array(image, index), caption=text, **path)
 
     def autocast(self) -> torch.autocast:
-        """The context that ``dtype`` asks for."""
+        """Autocast to ``dtype``."""
         device = self.model.data_preprocessor.device
         return torch.autocast(device.type, self.dtype, enabled=self.dtype != torch.float32)
 

@@ -1,4 +1,4 @@
-"""Which categories does a product belong to?"""
+"""Predict the categories and attributes of products."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from mvlt.structures import PairDataSample
 
 
 class CategoryInferencer(PairInferencer):
-    """Names and probabilities of the categories of products; see :class:`PairInferencer`.
+    """Classes of products with probabilities; see :class:`PairInferencer`.
 
-    The model reads the title too, where there is one (paper Sec. 3.3).
+    The model reads the caption, too, if there is one (paper Sec. 3.3).
 
     >>> CategoryInferencer('MODEL')('shoe.jpg', 'a red shoe', topk=1)['predictions']
     [{'main_category': [{'name': 'Shoes', 'probability': 0.99}], 'sub_category': [...]}]
@@ -21,7 +21,7 @@ class CategoryInferencer(PairInferencer):
 
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
-        """All that name classes."""
+        """All classification heads."""
         if not description.categories:
             raise ValueError(description.lacks('head of categories'))
         return list(description.categories)
@@ -33,32 +33,34 @@ class CategoryInferencer(PairInferencer):
         return_datasamples: bool = False,
         topk: int = 5,
     ) -> dict[str, Any]:
-        """The ``topk`` most probable names of each level."""
+        """The ``topk`` most probable classes of each head."""
         whole_number('topk', topk)
         predictions = preds if return_datasamples else [self.plain(pred, topk) for pred in preds]
         return dict(predictions=predictions, visualization=visualization)
 
     def rows(self, item: Any, pred: PairDataSample) -> tuple:
-        """The picture above its three best names of each level."""
+        """The image above its three best classes of each head."""
         from mvlt.visualization.sheet import Bar, Cell, Row
 
         bars = [
-            Bar(best['name'], best['probability'])
-            for ranked in self.plain(pred, 3).values()
-            for best in ranked
+            Bar(label['name'], label['probability'])
+            for labels in self.plain(pred, 3).values()
+            for label in labels
         ]
         return (Row('', (Cell(to_array(item[0]), item[1], '', tuple(bars)),)),)
 
     def plain(self, pred: PairDataSample, topk: int = 5) -> dict[str, list[dict[str, Any]]]:
-        """level -> names, the most probable first."""
-        found = {}
-        for level, names in self.description.categories.items():
-            scores = pred.get(f'{level}_scores').float()
+        """Head -> classes, the most probable first."""
+        classes = {}
+        for head, names in self.description.categories.items():
+            scores = pred.get(f'{head}_scores').float()
             if not scores.isfinite().all():
-                raise ValueError(f'{level}: no numbers as probabilities; the model has diverged')
-            values, places = scores.topk(min(topk, len(names)))
-            found[level] = [
-                dict(name=names[place], probability=value)
-                for value, place in zip(values.tolist(), places.tolist())
+                raise ValueError(
+                    f'{head}: probabilities are not finite: the model has diverged; take another'
+                )
+            values, indices = scores.topk(min(topk, len(names)))
+            classes[head] = [
+                dict(name=names[i], probability=value)
+                for value, i in zip(values.tolist(), indices.tolist())
             ]
-        return found
+        return classes

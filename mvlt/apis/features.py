@@ -1,4 +1,4 @@
-"""What a model makes of a product, as vectors for other programs."""
+"""Extract features and embeddings for other programs."""
 
 from typing import Any
 
@@ -10,12 +10,10 @@ from mvlt.models import Features
 
 
 class FeatureExtractor(PairInferencer):
-    """[CLS] of the last stage, or all maps and sequences; see :class:`PairInferencer`.
+    """[CLS] of the last stage, embeddings, or all maps and sequences; see :class:`PairInferencer`.
 
-    Picture and text are read together, so a vector is of the pair; without a text, of the picture.
-    A dual encoder reads each alone and has no ``cls``. Of a model with a head ``itc`` also
-    ``image_embed`` and ``text_embed``, of the picture alone and of the text alone, float32 (D,)
-    of length 1, whose product is their similarity.
+    ``cls`` is of the pair of image and text; a dual encoder has none. With a head ``itc`` also
+    ``image_embed`` and ``text_embed``, float32 (D,) of length 1, whose product is the similarity.
 
     Examples:
         >>> FeatureExtractor('MODEL')('shoe.jpg')['predictions'][0]['cls'].shape
@@ -26,7 +24,7 @@ class FeatureExtractor(PairInferencer):
 
     @classmethod
     def heads_of(cls, description: ModelDescription) -> list[str]:
-        """The one that makes vectors, if it is there."""
+        """The embedding head, if there is one."""
         return description.that_give('embedding')
 
     @torch.no_grad()
@@ -37,45 +35,45 @@ class FeatureExtractor(PairInferencer):
 
         Args:
             inputs: packed samples.
-            stages: also ``images``, maps (C_i, H_i, W_i), and ``texts``, sequences (T, C_i) without
-                [PAD], of every stage.
+            stages: also return ``images``, maps (C_i, H_i, W_i), and ``texts``, sequences (T, C_i)
+                without [PAD], of every stage.
 
         Returns:
-            A dict a pair: ``cls`` float32 (C,) on the CPU where the encoder is joint, the vectors
-            where a head gives them, and with ``stages`` the others.
+            A dict for each pair, on the CPU: ``cls`` float32 (C,) of a joint encoder, embeddings of
+            a model with an embedding head, and the stages.
+
+        Raises:
+            ValueError: a feature is not finite.
         """
         lengths = [len(ids) for ids in inputs['inputs']['token_ids']]
         data = self.model.data_preprocessor(inputs)['inputs']
         features = Features(self.model, data, cls_only=not stages)
-        found = {}
+        outputs = {}
         with self.autocast():
             if self.model.is_joint:
-                found['cls'] = features.cls.float().cpu()
+                outputs['cls'] = features.cls.float().cpu()
             if self.model.gives('embedding'):
-                names = ('image_embed', 'text_embed')
-                found.update({name: one.cpu() for name, one in zip(names, features.vectors)})
+                image_embeds, text_embeds = features.embeds
+                outputs.update(image_embed=image_embeds.cpu(), text_embed=text_embeds.cpu())
             if stages:
                 images, texts = (
                     features.pair if self.model.is_joint else (features.image, features.text)
                 )
-        if not all(values.isfinite().all() for values in found.values()):
-            raise ValueError('the features are no numbers: the model has diverged; take another')
-        each = [{name: values[i] for name, values in found.items()} for i in range(len(lengths))]
-        if not stages:
-            return each
-        return [
-            dict(
-                each[i],
-                images=[one[i].float().cpu() for one in images],
-                texts=[one[i, :length].float().cpu() for one in texts],
-            )
-            for i, length in enumerate(lengths)
+        if not all(values.isfinite().all() for values in outputs.values()):
+            raise ValueError('the features are not finite: the model has diverged; take another')
+        preds: list[dict[str, Any]] = [
+            {name: values[i] for name, values in outputs.items()} for i in range(len(lengths))
         ]
+        if stages:
+            for i, (pred, length) in enumerate(zip(preds, lengths)):
+                pred['images'] = [stage[i].float().cpu() for stage in images]
+                pred['texts'] = [stage[i, :length].float().cpu() for stage in texts]
+        return preds
 
     def rows(self, item: Any, pred: Any) -> tuple:
-        """Vectors are not drawn."""
+        """Features have no visualization."""
         raise ValueError('FeatureExtractor draws nothing: leave out show and out_dir')
 
     def plain(self, pred: Any) -> Any:
-        """As they are."""
+        """The dict itself."""
         return pred

@@ -1,4 +1,4 @@
-"""Retrieval in both directions, in mmengine's protocol: two doors to :class:`mvlt.apis.Search`."""
+"""Retrieval in both directions with :class:`mvlt.apis.Search`, in mmengine's protocol."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,15 +18,14 @@ from mvlt.retrieval.search import Search
 
 
 class RetrievalInferencer(PairInferencer):
-    """A model and a gallery that it searches.
+    """A model and a gallery to search.
 
     Args:
         model, weights, device, dtype, show_progress: see :class:`PairInferencer`.
-        index: where the gallery's embeddings are kept (:class:`mvlt.apis.Search`); 'memory' = with
-            this object.
+        index: see :class:`mvlt.apis.Search`; 'memory' = in this object.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, or it neither embeds nor matches.
+        FileNotFoundError, ValueError: no such model, or no embedding and no matching head.
     """
 
     heads_of = staticmethod(heads_of)  # type: ignore[assignment]
@@ -51,12 +50,7 @@ class RetrievalInferencer(PairInferencer):
         )
 
     def read(self, gallery: Source) -> Any:
-        """Index a gallery (:meth:`mvlt.apis.Search.build`) and return this inferencer.
-
-        Raises:
-            FileNotFoundError, KeyError, OSError, ValueError: no such gallery, nothing in it can be
-                read, a wrong row.
-        """
+        """Index a gallery, as :meth:`mvlt.apis.Search.build`, and return this inferencer."""
         update = self.search.build(gallery)
         if update.unreadable:
             print_log(f'{gallery}: {update}', 'current', level=30)
@@ -70,7 +64,7 @@ class RetrievalInferencer(PairInferencer):
             yield inputs[start : start + batch_size]
 
     def plain(self, pred: Any) -> Any:
-        """As they are."""
+        """The rows themselves."""
         return pred
 
 
@@ -95,17 +89,17 @@ class TextToImageRetrievalInferencer(RetrievalInferencer):
         dedup_threshold: float | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Under ``predictions`` for each text the rows that :class:`mvlt.apis.Search` returns.
+        """``predictions``: for each text the rows of :class:`mvlt.apis.Search`.
 
         Args:
-            texts: one or a list.
-            return_datasamples: rows are plain dicts either way.
-            batch_size: texts embedded at once.
+            texts: a text or a list.
+            return_datasamples: ignored; rows are plain dicts.
+            batch_size: texts of a batch.
             topk, where, rerank, rerank_topk, dedup_threshold: see :class:`mvlt.apis.Search`.
             kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
 
         Raises:
-            ValueError: an unknown column or value; a text without a word that the model knows.
+            ValueError: an unknown column or value; a text without a known word.
         """
         options: dict[str, Any] = dict(topk=topk, where=where, rerank=rerank)
         options.update(rerank_topk=rerank_topk, dedup_threshold=dedup_threshold, **kwargs)
@@ -127,8 +121,8 @@ class TextToImageRetrievalInferencer(RetrievalInferencer):
 class ImageToTextRetrievalInferencer(RetrievalInferencer):
     """Texts for an image; see :class:`RetrievalInferencer`.
 
-    The gallery is a list of texts, a ``.txt`` file (one a line), a table or a dataset. Equal texts
-    are one row, that of the first product with it.
+    The gallery is a list of texts, a ``.txt`` file (one text a line), a table or a dataset. Equal
+    texts are one row, of the first product with the text.
 
     >>> captions = ImageToTextRetrievalInferencer('MODEL').read(['a red shoe', 'a bag'])
     >>> captions('shoe.jpg', topk=1)['predictions']
@@ -148,17 +142,17 @@ class ImageToTextRetrievalInferencer(RetrievalInferencer):
         rerank_topk: int = 50,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Under ``predictions`` for each image the rows that :class:`mvlt.apis.Search` returns.
+        """``predictions``: for each image the rows of :class:`mvlt.apis.Search`.
 
         Args:
             images: see :class:`PairInferencer`.
-            return_datasamples: rows are plain dicts either way.
-            batch_size: images embedded at once.
+            return_datasamples: ignored; rows are plain dicts.
+            batch_size: images of a batch.
             topk, where, rerank, rerank_topk: see :class:`mvlt.apis.Search`.
             kwargs: ``show``, ``out_dir``: see :class:`PairInferencer`.
 
         Raises:
-            OSError, ValueError: an image cannot be read.
+            OSError, ValueError: an unreadable image.
         """
         options = dict(topk=topk, where=where, rerank=rerank, rerank_topk=rerank_topk, **kwargs)
         return self.infer(list_pictures(images), return_datasamples, batch_size, **options)

@@ -1,4 +1,4 @@
-"""Reads checkpoints without running what is in them."""
+"""Read checkpoints without running their contents."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from mvlt.files import WholeFileBackend
 from mvlt.mmengine_private import replace_loaders
 
-# what identifies the training that a checkpoint is of
+# identify a checkpoint's training
 RUN_FACTS = ('experiment_name', 'seed', 'epoch', 'iter')
 _multiarray: Any = import_module(
     'numpy._core.multiarray' if hasattr(np, '_core') else 'numpy.core.multiarray'
@@ -28,17 +28,17 @@ _multiarray: Any = import_module(
 
 
 def _history_method(owner: Any, name: str) -> Any:
-    """What HistoryBuffer's pickle asks `getattr` for, and nothing else."""
+    """The four attributes that HistoryBuffer's pickle looks up with `getattr`."""
     if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
         return getattr(HistoryBuffer, name)
     raise pickle.UnpicklingError(f'refused to look up {name!r}')
 
 
-# What mmengine's own checkpoints hold beside tensors and plain containers: the log's history.
+# mmengine's checkpoints hold the log's history beside tensors and plain containers.
 # Nothing in this list can call, import or look up anything by name.
 _ALLOWED: list[Any] = [
     HistoryBuffer,
-    argparse.Namespace,  # in checkpoints of research code: their command line, plain attributes
+    argparse.Namespace,  # research code stores its command line: plain attributes
     (_history_method, 'builtins.getattr'),
     np.ndarray,
     np.dtype,
@@ -49,10 +49,10 @@ _ALLOWED: list[Any] = [
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
-    """Load ``.safetensors``, or ``.pth`` with ``weights_only=True``, onto the CPU; no fallback.
+    """Load ``.safetensors``, or ``.pth`` with ``weights_only=True``, onto the CPU.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, no checkpoint, cut short, or with contents
+        FileNotFoundError, ValueError: no such file, not a checkpoint, a file cut short, or contents
             that would run code.
     """
     try:
@@ -65,7 +65,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         asked = re.search(r'GLOBAL (\S+)', str(error))
         raise ValueError(
-            f'{path}: refused, it holds more than tensors and plain data, or is no checkpoint'
+            f'{path}: refused, it holds more than tensors and plain data, or is not a checkpoint'
             + (f': it asks for {asked[1]}' if asked else '')
         ) from error
     except (
@@ -76,7 +76,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         KeyError,
         SafetensorError,
     ) as error:
-        if str(error).startswith('DataLoader worker'):  # its death is told wherever one is
+        if str(error).startswith('DataLoader worker'):  # a signal of a worker's death, not the file
             raise
         raise ValueError(
             f'{path}: not a readable checkpoint, perhaps cut short ({error})'
@@ -87,17 +87,17 @@ def read_checkpoint(path: str) -> dict[str, Any]:
 
 
 def run_of(path: str) -> dict[str, Any]:
-    """Which training a checkpoint is of: name, seed, length, and what it started from; or {}.
+    """A checkpoint's training: name, seed, length and initial weights; {} if unknown.
 
-    A published or converted ``.safetensors`` file says it in its metadata, under ``run``.
+    A published or converted ``.safetensors`` file has them in its metadata, under ``run``.
     """
     if path.endswith('.safetensors'):
         try:
             with safe_open(path, 'pt') as file:
-                found = json.loads((file.metadata() or {}).get('run', '{}'))
+                facts = json.loads((file.metadata() or {}).get('run', '{}'))
         except (SafetensorError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return facts if isinstance(facts, dict) else {}
     meta = read_checkpoint(path).get('meta') or {}
     return {key: meta[key] for key in (*RUN_FACTS, 'started_from') if key in meta}
 
@@ -106,7 +106,7 @@ def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     checkpoint = read_checkpoint(os.path.expanduser(filename))
     if filename.endswith('.safetensors'):  # mmengine's hooks look for the key
         checkpoint = dict(state_dict=checkpoint)
-    # mmengine would run this text as a config when it resumes
+    # mmengine runs this text as a config when it resumes
     if isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta'].pop('config', None)
     return checkpoint
@@ -121,14 +121,13 @@ def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
 
 
 def _refuse(filename: str, map_location: Any = None) -> dict[str, Any]:
-    raise ValueError(f'{filename}: fetch it first and name the local file; it is then read safely')
+    raise ValueError(f'{filename}: fetch it first and name the local file')
 
 
 def use_safe_files() -> None:
-    """Let mmengine write local files whole and read checkpoints as :func:`read_checkpoint` does.
+    """Make mmengine write files whole and read checkpoints with :func:`read_checkpoint`.
 
-    A run does this once it begins, for its process: ``load_from``, ``resume`` and ``init_cfg`` of
-    mmengine would unpickle what they read.
+    For the whole process: ``load_from``, ``resume`` and ``init_cfg`` of mmengine unpickle.
     """
     register_backend('local', WholeFileBackend, force=True, prefixes='')
     replace_loaders(_refuse)

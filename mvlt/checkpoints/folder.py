@@ -1,11 +1,11 @@
-"""A trained model as one folder of data, which is used, passed on and put on a hub as it is.
+"""A trained model as one folder of data, to use, share or upload to a hub.
 
 =====================  ============================================================
 ``config.json``        :class:`mvlt.checkpoints.description.ModelDescription`
 ``model.safetensors``  the weights
 ``tokenizer.json``     the tokenizer, with the other files of a tokenizer of transformers
 ``README.md``          the model card
-``SHA256SUMS``         hashes of the others, as sha256sum writes them
+``SHA256SUMS``         hashes of the other files, in the format of sha256sum
 =====================  ============================================================
 """
 
@@ -23,7 +23,7 @@ import mvlt
 from mvlt.checkpoints.description import ModelDescription, checked
 from mvlt.checkpoints.state_dict import check_finite, compare, unwrapped
 from mvlt.datasets import load_tokenizer
-from mvlt.datasets.tokenizer import FILES as VOCABULARY_FILES
+from mvlt.datasets.tokenizer import FILES as TOKENIZER_FILES
 from mvlt.files import file_sha256, read_json
 
 WEIGHTS = 'model.safetensors'
@@ -33,7 +33,7 @@ _FORMAT = 1
 
 
 class ModelFolder(NamedTuple):
-    """A folder whose hashes are right and whose description is safe to build."""
+    """A folder with correct hashes and a description that is safe to build."""
 
     path: Path
     description: ModelDescription
@@ -45,41 +45,42 @@ class ModelFolder(NamedTuple):
 
 
 def is_model_folder(path: str | Path) -> bool:
-    """Whether ``path`` is meant as one: a folder with a ``config.json``."""
+    """Whether ``path`` is a folder with a ``config.json``."""
     return (Path(path) / _CONFIG).is_file()
 
 
 def read_model_folder(path: str | Path) -> ModelFolder:
-    """Open a folder of :func:`write_model_folder`; nothing in it is run.
+    """Open a folder of :func:`write_model_folder`; no code in it runs.
 
     Raises:
-        FileNotFoundError, ValueError: a file is missing, is not the one that was published, or asks
-            for what this version does not have; the message names it.
+        FileNotFoundError, ValueError: a file is missing, was changed, or needs another version.
     """
     path = Path(path)
     if not path.is_dir():
-        raise FileNotFoundError(f'{path}: no such model folder; tools/model_converters/publish.py')
+        raise FileNotFoundError(
+            f'{path}: no such model folder; make one with tools/model_converters/publish.py'
+        )
     sums = _read_sums(path)
     for name, digest in sums.items():
-        if name == 'README.md':  # whoever passes a model on may add to its card
+        if name == 'README.md':  # users may extend the model card
             continue
         if not (path / name).is_file():
             raise FileNotFoundError(f'{path / name}: missing from the model folder; fetch it again')
         if file_sha256(path / name) != digest:
             raise ValueError(
-                f'{path / name}: not the file that was published (its SHA-256 is another one than '
-                f'in {_SUMS}); fetch it again'
+                f'{path / name}: not the file that was published (its SHA-256 differs from '
+                f'{_SUMS}); fetch it again'
             )
-    for name in VOCABULARY_FILES:
+    for name in TOKENIZER_FILES:
         if name not in sums and (path / name).exists():
             raise ValueError(
-                f'{path / name} is not in {_SUMS}: it would change what words mean; delete it'
+                f'{path / name} is not in {_SUMS} and would change the tokenizer: delete it'
             )
     content = read_json(str(path / _CONFIG), 'fetch the folder again')
     version = content.pop('format', None) if isinstance(content, dict) else None
     if version != _FORMAT:
         raise ValueError(
-            f'{path / _CONFIG}: format {version}, this version of mvlt reads {_FORMAT}'
+            f'{path / _CONFIG}: format {version}, this version of mvlt reads {_FORMAT}; update mvlt'
         )
     content.pop('mvlt_version', None)
     return ModelFolder(path, checked(content, str(path / _CONFIG)))
@@ -96,24 +97,24 @@ def write_model_folder(
     """Write the folder, whole or not at all.
 
     Args:
-        out: the folder to make; it must not be there yet, or be empty.
+        out: a new or empty folder.
         description: of the model.
-        state: its tensors; others are left out.
+        state: the weights; tensors that the model lacks are left out.
         tokenizer: folder or hub name of the tokenizer.
-        card: Markdown.
-        run: what :func:`mvlt.checkpoints.checkpoint.run_of` says of the weights.
+        card: the model card, Markdown.
+        run: of :func:`mvlt.checkpoints.checkpoint.run_of` for the weights.
 
     Raises:
-        FileExistsError, FileNotFoundError, ValueError: ``out`` is in use; the tokenizer is no
-            folder; a tensor is missing or has another shape.
+        FileExistsError, FileNotFoundError, ValueError: ``out`` is in use; no such tokenizer; a
+            tensor is missing or has another shape.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{out} is there and not empty: name a new folder')
-    words = load_tokenizer(tokenizer)
+        raise FileExistsError(f'{out} is not empty: name a new folder')
+    loaded = load_tokenizer(tokenizer)
     rows = (description.model.get('backbone') or {}).get('vocab_size')
-    if rows is not None and len(words) > rows:
-        raise ValueError(f"tokenizer '{tokenizer}' has {len(words)} word pieces, the model {rows}")
+    if rows is not None and len(loaded) > rows:
+        raise ValueError(f"tokenizer '{tokenizer}' has {len(loaded)} tokens, the model {rows}")
     tensors = fitting(description, state)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f'.{out.name}.{uuid4().hex}')
@@ -124,13 +125,13 @@ def write_model_folder(
         (partial / _CONFIG).write_text(
             json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n', 'utf-8'
         )
-        words.save(partial)
+        loaded.save(partial)
         (partial / 'README.md').write_text(card, 'utf-8')
         names = sorted(file.name for file in partial.iterdir())
         (partial / _SUMS).write_text(
             ''.join(f'{file_sha256(partial / name)}  {name}\n' for name in names), 'utf-8'
         )
-        # safetensors lets nobody else read what it writes
+        # safetensors ignores the umask: its files are readable by their owner alone
         shutil.copymode(partial / _CONFIG, partial / WEIGHTS)
         partial.replace(out)
     except BaseException:
@@ -140,33 +141,34 @@ def write_model_folder(
 
 
 def weights_metadata(run: Mapping[str, Any] | None) -> dict[str, str]:
-    """What a weights file says of itself."""
+    """Metadata of a ``.safetensors`` file."""
     return dict(format='pt', **(dict(run=json.dumps(run)) if run else {}))
 
 
 def fitting(
     description: ModelDescription, state: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Those tensors of ``state`` that the model has, each with memory of its own.
+    """Copies of the tensors in ``state`` that the model has.
 
     Raises:
-        ValueError: one is missing, has another shape or is not a number.
+        ValueError: a tensor is missing, has another shape or is not finite.
     """
     try:
         with torch.device('meta'):
-            own = description.build().state_dict()
+            model_state = description.build().state_dict()
     except RuntimeError:  # some parts of other packages read values while they are built
-        own = description.build().state_dict()
-    state = unwrapped(own, state, 'the checkpoint')
-    compare(own, state).require('the checkpoint')
-    check_finite({key: state[key] for key in own if key in state}, 'the checkpoint')
-    return {key: state[key].detach().clone().contiguous() for key in own if key in state}
+        model_state = description.build().state_dict()
+    state = unwrapped(model_state, state, 'the checkpoint')
+    compare(model_state, state).require('the checkpoint')
+    common = {key: state[key] for key in model_state if key in state}
+    check_finite(common, 'the checkpoint')
+    return {key: value.detach().clone().contiguous() for key, value in common.items()}
 
 
 def _read_sums(path: Path) -> dict[str, str]:
     try:
         lines = (path / _SUMS).read_text('utf-8').splitlines()
-        found = {name: digest for digest, name in (line.split('  ', 1) for line in lines)}
+        sums = {name: digest for digest, name in (line.split('  ', 1) for line in lines)}
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'{path} has no {_SUMS}: not a folder of tools/model_converters/publish.py'
@@ -174,8 +176,8 @@ def _read_sums(path: Path) -> dict[str, str]:
     except ValueError as error:
         raise ValueError(f'{path / _SUMS}: not lines of hash and name ({error})') from error
     needed = {_CONFIG, WEIGHTS}
-    if needed - found.keys() or not set(VOCABULARY_FILES) & found.keys():
+    if needed - sums.keys() or not set(TOKENIZER_FILES) & sums.keys():
         raise ValueError(f'{path / _SUMS} must name {_CONFIG}, {WEIGHTS} and a tokenizer')
-    if any(Path(name).name != name for name in found):
+    if any(Path(name).name != name for name in sums):
         raise ValueError(f'{path / _SUMS} names a file outside the folder')
-    return found
+    return sums

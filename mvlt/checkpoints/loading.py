@@ -1,4 +1,4 @@
-"""One way to a trained model, whatever it lies in: folder, checkpoint, config with weights."""
+"""Open trained models: a model folder, a checkpoint, or a config with weights."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -23,13 +23,18 @@ from mvlt.checkpoints.state_dict import check_finite, compare, unwrapped
 from mvlt.config import counts_classes, known_classes, load_config, with_classes
 from mvlt.config_files import config_path, packaged_configs
 from mvlt.datasets import CaptionTokenizer, load_tokenizer
+from mvlt.models import MVLT
 from mvlt.registry import MODELS
 
 Source = str | Path
 
 
 class Trained(NamedTuple):
-    """What lies on the disk: ``tokenizer`` is a folder or hub name, ``meta`` the training's."""
+    """A trained model as read from disk.
+
+    tokenizer: folder or hub name.
+    meta: of the checkpoint; {} of a model folder.
+    """
 
     description: ModelDescription
     state: Mapping[str, torch.Tensor]
@@ -38,23 +43,19 @@ class Trained(NamedTuple):
 
 
 class OpenedModel(NamedTuple):
-    """A model in evaluation mode and what belongs to it.
+    """A model in evaluation mode, with preprocessing and tokenizer.
 
     transforms: pipeline from a record with ``img`` or ``img_path`` and ``caption`` to pixels and
         token ids.
     """
 
-    model: Any
+    model: MVLT
     description: ModelDescription
     transforms: dict[str, dict[str, Any]]
     tokenizer: CaptionTokenizer
 
     def only(self, heads: Sequence[str]) -> 'OpenedModel':
-        """The same weights, held once, asked for some of the heads; what they do not read is out.
-
-        Args:
-            heads: names of heads that the model has.
-        """
+        """The same model with some of its heads; weights are shared."""
         model = copy(self.model)
         kept = nn.ModuleDict({name: self.model.heads[name] for name in heads})
         model._modules = {**self.model._modules, 'heads': kept}
@@ -64,28 +65,24 @@ class OpenedModel(NamedTuple):
 
 
 def list_models(pattern: str = '*') -> list[str]:
-    """Names of the packaged configs that :func:`get_model` takes, sorted.
-
-    Args:
-        pattern: with ``*`` and ``?``, e.g. 'mvlt/pretrain_*'.
-    """
+    """Names of the packaged configs, sorted; ``pattern`` may have ``*`` and ``?``."""
     return [name for name in packaged_configs() if fnmatchcase(name, pattern)]
 
 
-def get_model(name_or_path: Source, weights: str | None = None, device: str = 'cpu') -> Any:
+def get_model(name_or_path: Source, weights: str | None = None, device: str = 'cpu') -> MVLT:
     """A model in evaluation mode.
 
     Args:
-        name_or_path: see :func:`read_trained`; a config without ``weights`` starts at random.
+        name_or_path: see :func:`read_trained`; a config without ``weights`` gives random weights.
         weights: a checkpoint of that config.
-        device: where it goes.
+        device: of the model.
 
     Raises:
-        FileNotFoundError, ValueError: no such folder, name or file; it does not fit.
+        FileNotFoundError, ValueError: no such folder, name or file; the weights do not fit.
     """
     if weights is None and not _brings_weights(name_or_path):
         settings = _model_of(load_config(name_or_path), {})
-        if settings.get('backbone'):  # its ImageNet file may not be at hand
+        if settings.get('backbone'):  # the ImageNet file of init_cfg may be missing
             settings['backbone'] = {**settings['backbone'], 'init_cfg': None}
         return MODELS.build(settings).to(torch.device(device)).eval()
     if weights is not None and not _brings_weights(name_or_path):
@@ -103,11 +100,12 @@ def open_model(
 
     Args:
         source, weights: see :func:`read_trained`.
-        device: where the model goes.
-        heads: which of those that it has are built; None = all.
+        device: of the model.
+        heads: description -> names of the heads to build; None = all.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, no weights, no such head; it does not fit.
+        FileNotFoundError, ValueError: no such file, no weights, no such head; the weights do not
+            fit.
     """
     trained = read_trained(source, weights)
     model = trained.description.build(heads and heads(trained.description))
@@ -123,19 +121,17 @@ def open_model(
 def read_trained(
     source: Source | Config, weights: str | None = None, tokenizer: str | None = None
 ) -> Trained:
-    """What is known of a trained model.
+    """Read a trained model without building it.
 
     Args:
-        source: a folder of ``tools/model_converters/publish.py``; a checkpoint of a training,
-            which holds its config, read and not run; or a config (file, name or read) with
-            ``weights``.
-        weights: ``.pth`` or ``.safetensors``; only where ``source`` is a config.
-        tokenizer: None = the folder's, that of the config, or, where it is not there, of the
-            checkpoint.
+        source: a model folder (``tools/model_converters/publish.py``); a checkpoint, whose config
+            is parsed and not run; or a config (file, name or loaded) with ``weights``.
+        weights: ``.pth`` or ``.safetensors``, with a config only.
+        tokenizer: None = the folder's, the config's, or else the checkpoint's.
 
     Raises:
-        FileNotFoundError, ValueError: no such file, no config, no such tokenizer, or not the one
-            of the training.
+        FileNotFoundError, ValueError: no such file, no config, no such tokenizer, or another
+            tokenizer than the training's.
     """
     if not isinstance(source, Config) and _brings_weights(source):
         if weights is not None:
@@ -151,32 +147,33 @@ def read_trained(
         raise _no_model(Path(str(source)))
     stored = read_checkpoint(weights)
     meta = stored.get('meta') or {}
-    held = stored_config(meta['cfg'], weights) if 'cfg' in meta else None
+    stored_cfg = stored_config(meta['cfg'], weights) if 'cfg' in meta else None
     if config is not None:
         import_parts(config)
         content = {**config.to_dict(), 'model': _model_of(config, stored)}
         config = Config(content, cfg_text=config.text, filename=config.filename)
-    elif held is None:
+    elif stored_cfg is None:
         raise ValueError(f'{weights} does not hold its config; name the config file too')
-    known = known_classes(meta.get('dataset_meta') or {})
-    description = describe(config or held, known, str(config.filename) if config else weights)
-    sources = (
-        [tokenizer]
-        if tokenizer
-        else [(tokenizer_of(one) or {})['tokenizer'] for one in (config, held) if one is not None]
+    classes = known_classes(meta.get('dataset_meta') or {})
+    description = describe(
+        config or stored_cfg, classes, str(config.filename) if config else weights
     )
-    if not tokenizer:
-        sources = [*sources, str(Path(weights).parent / 'tokenizer')]  # a work dir that was moved
+    if tokenizer:
+        sources = [tokenizer]
+    else:
+        configs = [cfg for cfg in (config, stored_cfg) if cfg is not None]
+        sources = [(tokenizer_of(cfg) or {})['tokenizer'] for cfg in configs]
+        sources.append(str(Path(weights).parent / 'tokenizer'))  # of a moved work dir
     return Trained(
         description,
         stored.get('state_dict', stored),
-        _vocabulary_of_training(sources, meta.get('tokenizer')),
+        _tokenizer_of_training(sources, meta.get('tokenizer')),
         meta,
     )
 
 
 def _no_model(path: Path) -> Exception:
-    """Why there is no trained model at a path, and what to name in its place."""
+    """The error for a path without a trained model, with the remedy."""
     makes = 'tools/model_converters/publish.py makes a model folder of a checkpoint'
     if path.is_dir():
         newest = path / 'last_checkpoint'
@@ -187,7 +184,7 @@ def _no_model(path: Path) -> Exception:
             )
         return ValueError(f'{path}: a folder, but no model in it; {makes}')
     if path.is_file() and path.suffix != '.py':
-        return ValueError(f'{path} is no model: a model folder or a .pth is needed; {makes}')
+        return ValueError(f'{path} is not a model: name a model folder or a .pth; {makes}')
     try:
         config_path(str(path))
     except FileNotFoundError as error:
@@ -199,12 +196,13 @@ def _no_model(path: Path) -> Exception:
     )
 
 
-def load_model(config: Config, checkpoint: str, device: str = 'cpu') -> Any:
-    """Build ``config.model`` and load the weights that it has a place for, in evaluation mode.
+def load_model(config: Config, checkpoint: str, device: str = 'cpu') -> MVLT:
+    """Build ``config.model`` and load its weights, in evaluation mode.
 
     Args:
-        config: of :func:`mvlt.config.load_config`; its data need not be there.
-        checkpoint: ``.pth`` or ``.safetensors``, of that config.
+        config: of :func:`mvlt.config.load_config`; its data may be missing.
+        checkpoint: ``.pth`` or ``.safetensors``; tensors that the model lacks are ignored.
+        device: of the model.
 
     Raises:
         FileNotFoundError, ValueError: no such file; not a checkpoint of this model.
@@ -219,7 +217,7 @@ def _brings_weights(source: Source) -> bool:
     return is_model_folder(source) or Path(source).suffix in ('.pth', '.safetensors')
 
 
-def _load(model: Any, state: Mapping[str, torch.Tensor], source: str) -> None:
+def _load(model: MVLT, state: Mapping[str, torch.Tensor], source: str) -> None:
     state = unwrapped(model.state_dict(), state, source)
     fit = compare(model.state_dict(), state)
     fit.require(source)
@@ -228,7 +226,7 @@ def _load(model: Any, state: Mapping[str, torch.Tensor], source: str) -> None:
 
 
 def _model_of(config: Config, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A config's model with as many classes as a checkpoint's training has seen."""
+    """A config's model with the number of classes of a checkpoint's training."""
     if config.get('model') is None:
         raise ValueError(
             f'{config.filename} is a protocol, it has no model; name the recipe that was trained'
@@ -239,26 +237,26 @@ def _model_of(config: Config, stored: Mapping[str, Any]) -> dict[str, Any]:
         return settings
     if not classes:
         raise ValueError(
-            f'{config.filename}: how many classes its heads have is known from its '
-            'training; give weights=CHECKPOINT of it'
+            f'{config.filename}: the training decides the number of classes; give '
+            'weights=CHECKPOINT'
         )
     return with_classes(settings, classes, 'the training of the weights')
 
 
-def _vocabulary_of_training(sources: Sequence[str], fingerprint: str | None) -> str:
-    """The first of ``sources`` that is there."""
+def _tokenizer_of_training(sources: Sequence[str], fingerprint: str | None) -> str:
+    """The first of ``sources`` that exists."""
     for source in sources:
         try:
-            found = load_tokenizer(source).fingerprint
+            loaded = load_tokenizer(source).fingerprint
         except FileNotFoundError:
             continue
-        if fingerprint not in (None, found):
+        if fingerprint not in (None, loaded):
             raise ValueError(
-                f"tokenizer '{source}' ({found}) is not the one of the training ({fingerprint}); "
-                'name that one, or a model folder, which brings its own'
+                f"tokenizer '{source}' ({loaded}) differs from that of the training "
+                f'({fingerprint}); name the tokenizer of the training, or a model folder'
             )
         return source
     raise FileNotFoundError(
-        f"tokenizer '{sources[0]}' of the training is not there; name its folder, or a model "
-        'folder (tools/model_converters/publish.py), which brings its own'
+        f"tokenizer '{sources[0]}' of the training is missing; name its folder, or a model folder "
+        '(tools/model_converters/publish.py)'
     )

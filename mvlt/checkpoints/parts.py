@@ -1,4 +1,4 @@
-"""Which parts a published folder may name: those registered here, and some of other packages."""
+"""The parts that a model folder may name: registered parts, and some of other packages."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -6,19 +6,19 @@ from typing import Any
 
 from mvlt.registry import MODELS, Registry
 
-# package -> (module with its registry, module whose classes may be named); nothing that reads files
+# package -> (module with its registry, module of legal classes); no class that reads files
 PACKAGES = {'mmpretrain': ('mmpretrain.registry', 'mmpretrain.models.backbones')}
-# arguments of such a class that would fetch or read weights
+# arguments of such a class that fetch or read weights
 FETCHING = ('pretrained', 'init_cfg', 'checkpoint', 'checkpoint_path', 'pretrained_cfg_overlay')
 
 
 def find_part(kind: Any, registry: Registry) -> type:
-    """The part that a class, an import path or a name stands for.
+    """The class of a part, from a class, an import path or a name.
 
-    Nothing is imported but a listed package, where the name begins with it ('mmpretrain.ResNet').
+    Imports listed packages only, for names such as 'mmpretrain.ResNet'.
 
     Raises:
-        ValueError: it is not registered, or its package is not listed.
+        ValueError: the part is not registered, or its package is not listed.
     """
     path = kind if isinstance(kind, str) else f'{kind.__module__}.{kind.__name__}'
     name = path.rpartition('.')[2]
@@ -31,27 +31,23 @@ def find_part(kind: Any, registry: Registry) -> type:
             return layer.module_dict[name]
         layer = layer.parent
     raise ValueError(
-        f"the part '{kind}' is not registered here: import the file that defines it first, or "
-        f'name the config file, which does. Packages whose parts need none: {", ".join(PACKAGES)}'
+        f"the part '{kind}' is not registered: import the file that defines it first, or name the "
+        f'config file, which imports it. Packages that need no import: {", ".join(PACKAGES)}'
     )
 
 
 def part_name(kind: Any, registry: Registry) -> str:
-    """By what name a published folder calls a part: 'PVTVL', 'mmpretrain.ResNet'.
-
-    Raises:
-        ValueError: see :func:`find_part`.
-    """
+    """A part's name in a model folder: 'PVTVL', 'mmpretrain.ResNet'; see :func:`find_part`."""
     part = find_part(kind, registry)
     package = part.__module__.partition('.')[0]
     return f'{package}.{part.__name__}' if package in PACKAGES else part.__name__
 
 
 def check_foreign(settings: Mapping[str, Any], where: str) -> bool:
-    """Whether a model's part is one of a listed package; it must then fetch nothing.
+    """Whether a model's part is of a listed package, checked to read no other files.
 
     Raises:
-        ValueError: such a part is not registered there, or would read weights of its own.
+        ValueError: the package has no such part, or the part reads weights.
     """
     kind = settings['type']
     if not isinstance(kind, str) or kind.partition('.')[0] not in PACKAGES:
@@ -59,7 +55,7 @@ def check_foreign(settings: Mapping[str, Any], where: str) -> bool:
     find_part(kind, MODELS)
     fetching = [key for key in FETCHING if settings.get(key)]
     if fetching:
-        raise ValueError(f"{where}: '{kind}' may not have {fetching[0]}, which reads other files")
+        raise ValueError(f"{where}: '{kind}' reads other files: remove {fetching[0]}")
     return True
 
 
@@ -68,5 +64,5 @@ def _of_package(package: str, name: str) -> type:
     import_module(home)
     part = import_module(registry).MODELS.module_dict.get(name)
     if part is None or not part.__module__.startswith(f'{home}.'):
-        raise ValueError(f"'{package}.{name}' is none of the parts of {home}")
+        raise ValueError(f"'{package}.{name}' is not a part of {home}")
     return part

@@ -1,4 +1,4 @@
-"""Does a state fit a model? One comparison; what is to be done about it, its caller says."""
+"""Compare the names and shapes of a state dict with a model."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -6,19 +6,19 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.logging import print_log
 
-_RESIZABLE = 'positions.grid'  # learnt positions, which the model resizes when it loads them
+_RESIZABLE = 'positions.grid'  # learnt positions, resized on loading
 _WRAPPERS = ('module.', '_orig_mod.', 'model.')  # DistributedDataParallel, torch.compile, Lightning
-_COUNTER = 'num_batches_tracked'  # BatchNorm's, absent in old files; it changes nothing
+_COUNTER = 'num_batches_tracked'  # of BatchNorm, without effect, absent in old files
 
 
 class Fit(NamedTuple):
-    """Names of tensors, sorted.
+    """Result of a comparison: names of tensors, sorted.
 
     loaded: in both, of one shape or resized on loading.
-    resized: those of them that are.
-    differing: in both, of other shapes: name -> both shapes.
-    missing: the state lacks them.
-    extra: the model lacks them.
+    resized: the part of ``loaded`` with other shapes.
+    differing: in both, of other shapes: name -> (stored shape, model's shape).
+    missing: in the model alone.
+    extra: in the state dict alone.
     """
 
     loaded: list[str]
@@ -28,21 +28,18 @@ class Fit(NamedTuple):
     extra: list[str]
 
     def require(self, source: str, extra: bool = True, advice: str = '') -> None:
-        """Refuse what does not fit.
+        """Raise ValueError unless the state dict fits.
 
         Args:
-            source: named in the message.
-            extra: whether the state may have more than the model.
-            advice: what the likely mistake is.
-
-        Raises:
-            ValueError: of other shapes, missing, or more than allowed.
+            source: named in the error.
+            extra: allow extra tensors.
+            advice: the likely mistake, for the error.
         """
         advice = advice or 'it was made by another config'
-        for name, (stored, own) in self.differing.items():
+        for name, (stored, expected) in self.differing.items():
             raise ValueError(
-                f"{source}: {name} is {stored}, the model's {own} ({len(self.differing)} tensors "
-                f'differ): {advice}'
+                f"{source}: {name} is {stored}, the model's {expected} ({len(self.differing)} "
+                f'tensors differ): {advice}'
             )
         for names, what in (
             (self.missing, 'lacks'),
@@ -52,69 +49,62 @@ class Fit(NamedTuple):
                 raise ValueError(f'{source} {what} {some(names)}: {advice}')
 
 
-def compare(own: Mapping[str, torch.Tensor], stored: Mapping[str, torch.Tensor]) -> Fit:
-    """A model's tensors, their names and shapes, against those of a state."""
-    both = sorted(own.keys() & stored.keys())
-    other = [name for name in both if own[name].shape != stored[name].shape]
-    resized = [name for name in other if name.endswith(_RESIZABLE)]
+def compare(model: Mapping[str, torch.Tensor], stored: Mapping[str, torch.Tensor]) -> Fit:
+    """Compare a model's state dict with a stored state dict."""
+    common = sorted(model.keys() & stored.keys())
+    reshaped = [name for name in common if model[name].shape != stored[name].shape]
     differing = {
-        name: (tuple(stored[name].shape), tuple(own[name].shape))
-        for name in other
-        if name not in set(resized)
+        name: (tuple(stored[name].shape), tuple(model[name].shape))
+        for name in reshaped
+        if not name.endswith(_RESIZABLE)
     }
     return Fit(
-        [name for name in both if name not in differing],
-        resized,
+        [name for name in common if name not in differing],
+        [name for name in reshaped if name not in differing],
         differing,
-        sorted(name for name in own.keys() - stored.keys() if not name.endswith(_COUNTER)),
-        sorted(stored.keys() - own.keys()),
+        sorted(name for name in model.keys() - stored.keys() if not name.endswith(_COUNTER)),
+        sorted(stored.keys() - model.keys()),
     )
 
 
-def unwrapped(own: Mapping[str, Any], stored: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """A state without the prefixes that wrappers of a model put before every name; it is said.
+def unwrapped(model: Mapping[str, Any], stored: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """A stored state dict without the prefixes of model wrappers, which are logged.
 
     Args:
-        own: the model's tensors, whose names decide.
+        model: the model's state dict, whose names decide.
         stored: of a checkpoint.
         source: named in the log.
     """
-    state, cut = dict(stored), ''
-    while state and not own.keys() & state.keys():
-        prefix = next(
-            (word for word in _WRAPPERS if all(name.startswith(word) for name in state)), ''
-        )
+    state, removed = dict(stored), ''
+    while state and not model.keys() & state.keys():
+        prefix = next((p for p in _WRAPPERS if all(name.startswith(p) for name in state)), '')
         if not prefix:
             break
         state = {name.removeprefix(prefix): value for name, value in state.items()}
-        cut += prefix
-    if not cut or not own.keys() & state.keys():
+        removed += prefix
+    if not removed or not model.keys() & state.keys():
         return dict(stored)
-    print_log(f"{source}: its names begin with '{cut}', a wrapper's; it is left out", 'current')
+    print_log(f"{source}: removed the prefix '{removed}' of a wrapper from its names", 'current')
     return state
 
 
 def check_finite(state: Mapping[str, torch.Tensor], source: str) -> None:
-    """Refuse weights that are no numbers: whatever such a model answers is an accident.
-
-    Raises:
-        ValueError: a tensor holds an infinite value or none.
-    """
+    """Raise ValueError for a weight that is NaN or infinite."""
     for name, value in state.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise ValueError(
-                f'{source}: {name} holds what is no number: the training has diverged; take an '
-                'earlier checkpoint'
+                f'{source}: {name} is not finite: the training has diverged; take an earlier '
+                'checkpoint'
             )
 
 
 def part(name: str) -> str:
-    """Head, neck or backbone that a tensor belongs to."""
-    words = name.split('.')
-    return '.'.join(words[:2]) if words[0] == 'heads' else words[0]
+    """The head, neck or backbone of a tensor."""
+    steps = name.split('.')
+    return '.'.join(steps[:2]) if steps[0] == 'heads' else steps[0]
 
 
 def some(names: Iterable[str]) -> str:
-    """The first three, and how many more."""
+    """The first three names and the number of more."""
     listed = sorted(names)
     return ', '.join(listed[:3]) + (f' and {len(listed) - 3} more' if len(listed) > 3 else '')

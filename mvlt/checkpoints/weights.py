@@ -1,4 +1,4 @@
-"""What a model folder, a checkpoint or other weights tell of the training that they are of."""
+"""Weights and what they tell of their training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,15 +18,15 @@ from mvlt.config import known_classes
 
 
 class Weights(NamedTuple):
-    """A file of weights and what is known of its training.
+    """A file of weights and facts about its training.
 
-    path: of the weights; the network's, where they are fetched.
+    path: of the weights, or their URL.
     source: as the user has named it.
-    description: of a model folder or of a checkpoint that holds its config; None = not known.
-    config: that a checkpoint holds; None of others.
-    classes: label -> names, in the order of the rows.
-    tokenizer: folder or hub name of its tokenizer, None = not known.
-    why: the reason that there is no description.
+    description: of a model folder or of a checkpoint with its config; None = unknown.
+    config: of a checkpoint; else None.
+    classes: category or attribute -> names of classes, in the order of the rows.
+    tokenizer: folder or hub name, None = unknown.
+    why: the reason for a missing description.
     """
 
     path: str
@@ -39,10 +39,10 @@ class Weights(NamedTuple):
 
 
 def read_weights(source: str) -> Weights:
-    """What is known of a model folder, a checkpoint or other weights.
+    """Read what a model folder, a checkpoint or other weights tell.
 
     Raises:
-        FileNotFoundError, ValueError: there is none; it is not what was published.
+        FileNotFoundError, ValueError: no such file, or a changed model folder.
     """
     beside = Path(source).parent
     if Path(source).name == WEIGHTS and is_model_folder(beside):
@@ -57,32 +57,31 @@ def read_weights(source: str) -> Weights:
             classes={folder.description.label(name): names for name, names in heads},
             tokenizer=str(folder.path),
         )
-    if '://' in source or Path(source).is_dir():  # fetched, or a strategy's own folder
+    if '://' in source or Path(source).is_dir():  # a URL, or the folder of a strategy
         return Weights(source, source, why='it does not hold its config')
     if not Path(source).exists():
         raise FileNotFoundError(
-            f'{source}: no such checkpoint or model folder; a training names it by --from or '
-            'load_from'
+            f'{source}: no such checkpoint or model folder; correct --from or load_from'
         )
     meta = read_checkpoint(source).get('meta') or {}
     classes = known_classes(meta.get('dataset_meta') or {})
     if 'cfg' not in meta:
         return Weights(source, source, classes=classes, why='it does not hold its config')
-    held: Config | None = None
+    config: Config | None = None
     description: ModelDescription | None = None
     why = ''
     try:
-        held = stored_config(meta['cfg'], source)
-        description = describe(held, classes, source)
+        config = stored_config(meta['cfg'], source)
+        description = describe(config, classes, source)
     except (AttributeError, KeyError, ValueError) as error:
         why = str(error)
-    tokenizer = (tokenizer_of(held) or {}).get('tokenizer') if held is not None else None
-    beside = Path(source).parent / 'tokenizer'  # of a work dir that was moved
-    if not is_there(tokenizer) and beside.is_dir():
-        tokenizer = str(beside)
-    return Weights(source, source, description, held, classes, tokenizer, why)
+    tokenizer = (tokenizer_of(config) or {}).get('tokenizer') if config is not None else None
+    moved = Path(source).parent / 'tokenizer'  # of a moved work dir
+    if not is_there(tokenizer) and moved.is_dir():
+        tokenizer = str(moved)
+    return Weights(source, source, description, config, classes, tokenizer, why)
 
 
 def is_there(tokenizer: str | None) -> bool:
-    """Whether a tokenizer is a folder that is there; True of none at all."""
+    """Whether a tokenizer's folder exists; True for None."""
     return tokenizer is None or Path(tokenizer).is_dir()

@@ -1,4 +1,4 @@
-"""From a list of samples to the batch that the model reads.
+"""Collate samples into the model's input: stack, normalise, mask, pad.
 
 Legend: B batch, H, W image sides, T tokens of the longest caption, u side of a masking unit.
 """
@@ -16,17 +16,13 @@ from mvlt.structures import mlm_labels, stream_key
 
 
 def mask_to_pixels(mask: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Bool (B, H / u, W / u) -> bool (B, 1, H, W); True = hidden.
-
-    Raises:
-        ValueError: the units do not tile the image.
-    """
+    """Bool (B, H / u, W / u) -> bool (B, 1, H, W), True = masked; ValueError if sizes differ."""
     height, width = size
     rows, columns = mask.shape[1:]
     if height % rows or width % columns or height // rows != width // columns:
         raise ValueError(
             f'a mask of {rows} x {columns} square units does not tile an image of {height} x '
-            f'{width} pixels: the mask must be drawn after the last resizing'
+            f'{width} pixels: put the mask after the last Resize'
         )
     unit = height // rows
     return mask.repeat_interleave(unit, 1).repeat_interleave(unit, 2)[:, None]
@@ -37,19 +33,18 @@ class PairDataPreprocessor(BaseDataPreprocessor):
     """Stack, normalise and mask images; pad captions.
 
     Args:
-        mean, std: of RGB in 0..1, three numbers each (ImageNet's by default); None = as they are.
+        mean, std: of RGB in 0..1, three numbers each (default: ImageNet's); None = no scaling.
         pad_id: token id of [PAD].
-        context_length: None pads to the longest caption in the batch; a number pads to that length.
-        attend_pad: True lets every token attend to [PAD], as the released code does.
-        mask_fill: value of a hidden pixel in 0..1, before normalisation ([ZERO] = 1e-6, paper
+        context_length: length of padded captions; None = the longest caption of the batch.
+        attend_pad: let every token attend to [PAD], as the released code does.
+        mask_fill: value of a masked pixel in 0..1, before normalisation ([ZERO] = 1e-6, paper
             footnote 2).
-        mixup: share of the training steps in which pictures, as the towers read them, are laid over
-            each other (mixup): what a picture belongs to is then mixed, too (``Batch.mixed``).
-            Pairs are read unmixed. Not in the paper.
-        mixup_alpha: of the beta distribution that the share of the other picture is drawn from.
-        pad_multiple: captions are padded on to a multiple of so many tokens: few lengths, for which
-            a compiled model has one graph each.
-        non_blocking: nobody waits for what is copied to the device.
+        mixup: share of the training steps with mixed images (mixup) for a dual encoder, and mixed
+            targets (``Batch.mixed``). Pairs are not mixed. Not in the paper.
+        mixup_alpha: of the beta distribution of the mixing weight.
+        pad_multiple: pad captions to a multiple of so many tokens: fewer lengths, and thus graphs
+            of a compiled model.
+        non_blocking: copy to the device asynchronously.
     """
 
     def __init__(
@@ -74,7 +69,7 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         self.pad_multiple = pad_multiple
         self.mask_fill = mask_fill
         if not 0 <= mixup <= 1:
-            raise ValueError(f'data_preprocessor.mixup={mixup}: a share from 0 to 1 is needed')
+            raise ValueError(f'data_preprocessor.mixup={mixup}: give a share from 0 to 1')
         self.mixup = mixup
         self.mixup_alpha = mixup_alpha
         self.mask_images = True  # MaskStepsHook switches it
@@ -86,20 +81,18 @@ class PairDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``inputs`` with lists ``image`` (uint8 (3, H, W)) and ``token_ids`` (int64 (T,)),
-                ``images`` and ``texts`` with such lists by name where there are more streams, and
+                for more streams ``images`` and ``texts`` with such lists by name, and
                 ``data_samples``, a list of PairDataSample.
-            training: whether pictures may be mixed; masking follows the samples.
+            training: allow mixup; masking follows the samples.
 
         Returns:
-            ``inputs``: ``image`` float (B, 3, H, W), normalised, hidden pixels filled; ``pixels``
-            uint8 (B, 3, H, W), unmasked; ``image_mask`` bool (B, H / u, W / u), of features
-            (B, N, D), or None;
-            ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (all are attended to);
-            ``whole_image`` and ``whole_token_ids``, with nothing hidden, where something is;
-            ``mixed``, (partner int64 (B,), share), where ``whole_image`` is mixed; ``step``, of the
-            training, as the loop has put it into ``data``; ``images`` and ``texts``: name -> these
-            keys of another stream.
-            ``data_samples`` as they came, on the host.
+            ``inputs``: ``image`` float (B, 3, H, W), normalised and masked; ``pixels`` uint8
+            (B, 3, H, W), unmasked; ``image_mask`` bool (B, H / u, W / u), of features (B, N, D), or
+            None; ``token_ids`` int64 (B, T); ``text_mask`` bool (B, T) or None (attend to all);
+            ``whole_image`` and ``whole_token_ids``, unmasked, if the batch is masked; ``mixed``,
+            (partner int64 (B,), share), if ``whole_image`` is mixed; ``step`` of the training, if
+            it is in ``data``; ``images`` and ``texts``: name -> these keys of another stream.
+            ``data_samples``, unchanged, on the host.
 
         Raises:
             ValueError: images of unequal size; a caption longer than ``context_length``.
@@ -113,10 +106,10 @@ class PairDataPreprocessor(BaseDataPreprocessor):
             inputs['step'] = data['step']
         if training and np.random.random() < self.mixup:
             self._mixup(inputs)
-        for kind, read in (('images', self._image_stream), ('texts', self._text_stream)):
-            if kind in listed:
-                streams = listed[kind].items()
-                inputs[kind] = {name: read(values, samples, name) for name, values in streams}
+        for key, read in (('images', self._image_stream), ('texts', self._text_stream)):
+            if key in listed:
+                streams = listed[key].items()
+                inputs[key] = {name: read(values, samples, name) for name, values in streams}
         return dict(inputs=inputs, data_samples=samples)
 
     def _image_stream(
@@ -134,7 +127,7 @@ class PairDataPreprocessor(BaseDataPreprocessor):
     def _text_stream(
         self, token_ids: Sequence[torch.Tensor], samples: Sequence[Any], name: str = 'text'
     ) -> dict[str, Any]:
-        # on the host, so that nothing is read back from the device
+        # on the host: reading back from the device would wait for it
         ids = self.pad(token_ids)
         host = dict(token_ids=ids, text_mask=self.text_mask(ids))
         key = stream_key(name, 'mlm_labels')
@@ -159,21 +152,20 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         inputs['mixed'] = (partner, share)
 
     def normalise(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Uint8 (B, 3, H, W) -> float (B, 3, H, W), hidden units filled with [ZERO].
+        """Uint8 (B, 3, H, W) -> float (B, 3, H, W), masked units filled with [ZERO].
 
-        Features in the place of pictures, float (B, N, D), stay as they are, 0 where hidden.
+        Precomputed features instead of images, float (B, N, D), are only masked, with 0.
 
         Raises:
-            ValueError: a mask that is not one of features, bool (B, N, D).
+            ValueError: a mask for features that is not bool (B, N, D).
         """
         if pixels.is_floating_point():
             if mask is None:
                 return pixels
             if mask.shape != pixels.shape:
                 raise ValueError(
-                    f'a mask {tuple(mask.shape)} hides units of pictures, and there are features '
-                    f'{tuple(pixels.shape)} in their place: pipeline.mask=None, or one that hides '
-                    'features'
+                    f'a mask {tuple(mask.shape)} of image units does not fit features '
+                    f'{tuple(pixels.shape)}: set pipeline.mask=None, or use a mask of features'
                 )
             return pixels.masked_fill(mask, 0)
         image = pixels.float().div_(255)
@@ -182,9 +174,9 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         return image.sub_(self.mean).div_(self.std)
 
     def text_mask(self, token_ids: torch.Tensor) -> torch.Tensor | None:
-        """Bool (B, T), True = a real token; None where [PAD] is attended to or absent.
+        """Bool (B, T), True = a real token; None if [PAD] is attended to or absent.
 
-        Asked for ids on a device, it waits for them.
+        Waits for the device if ``token_ids`` are on one.
         """
         if self.attend_pad:
             return None

@@ -1,6 +1,6 @@
-"""What heads may ask a model for: each is computed once, when it is first asked for.
+"""A model's features, each computed once, on first use.
 
-Legend: B batch, T text tokens, C channels of the last stage, H, W image sides.
+Legend: B batch, T text tokens, C channels of the last stage, D size of an embedding.
 """
 
 from collections.abc import Sequence
@@ -15,28 +15,28 @@ from mvlt.structures import with_streams
 
 
 class Features:
-    """A task runs only what its heads read.
+    """Features of a batch: the model runs only the parts that heads read.
 
     Args:
         model: has ``backbone``, ``neck`` and ``token_embedding``.
-        inputs: what :class:`PairDataPreprocessor` returns under ``inputs``.
-        cls_only: nobody will ask for more of ``pair`` than ``cls``.
+        inputs: ``inputs`` of :class:`PairDataPreprocessor`.
+        cls_only: compute ``cls`` alone of ``pair``.
     """
 
     def __init__(self, model: Any, inputs: dict[str, Any], cls_only: bool = False) -> None:
         self.model = model
         self.inputs = inputs
         self.cls_only = cls_only
-        self._others: dict[tuple[str, str], Features] = {}
+        self._streams: dict[tuple[str, str], Features] = {}
 
     def of(self, image: str = 'image', text: str = 'text') -> 'Features':
-        """Of another image or text stream, each computed once; errors of ``with_streams``."""
+        """Features of another image or text stream; errors of ``with_streams``."""
         if (image, text) == ('image', 'text'):
             return self
-        if (image, text) not in self._others:
+        if (image, text) not in self._streams:
             inputs = with_streams(self.inputs, image, text)
-            self._others[image, text] = Features(self.model, inputs, self.cls_only)
-        return self._others[image, text]
+            self._streams[image, text] = Features(self.model, inputs, self.cls_only)
+        return self._streams[image, text]
 
     @cached_property
     def pair(self) -> PairFeatures:
@@ -64,12 +64,12 @@ class Features:
 
     @cached_property
     def image(self) -> tuple[torch.Tensor, ...]:
-        """Maps of all stages of the picture alone, nothing of it hidden."""
+        """Maps of all stages of the image alone, unmasked."""
         return self.model.backbone.encode_image(self._whole('image'))
 
     @cached_property
     def text(self) -> tuple[torch.Tensor, ...]:
-        """Sequences of all stages of the caption alone, no word of it hidden."""
+        """Sequences of all stages of the caption alone, unmasked."""
         return self.model.backbone.encode_text(self._whole('token_ids'), self.inputs['text_mask'])
 
     def _whole(self, name: str) -> torch.Tensor:
@@ -78,44 +78,42 @@ class Features:
     @cached_property
     def pooled_image(self) -> torch.Tensor:
         """Mean of the last map of ``image``, (B, C)."""
-        if self._chunk is None:
+        if self._chunk_size is None:
             return self.image[-1].mean((2, 3))
         encode = self.model.backbone.encode_image
-        return self._again(lambda image: encode(image)[-1].mean((2, 3)), self._whole('image'))
+        return self._by_chunks(lambda image: encode(image)[-1].mean((2, 3)), self._whole('image'))
 
     @cached_property
     def pooled_text(self) -> torch.Tensor:
-        """Mean of the last sequence of ``text`` over the caption's own tokens, (B, C)."""
+        """Mean of the last sequence of ``text`` over the caption's tokens, (B, C)."""
         mask = self.inputs['text_mask']
-        if self._chunk is None:
+        if self._chunk_size is None:
             return mean_of_tokens(self.text[-1], mask)
         encode = self.model.backbone.encode_text
-        return self._again(
+        return self._by_chunks(
             lambda ids, mask=None: mean_of_tokens(encode(ids, mask)[-1], mask),
             self._whole('token_ids'),
             *([] if mask is None else [mask]),
         )
 
     @property
-    def _chunk(self) -> int | None:
-        """Of the model's ``grad_cache_chunk_size``, where it saves anything."""
+    def _chunk_size(self) -> int | None:
+        """``grad_cache_chunk_size`` of the model; None without gradients, which need no memory."""
         return (
             getattr(self.model, 'grad_cache_chunk_size', None) if torch.is_grad_enabled() else None
         )
 
-    def _again(self, encode: Any, *tensors: torch.Tensor) -> torch.Tensor:
-        """``encode``, grad_cache_chunk_size by grad_cache_chunk_size; the backward pass encodes
-        each again.
+    def _by_chunks(self, encode: Any, *tensors: torch.Tensor) -> torch.Tensor:
+        """Encode chunk by chunk, and again in the backward pass.
 
-        Of a batch only what is contrasted is kept, (B, C), as GradCache has it (Gao et al., 2021);
-        the gradients are those of the whole.
+        As GradCache (Gao et al., 2021) this keeps only (B, C) of a batch; gradients are exact.
         """
-        parts = zip(*(one.split(self._chunk) for one in tensors))
-        return torch.cat([checkpoint(encode, *part, use_reentrant=False) for part in parts])
+        chunks = zip(*(values.split(self._chunk_size) for values in tensors))
+        return torch.cat([checkpoint(encode, *chunk, use_reentrant=False) for chunk in chunks])
 
     @cached_property
-    def vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of picture and caption, float32 (B, D) of length 1 each: of the head that gives them."""
+    def embeds(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Image and text embeddings of the embedding head, float32 (B, D) of length 1 each."""
         head = self.model.head_that('embedding')
         return head.image_embeds(self.pooled_image), head.text_embeds(self.pooled_text)
 
@@ -130,13 +128,13 @@ class Features:
         text_rows: Sequence[int] | torch.Tensor,
         cls_only: bool = False,
     ) -> PairFeatures:
-        """Pictures and captions of this batch in other pairs, encoded together at each call.
+        """Images and captions of this batch in other pairs, encoded at each call.
 
-        What is hidden in ``pair`` is hidden here, too: else hidden words alone tell a match.
+        They are masked as in ``pair``; otherwise masked tokens alone would tell a match.
 
         Args:
-            image_rows, text_rows: rows of the batch, as many of both.
-            cls_only: see the encoder's ``encode_pair``.
+            image_rows, text_rows: rows of the batch, of equal length.
+            cls_only: see ``encode_pair`` of the encoder.
         """
         mask = self.inputs['text_mask']
         images, texts = (
@@ -152,7 +150,7 @@ class Features:
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Word vectors (tokenizer, token_embed_dim) of the backbone."""
+        """Token embeddings (vocab_size, token_embed_dim) of the backbone."""
         return self.model.token_embedding
 
 

@@ -1,4 +1,4 @@
-"""The Masked Vision-Language Transformer: backbone, image decoder and the objectives' heads."""
+"""The Masked Vision-Language Transformer: backbone, image decoder and heads."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,31 +10,31 @@ from torch import nn
 
 from mvlt.models.encoders import PairFeatures
 from mvlt.models.features import Features
+from mvlt.models.heads.base import Head
 from mvlt.registry import MODELS
 from mvlt.structures import Batch, PairDataSample
 
 
 @MODELS.register_module()
 class MVLT(BaseModel):
-    """Paper Fig. 3. A head that a config does not name is not built, not run and not trained.
+    """The model of paper Fig. 3, with the heads that the config names.
 
     Args:
         backbone: an encoder, joint (:class:`mvlt.models.encoders.JointEncoder`) or dual
             (:class:`mvlt.models.DualEncoder`).
         neck: maps of all stages -> one map, ``features.decoded``.
         heads: name -> :class:`mvlt.models.Head` or None; the objectives of Sec. 3.2 are ``itm``,
-            ``mlm`` and ``mir``. A head's setting ``interval``, the model's own, lets it learn in
-            one of so many steps of a training: pairs cost several times what towers do. With
-            several processes that needs ``find_unused_parameters=True``.
+            ``mlm`` and ``mir``. A head with the setting ``interval`` learns in one of so many
+            steps: pairs cost several times as much as separate encoding. With several processes
+            an interval needs ``find_unused_parameters=True``.
         data_preprocessor: stacks, normalises, masks, pads.
-        grad_cache_chunk_size: pictures, and captions, that the towers encode at a time in
-            training; each is encoded
-            again for its gradients, so that the batch to be contrasted may be as large as is
-            wanted. Heads that read pairs keep all of the batch. None = all at once.
+        grad_cache_chunk_size: images, and captions, that a dual encoder encodes at a time in
+            training; each is encoded again for its gradients, so memory does not limit the
+            contrastive batch. Heads that read pairs keep the whole batch. None = all at once.
 
     Raises:
-        ValueError: a head that reads the neck's map without ``neck``, or ``neck`` without one; a
-            neck that cannot use the encoder's maps; a head that reads pairs on a dual encoder.
+        ValueError: ``neck`` without a head that reads its map, or the reverse; a neck that cannot
+            use the encoder's maps; a head that reads pairs on a dual encoder.
     """
 
     def __init__(
@@ -48,15 +48,14 @@ class MVLT(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.grad_cache_chunk_size = grad_cache_chunk_size
-        wanted = {name: head for name, head in (heads or {}).items() if head is not None}
-        wanted = {name: dict(head) for name, head in wanted.items()}
-        self.intervals = {name: head.pop('interval', 1) for name, head in wanted.items()}
-        kinds: dict[str, Any] = {name: _kind(head) for name, head in wanted.items()}
-        decoding = [name for name, kind in kinds.items() if 'decoded' in kind.reads]
-        if (neck is None) != (not decoding):
+        settings = {name: dict(head) for name, head in (heads or {}).items() if head is not None}
+        self.intervals = {name: head.pop('interval', 1) for name, head in settings.items()}
+        classes: dict[str, type[Head]] = {name: _class_of(head) for name, head in settings.items()}
+        decoding = any('decoded' in head.reads for head in classes.values())
+        if (neck is None) == decoding:
             raise ValueError(
                 'model.neck and the heads that read its map (mir) need each other: set both, or '
-                f'both to None; heads: {", ".join(wanted) or "none"}'
+                f'both to None; heads: {", ".join(settings) or "none"}'
             )
         self.backbone = MODELS.build(backbone)
         dims = self.backbone.embed_dims
@@ -67,9 +66,9 @@ class MVLT(BaseModel):
             self.neck = MODELS.build(dict(neck, in_channels=dims, in_strides=self.backbone.strides))
             sizes.update(decoded_channels=self.neck.out_channels, stride=self.neck.stride)
         self.heads: Any = nn.ModuleDict()
-        for name, head in wanted.items():
+        for name, head in settings.items():
             given = dict(sizes, name=name, label=name)
-            taken = {key: given[key] for key in kinds[name].takes}
+            taken = {key: given[key] for key in classes[name].takes}
             self.heads[name] = MODELS.build({**taken, **head})
             self._check_reads(name)
 
@@ -89,15 +88,11 @@ class MVLT(BaseModel):
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Word vectors (tokenizer, token_embed_dim) of the encoder."""
+        """Token embeddings (vocab_size, token_embed_dim) of the encoder."""
         return self.backbone.token_embedding
 
     def head(self, name: str) -> Any:
-        """The head of that name.
-
-        Raises:
-            ValueError: there is none.
-        """
+        """The head of that name; ValueError if there is none."""
         if name not in self.heads:
             raise ValueError(
                 f'this needs model.heads.{name}, which the config does not build; heads: '
@@ -105,16 +100,12 @@ class MVLT(BaseModel):
             )
         return self.heads[name]
 
-    def gives(self, what: str) -> bool:
-        """Whether a head gives it, e.g. 'pixels': see :class:`mvlt.models.Head`."""
-        return any(head.gives == what for head in self.heads.values())
+    def gives(self, output: str) -> bool:
+        """Whether a head gives an output of :class:`mvlt.models.Head`, e.g. 'pixels'."""
+        return any(head.gives == output for head in self.heads.values())
 
     def head_that(self, gives: str) -> Any:
-        """The head that gives something.
-
-        Raises:
-            ValueError: there is none.
-        """
+        """The first head that gives an output; ValueError if there is none."""
         for head in self.heads.values():
             if head.gives == gives:
                 return head
@@ -124,15 +115,15 @@ class MVLT(BaseModel):
         )
 
     def compile_parts(self, **settings: Any) -> None:
-        """Let backbone, neck and heads run as one graph each: ``compile`` of a config.
+        """Compile backbone, neck and heads to one graph each: ``compile`` of a config.
 
-        For a training: a copy of the model that is made later would run the first one's graphs.
+        For training only: a later copy of the model would run the graphs of the original.
 
         Args:
-            settings: torch.compile's.
+            settings: of ``torch.compile``.
         """
         settings = {'fullgraph': True, **settings}
-        # with and without mask, [CLS] alone, training or not, some lengths: a graph each
+        # a graph each with and without mask, for [CLS] alone, for training, and for each length
         dynamo = torch._dynamo.config
         dynamo.recompile_limit = max(64, dynamo.recompile_limit)
         for name in ('encode_pair', 'encode_image', 'encode_text'):
@@ -152,9 +143,9 @@ class MVLT(BaseModel):
         """mmengine's entry: 'loss' -> losses, 'predict' -> samples, 'tensor' -> features.
 
         Args:
-            inputs: what :class:`PairDataPreprocessor` returns under ``inputs``.
-            data_samples: one a pair; not needed for 'tensor'.
-            mode: one of the three.
+            inputs: ``inputs`` of :class:`PairDataPreprocessor`.
+            data_samples: of each pair; not needed for 'tensor'.
+            mode: 'loss', 'predict' or 'tensor'.
         """
         if mode == 'tensor':
             features = Features(self, inputs)
@@ -168,7 +159,7 @@ class MVLT(BaseModel):
     def loss(
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
     ) -> dict[str, torch.Tensor]:
-        """The weighted terms of Eq. 8; mmengine adds up what is called ``loss_*``."""
+        """The weighted terms of Eq. 8; mmengine adds up the terms ``loss_*``."""
         features, batch = Features(self, inputs), Batch(inputs, data_samples)
         return {
             f'{key}_{name}': value
@@ -181,7 +172,7 @@ class MVLT(BaseModel):
     def predict(
         self, inputs: dict[str, Any], data_samples: list[PairDataSample]
     ) -> list[PairDataSample]:
-        """Run every head that is there and write its answers into the samples."""
+        """Run all heads and write their predictions into the samples."""
         cls_only = not any({'pair', 'decoded'} & {*head.reads} for head in self.heads.values())
         features, batch = Features(self, inputs, cls_only), Batch(inputs, data_samples)
         for head in self.heads.values():
@@ -194,13 +185,13 @@ class MVLT(BaseModel):
     def match(
         self, image: torch.Tensor, token_ids: torch.Tensor, text_mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """What the matching head ranks pairs by, float32 (B,); nothing else is run.
+        """Matching logits of pairs, float32 (B,); no other head runs.
 
         Of :class:`mvlt.models.ITMHead` log-odds, whose sigmoid is ``itm_score`` of
         :meth:`predict`.
 
         Raises:
-            ValueError: the model has no matching head, as no dual encoder has.
+            ValueError: the model has no matching head.
         """
         if not self.is_joint and not self.gives('match'):
             raise ValueError('a dual-encoder model cannot match pairs: set test_cfg.rerank=None')
@@ -210,23 +201,23 @@ class MVLT(BaseModel):
 
     @torch.no_grad()
     def image_embeds(self, image: torch.Tensor) -> torch.Tensor:
-        """Of pictures alone, float32 (B, D) of length 1: as its head gives them."""
+        """Embeddings of images, float32 (B, D) of length 1."""
         pooled = Features(self, dict(image=image)).pooled_image
         return self.head_that('embedding').image_embeds(pooled)
 
     @torch.no_grad()
     def text_embeds(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
-        """Of captions alone, float32 (B, D) of length 1."""
+        """Embeddings of captions, float32 (B, D) of length 1."""
         inputs = dict(token_ids=token_ids, text_mask=text_mask)
         return self.head_that('embedding').text_embeds(Features(self, inputs).pooled_text)
 
     @torch.no_grad()
     def embed(self, inputs: dict[str, Any], streams: Sequence[str]) -> torch.Tensor:
-        """Some streams of each row as one vector, float32 (B, D) of length 1: their sum.
+        """The sum of the embeddings of some streams, float32 (B, D), scaled to length 1.
 
         Args:
-            inputs: what the data preprocessor returns under ``inputs``.
-            streams: names, 'image' and 'text' the pair's own.
+            inputs: ``inputs`` of the data preprocessor.
+            streams: names; 'image' and 'text' are the main streams.
         """
         head, features = self.head_that('embedding'), Features(self, inputs)
         embeds = [
@@ -239,21 +230,17 @@ class MVLT(BaseModel):
 
 
 def _synchronises(part: nn.Module) -> bool:
-    """SyncBatchNorm counts on the host, which no graph can."""
-    return any(isinstance(one, nn.SyncBatchNorm) for one in part.modules())
+    """Whether a part has SyncBatchNorm, which counts on the host and breaks a graph."""
+    return any(isinstance(module, nn.SyncBatchNorm) for module in part.modules())
 
 
-def _kind(head: Mapping[str, Any]) -> Any:
-    """The class of a head's settings.
-
-    Raises:
-        ValueError: it does not say what a head says.
-    """
-    kind: Any = MODELS.get(head['type']) if isinstance(head['type'], str) else head['type']
-    lacking = [name for name in ('reads', 'gives', 'takes') if not hasattr(kind, name)]
+def _class_of(head: Mapping[str, Any]) -> Any:
+    """The class of a head's settings; ValueError if it is not a head."""
+    head_class: Any = MODELS.get(head['type']) if isinstance(head['type'], str) else head['type']
+    lacking = [name for name in ('reads', 'gives', 'takes') if not hasattr(head_class, name)]
     if lacking:
         raise ValueError(
-            f'{kind.__name__} is no head: it lacks {", ".join(lacking)}; derive it from '
+            f'{head_class.__name__} is not a head: it lacks {", ".join(lacking)}; derive it from '
             'mvlt.models.Head'
         )
-    return kind
+    return head_class

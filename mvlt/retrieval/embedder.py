@@ -1,4 +1,4 @@
-"""A model that embeds: files, arrays and texts in, embeddings of length 1 out.
+"""Embed images and texts with a published model.
 
 Legend: D size of an embedding.
 """
@@ -22,7 +22,7 @@ from mvlt.retrieval.scorer import PairScorer
 
 
 class Embedder:
-    """A published model with its preprocessing, tokenizer and, if it has one, matching head.
+    """A published model with its preprocessing, tokenizer and matching head, if any.
 
     Args: see :class:`mvlt.retrieval.search.Search`.
     """
@@ -57,42 +57,34 @@ class Embedder:
         return [torch.tensor(self.tokenizer.encode(text, length)) for text in texts]
 
     def pixels(self, image: np.ndarray) -> torch.Tensor:
-        """An image as the model reads it, uint8 (3, S, S)."""
+        """The model's input for an image, uint8 (3, S, S)."""
         return self.pipeline(dict(img=image, caption=''))['inputs']['image']
 
     def text_embeds(self, texts: Texts) -> np.ndarray:
-        """Float32 (n, D) of length 1.
-
-        Raises:
-            ValueError: a text without a word that the model knows.
-        """
+        """Embeddings float32 (n, D) of length 1; ValueError for a text without a known word."""
         listed = list_texts(texts)
         token_ids = self.tokens(listed)
         special = {*self.tokenizer.special_ids}
         for text, ids in zip(listed, token_ids):
             if special.issuperset(ids.tolist()):
-                raise ValueError(f"'{text:.60}' has no word that the model knows: add one")
+                raise ValueError(f"'{text:.60}' has no word that the model knows: add a word")
         return self.embed_texts(token_ids)
 
     def embed_texts(self, token_ids: Sequence[torch.Tensor]) -> np.ndarray:
-        """Int64 (T,) each -> float32 (n, D) of length 1; what a service batches."""
-        if self.encoder is None:  # all alike: the matching head decides
+        """Int64 (T,) each -> float32 (n, D) of length 1."""
+        if self.encoder is None:  # all embeddings are equal: the matching head decides
             return np.ones((len(token_ids), 1), np.float32)
         return self.encoder.texts(token_ids)
 
     def embed_images(self, pixels: Sequence[torch.Tensor]) -> np.ndarray:
-        """As the model reads them, uint8 (3, S, S) each -> float32 (n, D) of length 1."""
+        """Uint8 (3, S, S) each, of :meth:`pixels` -> float32 (n, D) of length 1."""
         if self.encoder is None:
             return np.ones((len(pixels), 1), np.float32)
         return self.encoder.images(pixels)
 
 
 def heads_of(description: ModelDescription) -> list[str]:
-    """Heads that a search needs: what embeds, and what matches.
-
-    Raises:
-        ValueError: the model has neither.
-    """
+    """Names of the embedding and matching heads; ValueError if the model has neither."""
     heads = description.that_give('embedding', 'match')
     if not heads:
         raise ValueError(description.lacks('head that gives embeddings (itc) or a match (itm)'))
@@ -100,7 +92,7 @@ def heads_of(description: ModelDescription) -> list[str]:
 
 
 def _fingerprint(opened: OpenedModel, texts: bool, dtype: str) -> str:
-    """Hash of what decides the embeddings of images, or of texts."""
+    """Hash of preprocessing, precision and weights, on which the stored embeddings depend."""
     digest = hashlib.sha256()
     steps = {n: s for n, s in opened.description.preprocessing.items() if texts or n != 'tokenize'}
     digest.update(json.dumps([steps, dtype], sort_keys=True).encode())

@@ -1,13 +1,10 @@
-"""Images and texts as embeddings, whose cosine says cheaply how well they go together.
-
-So a model runs I + J times instead of I x J times.
+"""Embeddings of images and texts: I + J model runs instead of I x J.
 
 Legend: I images, J texts, D size of an embedding.
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,15 +17,15 @@ from mvlt.retrieval.scorer import PairScorer
 
 @TASK_UTILS.register_module()
 class Encoder:
-    """Embeddings of images alone and of texts alone, of length 1.
+    """Embeds images and texts separately, to length 1.
 
     Args:
-        scorer: gives the model (a head that gives embeddings), batch size and precision.
-        tokenizer: which ids are special tokens.
-        mirrored: an image's embedding is the mean of its own and of that of its mirror image.
+        scorer: model (with an embedding head), batch size and precision.
+        tokenizer: tells the special tokens.
+        mirrored: average each image's embedding with that of its mirror image.
 
     Raises:
-        ValueError: the model gives no embeddings.
+        ValueError: the model has no embedding head.
     """
 
     def __init__(
@@ -58,7 +55,7 @@ class Encoder:
         return torch.cat(embeds).numpy() if embeds else np.empty((0, 0), np.float32)
 
     @torch.no_grad()
-    def texts(self, token_ids: Sequence[Any]) -> np.ndarray:
+    def texts(self, token_ids: Sequence[torch.Tensor | np.ndarray]) -> np.ndarray:
         """Int64 (T,) each -> float32 (J, D); zeros for a text without a known word."""
         model, special = self.scorer.model, self.tokenizer.special_ids
         preprocessor = model.data_preprocessor

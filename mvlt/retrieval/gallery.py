@@ -1,6 +1,6 @@
-"""The two galleries of the full protocol, and which of their items belong together.
+"""The galleries of the full protocol and their positives.
 
-Legend: I distinct pictures, J distinct captions.
+Legend: I distinct images, J distinct captions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from mvlt.structures import text_key
 
 
 class Gallery(NamedTuple):
-    """Distinct pictures and captions of a split.
+    """Distinct images and captions of a split.
 
-    images, texts: the first row that has each of them, (I,) and (J,).
-    texts_of: for each picture, the captions of its product, sorted.
-    images_of: for each caption, the pictures of every product that has it, sorted.
+    images, texts: the first row of each, (I,) and (J,).
+    texts_of: for each image, the captions of its product, sorted.
+    images_of: for each caption, the images of every product with it, sorted.
     """
 
     images: list[int]
@@ -25,24 +25,24 @@ class Gallery(NamedTuple):
     images_of: list[np.ndarray]
 
     def positives(self, start: int, stop: int) -> np.ndarray:
-        """Which captions belong to the pictures ``start`` to ``stop``, bool (stop - start, J)."""
-        found = np.zeros((stop - start, len(self.texts)), dtype=bool)
-        for place, texts in enumerate(self.texts_of[start:stop]):
-            found[place, texts] = True
-        return found
+        """Positive captions of the images ``start`` to ``stop``, bool (stop - start, J)."""
+        positives = np.zeros((stop - start, len(self.texts)), dtype=bool)
+        for row, texts in zip(positives, self.texts_of[start:stop]):
+            row[texts] = True
+        return positives
 
 
 def make_gallery(records: Sequence[Mapping], merge_captions: bool = True) -> Gallery:
-    """Galleries of a split: any picture of a product counts, and any of its captions.
+    """Galleries of a split: every image and caption of a product is a positive.
 
-    Pictures are told apart by ``img_path``, or by row where there is none; captions by
-    :func:`mvlt.structures.text_key`, so products that share a caption count as found with it.
+    Images are distinct by ``img_path``, or by row without one; captions by
+    :func:`mvlt.structures.text_key`, so products that share a caption share positives.
 
     Args:
-        records: ``product_id``, ``caption`` and, where there is one, ``img_path``, a row each.
-        merge_captions: False keeps the caption of each row apart, as COCO's protocol does: 25,010
-            of its 5,000 test pictures, some of them equal. Only the own product's pictures then
-            count, and an equal caption of another product is wrong.
+        records: rows with ``product_id``, ``caption`` and optionally ``img_path``.
+        merge_captions: False makes each row's caption an entry, as COCO's protocol does (25,010
+            captions of 5,000 test images, some equal). An equal caption of another product is then
+            a negative.
     """
     images: dict[object, int] = {}
     texts: dict[object, int] = {}
@@ -60,15 +60,15 @@ def make_gallery(records: Sequence[Mapping], merge_captions: bool = True) -> Gal
         if text == len(text_rows):
             text_rows.append(row)
         products_of[image].add(record['product_id'])
-        own = of_product.setdefault(record['product_id'], (set(), set()))
-        own[0].add(image)
-        own[1].add(text)
+        product_images, product_texts = of_product.setdefault(record['product_id'], (set(), set()))
+        product_images.add(image)
+        product_texts.add(text)
     texts_of = [
         np.array(sorted(set().union(*(of_product[product][1] for product in products))))
         for products in products_of
     ]
     images_of: list[list[int]] = [[] for _ in text_rows]
-    for image, found in enumerate(texts_of):
-        for text in found:
+    for image, texts_of_image in enumerate(texts_of):
+        for text in texts_of_image:
             images_of[text].append(image)
-    return Gallery(image_rows, text_rows, texts_of, [np.array(one) for one in images_of])
+    return Gallery(image_rows, text_rows, texts_of, [np.array(images) for images in images_of])

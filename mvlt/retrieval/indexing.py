@@ -1,7 +1,7 @@
-"""Build the index of a gallery, and update it when the gallery changes.
+"""Build and update the index of a gallery.
 
-Each row's image and cells have a hash, so a second run embeds and writes only what has changed.
-Blocks are committed one by one; run the same command again to resume a killed run.
+Hashes of each row's image and cells limit a second run to changed rows. Blocks are committed one by
+one; run the same command again to resume a killed run.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from mvlt.deadline import check
 from mvlt.retrieval.index import Index, Kind
 from mvlt.retrieval.records import Records
 
-BLOCK = 512  # rows that are written at once
-MAX_TEXT = 2000  # characters of a cell that are kept
+BLOCK = 512  # rows written at once
+MAX_TEXT = 2000  # characters kept of a cell
 SHOWN = ('img_path', 'caption')  # columns beside those of the table
 _RESERVED = {'product_id', 'image_index', 'image_hash', 'row_hash', 'vector', 'similarity'}
 _RESERVED |= {'score', 'itm_score', 'duplicates', 'and', 'or', 'not', *SHOWN}
@@ -31,9 +31,9 @@ _FLAGS = dict(true=True, yes=True, false=False, no=False)
 
 
 class Columns:
-    """Cells of a gallery's rows as typed values, one kind a column.
+    """Cells of a gallery's rows as typed values, one kind for each column.
 
-    A column is of numbers if all its cells are, of flags if all are true, false, yes or no.
+    A column holds numbers if all its cells are numbers, flags if all are true, false, yes or no.
 
     Args:
         records: opened with ``all_columns``.
@@ -59,13 +59,13 @@ class Columns:
         if set(kinds) != set(self.kinds):
             differ = ', '.join(sorted(set(kinds) ^ set(self.kinds)))
             raise ValueError(
-                f'the index has other columns than the table ({differ}): build it anew in an '
+                f'the index has other columns than the table ({differ}): build a new index in an '
                 'empty folder'
             )
         self.kinds = dict(kinds)
 
     def values(self, rows: Sequence[int]) -> dict[str, list[Any]]:
-        """Of some rows, None = unknown."""
+        """Values of some rows by column, None = unknown."""
         shown = {name: [self.shown[name][i] for i in rows] for name in SHOWN}
         return shown | {
             name: [value_of(cells[i], self.kinds[name], name) for i in rows]
@@ -74,11 +74,7 @@ class Columns:
 
 
 def value_of(cell: str | None, kind: Kind, name: str) -> Any:
-    """A cell as a value of its column's kind.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """A cell as a value of its column's kind; ValueError if it is of another kind."""
     if cell is None:
         return None
     if kind == 'text':
@@ -87,18 +83,18 @@ def value_of(cell: str | None, kind: Kind, name: str) -> Any:
         return _FLAGS[cell.lower()] if kind == 'flag' else _number(cell)
     except (KeyError, ValueError) as error:
         raise ValueError(
-            f"column '{name}' of the index holds {kind}s, '{cell:.60}' is none: correct the cell, "
-            'or build the index anew in an empty folder'
+            f"column '{name}' of the index holds {kind}s, not '{cell:.60}': correct the cell, "
+            'or build a new index in an empty folder'
         ) from error
 
 
 def column_name(name: str) -> str:
-    """As the index knows it; names that it needs itself get a line behind."""
+    """A column's name in the index; reserved names get an underscore at the end."""
     return f'{name}_' if name in _RESERVED else name
 
 
 class Update(NamedTuple):
-    """What a run has done, in products; ``embedded`` and ``unreadable`` in pictures."""
+    """Counts of a run, in products; ``embedded`` and ``unreadable`` in images."""
 
     total: int
     new: int
@@ -111,8 +107,8 @@ class Update(NamedTuple):
     def __str__(self) -> str:
         line = (
             f'{self.total} products: {self.new} new, {self.changed} changed, '
-            f'{self.total - self.new - self.changed} as they were, {self.deleted} deleted; '
-            f'{self.embedded} pictures embedded'
+            f'{self.total - self.new - self.changed} unchanged, {self.deleted} deleted; '
+            f'{self.embedded} images embedded'
         )
         if self.unreadable:
             line += f'; {self.unreadable} cannot be read, first: {self.first_unreadable}'
@@ -120,11 +116,11 @@ class Update(NamedTuple):
 
 
 class RowReader(NamedTuple):
-    """How rows become embeddings.
+    """Functions that turn rows into embeddings.
 
-    hash: row -> hash of its image or text; raises OSError if it cannot be read.
-    read: row -> what the model reads, a tensor; raises OSError likewise.
-    embed: many of these tensors -> float32 (n, D).
+    hash: row -> hash of its image or text; OSError if it is unreadable.
+    read: row -> the model's input, a tensor; OSError if it is unreadable.
+    embed: many inputs -> float32 (n, D).
     """
 
     hash: Callable[[int], str]
@@ -133,11 +129,11 @@ class RowReader(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A row that was read; ``item`` only if it must be embedded."""
+    """A row that was read; ``input`` is None if its embedding is in the index or unreadable."""
 
     row: int
     hash: str
-    item: torch.Tensor | None
+    input: torch.Tensor | None
     error: str = ''
 
 
@@ -148,63 +144,70 @@ def update_index(
     track: Callable[[Iterable, int], Iterable],
     block: int = BLOCK,
 ) -> Update:
-    """Update an index to a gallery's rows; of several processes each embeds its share.
+    """Update an index to a gallery's rows; each of several processes embeds its share.
 
-    An image that cannot be read is not in the index; if an earlier run read it, that entry stays.
-    Threads read while the model computes.
+    An unreadable image is not in the index, unless an earlier run read it. Threads read while the
+    model computes.
 
     Args:
         index: of the model and the columns.
         columns: of the gallery's rows.
-        reader: how rows become embeddings.
-        track: wraps an iteration of a known length.
+        reader: turns rows into embeddings.
+        track: wraps an iteration of known length in a progress bar.
         block: rows that are read, embedded and written at once.
 
     Raises:
         ValueError: another process writes; a wrong cell.
     """
     rank, processes = get_dist_info()
-    known = _known(index)
+    stored = _stored_hashes(index)
     blocks = list(_blocks(columns.ids, block))
     counts = dict(new=0, changed=0, embedded=0, unreadable=0)
     first = ''
-    seen = {product_id for listed in blocks for product_id in listed}
+    product_ids = {product_id for rows_of in blocks for product_id in rows_of}
 
-    def start(listed: Mapping[str, list[int]]) -> list[Future]:
-        keyed = [(row, (one, v)) for one, places in listed.items() for v, row in enumerate(places)]
+    def start(rows_of: Mapping[str, list[int]]) -> list[Future]:
+        keyed = [
+            (row, (product_id, i))
+            for product_id, rows in rows_of.items()
+            for i, row in enumerate(rows)
+        ]
         return [
-            pool.submit(_read, row, known.get(key, ('', ''))[0], reader)
+            pool.submit(_read, row, stored.get(key, ('', ''))[0], reader)
             for row, key in keyed[rank::processes]
         ]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting: list[list[Future]] = []
-        for number, listed in enumerate(track(blocks, len(blocks))):
+        for number, rows_of in enumerate(track(blocks, len(blocks))):
             check()
             while len(waiting) < min(2, len(blocks) - number):
                 waiting.append(start(blocks[number + len(waiting)]))
             rows: list[_Row] = [future.result() for future in waiting.pop(0)]
-            items = [row.item for row in rows if row.item is not None]
-            vectors = iter(reader.embed(items) if items else ())
-            made = [(row._replace(item=None), _next(row, vectors)) for row in rows]
+            inputs = [row.input for row in rows if row.input is not None]
+            embeds = iter(reader.embed(inputs) if inputs else ())
+            pairs = [
+                (row._replace(input=None), None if row.input is None else next(embeds))
+                for row in rows
+            ]
             if processes > 1:
                 shares: list[Any] = [None] * processes
-                dist.all_gather_object(shares, made)
-                made = [one for share in shares for one in share]
+                dist.all_gather_object(shares, pairs)
+                pairs = [pair for share in shares for pair in share]
             if rank == 0:
-                done = _write(index, listed, made, known, columns)
+                block_counts = _write(index, rows_of, pairs, stored, columns)
                 for name in counts:
-                    counts[name] += done[name]
-                first = first or next((row.error for row, _ in made if row.error), '')
-        gone = sorted({product_id for product_id, _ in known} - seen)
+                    counts[name] += block_counts[name]
+                first = first or next((row.error for row, _ in pairs if row.error), '')
+        deleted = sorted({product_id for product_id, _ in stored} - product_ids)
         if rank == 0:
-            for place in range(0, len(gone), block):
-                index.delete(gone[place : place + block])
-            if gone or counts['new'] or counts['changed']:
+            for i in range(0, len(deleted), block):
+                index.delete(deleted[i : i + block])
+            if deleted or counts['new'] or counts['changed']:
                 index.compact()
         if processes > 1:
             dist.barrier()
-    return Update(len(seen), **counts, deleted=len(gone), first_unreadable=first)
+    return Update(len(product_ids), **counts, deleted=len(deleted), first_unreadable=first)
 
 
 def upsert_product(
@@ -215,19 +218,19 @@ def upsert_product(
     paths: Sequence[str | None] | None,
     values: Mapping[str, Any],
 ) -> None:
-    """Add a product or replace it.
+    """Add or replace a product.
 
     Args:
-        index: where.
+        index: to change.
         product_id: its id.
         embeds: of its images, float32 (n, D).
         hashes: of its images.
-        paths: of its images; None = they are no files.
-        values: of the index's columns, a text or a value of the column's kind; missing ones are
+        paths: of its images; None = not files.
+        values: of the index's columns, text or a value of the column's kind; a missing value is
             unknown.
 
     Raises:
-        ValueError: a column is unknown, a value wrong.
+        ValueError: an unknown column, a wrong value.
     """
     kinds = index.description.columns
     if unknown := set(values) - set(kinds):
@@ -252,69 +255,65 @@ def upsert_product(
 
 def _write(
     index: Index,
-    listed: Mapping[str, list[int]],
-    made: Iterable[tuple[_Row, np.ndarray | None]],
-    known: Mapping[tuple[str, int], tuple[str, str]],
+    rows_of: Mapping[str, list[int]],
+    pairs: Iterable[tuple[_Row, np.ndarray | None]],
+    stored: Mapping[tuple[str, int], tuple[str, str]],
     columns: Columns,
 ) -> dict[str, int]:
-    """Replace the products of a block that are new or have changed."""
-    read = {row.row: (row, vector) for row, vector in made}
+    """Replace the new and changed products of a block."""
+    read = {row.row: (row, embed) for row, embed in pairs}
     counts = dict(new=0, changed=0, embedded=0, unreadable=0)
-    rows: list[tuple[str, int, int, str]] = []  # product id, view, row, hash of its cells
-    touched = set()
-    for product_id, places in listed.items():
-        own: list[tuple[str, int, int, str]] = []
-        changed = (product_id, len(places)) in known  # it had more views
-        for view, (place, digest) in enumerate(zip(places, _digests(columns, places))):
-            row, vector = read[place]
-            before = known.get((product_id, view))
-            counts['unreadable'] += bool(row.error)
-            counts['embedded'] += vector is not None
-            if vector is None and before is None:
-                continue  # it cannot be read and never could
-            own.append((product_id, view, place, digest))
-            changed = changed or before != (row.hash, digest)
-        if changed and own:
-            counts['changed' if (product_id, 0) in known else 'new'] += 1
-            touched.add(product_id)
-            rows += own
-    if not rows:
+    written: list[tuple[str, int, int, str]] = []  # product id, image index, row, hash of cells
+    changed_ids = set()
+    for product_id, rows in rows_of.items():
+        entries: list[tuple[str, int, int, str]] = []
+        changed = (product_id, len(rows)) in stored  # the product had more images
+        for image_index, (row, row_hash) in enumerate(zip(rows, _row_hashes(columns, rows))):
+            result, embed = read[row]
+            before = stored.get((product_id, image_index))
+            counts['unreadable'] += bool(result.error)
+            counts['embedded'] += embed is not None
+            if embed is None and before is None:
+                continue  # no run could read it
+            entries.append((product_id, image_index, row, row_hash))
+            changed = changed or before != (result.hash, row_hash)
+        if changed and entries:
+            counts['changed' if (product_id, 0) in stored else 'new'] += 1
+            changed_ids.add(product_id)
+            written += entries
+    if not written:
         return counts
     kept = {}
-    if any(read[place][1] is None for _, _, place, _ in rows):
-        stored = index.fetch(sorted(touched))
-        vectors = np.asarray(stored['vector'].combine_chunks().flatten())
-        keys = zip(stored['product_id'].to_pylist(), stored['image_index'].to_pylist())
-        kept = dict(zip(keys, vectors.reshape(len(stored), -1)))
-    ids, views, chosen, digests = zip(*rows)
-    found = []
-    for product_id, view, place, _ in rows:
-        vector = read[place][1]
-        found.append(kept[product_id, view] if vector is None else vector)
+    if any(read[row][1] is None for _, _, row, _ in written):
+        table = index.fetch(sorted(changed_ids))
+        embeds = np.asarray(table['vector'].combine_chunks().flatten())
+        keys = zip(table['product_id'].to_pylist(), table['image_index'].to_pylist())
+        kept = dict(zip(keys, embeds.reshape(len(table), -1)))
+    ids, image_indices, chosen, row_hashes = zip(*written)
+    new_embeds = []
+    for product_id, image_index, row, _ in written:
+        embed = read[row][1]
+        new_embeds.append(kept[product_id, image_index] if embed is None else embed)
     index.upsert(
         index.rows(
-            np.stack(found),
+            np.stack(new_embeds),
             columns.values(chosen),
             product_id=ids,
-            image_index=views,
-            image_hash=[read[place][0].hash for place in chosen],
-            row_hash=digests,
+            image_index=image_indices,
+            image_hash=[read[row][0].hash for row in chosen],
+            row_hash=row_hashes,
         )
     )
     return counts
 
 
-def _read(row: int, known: str, reader: RowReader) -> _Row:
-    """A row whose item is read only if its hash is not the known one."""
+def _read(row: int, stored_hash: str, reader: RowReader) -> _Row:
+    """Read a row, unless its hash is the stored hash."""
     try:
         hash_ = reader.hash(row)
-        return _Row(row, hash_, None if hash_ == known else reader.read(row))
+        return _Row(row, hash_, None if hash_ == stored_hash else reader.read(row))
     except OSError as error:
-        return _Row(row, known, None, str(error))
-
-
-def _next(row: _Row, vectors: Iterator[np.ndarray]) -> np.ndarray | None:
-    return None if row.item is None else next(vectors)
+        return _Row(row, stored_hash, None, str(error))
 
 
 def array_hash(image: np.ndarray) -> str:
@@ -327,12 +326,12 @@ def cells_hash(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _digests(columns: Columns, places: Sequence[int]) -> list[str]:
-    values = columns.values(places)
-    return [cells_hash({n: v[i] for n, v in values.items()}) for i in range(len(places))]
+def _row_hashes(columns: Columns, rows: Sequence[int]) -> list[str]:
+    values = columns.values(rows)
+    return [cells_hash({n: v[i] for n, v in values.items()}) for i in range(len(rows))]
 
 
-def _known(index: Index) -> dict[tuple[str, int], tuple[str, str]]:
+def _stored_hashes(index: Index) -> dict[tuple[str, int], tuple[str, str]]:
     """(product id, image index) -> (image hash, row hash)."""
     keys = index.keys().to_pydict()
     ids = zip(keys['product_id'], keys['image_index'])
@@ -340,7 +339,7 @@ def _known(index: Index) -> dict[tuple[str, int], tuple[str, str]]:
 
 
 def _blocks(ids: Sequence[str], size: int) -> Iterator[dict[str, list[int]]]:
-    """Rows of each product, whole products, at least ``size`` rows at once but in the last."""
+    """Blocks of whole products, product id -> rows, each of at least ``size`` rows but the last."""
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row, product_id in enumerate(ids):
         rows_of[product_id].append(row)
@@ -361,15 +360,15 @@ def _texts(cells: Any) -> list[str | None]:
 
 
 def _kind(cells: Sequence[str | None]) -> Kind:
-    known = [cell for cell in cells if cell is not None]
-    if known and all(cell.lower() in _FLAGS for cell in known):
+    filled = [cell for cell in cells if cell is not None]
+    if filled and all(cell.lower() in _FLAGS for cell in filled):
         return 'flag'
     try:
-        for cell in known:
+        for cell in filled:
             _number(cell)
     except ValueError:
         return 'text'
-    return 'number' if known else 'text'
+    return 'number' if filled else 'text'
 
 
 def _number(cell: str) -> float:

@@ -1,9 +1,8 @@
-"""The only ranking: loops, search, page and tools order candidates by it.
+"""The ranking of candidates, used by evaluation, search and tools.
 
-A query has n candidates. A dual encoder says cheaply how similar each is; the matching head says
-more exactly, and slowly, whether they belong together. ``rerank`` says what counts: None, the
-similarity alone; 'itm', the matching head's logits, as the paper ranks; 'sum', the matching logits
-plus the similarity times the logit scale, as BLIP ranks.
+A query has n candidates. Their similarity is cheap; the matching head is more exact and slow.
+``rerank`` selects the score: None, the similarity; 'itm', the matching logits, as the paper ranks;
+'sum', the matching logits plus the similarity times the logit scale, as BLIP ranks.
 """
 
 from collections.abc import Callable
@@ -17,10 +16,10 @@ Rerank = Literal['itm', 'sum']
 
 
 class Ranking(NamedTuple):
-    """How the candidates of a query are ordered.
+    """Scores of a query's candidates.
 
-    scores: float64 (n,), higher is better; minus infinity: behind all others, not shown.
-    itm_logits: float32 (n,), log-odds of a match; NaN where the matching head was not asked.
+    scores: float64 (n,), higher is better; minus infinity: last, and not shown.
+    itm_logits: float32 (n,), log-odds of a match; NaN where the matching head did not run.
     """
 
     scores: np.ndarray
@@ -47,12 +46,12 @@ def rank(
     """Order the candidates of one query.
 
     Args:
-        candidates: those that may appear, int (m,): all of them, or :func:`rerank_candidates`.
+        candidates: indices that may appear, int (m,), e.g. of :func:`rerank_candidates`.
         count: n.
         match: candidates int (m,) -> matching logits float (m,); not needed if ``rerank`` is None.
         similarity: cosine of the embeddings, float (n,); None for a model without embeddings.
         rerank: see this module.
-        logit_scale: what 'sum' multiplies the similarity by.
+        logit_scale: factor of the similarity in 'sum'.
 
     Raises:
         ValueError: an unknown ``rerank``, or one that needs embeddings.
@@ -76,8 +75,8 @@ def rerank_candidates(
 
     Args:
         allowed: bool (n,), which candidates may appear.
-        similarity: float (n,); None for a model without embeddings: all that are allowed.
-        rerank_topk: how many of the most similar; None = all that are allowed.
+        similarity: float (n,); None for a model without embeddings.
+        rerank_topk: number of the most similar candidates; None = all allowed candidates.
     """
     if similarity is None or rerank_topk is None:
         return np.flatnonzero(allowed)
@@ -100,5 +99,5 @@ def check_rerank(rerank: str | None, embeds: bool) -> None:
     """Refuse an unknown ``rerank``, or one that needs embeddings where the model gives none."""
     legal = (None, *get_args(Rerank)) if embeds else ('itm',)
     if rerank not in legal:
-        hint = '' if embeds else ' (the others need a head that gives embeddings, as itc does)'
+        hint = '' if embeds else ' (other values need embeddings, e.g. of an itc head)'
         raise ValueError(f'rerank={rerank!r}; legal here: {", ".join(map(repr, legal))}{hint}')

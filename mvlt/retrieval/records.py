@@ -1,4 +1,4 @@
-"""A gallery: what is searched in, and what is known of each entry besides its pixels."""
+"""Entries of a gallery: images or texts, product ids and columns."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,19 +19,19 @@ class Records:
 
     Args:
         source: a table (CSV, Parquet, ...) or the folder with ``products.csv``, a folder or list of
-            images, a list of texts or a ``.txt`` file (one a line), or a dataset.
-        texts: texts are searched, not images.
-        all_columns: :meth:`table` has every column of the table, not only the described ones.
+            images, a list of texts or a ``.txt`` file (one text a line), or a dataset.
+        texts: the gallery is of texts, not images.
+        all_columns: :meth:`table` has every column of the table, not only the described columns.
 
     Raises:
-        FileNotFoundError, KeyError, ValueError: it is none of these, or the table is wrong.
+        FileNotFoundError, KeyError, ValueError: no such source, or a wrong table.
     """
 
     def __init__(self, source: Source, texts: bool = False, all_columns: bool = False) -> None:
         self.images: list[Picture] = []
         self.texts: list[str] = []
         self.dataset: PairDataset | None = None
-        self.root = Path()  # the folder that relative paths start from
+        self.root = Path()  # of relative paths
         source = table_of(source)
         if isinstance(source, str | Path):
             self._open_path(Path(source), texts, all_columns)
@@ -45,7 +45,7 @@ class Records:
         if self.dataset is not None:
             self.root = Path(self.dataset.data_root or '.')
         if not len(self):
-            raise ValueError(f'{source}: there is nothing to search in')
+            raise ValueError(f'{source}: the gallery is empty')
 
     def _open_path(self, path: Path, texts: bool, all_columns: bool) -> None:
         if path.suffix.lower() in TABLES:
@@ -63,13 +63,13 @@ class Records:
         return len(self.images or self.texts if self.dataset is None else self.dataset)
 
     def product_id(self, index: int) -> str:
-        """An entry's product: views of one product have one id."""
+        """The id of an entry's product, shared by the product's images."""
         if self.dataset is not None:
             return str(self.dataset.get_data_info(index)['product_id'])
         return self.img_path(index) or str(index)
 
     def caption(self, index: int) -> str | None:
-        """An entry's text; None where there is none."""
+        """An entry's text, or None."""
         if self.dataset is None:
             return self.texts[index] if self.texts else None
         return self.dataset.get_data_info(index)['caption']
@@ -80,7 +80,7 @@ class Records:
         return bool(self.caption(0))
 
     def path(self, index: int) -> Path | None:
-        """The file of an entry's image; None where it is not a file of its own."""
+        """The file of an entry's image; None for an image in memory or in an archive."""
         if self.dataset is None:
             image = self.images[index] if self.images else None
             return Path(image) if isinstance(image, str | Path) else None
@@ -88,25 +88,21 @@ class Records:
         return Path(path) if path else None
 
     def img_path(self, index: int) -> str | None:
-        """As :meth:`path`, from :attr:`root` where it lies below; links are not resolved."""
+        """As :meth:`path`, relative to :attr:`root` if it lies below; links are not resolved."""
         path = self.path(index)
         if path is None:
             return None
         return str(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def read(self, index: int) -> np.ndarray:
-        """An entry's image, uint8 (H, W, 3).
-
-        Raises:
-            OSError: it cannot be read.
-        """
+        """An entry's image, uint8 (H, W, 3); OSError if it is unreadable."""
         if self.dataset is None:
             return to_array(self.images[index], index)
         record = self.dataset.load(self.dataset.get_data_info(index))
         return record['img'] if 'img' in record else to_array(record['img_path'], index)
 
     def table(self) -> dict[str, Any]:
-        """Columns to filter by: name -> text of each entry, null where unknown."""
+        """Columns to filter by: name -> cell of each entry, None = unknown."""
         if self.dataset is None:
             return {}
         if isinstance(self.dataset, Catalogue):
@@ -134,10 +130,9 @@ def table_of(source: Source) -> Source:
 
 
 def open_catalogue(path: str | Path, all_columns: bool = False) -> Catalogue:
-    """All rows of a table with the images beside it, missing ones too.
+    """All rows of a table, also rows with missing images.
 
-    Without a JSON file that describes it (:class:`mvlt.datasets.Catalogue`) the columns are guessed
-    from their names.
+    Without a describing JSON file (:class:`mvlt.datasets.Catalogue`) column names decide.
     """
     path = Path(path)
     settings: dict[str, Any] = dict(
@@ -148,7 +143,7 @@ def open_catalogue(path: str | Path, all_columns: bool = False) -> Catalogue:
         **{**settings, **decided},
         split='all',
         on_error='skip',
-        min_products=1,  # how many there are of a category matters to training only
+        min_products=1,  # rare classes matter to training only
         allow_empty_caption=True,
         table_order=True,
         all_columns=all_columns,

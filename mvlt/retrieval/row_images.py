@@ -1,4 +1,4 @@
-"""Images of an index's rows, read from the gallery's folder or from the gallery itself."""
+"""Images of an index's rows, from the gallery's folder or the gallery itself."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,15 +12,15 @@ import torch
 from mvlt.datasets.inputs import to_array
 from mvlt.retrieval.records import Records
 
-_CACHED = 2048  # images that stay decoded, 400 MB at 256 px
+_CACHE_SIZE = 2048  # decoded images, 400 MB at 256 px
 
 
 class RowImages:
     """Reads the images of rows.
 
     Args:
-        pixels: uint8 (H, W, 3) -> as the model reads it, uint8 (3, S, S).
-        folder: that ``img_path`` of rows start from; None = the gallery's own.
+        pixels: image uint8 (H, W, 3) -> the model's input, uint8 (3, S, S).
+        folder: root of the rows' ``img_path``; None = the gallery's.
     """
 
     def __init__(
@@ -29,21 +29,17 @@ class RowImages:
         self.records: Records | None = None
         self._pixels = pixels
         self._folder = folder
-        self._cached = lru_cache(_CACHED)(self._read_file)
+        self._cached = lru_cache(_CACHE_SIZE)(self._read_file)
 
     @property
     def folder(self) -> Path | None:
-        """The folder that ``img_path`` of rows start from."""
+        """Root folder of the rows' ``img_path``."""
         if self._folder is not None:
             return Path(self._folder)
         return None if self.records is None else self.records.root
 
     def read(self, row: Mapping[str, Any]) -> np.ndarray:
-        """Uint8 (H, W, 3).
-
-        Raises:
-            OSError: it cannot be read.
-        """
+        """A row's image, uint8 (H, W, 3); OSError if it is unreadable."""
         if row['img_path'] is not None and self.folder is not None:
             return to_array(self.folder / row['img_path'])
         if self.records is None:
@@ -51,11 +47,7 @@ class RowImages:
         return self.records.read(self._rows[row['product_id']][row['image_index']])
 
     def pixels(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, torch.Tensor]:
-        """Index in ``rows`` -> image as the model reads it, of those that can be read.
-
-        Raises:
-            ValueError: none can.
-        """
+        """Index in ``rows`` -> model input, of the readable images; ValueError if there is none."""
         pixels = {}
         for i, row in enumerate(rows):
             try:
@@ -67,7 +59,7 @@ class RowImages:
             except OSError:
                 continue
         if rows and not pixels:
-            raise ValueError('reranking reads images, and none is there: give images=FOLDER')
+            raise ValueError('reranking needs images and can read none: give images=FOLDER')
         return pixels
 
     def _read_file(self, path: str, _: int) -> torch.Tensor:
@@ -75,7 +67,7 @@ class RowImages:
 
     @cached_property
     def _rows(self) -> dict[str, list[int]]:
-        """Rows of each product of a gallery whose images are no files."""
+        """Rows of each product, for a gallery whose images are not files."""
         assert self.records is not None
         rows: dict[str, list[int]] = {}
         for i in range(len(self.records)):

@@ -1,4 +1,4 @@
-"""Log-odds of many image-text pairs: decode once, batch by caption length."""
+"""Matching logits of many image-text pairs: images decoded once, batches by caption length."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,24 +13,24 @@ from torch.utils.data import DataLoader, Subset
 from mvlt.deadline import check
 from mvlt.registry import TASK_UTILS
 
-# settings of a loader that reading rows keeps; which rows, and how they are laid together, is ours
+# settings of a loader that are kept; its sampler and collate function are replaced
 LOADER = {
     *('dataset', 'batch_size', 'num_workers', 'sampler', 'persistent_workers', 'pin_memory'),
     *('prefetch_factor', 'timeout', 'worker_init_fn', 'multiprocessing_context'),
 }
-_HELD = 1024  # pictures in memory at once
+_BLOCK = 1024  # images in memory at once
 
 
 @TASK_UTILS.register_module()
 class PairScorer:
-    """Runs the matching head of a model over pairs, and nothing else of it.
+    """Runs the matching head of a model over pairs.
 
     Args:
         model: has ``match(image, token_ids, text_mask)`` and ``data_preprocessor``; wrapped or not,
             in evaluation mode.
-        dataloader: its dataset's pipeline reads pictures and captions; its batch size and workers
-            decode them; None where nothing is to be read.
-        batch_size: pairs at once.
+        dataloader: its pipeline, batch size and workers read images and captions; None if nothing
+            is read.
+        batch_size: pairs of a batch.
         amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
     """
 
@@ -47,32 +47,32 @@ class PairScorer:
         self.amp_dtype = getattr(torch, amp_dtype) if amp_dtype else None
 
     def read(self, rows: Sequence[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Picture, uint8 (3, H, W), and token ids, int64 (T,), of each row, in their order."""
+        """Image, uint8 (3, H, W), and token ids, int64 (T,), of each row, in order."""
         given: Any = self.dataloader
         names = LOADER - {'dataset', 'sampler', 'persistent_workers'}
         settings = {name: getattr(given, name) for name in names}
         loader = DataLoader(Subset(given.dataset, list(rows)), **settings, collate_fn=_stack)
         for pixels, token_ids, lengths in loader:
-            # copies: what a worker sends keeps a file open for as long as it lives
+            # copies: a worker's tensor keeps a file open as long as it lives
             yield from zip(pixels.clone(), token_ids.clone().split(lengths))
 
     def score_rows(
         self, pairs: np.ndarray, texts: Any, progress: 'Progress | None' = None
     ) -> np.ndarray:
-        """As :meth:`score`, of pictures that are read here, each once, not all held at once.
+        """As :meth:`score`, with images read block by block, each once.
 
         Args:
-            pairs: int (n, 2), row of the picture in the dataset, and key of ``texts``.
+            pairs: int (n, 2), row of the image in the dataset, and key of ``texts``.
             texts, progress: see :meth:`score`.
         """
-        rows, place = np.unique(pairs[:, 0], return_inverse=True)
+        rows, row_index = np.unique(pairs[:, 0], return_inverse=True)
         scores = np.empty(len(pairs), dtype=np.float32)
-        pictures = self.read(rows.tolist())
-        for start in range(0, len(rows), _HELD):
-            block = rows[start : start + _HELD].tolist()
-            images = {row: next(pictures)[0] for row in block}
-            own = np.flatnonzero((place >= start) & (place < start + len(block)))
-            scores[own] = self.score(pairs[own], images, texts, progress)
+        reader = self.read(rows.tolist())
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK].tolist()
+            images = {row: next(reader)[0] for row in block}
+            chosen = np.flatnonzero((row_index >= start) & (row_index < start + len(block)))
+            scores[chosen] = self.score(pairs[chosen], images, texts, progress)
         return scores
 
     def score(
@@ -88,10 +88,10 @@ class PairScorer:
             pairs: int (n, 2), keys of ``images`` and of ``texts``.
             images: key -> uint8 (3, H, W).
             texts: key -> int64 (T,).
-            progress: is told how many pairs are done.
+            progress: receives the number of scored pairs.
 
         Raises:
-            ValueError: a score is not a number.
+            ValueError: a score is NaN.
         """
         lengths = np.array([len(texts[text]) for _, text in pairs])
         scores = np.empty(len(pairs), dtype=np.float32)
@@ -106,11 +106,11 @@ class PairScorer:
             if progress is not None:
                 progress.add(len(batch))
         if np.isnan(scores).any():
-            raise ValueError('a matching score is not a number: the model has diverged')
+            raise ValueError('a matching score is NaN: the model has diverged; take another')
         return scores
 
     def autocast(self) -> torch.autocast:
-        """The context that ``amp_dtype`` asks for."""
+        """Autocast to ``amp_dtype``."""
         device = self.model.data_preprocessor.device
         return torch.autocast(device.type, self.amp_dtype, enabled=self.amp_dtype is not None)
 
@@ -125,7 +125,7 @@ class PairScorer:
 
 
 class Progress:
-    """Says every ten seconds how many pairs are scored and how long the rest will take."""
+    """Logs every ten seconds the scored pairs and the remaining time."""
 
     def __init__(self, total: int, logger: MMLogger) -> None:
         self.total = total
@@ -134,7 +134,7 @@ class Progress:
         self.started = self.reported = time.monotonic()
 
     def add(self, pairs: int) -> None:
-        """So many more are done."""
+        """Count scored pairs."""
         self.done += pairs
         now = time.monotonic()
         if now - self.reported > 10:
@@ -146,11 +146,11 @@ class Progress:
 
 
 def _stack(samples: list[dict]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-    """Few large tensors instead of many small ones: they are cheap to send between processes."""
+    """Few large tensors, which are cheap to send between processes."""
     inputs = [sample['inputs'] for sample in samples]
-    token_ids = [one['token_ids'] for one in inputs]
+    token_ids = [item['token_ids'] for item in inputs]
     return (
-        torch.stack([one['image'] for one in inputs]),
+        torch.stack([item['image'] for item in inputs]),
         torch.cat(token_ids),
         [len(ids) for ids in token_ids],
     )

@@ -1,4 +1,4 @@
-"""The only search: texts, images, products and their sums, over an index.
+"""Search an index by text, images, products or their sum.
 
 Legend: D size of an embedding.
 """
@@ -20,7 +20,7 @@ from mvlt.datasets.inputs import Pictures, list_pictures, to_array
 from mvlt.deadline import within
 from mvlt.files import file_sha256
 from mvlt.retrieval.embedder import Embedder
-from mvlt.retrieval.index import Index, IndexDescription, Where, default_place, open_index
+from mvlt.retrieval.index import Index, IndexDescription, Where, default_location, open_index
 from mvlt.retrieval.index.base import check_id
 from mvlt.retrieval.indexing import (
     Columns,
@@ -30,37 +30,36 @@ from mvlt.retrieval.indexing import (
     update_index,
     upsert_product,
 )
+from mvlt.retrieval.nearest import Row, nearest_rows, product_embeds, unit
 from mvlt.retrieval.ranking import Rerank, check_rerank, rank
 from mvlt.retrieval.records import Records, Source
 from mvlt.retrieval.row_images import RowImages
 
-# measured by tools/analysis_tools/query_weights.py: docs/benchmarks/2026-11-28-search.md
+# measured with tools/analysis_tools/query_weights.py: docs/benchmarks/2026-11-28-search.md
 IMAGE_WEIGHT = 0.5  # of images beside a text
 NEGATIVE_WEIGHT = 0.5
 
 
 class Search(Embedder):
-    """A model and an index of a gallery: images, or texts, that match a query.
+    """A model and an index of a gallery of images, or of texts.
 
-    Loops, inferencers, page and service rank by the same code, so evaluation measures what search
-    returns. A model without embeddings (the paper's) finds all rows alike; its matching head then
-    scores every row of the gallery, exactly and slowly.
+    Evaluation and search use the same ranking. A model without embeddings (the paper's) scores
+    every row of the gallery with its matching head, exactly and slowly.
 
     Args:
-        model: what :func:`mvlt.checkpoints.open_model` takes, or an opened model.
-        index: a folder, a Milvus address, 'memory' or an opened index
-            (:func:`mvlt.retrieval.index.open_index`); None = the default place of the catalogue
-            that is built (:func:`mvlt.retrieval.index.default_place`).
-        images: the folder that the index's ``img_path`` start from; :meth:`build` sets it.
-        texts: the index holds texts, which images are compared with; else it holds images.
+        model: source for :func:`mvlt.checkpoints.open_model`, or an opened model.
+        index: location for :func:`mvlt.retrieval.index.open_index`, or an opened index; None = the
+            catalogue's :func:`mvlt.retrieval.index.default_location`.
+        images: root folder of the index's ``img_path``; :meth:`build` sets it.
+        texts: the index holds texts, for image queries; else images, for text queries.
         device: 'cpu', 'cuda', ...; None = a GPU if there is one.
         dtype: 'bfloat16' computes under autocast.
-        batch_size: images or texts at once.
-        show_progress: a bar while an index is built.
+        batch_size: images or texts of a batch.
+        show_progress: show a bar while :meth:`build` runs.
 
     Raises:
-        FileNotFoundError, ValueError: no such model, one that neither embeds nor matches, an index
-            of another model.
+        FileNotFoundError, ValueError: no such model, a model without embedding or matching head,
+            an index of another model.
     """
 
     def __init__(
@@ -78,45 +77,45 @@ class Search(Embedder):
         self.texts = texts
         self.row_images = RowImages(self.pixels, images)
         self.show_progress = show_progress
-        self.place = index
+        self.location = index
         self._index: Index | None = None
         if isinstance(index, Index):
             self._index = self._checked(index)
 
     @property
     def records(self) -> Records | None:
-        """The gallery that was built last."""
+        """The gallery of the last :meth:`build`."""
         return self.row_images.records
 
     @property
     def images(self) -> Path | None:
-        """The folder that ``img_path`` of rows start from."""
+        """Root folder of the rows' ``img_path``."""
         return self.row_images.folder
 
     @property
     def index(self) -> Index:
-        """The index, opened when it is first needed.
+        """The index, opened on first use.
 
         Raises:
-            FileNotFoundError, ValueError: there is none, or it is another model's.
+            FileNotFoundError, ValueError: no index yet, or an index of another model.
         """
         if self._index is None:
-            if self.place is None:
-                raise FileNotFoundError('no index yet: build(CATALOGUE) makes one')
-            assert not isinstance(self.place, Index)
-            self._index = self._checked(open_index(self.place))
+            if self.location is None:
+                raise FileNotFoundError('no index yet: call build(CATALOGUE)')
+            assert not isinstance(self.location, Index)
+            self._index = self._checked(open_index(self.location))
         return self._index
 
     def _checked(self, index: Index) -> Index:
         if index.description.model != self.fingerprint:
             raise ValueError(
-                f'{index.place}: an index of another model; open it with that model, or build a '
+                f'{index.location}: an index of another model; open it with that model, or build a '
                 'new one in an empty folder'
             )
         return index
 
     def build(self, gallery: Source) -> Update:
-        """Make the index of a gallery, or update it to what the gallery holds now.
+        """Build or update the index of a gallery.
 
         Args:
             gallery: see :class:`mvlt.retrieval.records.Records`.
@@ -124,23 +123,23 @@ class Search(Embedder):
         Raises:
             FileNotFoundError, KeyError, ValueError: no such gallery, a wrong row or cell; another
                 process writes to the index.
-            OSError: nothing in it can be read.
+            OSError: no row can be read.
         """
         records = Records(gallery, self.texts, all_columns=True)
-        if self.place is None:
-            self.place = default_place(gallery, self.fingerprint)
-        if self.place == 'memory':
+        if self.location is None:
+            self.location = default_location(gallery, self.fingerprint)
+        if self.location == 'memory':
             self._index = None  # an earlier gallery may have other columns
         if not is_main_process():
-            barrier()  # of several processes the first one makes the index
+            barrier()  # the main process creates the index
         try:
             columns = Columns(records, self.index.description.columns)
-        except FileNotFoundError:  # none yet
+        except FileNotFoundError:
             columns = Columns(records)
             dims = self.embed_texts([torch.tensor([self.tokenizer.sep_id])]).shape[1]
             description = IndexDescription(self.fingerprint, dims, columns.kinds)
-            assert not isinstance(self.place, Index)
-            self._index = open_index(self.place, description)
+            assert not isinstance(self.location, Index)
+            self._index = open_index(self.location, description)
         if is_main_process():
             barrier()
         self.row_images.records = records
@@ -158,11 +157,11 @@ class Search(Embedder):
                 self.embed_texts,
             )
 
-        def hash_(row: int) -> str:
+        def hash_image(row: int) -> str:
             path = records.path(row)
             return file_sha256(path) if path is not None else array_hash(records.read(row))
 
-        return RowReader(hash_, lambda row: self.pixels(records.read(row)), self.embed_images)
+        return RowReader(hash_image, lambda row: self.pixels(records.read(row)), self.embed_images)
 
     def __call__(
         self,
@@ -176,28 +175,28 @@ class Search(Embedder):
         rerank_topk: int = 50,
         dedup_threshold: float | None = None,
         timeout: float | None = None,
-    ) -> list[dict[str, Any]]:
-        """The best products, best first, one row each: its best image, or its text.
+    ) -> list[Row]:
+        """The best products, best first: one row each, of its best image or its text.
 
         Args:
-            text: what it should be.
-            images: what it should look like: an image or several.
-            products: ids of products that it should look like; they are not returned.
-            negative_query: text for what it should not be.
-            topk: products at most.
-            where: which products may be returned (:mod:`mvlt.retrieval.index.filters`).
-            rerank: None, by embeddings alone; 'itm', the ``rerank_topk`` best again by the matching
-                head; 'sum', by both (:mod:`mvlt.retrieval.ranking`). A model without embeddings
-                takes 'itm' for None.
-            rerank_topk: products that the matching head reads, ``topk`` at least.
-            dedup_threshold: products whose similarity is at least so high, -1 to 1, become one row,
-                the ids of the others in its ``duplicates``; None = no deduplication.
-            timeout: seconds for reranking, after which the order without it is returned.
+            text: text query.
+            images: image query: one image or several.
+            products: ids of products to look like; they are not returned.
+            negative_query: text that products should not match.
+            topk: maximal number of products.
+            where: a filter (:mod:`mvlt.retrieval.index.filters`).
+            rerank: None ranks by embeddings; 'itm' reranks the ``rerank_topk`` best by the matching
+                head; 'sum' by both (:mod:`mvlt.retrieval.ranking`). Without embeddings None means
+                'itm'.
+            rerank_topk: products that the matching head reads, at least ``topk``.
+            dedup_threshold: merge products of at least this similarity, -1 to 1, into the best row,
+                whose ``duplicates`` lists the other ids; None = no deduplication.
+            timeout: seconds for reranking; after them the first ranking is returned.
 
         Returns:
             Dicts of ``product_id``, ``image_index``, ``score``, the index's columns, and after
-            reranking ``itm_score``. ``score`` is what rows are ordered by: the cosine, -1 to 1;
-            after reranking a probability, 0 to 1.
+            reranking ``itm_score``. ``score`` orders the rows: the cosine, -1 to 1, or after
+            reranking a probability, 0 to 1.
 
         Raises:
             ValueError: an empty query, no known word, an unknown product, column or value.
@@ -221,28 +220,30 @@ class Search(Embedder):
         dedup_threshold: float | None = None,
         timeout: float | None = None,
         exclude: Sequence[str] = (),
-    ) -> list[dict[str, Any]]:
-        """As :meth:`__call__`, for a query that is embedded already, float (D,).
+    ) -> list[Row]:
+        """As :meth:`__call__`, for an embedded query, float (D,).
 
-        ``text`` and ``images`` are what the matching head reads; ``exclude`` are product ids.
-        ``rerank_topk=None`` reranks all.
+        The matching head reads ``text`` or ``images``. ``exclude`` are product ids.
+        ``rerank_topk=None`` reranks all rows.
         """
         for name, value in dict(topk=topk, rerank_topk=rerank_topk).items():
             _check_count(name, value)
         if self.encoder is None:
             rerank, rerank_topk = rerank or 'itm', None
         check_rerank(rerank, self.encoder is not None)
+        distinct = 'caption' if self.texts else 'product_id'
+        options = (distinct, where, exclude, dedup_threshold)
         if rerank is None:
-            return self._nearest(embedding, topk, where, exclude, dedup_threshold)
+            return nearest_rows(self.index, embedding, topk, *options)
         if not self.matches:
             raise ValueError(
                 f"rerank='{rerank}' needs a model with a matching head (itm); use None"
             )
         if len(images or ()) != 1 if self.texts else not text:
-            what = 'one image' if self.texts else 'a text'
-            raise ValueError(f"rerank='{rerank}', the matching head's, needs {what}")
+            query = 'one image' if self.texts else 'a text'
+            raise ValueError(f"rerank='{rerank}': the matching head needs {query} as query")
         count = self.count(where) if rerank_topk is None else max(topk, rerank_topk)
-        rows = self._nearest(embedding, max(1, count), where, exclude, dedup_threshold)
+        rows = nearest_rows(self.index, embedding, max(1, count), *options)
         try:
             with within(np.inf if timeout is None else timeout):
                 rows = self._reranked(rows, text, images, rerank)
@@ -258,24 +259,22 @@ class Search(Embedder):
         negative_query: str | None = None,
     ) -> np.ndarray:
         """The query's embedding, float32 (D,) of length 1: text + 0.5 images - 0.5 negative."""
-        looks = []
+        image_embeds: list[np.ndarray] = []
         if images is not None:
-            pixels = [
-                self.pixels(to_array(image, i)) for i, image in enumerate(list_pictures(images))
-            ]
-            looks += list(self.embed_images(pixels))
+            arrays = [to_array(image, i) for i, image in enumerate(list_pictures(images))]
+            image_embeds += [*self.embed_images([self.pixels(array) for array in arrays])]
         if products:
-            looks += self._stored(products)
-        if not looks and not text:
+            image_embeds += product_embeds(self.index, products)
+        if not image_embeds and not text:
             raise ValueError('empty query: give a text, an image or a product')
         query = np.zeros(self.index.description.dims, np.float32)
-        if looks:
-            query += (IMAGE_WEIGHT if text else 1) * _unit(np.sum(looks, 0))
+        if image_embeds:
+            query += (IMAGE_WEIGHT if text else 1) * unit(np.sum(image_embeds, 0))
         if text:
             query += self.text_embeds([text])[0]
         if negative_query:
             query -= NEGATIVE_WEIGHT * self.text_embeds([negative_query])[0]
-        return _unit(query)
+        return unit(query)
 
     def upsert(
         self,
@@ -284,16 +283,16 @@ class Search(Embedder):
         paths: Sequence[str | None] | None = None,
         **values: Any,
     ) -> None:
-        """Add a product or replace it, all its images.
+        """Add or replace a product with all its images.
 
         Args:
             product_id: 1 to 200 characters.
             images: its images.
-            paths: where they lie below :attr:`images`; None = nowhere.
-            values: of the index's columns; missing ones are unknown.
+            paths: their ``img_path`` below :attr:`images`; None = not files.
+            values: of the index's columns; a missing value is unknown.
 
         Raises:
-            OSError, ValueError: an image cannot be read, a column is unknown, a value wrong.
+            OSError, ValueError: an unreadable image, an unknown column, a wrong value.
         """
         check_id(product_id)
         listed = list_pictures(images)
@@ -306,70 +305,25 @@ class Search(Embedder):
         upsert_product(self.index, product_id, embeds, hashes, paths, values)
 
     def delete(self, product_ids: Sequence[str]) -> int:
-        """Delete products; returns how many there were."""
+        """Delete products and return how many existed."""
         return self.index.delete(product_ids)
 
     def count(self, where: Where | None = None) -> int:
-        """Rows that a filter lets through."""
+        """Number of rows that pass a filter."""
         return self.index.count(where)
 
-    def read_image(self, row: dict[str, Any]) -> np.ndarray:
-        """The image of a row that a search returned, uint8 (H, W, 3).
-
-        Raises:
-            OSError: it cannot be read.
-        """
+    def read_image(self, row: Row) -> np.ndarray:
+        """The image of a returned row, uint8 (H, W, 3); OSError if it is unreadable."""
         return self.row_images.read(row)
-
-    def _nearest(
-        self,
-        embedding: np.ndarray,
-        count: int,
-        where: Where | None,
-        exclude: Sequence[str],
-        dedup_threshold: float | None,
-    ) -> list[dict[str, Any]]:
-        """The most similar ``count`` products, or of a text index the captions, one row each."""
-        key = 'caption' if self.texts else 'product_id'
-        wanted = count + len(exclude) + 10
-        while True:
-            rows = self.index.search(embedding, wanted, where).to_pylist()
-            best: dict[str, dict[str, Any]] = {}
-            for row in rows:
-                row['score'] = row.pop('similarity')
-                if row['product_id'] not in exclude:
-                    best.setdefault(row[key], row)
-            distinct = list(best.values())
-            if dedup_threshold is not None:
-                distinct = self._deduplicated(distinct, dedup_threshold)
-            if len(distinct) >= count or len(rows) < wanted:
-                return distinct[:count]
-            wanted *= 4
-
-    def _deduplicated(self, rows: list[dict[str, Any]], threshold: float) -> list[dict[str, Any]]:
-        """Near duplicates become one row, the best."""
-        if not rows:
-            return rows
-        stored = self.index.fetch([row['product_id'] for row in rows]).to_pylist()
-        vectors = {(row['product_id'], row['image_index']): row['vector'] for row in stored}
-        embeds = np.array([vectors[r['product_id'], r['image_index']] for r in rows], np.float32)
-        kept = np.empty(0, int)
-        for i, row in enumerate(rows):
-            alike = np.flatnonzero(embeds[kept] @ embeds[i] >= threshold)
-            if len(alike):
-                rows[kept[alike[0]]].setdefault('duplicates', []).append(row['product_id'])
-            else:
-                kept = np.append(kept, i)
-        return [rows[i] for i in kept]
 
     def _reranked(
         self,
-        rows: list[dict[str, Any]],
+        rows: list[Row],
         text: str | None,
         images: Sequence[Any] | None,
         rerank: Rerank,
-    ) -> list[dict[str, Any]]:
-        """In the matching head's order; rows whose image cannot be read come last."""
+    ) -> list[Row]:
+        """Rows in the order of the matching head; rows with unreadable images come last."""
         if self.texts:
             assert images is not None
             pixels = {0: self.pixels(to_array(images[0]))}
@@ -393,22 +347,12 @@ class Search(Embedder):
             rerank,
             1.0 if self.encoder is None else self.encoder.logit_scale,
         )
-        first = ranking.first(len(rows)).tolist()
-        for i in first:
+        order = ranking.first(len(rows)).tolist()
+        for i in order:
             rows[i]['itm_score'] = float(expit(np.float64(ranking.itm_logits[i])))
             rows[i]['score'] = float(expit(ranking.scores[i]))
-        kept = set(first)
-        return [rows[i] for i in first] + [row for i, row in enumerate(rows) if i not in kept]
-
-    def _stored(self, product_ids: Sequence[str]) -> list[np.ndarray]:
-        rows = self.index.fetch(product_ids)
-        stored = rows['product_id'].to_pylist()
-        for product_id in product_ids:
-            if product_id not in stored:
-                raise ValueError(f"no product '{product_id:.60}' in the index")
-        vectors = np.asarray(rows['vector'].combine_chunks().flatten()).reshape(len(rows), -1)
-        masks = [[p == product_id for p in stored] for product_id in product_ids]
-        return [_unit(vectors[mask].sum(0)) for mask in masks]
+        unreadable = sorted(set(range(len(rows))) - set(order))
+        return [rows[i] for i in (*order, *unreadable)]
 
     def _track(self, steps: Iterable, total: int) -> Iterable:
         if not self.show_progress or total < 2:
@@ -417,7 +361,7 @@ class Search(Embedder):
 
 
 def _caption(records: Records, row: int) -> str:
-    """A row's text; an empty one is skipped as an image that cannot be read is."""
+    """A row's caption; an empty caption is skipped as an unreadable image is."""
     caption = records.caption(row)
     if not caption:
         raise OSError(f'row {row}: no caption')
@@ -429,7 +373,3 @@ def _check_count(name: str, value: Any) -> None:
         return
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f'{name}={value!r}; give a whole number of 1 or more')
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)

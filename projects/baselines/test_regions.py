@@ -69,7 +69,7 @@ def test_hidden_regions_keep_their_place():
     found = PairDataPreprocessor().normalise(regions, hidden)
     assert not found[0, :, :8].any() and torch.equal(found[0, :, 8:], regions[0, :, 8:])
     assert torch.equal(found[1], regions[1])
-    with pytest.raises(ValueError, match='hides units of pictures'):
+    with pytest.raises(ValueError, match='of image units does not fit'):
         PairDataPreprocessor().normalise(regions, torch.zeros(2, 4, 4, dtype=torch.bool))
 
 

@@ -190,7 +190,7 @@ def test_another_writer_is_told(client, service, tmp_path):
         'with open_index(sys.argv[1]).writing(): print("held", flush=True); time.sleep(60)'
     )
     holder = subprocess.Popen(
-        [sys.executable, '-c', code, str(service[1].place)], stdout=subprocess.PIPE, text=True
+        [sys.executable, '-c', code, str(service[1].location)], stdout=subprocess.PIPE, text=True
     )
     try:
         assert holder.stdout.readline() == 'held\n'

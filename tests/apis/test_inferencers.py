@@ -1,4 +1,4 @@
-"""Contract: inputs of every kind, answers in their order, the same as the model's own."""
+"""Contract: inputs of every kind; predictions equal the model's, in the order of the inputs."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def predictions(infer, *args, **kwargs):
 
 
 def test_the_package_imports_at_once_and_prints_nothing():
-    found = subprocess.run(
+    done = subprocess.run(
         [
             sys.executable,
             '-c',
@@ -44,34 +44,34 @@ def test_the_package_imports_at_once_and_prints_nothing():
         text=True,
         check=True,
     )
-    assert (found.stdout, found.stderr) == ('', '')
+    assert (done.stdout, done.stderr) == ('', '')
 
 
-def test_a_name_that_is_not_there():
+def test_an_unknown_name():
     import mvlt.apis
 
     with pytest.raises(AttributeError, match='no Matching'):
         _ = mvlt.apis.Matching
 
 
-def test_kinds_of_pictures_give_the_same_answer(matching, tmp_path):
+def test_all_kinds_of_image_give_the_same_prediction(matching, tmp_path):
     path = tmp_path / 'red.png'
     Image.fromarray(RED).save(path)
-    kinds = [RED, Image.fromarray(RED), path, str(path), np.dstack((RED, RED[..., :1] * 0 + 255))]
-    scores = [one['itm_score'] for one in predictions(matching, kinds, 'a red bag')]
+    images = [RED, Image.fromarray(RED), path, str(path), np.dstack((RED, RED[..., :1] * 0 + 255))]
+    scores = [pred['itm_score'] for pred in predictions(matching, images, 'a red bag')]
     assert len(scores) == 5 and scores == pytest.approx([scores[0]] * 5, abs=1e-6)
     (folder,) = predictions(matching, tmp_path, 'a red bag')
     assert folder['itm_score'] == pytest.approx(scores[0], abs=1e-6)
 
 
 def test_pairs_and_batches(matching):
-    """Each pair alone gives what it gives in a batch; one of either goes with all."""
+    """Predictions do not depend on the batch; a single image or text pairs with all."""
     pairs = [(RED, 'a red bag'), (BLUE, 'boots'), (RED, ''), (BLUE, 'a striped wool tote bag')]
     alone = [predictions(matching, *pair)[0]['itm_score'] for pair in pairs]
     for batch_size in (1, 3, 8):
         images, texts = zip(*pairs)
         together = predictions(matching, list(images), list(texts), batch_size=batch_size)
-        assert [one['itm_score'] for one in together] == pytest.approx(alone, abs=1e-5)
+        assert [pred['itm_score'] for pred in together] == pytest.approx(alone, abs=1e-5)
     assert len(predictions(matching, RED, ['a', 'b', 'c'])) == 3
     assert len(predictions(matching, [RED, BLUE], 'a')) == 2
     assert 0 < alone[0] < 1
@@ -112,22 +112,22 @@ def test_wrong_inputs_are_named(matching, tmp_path):
         matching(RED, 'a', topk=3)
 
 
-def test_pictures_of_the_answers(matching, tmp_path):
+def test_visualization(matching, tmp_path):
     result = matching([RED, BLUE], 'a $1 bag', out_dir=tmp_path / 'out')
     assert len(result['visualization']) == 2 and result['visualization'][0].dtype == np.uint8
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
         '000000.png',
         '000001.png',
     ]
-    with Image.open(tmp_path / 'out/000000.png') as picture:
-        assert min(picture.size) > 100
+    with Image.open(tmp_path / 'out/000000.png') as image:
+        assert min(image.size) > 100
 
 
 def test_bfloat16_is_close_and_other_types_are_refused(matching, model_folder):
     half = MatchingInferencer(model_folder, device='cpu', dtype='bfloat16')
-    (found,), (exact,) = predictions(half, RED, 'a bag'), predictions(matching, RED, 'a bag')
-    assert found['itm_score'] == pytest.approx(exact['itm_score'], abs=0.02)
-    assert found['itm_score'] != exact['itm_score']
+    (rounded,), (exact,) = predictions(half, RED, 'a bag'), predictions(matching, RED, 'a bag')
+    assert rounded['itm_score'] == pytest.approx(exact['itm_score'], abs=0.02)
+    assert rounded['itm_score'] != exact['itm_score']
     with pytest.raises(ValueError, match="dtype='float16'; legal"):
         MatchingInferencer(model_folder, dtype='float16')
 
@@ -137,38 +137,38 @@ def test_datasamples(matching):
     assert sample.caption == 'a bag' and 0 <= sample.itm_score <= 1
 
 
-def test_only_what_is_needed_is_built(matching, model_folder):
+def test_only_required_heads_are_built(matching, model_folder):
     assert list(matching.model.heads) == ['itm'] and matching.model.neck is None
     assert not FeatureExtractor(model_folder, device='cpu').model.heads
 
 
 def test_categories_are_named_most_probable_first(model_folder):
     infer = CategoryInferencer(model_folder, device='cpu')
-    (found,) = predictions(infer, RED, 'a bag')
-    assert {one['name'] for one in found['main_category']} == {'BAGS', 'SHOES'}
-    values = [one['probability'] for one in found['sub_category']]
+    (pred,) = predictions(infer, RED, 'a bag')
+    assert {label['name'] for label in pred['main_category']} == {'BAGS', 'SHOES'}
+    values = [label['probability'] for label in pred['sub_category']]
     assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(1, abs=1e-5)
-    (one,) = predictions(infer, RED, topk=1)
-    assert [len(names) for names in one.values()] == [1, 1]
+    (best,) = predictions(infer, RED, topk=1)
+    assert [len(labels) for labels in best.values()] == [1, 1]
 
 
 def test_embeddings_and_similarity(embedding_folder):
-    """The same numbers from every inferencer; a dual encoder without matching head too."""
-    picture = np.full((40, 30, 3), 90, np.uint8)
+    """The same numbers from every inferencer, also for a model without a matching head."""
+    image = np.full((40, 30, 3), 90, np.uint8)
     settings = dict(device='cpu', show_progress=False)
     opened = open_model(embedding_folder)
-    (features,) = predictions(FeatureExtractor(opened, **settings), picture, 'a red bag')
+    (features,) = predictions(FeatureExtractor(opened, **settings), image, 'a red bag')
     cosine = float(features['image_embed'] @ features['text_embed'])
     assert float(features['image_embed'].norm()) == pytest.approx(1, abs=1e-5)
-    (scores,) = predictions(MatchingInferencer(opened, **settings), picture, 'a red bag')
+    (scores,) = predictions(MatchingInferencer(opened, **settings), image, 'a red bag')
     assert scores['similarity'] == pytest.approx(cosine, abs=1e-5) and 0 < scores['itm_score'] < 1
     alone = opened.description._replace(
         model={**opened.description.model, 'heads': dict(itc=opened.description.heads['itc'])}
     )
     opened = opened._replace(description=alone)
-    (scores,) = predictions(MatchingInferencer(opened, **settings), picture, 'a red bag')
+    (scores,) = predictions(MatchingInferencer(opened, **settings), image, 'a red bag')
     assert list(scores) == ['similarity']
-    search = TextToImageRetrievalInferencer(opened, **settings).read([picture])
+    search = TextToImageRetrievalInferencer(opened, **settings).read([image])
     ((best,),) = predictions(search, 'a red bag')
     assert best['score'] == pytest.approx(cosine, abs=1e-5) and 'itm_score' not in best
     with pytest.raises(ValueError, match="rerank='itm' needs a model with a matching head"):
@@ -179,7 +179,7 @@ def test_models_are_listed():
     assert 'mvlt/pretrain_catalogue' in MatchingInferencer.list_models('mvlt/pretrain*')
 
 
-def test_a_dual_encoder_does_what_it_can(dual_folder):
+def test_a_dual_encoder(dual_folder):
     opened, settings = open_model(dual_folder), dict(device='cpu', show_progress=False)
     extract = FeatureExtractor(opened, **settings)
     (features,) = predictions(extract, RED, 'a red bag', stages=True)
@@ -201,7 +201,7 @@ def test_features(model_folder):
     extract = FeatureExtractor(model_folder, device='cpu')
     short, long = predictions(extract, [RED, BLUE], ['a', 'a red striped wool bag'], stages=True)
     assert short['cls'].shape == (32,) and short['cls'].dtype == torch.float32
-    assert [tuple(one.shape) for one in short['images']] == [
+    assert [tuple(stage.shape) for stage in short['images']] == [
         (8, 8, 8),
         (16, 4, 4),
         (24, 2, 2),
@@ -219,20 +219,20 @@ class TestCompletion:
     def complete(self, model_folder):
         return ImageCompletionInferencer(model_folder, device='cpu')
 
-    def test_what_is_visible_stays_as_it_is(self, complete):
-        """40 x 30 pixels, units of 8 in the model's 32: each is 10 x 7.5 pixels of the picture."""
-        picture = np.random.default_rng(0).integers(0, 256, (40, 32, 3), dtype=np.uint8)
-        (found,) = predictions(complete, picture, 'a bag', mask='grid', ratio=0.5)
-        assert found['image'].shape == picture.shape and found['mask'].sum() == 640
-        assert (found['image'][~found['mask']] == picture[~found['mask']]).all()
-        assert (found['image'][found['mask']] != picture[found['mask']]).any()
-        assert found['reconstruction'].shape == (32, 32, 3)
+    def test_visible_pixels_stay(self, complete):
+        """40 x 32 pixels, units of 8 of the model's 32: each is 10 x 8 pixels of the image."""
+        image = np.random.default_rng(0).integers(0, 256, (40, 32, 3), dtype=np.uint8)
+        (pred,) = predictions(complete, image, 'a bag', mask='grid', ratio=0.5)
+        assert pred['image'].shape == image.shape and pred['mask'].sum() == 640
+        assert (pred['image'][~pred['mask']] == image[~pred['mask']]).all()
+        assert (pred['image'][pred['mask']] != image[pred['mask']]).any()
+        assert pred['reconstruction'].shape == (32, 32, 3)
 
     @pytest.mark.parametrize('ratio', [0, 1])
     def test_all_and_nothing(self, complete, ratio):
-        (found,) = predictions(complete, RED, mask='random', ratio=ratio)
-        assert found['mask'].mean() == ratio
-        assert ratio or (found['image'] == RED).all()
+        (pred,) = predictions(complete, RED, mask='random', ratio=ratio)
+        assert pred['mask'].mean() == ratio
+        assert ratio or (pred['image'] == RED).all()
 
     def test_styles_and_seeds(self, complete):
         for style in ('random', 'grid', 'stroke', 'centre'):
@@ -246,13 +246,13 @@ class TestCompletion:
             complete(BLUE, mask='ring')
 
     def test_brush_and_box(self, complete):
-        """The model sees no unit that the brush touches; only what it touches is replaced."""
+        """Every unit that the brush touches is masked; only the brushed pixels are replaced."""
         brush = np.zeros((40, 30), dtype=bool)
         brush[0, 0] = True
         (sample,) = predictions(complete, RED, mask=brush, return_datasamples=True)
         assert sample.image_mask.sum() == 1 and sample.image_mask[0, 0]
-        (found,) = predictions(complete, RED, mask=[brush])
-        assert (found['mask'] == brush).all()
+        (pred,) = predictions(complete, RED, mask=[brush])
+        assert (pred['mask'] == brush).all()
         (boxed,) = predictions(complete, RED, box=(10, 20, 99, 40))
         assert boxed['mask'].sum() == 20 * 20 and boxed['mask'][20:, 10:].all()
         pixel = np.zeros((100, 100), dtype=bool)
@@ -266,15 +266,15 @@ class TestCompletion:
         pixel[0, 1] = True  # from 1.33 to 2.67 of 4 units
         (sample,) = predictions(complete, large[:3, :3], mask=pixel, return_datasamples=True)
         assert sample.image_mask[:2, 1:3].all() and sample.image_mask.sum() == 4
-        with pytest.raises(ValueError, match='nothing of picture 0'):
+        with pytest.raises(ValueError, match='lies outside image 0'):
             complete(RED, box=(50, 0, 60, 5))
-        with pytest.raises(ValueError, match=r'is bool \(32, 32\); bool \(40, 30\)'):
+        with pytest.raises(ValueError, match=r'is bool \(32, 32\); .*, bool \(40, 30\)'):
             complete(RED, mask=np.ones((32, 32), dtype=bool))
-        with pytest.raises(ValueError, match='2 masks for 1 pictures'):
+        with pytest.raises(ValueError, match='2 masks for 1 images'):
             complete(RED, mask=[brush, brush])
 
     def test_a_model_that_was_trained_on_pixels(self, model_folder, tmp_path):
-        """It sees all but the painted pixels, and gets free-form strokes."""
+        """Only the painted pixels are masked, and 'stroke' is free-form."""
         folder = read_model_folder(model_folder)
         strokes = folder.description._replace(mask=dict(type='StrokeMask', ratio=None))
         model = write_model_folder(
@@ -292,7 +292,7 @@ class TestCompletion:
         assert sample.image_mask.shape == (32, 32) and sample.image_mask.sum() == 512
 
     def test_a_model_that_crops(self, model_folder, tmp_path):
-        """Answers are in the cropped frame, and so are the masks."""
+        """Predictions and masks have the size of the crop."""
         folder = read_model_folder(model_folder)
         cropping = folder.description._replace(
             preprocessing=dict(
@@ -305,25 +305,26 @@ class TestCompletion:
         model = write_model_folder(
             tmp_path / 'crop', cropping, load_file(folder.weights), str(model_folder), ''
         )
-        (found,) = predictions(ImageCompletionInferencer(model, device='cpu'), RED, mask='grid')
-        assert found['image'].shape == (32, 32, 3) and found['mask'].mean() == 0.5
+        complete = ImageCompletionInferencer(model, device='cpu')
+        (pred,) = predictions(complete, RED, mask='grid')
+        assert pred['image'].shape == (32, 32, 3) and pred['mask'].mean() == 0.5
         brush = np.zeros((32, 32), dtype=bool)
         brush[:4] = True
-        (found,) = predictions(ImageCompletionInferencer(model, device='cpu'), RED, mask=brush)
-        assert (found['mask'] == brush).all()
+        (pred,) = predictions(complete, RED, mask=brush)
+        assert (pred['mask'] == brush).all()
 
 
-def test_what_is_no_model_is_said(tmp_path):
+def test_wrong_models_are_named(tmp_path):
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_3.pth'))
     (tmp_path / 'empty').mkdir()
     Image.fromarray(RED).save(tmp_path / 'a.jpg')
-    for name, kind, message in (
+    for name, error, message in (
         ('nowhere', FileNotFoundError, 'no such model folder, checkpoint or config'),
-        ('a.jpg', ValueError, 'is no model: a model folder or a .pth is needed'),
+        ('a.jpg', ValueError, 'is not a model: name a model folder or a .pth'),
         ('empty', ValueError, 'a folder, but no model in it'),
         ('.', ValueError, 'is the work dir of a training: name its checkpoint, .*iter_3.pth'),
     ):
-        with pytest.raises(kind, match=message):
+        with pytest.raises(error, match=message):
             MatchingInferencer(tmp_path / name)
     with pytest.raises(FileNotFoundError, match='did you mean mvlt/pretrain_catalogue'):
         MatchingInferencer('mvlt/pretrain_catalog')

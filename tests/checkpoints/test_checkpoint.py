@@ -1,4 +1,4 @@
-"""Contract: a checkpoint is read whole, or refused in one line; nothing in it runs."""
+"""Contract: a checkpoint is read whole or refused in one line; no code in it runs."""
 
 import argparse
 import os
@@ -72,8 +72,8 @@ def test_a_command_line_in_a_checkpoint_is_read_and_a_refusal_names_the_class(tm
         read_checkpoint(str(tmp_path / 'b.pth'))
 
 
-def test_what_is_not_a_local_file_is_not_left_to_the_engine(tmp_path):
-    """mmengine's readers of stores and model zoos unpickle whatever comes."""
+def test_remote_files_of_mmengine_are_refused(tmp_path):
+    """mmengine's readers of stores and model zoos unpickle."""
     for name in ('s3://a/b.pth', 'torchvision://resnet18', 'openmmlab://x', 'pavi://x'):
         with pytest.raises(ValueError, match='fetch it first'):
             CheckpointLoader.load_checkpoint(name)
@@ -82,13 +82,13 @@ def test_what_is_not_a_local_file_is_not_left_to_the_engine(tmp_path):
 
 
 def test_a_url_is_fetched_and_read_safely(tmp_path, monkeypatch):
-    torch.save(dict(a=_Hostile(tmp_path / 'run')), tmp_path / 'there.pth')
+    torch.save(dict(a=_Hostile(tmp_path / 'run')), tmp_path / 'remote.pth')
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
     monkeypatch.setattr(
         torch.hub,
         'download_url_to_file',
-        lambda url, path: os.link(tmp_path / 'there.pth', path),
+        lambda url, path: os.link(tmp_path / 'remote.pth', path),
     )
     with pytest.raises(ValueError, match='refused'):
-        CheckpointLoader.load_checkpoint('https://example.org/there.pth')
+        CheckpointLoader.load_checkpoint('https://example.org/remote.pth')
     assert not (tmp_path / 'run').exists()

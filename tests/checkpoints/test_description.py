@@ -1,4 +1,4 @@
-"""Contract: a description is plain data, and what a file asks for is checked before it is built."""
+"""Contract: a description is plain data; the parts that a file names are checked before a build."""
 
 import json
 
@@ -8,10 +8,10 @@ import torch
 from mvlt.checkpoints.description import (
     checked,
     describe,
-    differences,
     import_parts,
     stored_config,
 )
+from mvlt.checkpoints.differences import differences
 from mvlt.checkpoints.parts import part_name
 from mvlt.config import known_classes, load_config
 from mvlt.registry import MODELS
@@ -33,7 +33,7 @@ def test_the_model_of_a_config_survives_json(name):
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
-def test_reading_is_the_test_pipelines_without_what_hides():
+def test_preprocessing_is_the_test_pipeline_without_masks():
     config = load_config('mvlt/pretrain_fashiongen_released')
     description = describe(config, {}, 'x')
     assert list(description.preprocessing) == ['load', 'crop', 'resize', 'tokenize']
@@ -41,7 +41,7 @@ def test_reading_is_the_test_pipelines_without_what_hides():
     assert 'tokenizer' not in description.preprocessing['tokenize']
     steps = config.test_dataloader.dataset.pipeline
     steps.resize.streams, steps.crop.streams = ('image', 'teacher'), ('teacher',)
-    reading = describe(config, {}, 'x').preprocessing  # in use it reads pairs
+    reading = describe(config, {}, 'x').preprocessing  # inference reads pairs
     assert list(reading) == ['load', 'resize', 'tokenize'] and 'streams' not in reading['resize']
 
 
@@ -60,27 +60,27 @@ def test_classes_need_names():
     )
 
 
-def test_rows_that_only_validation_has():
+def test_rows_without_a_training_class():
     """The released heads: 122 rows, of which training names 121."""
     config = load_config('mvlt/recognition_fashiongen_released')
     names = dict(main_category=[f'm{i}' for i in range(48)], sub_category=list('ab'))
-    found = describe(config, names, 'x').categories['sub_category']
-    assert len(found) == 122 and found[:3] == ['a', 'b', 'row 2']
+    classes = describe(config, names, 'x').categories['sub_category']
+    assert len(classes) == 122 and classes[:3] == ['a', 'b', 'row 2']
     with pytest.raises(ValueError, match='sub_category has 122 classes, the names of 0'):
         describe(config, dict(names, sub_category=[]), 'x')
 
 
 @pytest.mark.parametrize('name', ['features_regression', 'catalogue/features_clusters'])
-def test_heads_that_only_teach_are_left_out(name):
+def test_heads_of_training_alone_are_left_out(name):
     config = load_config(f'mvlt/ablations/{name}')
     model = describe(config, {}, 'x').model
     assert model['neck'] is None and set(model['heads']) == {'itm', 'mlm'}
 
 
-def test_a_config_in_a_checkpoint_is_read_and_not_run(tmp_path):
+def test_a_config_in_a_checkpoint_is_parsed_and_not_run(tmp_path):
     config = load_config('mvlt/pretrain_catalogue')
-    found = stored_config(config.pretty_text, 'x')
-    assert describe(found, {}, 'x') == describe(config, {}, 'x')
+    stored = stored_config(config.pretty_text, 'x')
+    assert describe(stored, {}, 'x') == describe(config, {}, 'x')
     marker = tmp_path / 'ran'
     for text in (
         f'import os\nos.system("touch {marker}")',
@@ -107,8 +107,8 @@ def _content(**model):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ([], 'an object with model, preprocessing'),
-        (dict(_content(), extra=1), 'an object with model'),
+        ([], 'give an object with model, preprocessing'),
+        (dict(_content(), extra=1), 'give an object with model'),
         (dict(_content(), model=[]), 'model is an object'),
         (_content(backbone=dict(type='os.system', command='x')), "the part 'os.system'"),
         (_content(backbone=dict(type='builtins.exec')), "the part 'builtins.exec'"),
@@ -117,11 +117,11 @@ def _content(**model):
         (_content(backbone=dict(embed_dims=[dict(type='exec')])), "the part 'exec'"),
         (_content(backbone=dict(a=object())), 'object is not plain data'),
         (_content(backbone=dict(type='torch.nn.Linear')), "the part 'torch.nn.Linear'"),
-        (_content(backbone=dict(type='mmpretrain.exec')), 'is none of the parts of mmpretrain'),
-        (_content(backbone=dict(type='mmpretrain.ImageClassifier')), 'is none of the parts'),
+        (_content(backbone=dict(type='mmpretrain.exec')), 'is not a part of mmpretrain'),
+        (_content(backbone=dict(type='mmpretrain.ImageClassifier')), 'is not a part of'),
         (
             _content(backbone=dict(type='mmpretrain.TIMMBackbone', pretrained=True)),
-            'may not have pretrained, which reads other files',
+            'reads other files: remove pretrained',
         ),
         (dict(_content(), preprocessing=dict(a=dict(type='MVLT'))), "the part 'MVLT'"),
         (dict(_content(), preprocessing=dict(a=dict(type='MaskWords'))), "the part 'MaskWords'"),
@@ -129,7 +129,7 @@ def _content(**model):
         (dict(_content(), preprocessing={}), 'needs one Tokenize'),
         (
             dict(_content(), preprocessing=dict(a=dict(type='Tokenize', download=True))),
-            "the tokenizer is the folder's own",
+            'remove the tokenizer, the folder brings it',
         ),
         (
             _content(heads=dict(a=dict(type='CategoryHead', num_classes=3))),
@@ -144,22 +144,22 @@ def test_hostile_descriptions(content, message):
         checked(content, 'x')
 
 
-def test_how_a_head_learns_is_not_described(small_config, tmp_path):
-    """A queue and its momentum copy are of no use to a trained model, nor are intervals."""
+def test_settings_of_training_are_not_described(small_config, tmp_path):
+    """Such as a queue, its momentum copy and intervals."""
     config = small_config(tmp_path)
     config.model.heads.itc = dict(type='ITCHead', dims=8, queue=16, label_smoothing=0.1)
     config.model.heads.itm = dict(type='HardITMHead', hidden_dims=16, warmup_steps=9, interval=2)
-    found = describe(config, {}, 'config')
-    assert found.heads['itc'] == dict(type='ITCHead', dims=8)
-    assert found.heads['itm'] == dict(type='HardITMHead', hidden_dims=16)
-    trained, published = MODELS.build(config.model), found.build()
+    description = describe(config, {}, 'config')
+    assert description.heads['itc'] == dict(type='ITCHead', dims=8)
+    assert description.heads['itm'] == dict(type='HardITMHead', hidden_dims=16)
+    trained, published = MODELS.build(config.model), description.build()
     extra = trained.state_dict().keys() - published.state_dict().keys()
     assert extra and all('followers' in name or 'queued' in name for name in extra)
     assert published.state_dict().keys() <= trained.state_dict().keys()
 
 
 def test_a_part_of_another_package_keeps_its_package(tmp_path):
-    """As a class, an import path or a name with its scope; the folder then names it so."""
+    """From a class, an import path or a name with its scope."""
     from mmpretrain.models import ResNet
 
     path = 'mmpretrain.models.backbones.resnet.ResNet'
@@ -170,8 +170,8 @@ def test_a_part_of_another_package_keeps_its_package(tmp_path):
     assert type(MODELS.build(again.model['backbone'])) is ResNet
 
 
-def test_what_makes_another_network_of_the_same_weights():
-    """Heads of attention are no shape of any tensor; a size that is resized is no difference."""
+def test_differences_of_networks_with_equal_shapes():
+    """Attention heads change no shape, yet the network; a resized size does not."""
     config = load_config('mvlt/pretrain_catalogue')
     description = describe(config, {}, 'x')
     assert differences(config, description) == []
@@ -182,5 +182,5 @@ def test_what_makes_another_network_of_the_same_weights():
     assert pads == 'model.data_preprocessor.attend_pad is True here, False there'
     sizes = {'model.backbone.image_size': 96, 'model.backbone.drop_path_rate': 0.3}
     assert differences(load_config('mvlt/pretrain_catalogue', sizes), description) == []
-    towers = load_config('mvlt/dual_encoder_catalogue')
-    assert 'model.backbone is PVTV2VL here, PVTVL there' in differences(towers, description)
+    dual = load_config('mvlt/dual_encoder_catalogue')
+    assert 'model.backbone is PVTV2VL here, PVTVL there' in differences(dual, description)

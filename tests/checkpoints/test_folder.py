@@ -1,4 +1,4 @@
-"""Contract: a model folder is whole, is what was published, holds no code, serves every tool."""
+"""Contract: a model folder is whole, unchanged, without code, and serves every tool."""
 
 import copy as copying
 import json
@@ -28,10 +28,10 @@ def copy(model_folder, tmp_path):
     return shutil.copytree(model_folder, tmp_path / 'copy')
 
 
-def test_what_is_in_it(model_folder):
+def test_its_files(model_folder):
     names = {path.name for path in model_folder.iterdir()}
-    words = {'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt'}
-    assert names - words == {'config.json', 'model.safetensors', 'README.md', 'SHA256SUMS'}
+    tokenizer = {'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'vocab.txt'}
+    assert names - tokenizer == {'config.json', 'model.safetensors', 'README.md', 'SHA256SUMS'}
     assert 'tokenizer.json' in names
     content = json.loads((model_folder / 'config.json').read_text())
     assert content['format'] == 1 and content['mvlt_version'] == mvlt.__version__
@@ -58,7 +58,7 @@ def test_changed_and_missing_files_are_named(copy, name):
         read_model_folder(copy)
 
 
-def test_a_card_may_grow_and_other_files_may_come(copy):
+def test_a_longer_card_and_other_files_are_legal(copy):
     (copy / 'README.md').write_text('more')
     (copy / '.gitattributes').write_text('*.safetensors filter=lfs')
     read_model_folder(copy)
@@ -80,7 +80,7 @@ def test_other_folders_and_versions(copy, tmp_path):
 
 
 def _rewrite(folder, change):
-    """Change config.json and its hash, as whoever makes a hostile folder would."""
+    """Change config.json and its hash, as the author of a hostile folder would."""
     from mvlt.files import file_sha256
 
     content = json.loads((folder / 'config.json').read_text())
@@ -124,14 +124,14 @@ def test_written_whole_or_not_at_all(model_folder, demo_data, tmp_path):
     with pytest.raises(ValueError, match=r"is \(1,\), the model's"):
         fitting(folder.description, {**state, key: torch.zeros(1)})
     diverged = {**state, key: torch.full_like(state[key], float('nan'))}
-    with pytest.raises(ValueError, match=f'{key} holds what is no number: the training has div'):
+    with pytest.raises(ValueError, match=f'{key} is not finite: the training has div'):
         fitting(folder.description, diverged)
     with pytest.raises(FileNotFoundError, match='tokenizer'):
         write_model_folder(tmp_path / 'out', folder.description, state, str(tmp_path), '')
     assert [path.name for path in tmp_path.iterdir()] == ['used']
 
 
-def test_others_may_read_what_the_umask_lets_them(demo_data, tmp_path):
+def test_files_follow_the_umask(demo_data, tmp_path):
     before = os.umask(0o027)
     try:
         out = write_small_model(tmp_path / 'model', demo_data / 'tokenizer')
@@ -141,7 +141,7 @@ def test_others_may_read_what_the_umask_lets_them(demo_data, tmp_path):
     assert {file.stat().st_mode & 0o777 for file in out.iterdir()} == {0o640}
 
 
-def test_a_second_vocabulary_is_refused(copy):
+def test_a_second_tokenizer_is_refused(copy):
     (copy / 'spiece.model').write_text('{}')
     with pytest.raises(ValueError, match='spiece.model is not in SHA256SUMS'):
         read_model_folder(copy)
@@ -154,20 +154,19 @@ def test_a_head_may_have_another_name_than_its_label(model_folder, tmp_path):
     content['model']['heads']['kind'] = dict(head, label='main_category')
     content['categories']['kind'] = content['categories'].pop('main_category')
     state = load_file(folder.weights)
-    state = {name.replace('heads.main_category', 'heads.kind'): one for name, one in state.items()}
+    state = {name.replace('heads.main_category', 'heads.kind'): v for name, v in state.items()}
     out = write_model_folder(tmp_path / 'out', checked(content, 'x'), state, str(model_folder), '')
     result = CategoryInferencer(out, device='cpu')(np.zeros((32, 32, 3), np.uint8))
-    (found,) = result['predictions']
-    assert {one['name'] for one in found['kind']} == {'BAGS', 'SHOES'}
+    (prediction,) = result['predictions']
+    assert {label['name'] for label in prediction['kind']} == {'BAGS', 'SHOES'}
 
 
-def test_one_opened_model_serves_several_and_each_runs_its_own_heads(model_folder):
+def test_an_opened_model_serves_several_inferencers_with_their_heads(model_folder):
     opened = open_model(model_folder)
     infer = CategoryInferencer(opened)
     assert list(infer.model.heads) == ['main_category', 'sub_category'] and infer.model.neck is None
     assert set(opened.model.heads) > {'mir', 'itm', 'mlm'} and opened.model.neck is not None
     assert infer.model.backbone is opened.model.backbone  # held once
-    picture = np.full((40, 30, 3), 90, np.uint8)
-    assert infer(picture, 'a bag') == CategoryInferencer(model_folder, device='cpu')(
-        picture, 'a bag'
-    )
+    image = np.full((40, 30, 3), 90, np.uint8)
+    alone = CategoryInferencer(model_folder, device='cpu')
+    assert infer(image, 'a bag') == alone(image, 'a bag')

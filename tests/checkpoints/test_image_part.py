@@ -36,9 +36,9 @@ def test_image_part_is_loaded_and_resized(tmp_path):
     source = PVTVL(image_size=32, **SIZES)
     save_file(_image_part(source), tmp_path / 'pvt.safetensors')
     target = _target(tmp_path / 'pvt.safetensors')
-    words = target.words.words.weight.clone()
+    tokens = target.words.words.weight.clone()
     target.init_weights()
-    assert torch.equal(target.words.words.weight, words)
+    assert torch.equal(target.words.words.weight, tokens)
     for name in ('patches.projection.weight', 'layers.0.attention.query.weight'):
         key = f'stages.2.{name}'
         assert torch.equal(target.state_dict()[key], source.state_dict()[key])
@@ -58,7 +58,7 @@ def test_image_part_is_loaded_and_resized(tmp_path):
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path, change, sizes, message):
+def test_a_wrong_image_part_is_refused(tmp_path, change, sizes, message):
     state = _image_part(PVTVL(image_size=32, **SIZES))
     change(state)
     save_file(state, tmp_path / 'pvt.safetensors')

@@ -1,4 +1,4 @@
-"""Contract: the weights that the model needs, from a checkpoint that may hold more."""
+"""Contract: a model takes its weights from a checkpoint that may hold more."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def checkpoint(tmp_path):
     return str(tmp_path / 'a.pth')
 
 
-def test_a_task_takes_its_part(checkpoint):
+def test_a_task_takes_its_weights(checkpoint):
     model = load_model(_config(**ITM), checkpoint)
     stored = torch.load(checkpoint, weights_only=True)['state_dict']
     assert not model.training

@@ -1,8 +1,8 @@
-"""The released network written out naively, under its own weight names.
+"""The released network as plain formulas, with its weight names.
 
-Two uses: random weights of any size in the released layout, and what the released network makes of
-them, without its code. No fused kernel, no module: each line is a formula. It agrees with numbers
-from the released network itself (see test_weight_names.py, where these are at hand).
+It makes random weights of any size in the released layout and computes the released network's
+outputs without its code. It agrees with outputs of the released network (test_weight_names.py, if
+they are at hand).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sizes:
-    """Hyper-parameters that the names and shapes of the weights follow from."""
+    """Hyper-parameters, which decide names and shapes of the weights."""
 
     image_size: int = 64
     context_length: int = 10
@@ -30,7 +30,7 @@ class Sizes:
 
 
 def draw_weights(sizes: Sizes, seed: int) -> dict[str, Tensor]:
-    """Random tensors under the released names; norms and running statistics are random too."""
+    """Random tensors with the released names, also for norms and running statistics."""
     generator = torch.Generator().manual_seed(seed)
     state: dict[str, Tensor] = {}
 
@@ -144,7 +144,7 @@ def run(sizes: Sizes, state: dict[str, Tensor], image: Tensor, ids: Tensor) -> d
         + state[embeddings.format('token_type')][0]
     )
     text = norm('text_embeddings.LayerNorm', text, 1e-12)
-    found: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
     maps = []
     for i in range(4):
         k = i + 1
@@ -163,22 +163,22 @@ def run(sizes: Sizes, state: dict[str, Tensor], image: Tensor, ids: Tensor) -> d
         image = x[:, : side * side].transpose(1, 2).reshape(len(x), -1, side, side)
         text = x[:, side * side :]
         maps.append(image)
-        found[f'image_feat{k}'], found[f'text_feat{k}'] = image, text
+        outputs[f'image_feat{k}'], outputs[f'text_feat{k}'] = image, text
     for head in ('itm', 'sup_cls', 'sub_cls'):
         inside = norm(f'{head}_head_embed.1', linear(f'{head}_head_embed.0', text[:, 0]))
-        found[f'{head}_logits'] = (
+        outputs[f'{head}_logits'] = (
             linear(f'{head}_head.linear', inside) + state[f'{head}_head.linear_bias']
         )
     inside = norm('mlm_head_embed.1', linear('mlm_head_embed.0', text))
     inside = F.gelu(linear('mlm_head.transform.dense', inside))
     inside = norm('mlm_head.transform.LayerNorm', inside)
-    found['mlm_logits'] = inside @ state['mlm_head.mlm_decoder.weight'].T + state['mlm_head.bias']
-    found['t2i_logits'] = _decode(state, maps[1:])
-    return found
+    outputs['mlm_logits'] = inside @ state['mlm_head.mlm_decoder.weight'].T + state['mlm_head.bias']
+    outputs['t2i_logits'] = _decode(state, maps[1:])
+    return outputs
 
 
 def _decode(state: dict[str, Tensor], maps: list[Tensor]) -> Tensor:
-    """The partial decoder over stages 2, 3, 4, and its one colour a cell spread eightfold."""
+    """The partial decoder over stages 2, 3, 4, with one colour a cell upsampled by 8."""
 
     def unit(name: str, x: Tensor) -> Tensor:
         x = F.conv2d(x, state[f't2i_head.{name}.0.weight'], padding=1)

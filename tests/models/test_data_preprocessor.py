@@ -1,4 +1,4 @@
-"""Contract: hidden pixels equal 1e-6 of the 0..1 range once normalisation is undone."""
+"""Contract: before normalisation masked pixels are 1e-6 of the 0..1 range."""
 
 import numpy as np
 import pytest
@@ -28,15 +28,14 @@ def test_masked_pixels(normalised):
     data = _data()
     inputs = preprocessor(data)['inputs']
     pixels = inputs['image'] * preprocessor.std + preprocessor.mean
-    hidden = torch.zeros(2, 32, 32, dtype=torch.bool)
-    hidden[0, 0:8, 16:24] = hidden[1, 8:16, 16:24] = True
-    shown = torch.stack(data['inputs']['image']).float() / 255
+    mask = torch.zeros(2, 32, 32, dtype=torch.bool)
+    mask[0, 0:8, 16:24] = mask[1, 8:16, 16:24] = True
+    images = torch.stack(data['inputs']['image']).float() / 255
     for i in range(2):
-        torch.testing.assert_close(
-            pixels[i][:, hidden[i]], torch.full((3, 64), 1e-6), atol=1e-7, rtol=0
-        )
-        torch.testing.assert_close(pixels[i][:, ~hidden[i]], shown[i][:, ~hidden[i]])
-    # the target stays as it was
+        filled = torch.full((3, 64), 1e-6)
+        torch.testing.assert_close(pixels[i][:, mask[i]], filled, atol=1e-7, rtol=0)
+        torch.testing.assert_close(pixels[i][:, ~mask[i]], images[i][:, ~mask[i]])
+    # the target is unmasked
     assert torch.equal(inputs['pixels'], torch.stack(data['inputs']['image']))
 
 
@@ -84,8 +83,8 @@ def test_wrong_batches():
         PairDataPreprocessor(mean=None)
 
 
-def test_pictures_are_mixed_for_the_towers_alone():
-    """By hand: a share of the own picture, the rest of the partner's; in training only."""
+def test_mixup_is_for_dual_encoders_alone():
+    """By hand: a share of the image, the rest of the partner's; in training only."""
     never, always = PairDataPreprocessor(), PairDataPreprocessor(mixup=1.0)
     for masks in (True, False):
         data = _data(masks=masks)

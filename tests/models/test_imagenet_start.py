@@ -1,4 +1,4 @@
-"""Contract: an ImageNet PVT-v2 or ViT, converted, gives its own numbers where no word is read."""
+"""Contract: a converted ImageNet PVT-v2 or ViT gives its original outputs without text."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def _start(backbone, converted):
 
 @torch.no_grad()
 def _image_alone(backbone, image):
-    """Maps of all stages; no key of a word is seen."""
+    """Maps of all stages, with the text masked."""
     tokens = torch.randint(0, 20, (len(image), 5))
     return backbone.encode_pair(image, tokens, torch.zeros_like(tokens, dtype=torch.bool)).images
 
@@ -50,15 +50,15 @@ def _public_pvt_v2(state):
         if rest.startswith('layer_norm'):
             public[f'norm{k}.{rest.rpartition(".")[2]}'] = value
             continue
-        place, kind = rest.rsplit('.', 1)
+        module, kind = rest.rsplit('.', 1)
         prefix = ''
-        if place.startswith('blocks.'):
-            _, block, place = place.split('.', 2)
+        if module.startswith('blocks.'):
+            _, block, module = module.split('.', 2)
             prefix = f'block{k}.{block}.'
-        if place in ('attention.key', 'attention.value'):
-            keys.setdefault((prefix, kind), {})[place] = value
+        if module in ('attention.key', 'attention.value'):
+            keys.setdefault((prefix, kind), {})[module] = value
             continue
-        public[prefix + PVT_V2_NAMES[place].format(k=k) + f'.{kind}'] = value
+        public[prefix + PVT_V2_NAMES[module].format(k=k) + f'.{kind}'] = value
     for (prefix, kind), parts in keys.items():
         pair = parts['attention.key'], parts['attention.value']
         public[f'{prefix}attn.kv.{kind}'] = torch.cat(pair)
@@ -66,7 +66,7 @@ def _public_pvt_v2(state):
 
 
 @pytest.mark.parametrize('linear', [False, True])
-def test_pvt_v2_gives_its_own_maps(linear):
+def test_pvt_v2_gives_the_original_maps(linear):
     from transformers import PvtV2Config, PvtV2Model
 
     sizes = dict(depths=(1, 2, 1, 1), mlp_ratios=(3, 3, 2, 2))
@@ -81,7 +81,7 @@ def test_pvt_v2_gives_its_own_maps(linear):
         )
     ).eval()
     with torch.no_grad():
-        for value in theirs.parameters():  # norms and biases too are random
+        for value in theirs.parameters():  # random norms and biases, too
             value += 0.2 * torch.randn_like(value)
     ours = PVTV2VL(
         **IMAGE, **sizes, embed_dims=(8, 16, 24, 32), num_heads=(1, 2, 3, 4), linear=linear
@@ -91,8 +91,7 @@ def test_pvt_v2_gives_its_own_maps(linear):
     image = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         expected = theirs(image, output_hidden_states=True).hidden_states
-    for found, wanted in zip(_image_alone(ours, image), expected, strict=True):
-        torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(_image_alone(ours, image), tuple(expected), atol=2e-5, rtol=1e-4)
     assert folded_or_unused(state, 'pvt_v2') == ['head.bias', 'head.weight']
     converted, of_timm = convert_pvt_v2(state), convert_pvt_v2(_timms_pvt_v2(state))
     assert converted.keys() == of_timm.keys()
@@ -100,8 +99,8 @@ def test_pvt_v2_gives_its_own_maps(linear):
 
 
 def _timms_pvt_v2(state):
-    """As ``timm.create_model('pvt_v2_b0').state_dict()`` (1.0) names them."""
-    found = {}
+    """With the names of ``timm.create_model('pvt_v2_b0').state_dict()`` (1.0)."""
+    renamed = {}
     for name, value in state.items():
         name = name.replace('dwconv.dwconv', 'dwconv')
         for k in range(4):
@@ -109,12 +108,12 @@ def _timms_pvt_v2(state):
             embed = 'patch_embed.' if k == 0 else f'stages.{k}.downsample.'
             name = name.replace(f'patch_embed{k + 1}.', embed)
             name = f'stages.{k}.norm.{name[6:]}' if name.startswith(f'norm{k + 1}.') else name
-        found[name] = value
-    return found
+        renamed[name] = value
+    return renamed
 
 
 def _vit_state(dims, depth, grid):
-    """Random weights in timm's names; norms are random too."""
+    """Random weights with timm's names, also for norms."""
     shapes = {'patch_embed.proj': (dims, 3, 16, 16), 'norm': (dims,)}
     for i in range(depth):
         shapes |= {f'blocks.{i}.norm1': (dims,), f'blocks.{i}.norm2': (dims,)}
@@ -142,8 +141,8 @@ def _vit(state, image, heads, depth):
     x = x.flatten(2).transpose(1, 2) + state['pos_embed'][:, 1:]
     for i in range(depth):
         q, k, v = (
-            one.unflatten(2, (heads, -1)).transpose(1, 2)
-            for one in linear(f'blocks.{i}.attn.qkv', norm(f'blocks.{i}.norm1', x)).chunk(3, -1)
+            part.unflatten(2, (heads, -1)).transpose(1, 2)
+            for part in linear(f'blocks.{i}.attn.qkv', norm(f'blocks.{i}.norm1', x)).chunk(3, -1)
         )
         weights = (q @ k.transpose(2, 3) / q.shape[-1] ** 0.5).softmax(-1)
         x = x + linear(f'blocks.{i}.attn.proj', (weights @ v).transpose(1, 2).flatten(2))
@@ -152,26 +151,26 @@ def _vit(state, image, heads, depth):
     return norm('norm', x).transpose(1, 2).unflatten(2, size)
 
 
-def test_vit_gives_its_own_map():
+def test_vit_gives_the_original_map():
     state = _vit_state(dims=24, depth=3, grid=4)
     ours = ViTVL(**IMAGE, embed_dims=(24,), depth=3, num_heads=4, patch_size=16)
     _start(ours, convert_vit(state))
     image = torch.randn(2, 3, 64, 64)
-    (found,) = _image_alone(ours, image)
-    torch.testing.assert_close(found, _vit(state, image, 4, 3), atol=2e-5, rtol=1e-4)
+    (image_map,) = _image_alone(ours, image)
+    torch.testing.assert_close(image_map, _vit(state, image, 4, 3), atol=2e-5, rtol=1e-4)
     assert folded_or_unused(state, 'vit') == ['cls_token', 'head.bias', 'head.weight']
 
 
 def _random(model):
     with torch.no_grad():
-        for value in model.parameters():  # norms, biases and positions too
+        for value in model.parameters():  # also norms, biases and positions
             value += 0.2 * torch.randn_like(value)
-    model.eval()  # mmpretrain's gives nothing back
+    model.eval()  # mmpretrain's eval() returns None
     return model
 
 
 @torch.no_grad()
-def test_torchvisions_vit_gives_its_own_map():
+def test_torchvisions_vit_gives_the_original_map():
     """Its layers over the patches alone: ours has no class token."""
     vision = pytest.importorskip('torchvision.models', reason='names of torchvision')
     theirs = _random(vision.VisionTransformer(64, 16, 3, 4, 24, 96, num_classes=5))
@@ -185,7 +184,7 @@ def test_torchvisions_vit_gives_its_own_map():
 
 @torch.no_grad()
 @pytest.mark.parametrize('prefix', ['', 'backbone.'])
-def test_mmpretrains_vit_gives_its_own_map(prefix):
+def test_mmpretrains_vit_gives_the_original_map(prefix):
     from mmpretrain.models import VisionTransformer
 
     arch = dict(embed_dims=24, num_layers=3, num_heads=4, feedforward_channels=96)
@@ -197,7 +196,7 @@ def test_mmpretrains_vit_gives_its_own_map(prefix):
     torch.testing.assert_close(_image_alone(ours, image)[0], theirs(image)[0], atol=2e-5, rtol=1e-4)
 
 
-def test_what_is_missing_or_foreign_is_named():
+def test_missing_and_foreign_weights_are_named():
     state = _vit_state(dims=24, depth=2, grid=2)
     del state['blocks.0.mlp.fc2.bias']
     with pytest.raises(ValueError, match=r'1 tensors are missing, e.g. .*layers.0.mlp.2.bias'):
@@ -207,7 +206,7 @@ def test_what_is_missing_or_foreign_is_named():
 
 
 @pytest.mark.parametrize('name', ['pretrain_pvt_v2_vl', 'pretrain_vit_vl'])
-def test_a_swapped_backbone_does_not_start_at_random(name):
+def test_other_backbones_start_from_imagenet_weights(name):
     config = load_config(f'mvlt/backbones/{name}')
     assert config.model.backbone.init_cfg.type.endswith('PretrainedImagePart')
     assert config.model.heads.mir is not None  # pyramid and single scale compare with MIR

@@ -1,4 +1,4 @@
-"""Contract: the loss reads as Eq. 8, and a task builds and runs only what it needs."""
+"""Contract: the loss is Eq. 8; a task builds and runs only its heads."""
 
 import pytest
 import torch
@@ -65,7 +65,7 @@ def _prepare(model, batch=4):
     ],
     ids=['ITM', 'ITM+MIR', 'ITM+MLM', 'all', 'recognition'],
 )
-def test_each_head_gives_its_term_and_nothing_else_is_built(heads, terms):
+def test_each_head_gives_a_term_and_other_heads_are_not_built(heads, terms):
     model = _model(**heads)
     losses = model(**_prepare(model), mode='loss')
     assert set(losses) == terms
@@ -88,7 +88,7 @@ def test_total_is_10_1_1():
 
 
 def test_every_parameter_learns():
-    """Nothing is left out of the graph: plain DDP would hang on an unused parameter."""
+    """Plain DDP would hang on an unused parameter."""
     model = _model(**ITM, **MLM, **MIR)
     sum(model(**_prepare(model), mode='loss').values()).backward()
     assert all(p.grad is not None for p in model.parameters())
@@ -117,7 +117,7 @@ def test_match_agrees_with_predict_and_runs_no_other_head(monkeypatch):
     torch.testing.assert_close(match.sigmoid(), torch.tensor(scores))
 
 
-def test_one_sample_and_no_hidden_word():
+def test_one_sample_and_no_masked_token():
     model = _model(**ITM, **MLM, **MIR).eval()
     data = _data(batch=1)
     data['data_samples'][0].mlm_labels[:] = -1
@@ -147,12 +147,14 @@ def test_wrong_use():
         ValueError, match=r'a head that gives match, .*; heads: main_category \(classes\)'
     ):
         _model(**CATEGORIES).match(torch.zeros(1, 3, 32, 32), torch.zeros(1, 2).long(), None)
-    with pytest.raises(ValueError, match=r'UNet is no head: it lacks reads, gives, takes; derive'):
+    with pytest.raises(
+        ValueError, match=r'UNet is not a head: it lacks reads, gives, takes; derive'
+    ):
         MVLT(backbone=BACKBONE, heads=dict(itm=dict(type='mvlt.UNet')))
 
 
-def test_layers_computed_twice_give_the_same_gradients():
-    """mmengine's `activation_checkpointing` hands positional arguments on only."""
+def test_activation_checkpointing_gives_the_same_gradients():
+    """mmengine's `activation_checkpointing` passes positional arguments only."""
     torch.manual_seed(0)
     model = _model(**ITM, **MIR, **MLM).train()
     inputs = _prepare(model)
@@ -163,13 +165,13 @@ def test_layers_computed_twice_give_the_same_gradients():
                 model, [f'backbone.stages.{i}.layers.0' for i in range(4)]
             )
         model.zero_grad()
-        torch.manual_seed(1)  # word dropout
+        torch.manual_seed(1)  # token dropout
         sum(model(**inputs, mode='loss').values()).backward()
         gradients.append([weight.grad for weight in model.parameters()])
-    assert all(torch.equal(one, two) for one, two in zip(*gradients))
+    assert all(map(torch.equal, *gradients))
 
 
-TOWERS = dict(itc=dict(type='mvlt.ITCHead', dims=12))
+DUAL = dict(itc=dict(type='mvlt.ITCHead', dims=12))
 
 
 def _gradients(model, inputs, samples):
@@ -182,10 +184,9 @@ def _gradients(model, inputs, samples):
 
 
 @pytest.mark.parametrize('grad_cache_chunk_size', [1, 3, 4, 9])
-def test_towers_in_chunks_have_the_gradients_of_the_whole(grad_cache_chunk_size):
-    model = _model(**TOWERS).train(
-        grad_cache_chunk_size > 4
-    )  # one grad_cache_chunk_size: what is dropped is the whole's
+def test_encoding_by_chunks_gives_the_same_gradients(grad_cache_chunk_size):
+    # dropout is the same only in a single chunk
+    model = _model(**DUAL).train(grad_cache_chunk_size > 4)
     data = _prepare(model)
     inputs, samples = data['inputs'], data['data_samples']
     inputs['text_mask'] = torch.arange(5) < torch.tensor([5, 4, 3, 2])[:, None]
@@ -203,9 +204,9 @@ def test_compiled_parts_are_one_graph_each_and_compute_the_same(backbone):
     model = MVLT(
         backbone=dict(BACKBONE, type=backbone),
         neck=dict(type='mvlt.UNet'),
-        heads={**ITM, **MLM, **MIR, **CATEGORIES, **TOWERS},
+        heads={**ITM, **MLM, **MIR, **CATEGORIES, **DUAL},
         data_preprocessor=dict(type='mvlt.PairDataPreprocessor', pad_multiple=8),
-    ).eval()  # nothing dropped
+    ).eval()  # without dropout
     data = _prepare(model)
     assert data['inputs']['token_ids'].shape[1] == 8
     eager = _gradients(model, data['inputs'], data['data_samples'])

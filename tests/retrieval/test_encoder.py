@@ -1,4 +1,4 @@
-"""Contract: an encoder's embeddings are the model's own, and their product is the cosine."""
+"""Contract: an encoder returns the model's embeddings; their product is the cosine."""
 
 import numpy as np
 import pytest
@@ -29,6 +29,6 @@ def test_cosines_are_those_of_the_model(embedding_folder, mirrored):
             other = model.backbone.encode_image(image.flip(3))[-1].mean((2, 3))
             embed = torch.nn.functional.normalize(embed + head.image_embeds(other), dim=-1)
         for j, text in enumerate(texts[:3]):
-            words = head.text_embeds(model.backbone.encode_text(text[None])[-1].mean(1))
-            assert cosines[i, j] == pytest.approx(float((embed * words).sum()), abs=1e-5)
+            text_embed = head.text_embeds(model.backbone.encode_text(text[None])[-1].mean(1))
+            assert cosines[i, j] == pytest.approx(float((embed * text_embed).sum()), abs=1e-5)
     assert np.isneginf(cosines[:, 3]).all()  # a caption without words

@@ -1,4 +1,4 @@
-"""Contract: one gallery, one query, every door: the same list."""
+"""Contract: evaluation, Search, inferencers, service and page return the same list."""
 
 import json
 
@@ -12,23 +12,23 @@ from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
 
 COLOURS = ('red', 'blue', 'green', 'black', 'white')
-KINDS = ('tote', 'boots', 'shirt', 'skirt')
+CATEGORIES = ('tote', 'boots', 'shirt', 'skirt')
 
 
 @pytest.fixture
 def shop(tmp_path):
-    """20 products whose captions have words that the tokenizer knows, none like another."""
+    """20 products with different captions of known words."""
     rng = np.random.default_rng(0)
     (tmp_path / 'images').mkdir()
     lines = ['id,image,title']
     for i in range(20):
         noise = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / f'images/{i}.png')
-        colour, kind = COLOURS[i % 5], KINDS[i // 5]
-        lines.append(f'{i},images/{i}.png,{colour} {kind}{" with wool" * (i % 3)}')
+        colour, category = COLOURS[i % 5], CATEGORIES[i // 5]
+        lines.append(f'{i},images/{i}.png,{colour} {category}{" with wool" * (i % 3)}')
     (tmp_path / 'products.csv').write_text('\n'.join(lines))
-    described = dict(columns=dict(image='image', product_id='id'), caption='{title}')
-    (tmp_path / 'products.json').write_text(json.dumps(described))
+    description = dict(columns=dict(image='image', product_id='id'), caption='{title}')
+    (tmp_path / 'products.json').write_text(json.dumps(description))
     return tmp_path
 
 
@@ -45,8 +45,8 @@ def _captions(rows, count=6):
         ('sum', 12, 'embedding_folder'),
     ],
 )
-def test_every_door_finds_the_same(shop, request, tmp_path, rerank, rerank_topk, folder):
-    """The loop that evaluates, Search over two stores, inferencers, service and page."""
+def test_every_door_returns_the_same(shop, request, tmp_path, rerank, rerank_topk, folder):
+    """The evaluation loop, Search over two stores, inferencers, service and page."""
     model = request.getfixturevalue(folder)
     options = {'test_cfg.rerank': rerank, 'test_cfg.rerank_topk': rerank_topk}
     options['test_dataloader.dataset.split'] = 'all'
@@ -55,14 +55,14 @@ def test_every_door_finds_the_same(shop, request, tmp_path, rerank, rerank_topk,
     runner = build_runner(config, 'test', str(model), work_dir=str(tmp_path))
     runner.test()
     loop = runner.test_loop
-    measured = {(one['direction'], one['query']): one for one in loop.results}
+    results = {(result['direction'], result['query']): result for result in loop.results}
 
     def expected(direction, row):
-        rows = measured[direction, row]['candidates'][:6]
+        rows = results[direction, row]['candidates'][:6]
         return [loop.records[row]['caption'] for row in rows]
 
     opened = open_model(model)
-    asked = dict(topk=6, rerank=rerank, rerank_topk=rerank_topk or 50)
+    query_options = dict(topk=6, rerank=rerank, rerank_topk=rerank_topk or 50)
     memory = Search(opened, 'memory', show_progress=False)
     memory.build(shop)
     lance = Search(opened, tmp_path / 'index', shop, show_progress=False)
@@ -71,24 +71,27 @@ def test_every_door_finds_the_same(shop, request, tmp_path, rerank, rerank_topk,
     texts = ImageToTextRetrievalInferencer(opened, show_progress=False).read(shop)
     for row in (0, 3, 11):
         record = loop.records[row]
-        (best,) = images(record['caption'], **asked)['predictions']
-        for rows in (memory(record['caption'], **asked), lance(record['caption'], **asked)):
+        (best,) = images(record['caption'], **query_options)['predictions']
+        for rows in (
+            memory(record['caption'], **query_options),
+            lance(record['caption'], **query_options),
+        ):
             assert [{**r, 'score': None, 'itm_score': None} for r in rows] == [
                 {**r, 'score': None, 'itm_score': None} for r in best
             ]
             scores = [r['score'] for r in best]
             assert [r['score'] for r in rows] == pytest.approx(scores, abs=1e-5)
         assert _captions(best) == expected('tir', row)
-        (best,) = texts(record['img_path'], **asked)['predictions']
+        (best,) = texts(record['img_path'], **query_options)['predictions']
         assert _captions(best) == expected('itr', row)
     caption = loop.records[3]['caption']
     service = pytest.importorskip('projects.search_service.app', reason="needs '.[serve]'")
     client = pytest.importorskip('fastapi.testclient').TestClient(
         service.create_app(service.BatchedSearch(opened, lance.index, shop), service.Settings())
     )
-    answer = client.post('/search', json=dict(text=caption, **asked))
+    answer = client.post('/search', json=dict(text=caption, **query_options))
     assert _captions(answer.json()['found']) == expected('tir', 3)
     if rerank is None or folder == 'model_folder':
         page = pytest.importorskip('projects.web_demo.answers', reason="needs '.[web]'")
-        shown, _, _ = page.Page([model], shop, index=lance.place).search(caption)
+        shown, _, _ = page.Page([model], shop, index=lance.location).search(caption)
         assert [text.partition('  ')[2] for _, text in shown[:6]] == expected('tir', 3)

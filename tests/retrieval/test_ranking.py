@@ -1,4 +1,4 @@
-"""Contract: one ranking, as a naive twin orders; ties count against the model."""
+"""Contract: rankings by hand; ties count against the model."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ def _rank(rerank, rerank_topk=None, allowed=None, logit_scale=1.0):
     ('rerank', 'rerank_topk', 'expected'),
     [
         ('itm', None, [4, 2, 0, 3, 1]),
-        (None, None, [1, 3, 0, 2]),  # the first of two equal ones; nothing is like 4
+        (None, None, [1, 3, 0, 2]),  # of equal scores the first; 4 has none
         ('sum', None, [2, 3, 0, 1]),  # 3.0, 3.0, 2.5, 2.0
         ('sum', 2, [3, 1]),
         ('itm', 3, [0, 3, 1]),
     ],
 )
-def test_what_candidates_are_ordered_by(rerank, rerank_topk, expected):
+def test_the_order_of_candidates(rerank, rerank_topk, expected):
     ranking = _rank(rerank, rerank_topk)
     assert ranking.first(5).tolist() == expected
     assert ranking.first(2).tolist() == expected[:2]
@@ -37,12 +37,12 @@ def test_the_sum_takes_similarity_times_the_logit_scale():
 
 def test_ties_and_unlisted_positives_count_against_the_model():
     positives = np.array([False, False, False, True, False])
-    assert _rank(None).rank_of(positives) == 2  # 1 is as good
+    assert _rank(None).rank_of(positives) == 2  # 1 has the same score
     unlisted = np.array([True, False, False, False, False])
-    assert _rank('sum', 2).rank_of(unlisted) == 5  # behind all four others
+    assert _rank('sum', 2).rank_of(unlisted) == 5  # last of five
 
 
-def test_what_is_not_allowed_does_not_appear():
+def test_only_allowed_candidates_appear():
     allowed = np.array([True, False, True, False, False])
     ranking = _rank('sum', 2, allowed)
     assert ranking.first(5).tolist() == [2, 0]

@@ -1,4 +1,4 @@
-"""Contract: search is exact cosines, in order; an index follows its catalogue."""
+"""Contract: search orders by the exact cosine; an index follows its catalogue."""
 
 import csv
 import shutil
@@ -19,15 +19,15 @@ def opened(embedding_folder):
 
 @pytest.fixture
 def search(opened, catalogue, tmp_path):
-    """The 20 products in a LanceDB folder; titles of words that the tokenizer knows."""
+    """The 20 products in a LanceDB folder, with captions of known words."""
     rewrite(catalogue, lambda row: row | dict(price=str(10 * int(row['id'])), stock='yes'))
-    made = Search(opened, tmp_path / 'index', show_progress=False)
-    made.build(catalogue)
-    return made
+    search = Search(opened, tmp_path / 'index', show_progress=False)
+    search.build(catalogue)
+    return search
 
 
 def rewrite(catalogue, change):
-    """The table with each row changed; a row that becomes None is left out."""
+    """Change each row of the table; None drops a row."""
     path = catalogue / 'products.csv'
     with open(path, newline='', encoding='utf-8') as file:
         rows = [row for old in csv.DictReader(file) if (row := change(old)) is not None]
@@ -37,12 +37,12 @@ def rewrite(catalogue, change):
         writer.writerows(rows)
 
 
-def ids(found):
-    return [one['product_id'] for one in found]
+def ids(rows):
+    return [row['product_id'] for row in rows]
 
 
 def test_rows_are_ordered_by_the_cosine(search, catalogue):
-    """By hand: the embeddings of all images times that of the text."""
+    """By hand: the embeddings of all images times the embedding of the text."""
     rows = search('a red shoe', topk=20)
     embeds = search.embed_images(
         [search.pixels(np.asarray(Image.open(catalogue / f'images/{i}.png'))) for i in range(20)]
@@ -59,34 +59,34 @@ def test_rows_are_ordered_by_the_cosine(search, catalogue):
 
 
 def test_filters_and_ids(search):
-    found = search('a red shoe', topk=20, where={'price': {'min': 50, 'max': 70}})
-    assert sorted(ids(found), key=int) == ['5', '6', '7']
+    rows = search('a red shoe', topk=20, where={'price': {'min': 50, 'max': 70}})
+    assert sorted(ids(rows), key=int) == ['5', '6', '7']
     assert search('shoe', where={'not': {'stock': True}}) == []
     with pytest.raises(ValueError, match='no column'):
         search('shoe', where={'size': 1})
 
 
-def test_a_picture_or_a_product_finds_what_looks_alike(search, catalogue):
-    """A picture's own product is first with a cosine of 1; asked by id it is not found itself."""
-    found = search(images=str(catalogue / 'images/7.png'))
-    assert found[0]['product_id'] == '7' and found[0]['score'] == pytest.approx(1, abs=1e-5)
-    alike = search(products=['7'])
-    assert ids(alike)[:5] == ids(found)[1:6]
+def test_queries_by_image_and_by_product(search, catalogue):
+    """An image's product is first with a cosine of 1; a query by id leaves that product out."""
+    rows = search(images=str(catalogue / 'images/7.png'))
+    assert rows[0]['product_id'] == '7' and rows[0]['score'] == pytest.approx(1, abs=1e-5)
+    similar = search(products=['7'])
+    assert ids(similar)[:5] == ids(rows)[1:6]
     several = search(images=[str(catalogue / f'images/{i}.png') for i in (2, 7)], topk=20)
     assert len(several) == 20
 
 
-def test_queries_are_sums_of_vectors(search, catalogue):
-    """By hand: words + 0.5 picture - 0.5 what is not wanted, each of length 1."""
-    picture = search.index.fetch(['7']).to_pylist()[0]['vector']
-    words, unwanted = search.text_embeds(['shoe', 'bag'])
-    expected = words + 0.5 * np.array(picture) - 0.5 * unwanted
+def test_queries_are_sums_of_embeddings(search, catalogue):
+    """By hand: text + 0.5 image - 0.5 negative text, each of length 1."""
+    image = search.index.fetch(['7']).to_pylist()[0]['vector']
+    text, negative = search.text_embeds(['shoe', 'bag'])
+    expected = text + 0.5 * np.array(image) - 0.5 * negative
     got = search.embed_query('shoe', products=['7'], negative_query='bag')
     np.testing.assert_allclose(got, expected / np.linalg.norm(expected), atol=1e-5)
 
 
-def test_a_catalogue_is_followed(search, catalogue, opened):
-    """Of 20: one picture, one price, one product gone, one new, one unreadable, one more view."""
+def test_an_update_follows_the_catalogue(search, catalogue, opened):
+    """Of 20: an image, a price, a product deleted, one new, one unreadable, an image more."""
 
     def change(row):
         if row['id'] == '4':
@@ -111,47 +111,42 @@ def test_a_catalogue_is_followed(search, catalogue, opened):
     assert sorted(r['image_index'] for r in after if r['product_id'] == '8') == [0, 1]
     assert '4' not in ids(search('shoe', topk=30)) and len(search('shoe', topk=30)) == 20
     assert search.build(catalogue)[:6] == (21, 0, 0, 0, 0, 1)
-    # a picture that can no longer be read stays as it was
+    # an image that became unreadable keeps its entry
     (catalogue / 'images/9.png').write_bytes(b'')
     assert search.build(catalogue)[:6] == (21, 0, 0, 0, 0, 2)
     assert '9' in ids(search('shoe', topk=30))
 
 
 def test_single_products(search, catalogue):
-    """What is set by hand is what the table's next run finds unchanged."""
+    """The table's next run leaves a row unchanged that was set by hand."""
     path = str(catalogue / 'images/7.png')
-    values = {
-        n: v for n, v in search.index.fetch(['7']).to_pylist()[0].items() if n in known(search)
-    }
+    columns = search.index.description.columns
+    values = {n: v for n, v in search.index.fetch(['7']).to_pylist()[0].items() if n in columns}
     search.upsert('7', path, **values, paths=[values.pop('img_path')])
     assert search.build(catalogue)[1:5] == (0, 0, 0, 0)
     search.upsert('new', [path, path], price='12', stock='no')
     (row,) = search('shoe', topk=1, where={'price': {'max': 12, 'min': 11}})
     assert row['product_id'] == 'new' and row['caption'] is None and row['stock'] is False
-    for wrong, says in (
+    for wrong, message in (
         (dict(colr='red'), 'no column colr'),
         (dict(price='cheap'), "column 'price'"),
         (dict(colour=3), "column 'colour'"),
     ):
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises(ValueError, match=message):
             search.upsert('x', path, **wrong)
     with pytest.raises(OSError):
         search.upsert('x', str(catalogue / 'products.csv'))
     assert search.delete(['new', 'x']) == 1
 
 
-def known(search):
-    return search.index.description.columns
-
-
 def test_near_duplicates_become_one(search, catalogue):
     search.upsert('twin', str(catalogue / 'images/7.png'))
-    found = search(images=str(catalogue / 'images/7.png'), dedup_threshold=0.9999)
-    assert found[0]['product_id'] in ('7', 'twin') and len(found[0]['duplicates']) >= 1
+    row = search(images=str(catalogue / 'images/7.png'), dedup_threshold=0.9999)[0]
+    assert row['product_id'] in ('7', 'twin') and len(row['duplicates']) >= 1
 
 
 def test_reranking(search, embedding_folder, catalogue):
-    """In the order of the matching head, as MatchingInferencer has it; on time-out as before."""
+    """The order of MatchingInferencer's scores; after a time-out the order without reranking."""
     first = search('a red shoe', topk=5)
     rows = search('a red shoe', topk=20, rerank='itm')
     matching = MatchingInferencer(embedding_folder, device='cpu', show_progress=False)
@@ -167,12 +162,12 @@ def test_reranking(search, embedding_folder, catalogue):
     assert ids(search('a red shoe', topk=5, rerank='sum', timeout=-1)) == ids(first)
     with pytest.raises(ValueError, match='needs a text'):
         search(products=['7'], rerank='sum')
-    (catalogue / f'images/{ids(rows)[0]}.png').unlink()  # not there: behind all others
+    (catalogue / f'images/{ids(rows)[0]}.png').unlink()  # unreadable: last
     assert ids(search('a red shoe', topk=20, rerank='itm')) == [*ids(rows)[1:], ids(rows)[0]]
 
 
 def test_a_model_without_embeddings_reads_every_image(model_folder, catalogue):
-    """As the paper ranks: matching probabilities of all pairs."""
+    """The paper's ranking: matching probabilities of all pairs."""
     search = Search(model_folder, 'memory', show_progress=False)
     search.build(catalogue)
     rows = search('a red shoe', topk=20, rerank_topk=3)
@@ -187,7 +182,7 @@ def test_a_model_without_embeddings_reads_every_image(model_folder, catalogue):
 
 
 def test_certain_matches_keep_their_order(model_folder, catalogue):
-    """30 more on every matched logit: every probability is 1 in float32, the order stays."""
+    """With 30 added to every logit all probabilities are 1 in float32; the order stays."""
     search = Search(model_folder, 'memory', show_progress=False)
     search.build(catalogue)
     before = ids(search('a red bag', topk=12))
@@ -199,7 +194,7 @@ def test_certain_matches_keep_their_order(model_folder, catalogue):
 
 @pytest.mark.parametrize('folder', ['embedding_folder', 'model_folder'])
 def test_texts_for_an_image(folder, request, catalogue):
-    """Equal texts are one; what has no known word, and rows without a text, are skipped."""
+    """Equal texts are one row; texts without a known word and empty texts are skipped."""
     model = request.getfixturevalue(folder)
     texts = ['a red bag', 'boots', 'a wool tote', 'a red bag', 'striped boots']
     captions = ImageToTextRetrievalInferencer(model, show_progress=False).read(texts)
@@ -249,7 +244,7 @@ def test_wrong_queries_and_indices(search, opened, tmp_path, embedding_folder, c
         other = open_model(embedding_folder)
         other.model.head('itc').image.weight.data += weight
         with pytest.raises(ValueError, match='another model'):
-            Search(other, search.place, texts=texts)('shoe')
+            Search(other, search.location, texts=texts)('shoe')
 
 
 def test_folders_lists_and_unreadable_images(opened, catalogue, tmp_path):
@@ -280,11 +275,11 @@ def test_linked_images(opened, catalogue, tmp_path):
     assert search.read_image(row).shape == (30, 40, 3)
 
 
-def test_an_index_of_its_own_place(opened, catalogue, tmp_path, monkeypatch):
-    """Page, service and tools meet at one place for a model and a catalogue."""
+def test_the_default_location(opened, catalogue, tmp_path, monkeypatch):
+    """Page, service and tools share one index for a model and a catalogue."""
     monkeypatch.chdir(tmp_path)
     first = Search(opened, show_progress=False)
     first.build(catalogue)
     second = Search(opened, show_progress=False)
-    assert second.build(catalogue)[1:5] == (0, 0, 0, 0) and first.place == second.place
-    assert first.place.startswith('work_dirs/index/')
+    assert second.build(catalogue)[1:5] == (0, 0, 0, 0) and first.location == second.location
+    assert first.location.startswith('work_dirs/index/')

@@ -60,13 +60,13 @@ def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
     there = open_index(tmp_path / 'one').count()
     assert 0 < there <= COUNT
     said, _ = _start(embedding_folder, pictures, tmp_path / 'one').communicate()
-    assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} as they were' in said
-    assert f'{COUNT - there} pictures embedded' in said
+    assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} unchanged' in said
+    assert f'{COUNT - there} images embedded' in said
 
     launcher = ('-m', 'torch.distributed.run', '--nproc_per_node=2')
     launcher += (f'--master_port={free_port()}',)
     said, errors = _start(embedding_folder, pictures, tmp_path / 'two', launcher).communicate()
-    assert f'{COUNT} new' in said and f'{COUNT} pictures embedded' in said, errors
+    assert f'{COUNT} new' in said and f'{COUNT} images embedded' in said, errors
     one, two = _vectors(tmp_path / 'one'), _vectors(tmp_path / 'two')
     assert one.keys() == two.keys() and len(one) == COUNT
     for product_id, vector in one.items():

@@ -137,7 +137,7 @@ def test_it_is_tested_and_trained_on(published, demo_data, tmp_path):
 
 def test_mistakes_are_named(published, trained, tmp_path):
     found = _publish(trained, published)
-    assert found.returncode == 2 and 'is there and not empty' in found.stderr
+    assert found.returncode == 2 and 'is not empty' in found.stderr
     found = _publish(tmp_path / 'none.pth', tmp_path / 'out')
     assert found.returncode == 2 and 'none.pth: no such checkpoint' in found.stderr
     found = _publish(published / 'model.safetensors', tmp_path / 'out')
@@ -146,5 +146,5 @@ def test_mistakes_are_named(published, trained, tmp_path):
     found = _publish(trained, tmp_path / 'out', '--results', tmp_path / 'results.json')
     assert found.returncode == 2 and 'results of another checkpoint (b.pth)' in found.stderr
     found = _publish(trained, tmp_path / 'out', '--tokenizer', tmp_path)
-    assert found.returncode == 2 and 'is not there; name its folder' in found.stderr
+    assert found.returncode == 2 and 'is missing; name its folder' in found.stderr
     assert not (tmp_path / 'out').exists()

@@ -76,7 +76,7 @@ def test_resume_does_without_what_the_run_started_from(demo_data, trained, tmp_p
     assert done.returncode == 0, done.stderr[-2000:]
     done = _train(demo_data, tmp_path / 'another', *options)
     assert done.returncode == 2
-    assert f'{start}: no such checkpoint or model folder; a training names it by' in done.stderr
+    assert f'{start}: no such checkpoint or model folder; correct --from' in done.stderr
 
 
 def test_resume_goes_on_from_the_last_checkpoint(demo_data, tmp_path):

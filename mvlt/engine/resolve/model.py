@@ -8,7 +8,6 @@ from mmengine.config import Config
 from mvlt.checkpoints.description import (
     LEGAL_READING,
     ModelDescription,
-    differences,
     import_parts,
     is_transform,
     pipeline_of,
@@ -16,6 +15,7 @@ from mvlt.checkpoints.description import (
     tokenizer_of,
     training_only,
 )
+from mvlt.checkpoints.differences import differences
 from mvlt.checkpoints.weights import Weights, is_there
 from mvlt.config import counts_classes, heads_of, with_classes
 from mvlt.datasets import Tokenize

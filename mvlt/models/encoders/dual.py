@@ -1,4 +1,4 @@
-"""Dual encoder: an image encoder beside a text encoder, as CLIP and VSE have it.
+"""Dual encoder: separate image and text encoders, as in CLIP and VSE.
 
 Legend: B batch, H, W image sides, h, w sides of a map, N image tokens, T text tokens, C channels.
 """
@@ -14,22 +14,21 @@ from mvlt.registry import MODELS
 
 @MODELS.register_module()
 class DualEncoder(BaseModule):
-    """Any image encoder beside any text encoder; they share no weights.
+    """Any image encoder and any text encoder, without shared weights.
 
-    It has ``encode_image`` and ``encode_text`` of the encoders' contract
+    It has ``encode_image`` and ``encode_text`` of the encoders' interface
     (:class:`mvlt.models.encoders.JointEncoder`), but no ``encode_pair``: heads that read image and
     text together need a joint encoder.
 
     Args:
-        image_encoder: a module or its settings, e.g. dict(type='mmpretrain.ResNet', depth=18).
-            Given float (B, 3, H, W), it returns a map (B, C, h, w), tokens (B, N, C), a vector
-            (B, C), or a tuple of them, whose last one is read.
-        text_encoder: a module or its settings, e.g. dict(type=TextTransformer). Given int64 (B, T)
-            and a mask, bool (B, T) or None, it returns tokens (B, T, C) or a vector (B, C). It has
-            ``embed_dims``, C, and ``token_embedding`` (tokenizer, token dims).
-        image_dims: channels that the image encoder returns. A linear layer follows where they
-            are not the text encoder's. None: they are.
-        vocab_size: handed to ``text_encoder``, where that is settings.
+        image_encoder: a module or its settings, e.g. dict(type='mmpretrain.ResNet', depth=18). It
+            turns float (B, 3, H, W) into a map (B, C, h, w), tokens (B, N, C), a vector (B, C), or
+            a tuple of them, of which the last is used.
+        text_encoder: a module or its settings, e.g. dict(type=TextTransformer). It turns int64
+            (B, T) and a mask, bool (B, T) or None, into tokens (B, T, C) or a vector (B, C). It has
+            ``embed_dims``, C, and ``token_embedding`` (vocab_size, token dims).
+        image_dims: channels of the image encoder; a linear layer maps them to C. None = C.
+        vocab_size: argument of ``text_encoder``, if that is settings.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class DualEncoder(BaseModule):
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Token embeddings of the text encoder, (tokenizer, token dims)."""
+        """Token embeddings of the text encoder, (vocab_size, token dims)."""
         table: Any = self.text_encoder.token_embedding
         return table
 
@@ -67,11 +66,11 @@ class DualEncoder(BaseModule):
 
     @property
     def context_length(self) -> int | None:
-        """The longest text in tokens; None where the text encoder has no limit."""
+        """The longest text in tokens; None for a text encoder without a limit."""
         return getattr(self.text_encoder, 'context_length', None)
 
     def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
-        """One map (B, C, h, w); tokens are one of N x 1, a vector is one of 1 x 1.
+        """One map (B, C, h, w), N x 1 of tokens and 1 x 1 of a vector.
 
         Raises:
             ValueError: the image encoder returns other channels than ``image_dims``.
@@ -94,7 +93,7 @@ class DualEncoder(BaseModule):
     def encode_text(
         self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor]:
-        """One sequence (B, T, C); a vector stands at every token."""
+        """One sequence (B, T, C); a vector is repeated for every token."""
         encoded = self.text_encoder(token_ids, text_mask)
         if encoded.ndim == 2:
             encoded = encoded[:, None].expand(-1, token_ids.shape[1], -1)

@@ -1,4 +1,4 @@
-"""Joint encoders: stages that read image and text together, and the contract of all encoders.
+"""Joint encoders, which read image and text together, and the interface of all encoders.
 
 Legend: B batch, N image tokens = H x W, T text tokens, C channels.
 """
@@ -15,7 +15,7 @@ from mvlt.models.layers import EncoderLayer, TextEmbedding, TokenEmbedding
 
 
 class PairFeatures(NamedTuple):
-    """What an encoder returns, first stage first; a single-scale one has one stage.
+    """Outputs of an encoder's stages, the first stage first.
 
     images: maps (B, C_i, H / s_i, W / s_i), s_i the backbone's ``strides``.
     texts: sequences (B, T, C_i); position 0 is [CLS].
@@ -26,13 +26,13 @@ class PairFeatures(NamedTuple):
 
 
 class EncoderStage(nn.Module):
-    """Embed both modalities (Eq. 1, 2), encode them as one sequence, take them apart again.
+    """Embeds both modalities (Eq. 1, 2), encodes them as one sequence and splits it.
 
     Args:
         patches: image map -> tokens (B, N, C) and their grid (H, W).
         text: sequence of the stage before -> (B, T, C).
-        layers: of one kind, at least one.
-        norm: of all tokens, behind the last layer; None = none, as in PVT.
+        layers: of one class, at least one.
+        norm: after the last layer; None = no norm, as in PVT.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class EncoderStage(nn.Module):
         text: torch.Tensor | None,
         text_mask: torch.Tensor | None,
     ) -> tuple[Any, Any]:
-        """Image map (B, C, H, W) and text (B, T, C), None for the one that is None."""
+        """Image map (B, C, H, W) and text (B, T, C); None stays None."""
         x, size, key_mask = self._embed(image, text, text_mask)
         for layer in self.layers:
             x = layer(x, size, key_mask)
@@ -67,7 +67,7 @@ class EncoderStage(nn.Module):
     def cls(
         self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """[CLS] alone, (B, 1, C): the last layer works for no other token."""
+        """[CLS] alone, (B, 1, C); the last layer computes no other token."""
         x, size, key_mask = self._embed(image, text, text_mask)
         last: Any = self.layers[-1]
         for layer in self.layers[:-1]:
@@ -80,7 +80,7 @@ class EncoderStage(nn.Module):
         text: torch.Tensor | None,
         text_mask: torch.Tensor | None,
     ) -> tuple[torch.Tensor, tuple[int, int], torch.Tensor | None]:
-        """One sequence (B, N + T, C), the grid of the image, and which keys may be seen."""
+        """The sequence (B, N + T, C), the grid of the image, and the mask of keys."""
         tokens, size = [], (0, 0)
         if image is not None:
             image_BNC, size = self.patches(image)
@@ -95,30 +95,30 @@ class EncoderStage(nn.Module):
         if text_mask is None:
             return None
         attention: Any = self.layers[0].attention
-        seen = text_mask.new_ones(text_mask.shape[0], attention.image_keys(size))
-        return torch.cat((seen, text_mask), dim=1)[:, None, None]
+        image_mask = text_mask.new_ones(text_mask.shape[0], attention.image_keys(size))
+        return torch.cat((image_mask, text_mask), dim=1)[:, None, None]
 
 
 class JointEncoder(BaseModule):
-    """Image and text through the same ``stages``, which a subclass makes.
+    """Image and text in the same ``stages``, which a subclass builds.
 
-    Every encoder has ``encode_image`` and ``encode_text``, a joint one ``encode_pair`` too, with
-    the same weights; ``embed_dims``, the channels of each stage, and ``token_embedding``.
+    Every encoder has ``encode_image``, ``encode_text``, ``embed_dims`` (channels of each stage) and
+    ``token_embedding``; a joint encoder also has ``encode_pair``, with the same weights.
 
     Args:
         image_size: side of the square image in pixels; 32 must divide it.
         context_length: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
-        vocab_size: rows of the word table.
-        token_embed_dim: size of a word vector.
-        token_dropout: dropout on word vectors, 0 to 1.
+        vocab_size: rows of the token embeddings.
+        token_embed_dim: size of a token embedding.
+        token_dropout: dropout on token embeddings, 0 to 1.
         embed_dims: C_i, hidden size of each stage.
 
     Raises:
-        ValueError: a side that 32 does not divide.
+        ValueError: 32 does not divide ``image_size``.
     """
 
     stages: nn.ModuleList
-    strides: tuple[int, ...]  # image pixels a cell of each map
+    strides: tuple[int, ...]  # image pixels along a cell of each map
 
     def __init__(
         self,
@@ -133,8 +133,8 @@ class JointEncoder(BaseModule):
         super().__init__(init_cfg)
         if image_size % 32 or image_size <= 0:
             raise ValueError(
-                f'backbone.image_size={image_size}: the stages take the image down to 1/32, '
-                f'so 32 must divide the side; near it are {image_size // 32 * 32 or 32} and '
+                f'backbone.image_size={image_size}: the stages reduce the image to 1/32, so 32 '
+                f'must divide the side; near it are {image_size // 32 * 32 or 32} and '
                 f'{image_size // 32 * 32 + 32}'
             )
         self.embed_dims = tuple(embed_dims)
@@ -147,7 +147,7 @@ class JointEncoder(BaseModule):
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Word vectors (tokenizer, token_embed_dim)."""
+        """Token embeddings (vocab_size, token_embed_dim)."""
         return self.words.words.weight
 
     def encode_pair(
@@ -162,16 +162,16 @@ class JointEncoder(BaseModule):
         Args:
             image: float (B, 3, H, W), H and W multiples of 32.
             token_ids: int64 (B, T), T at most ``context_length``.
-            text_mask: bool (B, T), True = a real token; None = every token is attended to.
-            cls_only: the last stage gives [CLS] alone, text (B, 1, C), and no map: all that
-                matching and recognition read.
+            text_mask: bool (B, T), True = a real token; None = attend to every token.
+            cls_only: compute [CLS] alone in the last stage, text (B, 1, C), and no map; matching
+                and recognition read nothing else.
 
         Raises:
             ValueError: a caption is longer than ``context_length``, or 32 does not divide the
                 image.
         """
         self._check_image(image)
-        text = self._words(token_ids)
+        text = self._embed_tokens(token_ids)
         images, texts = [], []
         whole = len(self.stages) - cls_only
         for stage in self.stages[:whole]:
@@ -184,10 +184,7 @@ class JointEncoder(BaseModule):
         return PairFeatures(tuple(images), tuple(texts))
 
     def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Maps (B, C_i, H / s_i, W / s_i) of a picture that no caption goes with.
-
-        The same weights and stages; only image tokens are there to be attended to.
-        """
+        """Maps (B, C_i, H / s_i, W / s_i) of an image without a caption."""
         self._check_image(image)
         images = []
         for stage in self.stages:
@@ -198,11 +195,8 @@ class JointEncoder(BaseModule):
     def encode_text(
         self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, ...]:
-        """Sequences (B, T, C_i) of a caption that goes with no picture.
-
-        Args and errors of :meth:`encode_pair`.
-        """
-        text = self._words(token_ids)
+        """Sequences (B, T, C_i) of a caption without an image; args as of :meth:`encode_pair`."""
+        text = self._embed_tokens(token_ids)
         texts = []
         for stage in self.stages:
             _, text = stage(None, text, text_mask)
@@ -213,16 +207,16 @@ class JointEncoder(BaseModule):
         if image.shape[2] % 32 or image.shape[3] % 32:
             raise ValueError(
                 f'images of {image.shape[2]} x {image.shape[3]} pixels: 32 must divide both sides; '
-                'mend the scale of Resize'
+                'correct the scale of Resize'
             )
 
-    def _words(self, token_ids: torch.Tensor) -> torch.Tensor:
+    def _embed_tokens(self, token_ids: torch.Tensor) -> torch.Tensor:
         check_length(token_ids, self.context_length, 'context_length')
         return self.words(token_ids)
 
 
 def check_length(token_ids: torch.Tensor, longest: int, key: str) -> None:
-    """Refuse texts (B, T) of more tokens than the setting ``backbone.<key>`` says."""
+    """Raise ValueError for texts (B, T) longer than the setting ``backbone.<key>``."""
     if token_ids.shape[1] > longest:
         raise ValueError(
             f'captions of {token_ids.shape[1]} tokens, but backbone.{key}={longest}: lower '
@@ -231,16 +225,16 @@ def check_length(token_ids: torch.Tensor, longest: int, key: str) -> None:
 
 
 def check_stages(**values: Sequence[float]) -> None:
-    """Refuse lists that do not have one value for each of four stages."""
+    """Raise ValueError unless each list has one value for each of four stages."""
     for name, listed in values.items():
         if len(listed) != 4:
             raise ValueError(f'backbone.{name} needs one value for each of 4 stages, got {listed}')
 
 
 def init_weights(module: nn.Module, std: float | None) -> None:
-    """Truncated normal for linear layers and tables, He for patch and reduction convolutions.
+    """Truncated normal for linear layers and embeddings, He for convolutions.
 
-    ``std`` is that of linear layers; None = 1 / sqrt(inputs).
+    ``std`` is of linear layers; None = 1 / sqrt(inputs).
     """
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=std or module.in_features**-0.5)

@@ -1,4 +1,4 @@
-"""PVT-v2-VL: the second pyramid transformer (Wang et al., 2022) over image patches and words.
+"""PVT-v2-VL: the pyramid transformer v2 (Wang et al., 2022) over image patches and tokens.
 
 Legend: B batch, N image tokens = H x W, T text tokens, C channels, F hidden channels of an MLP.
 """
@@ -34,12 +34,11 @@ ARCHITECTURES = {
 class ConvEncoderLayer(EncoderLayer):
     """A layer whose MLP has a 3 x 3 depth-wise convolution over the image tokens.
 
-    Its zero padding tells the image tokens their place, so there are no learnt positions. Words
-    have no neighbours in two dimensions; they pass by the convolution.
+    Zero padding replaces learnt positions. Text tokens skip the convolution.
 
     Args:
         dims, attention, mlp_ratio, drop_path: see :class:`EncoderLayer`.
-        relu: image tokens pass a ReLU before the convolution, as in PVT-v2-Li.
+        relu: apply a ReLU to image tokens before the convolution, as in PVT-v2-Li.
     """
 
     def __init__(
@@ -63,11 +62,11 @@ class ConvEncoderLayer(EncoderLayer):
 
 @MODELS.register_module()
 class PVTV2VL(JointEncoder):
-    """Four stages with overlapping patches, a convolution in each MLP, a norm behind each stage.
+    """Four stages with overlapping patches, a convolution in each MLP, a norm after each stage.
 
-    The same contract as :class:`PVTVL`; not in the paper. Alone, an image gives what PVT-v2 gives:
-    its ImageNet weights convert by name (``tools/model_converters/to_mvlt.py pvt_v2``), B0 to B5
-    for ``linear=False``, B2-Li for ``linear=True``.
+    Not in the paper. An image alone gives the output of PVT-v2, whose ImageNet weights convert by
+    name (``tools/model_converters/to_mvlt.py pvt_v2``), B0 to B5 for ``linear=False``, B2-Li for
+    ``linear=True``.
 
     Args:
         arch: 'b0' to 'b5'; sets ``embed_dims``, ``depths`` and ``mlp_ratios``.
@@ -76,14 +75,15 @@ class PVTV2VL(JointEncoder):
         embed_dims: C_i, hidden size of each stage; overrides ``arch``, as the next two do.
         depths: layers of each stage.
         mlp_ratios, num_heads: per stage.
-        linear: True: the image's keys are its map averaged to ``pool_size``, whatever its side, at
-            linear cost (PVT-v2-Li); False: a convolution of stride ``reductions``, as in PVT.
+        linear: True: the image's keys are its map averaged to ``pool_size``, at linear cost
+            (PVT-v2-Li); False: a convolution of stride ``reductions``, as in PVT.
         pool_size: side of the averaged map of keys.
         reductions: per stage.
         drop_path_rate, init_std, init_cfg: see :class:`PVTVL`.
 
     Raises:
-        ValueError: an unknown ``arch``, a side that 32 does not divide, lists of unequal length.
+        ValueError: an unknown ``arch``, an ``image_size`` that 32 does not divide, lists of wrong
+            length.
     """
 
     strides = (4, 8, 16, 32)

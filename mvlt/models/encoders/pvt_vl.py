@@ -1,4 +1,4 @@
-"""PVT-VL: the pyramid transformer that reads image patches and words together (paper Sec. 3.1)."""
+"""PVT-VL: the pyramid transformer over image patches and text tokens (paper Sec. 3.1)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +15,7 @@ from mvlt.models.layers import (
 )
 from mvlt.registry import MODELS
 
-# Layers per stage: Table 1 of the paper is `tiny`; the others are PVT's own (its Table 1).
+# Layers per stage: `tiny` is Table 1 of the paper; the other sizes are Table 1 of PVT.
 DEPTHS = {
     'tiny': (2, 2, 2, 2),
     'small': (3, 4, 6, 3),
@@ -34,23 +34,20 @@ class PVTVL(JointEncoder):
 
     Args:
         arch: 'tiny' (the paper's and the default), 'small', 'medium' or 'large'; sets ``depths``.
-        image_size: side of the square image in pixels; 32 must divide it.
-        context_length: the longest caption in tokens, [CLS] and [SEP] included (L of the paper).
-        vocab_size: rows of the word table.
+        image_size, context_length, vocab_size, token_embed_dim, token_dropout: see
+            :class:`JointEncoder`.
         embed_dims: C_i, hidden size of each stage.
-        depths: layers of each stage, in the place of ``arch``.
+        depths: layers of each stage, instead of ``arch``.
         num_heads, mlp_ratios, reductions: per stage.
-        token_embed_dim: size of a word vector.
-        token_dropout: dropout on word vectors, 0 to 1.
         drop_path_rate: stochastic depth of the last layer, 0 to 1, growing linearly from 0.
-        init_std: of linear layers at random start. 0.02 is PVT's and BERT's, made for their widths;
-            None takes 1 / sqrt(inputs), with which narrow models learn much sooner.
+        init_std: of random linear layers. 0.02 suits the widths of PVT and BERT; None takes
+            1 / sqrt(inputs), with which narrow models learn much sooner.
         init_cfg: mmengine's; ``dict(type=PretrainedImagePart, checkpoint=...)`` loads converted
             ImageNet weights.
 
     Raises:
-        ValueError: an unknown ``arch``, or one beside ``depths``; a side that 32 does not divide,
-            lists of unequal length.
+        ValueError: an unknown ``arch``, or both ``arch`` and ``depths``; an ``image_size`` that 32
+            does not divide, lists of wrong length.
     """
 
     strides = (4, 8, 16, 32)

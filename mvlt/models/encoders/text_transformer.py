@@ -17,18 +17,17 @@ from mvlt.registry import MODELS
 
 @MODELS.register_module()
 class TextTransformer(BaseModule):
-    """Token embeddings and pre-norm transformer layers; none of them: a bag of words.
+    """Token embeddings and pre-norm transformer layers.
 
     Args:
         vocab_size: rows of the token embeddings.
         context_length: the longest text in tokens, special tokens included.
         embed_dims: C, of tokens and layers.
-        depth: layers; 0 = the embeddings alone.
+        depth: layers; 0 = the embeddings alone, a bag of words.
         num_heads: attention heads of each layer.
         mlp_ratio: hidden size of an MLP in units of C.
         dropout: on token embeddings, 0 to 1.
-        drop_path_rate: stochastic depth of the last layer, 0 to 1, growing linearly from 0.
-        init_std: of linear layers at random start; None = 1 / sqrt(inputs).
+        drop_path_rate, init_std: see :class:`PVTVL`.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class TextTransformer(BaseModule):
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Token embeddings (tokenizer, C)."""
+        """Token embeddings (vocab_size, C)."""
         return self.words.words.weight
 
     def forward(

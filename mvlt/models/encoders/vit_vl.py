@@ -1,4 +1,4 @@
-"""ViT-VL: a single-scale transformer over patches and words (paper Fig. 4a)."""
+"""ViT-VL: a single-scale transformer over image patches and text tokens (paper Fig. 4a)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,13 +18,12 @@ from mvlt.registry import MODELS
 
 @MODELS.register_module()
 class ViTVL(JointEncoder):
-    """One stage of patches of 32 pixels: Fig. 4a, where P = 32 = alpha 8 x P 4 of the pyramid.
+    """One stage with patches of 32 pixels: Fig. 4a, where P = 32 = alpha 8 x P 4 of the pyramid.
 
-    It gives one image map, at 1/32, and one text sequence: all tasks run as with the pyramid, MIR
-    with the neck :class:`mvlt.models.LightDecoder`. The paper draws it and names no sizes; layers
-    and defaults are ViT-S/32's (Dosovitskiy et al., 2021), whose ImageNet weights
-    ``tools/model_converters/to_mvlt.py vit`` converts; [CLS] of the caption takes the place of its
-    class token.
+    It gives one image map, at 1/32, and one text sequence; MIR needs the neck
+    :class:`mvlt.models.LightDecoder`. The paper names no sizes; defaults are ViT-S/32's
+    (Dosovitskiy et al., 2021), whose ImageNet weights ``tools/model_converters/to_mvlt.py vit``
+    converts. [CLS] of the caption replaces the class token.
 
     Args:
         image_size, context_length, vocab_size, token_embed_dim, token_dropout: see
@@ -37,7 +36,7 @@ class ViTVL(JointEncoder):
         drop_path_rate, init_std, init_cfg: see :class:`PVTVL`.
 
     Raises:
-        ValueError: a side that 32 does not divide, or more than one hidden size.
+        ValueError: an ``image_size`` that 32 does not divide, or more than one hidden size.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a head is: an objective, its answers, and what others need to know of it."""
+"""The interface of all heads."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -11,23 +11,23 @@ from mvlt.structures import Batch
 
 
 class Head(BaseModule):
-    """An objective over features, and answers to people.
+    """An objective over features, with predictions.
 
-    Whoever needs a head asks for what it gives (:meth:`mvlt.models.MVLT.head_that`), never for a
-    name: names stand in configs.
+    Code selects a head by its output (:meth:`mvlt.models.MVLT.head_that`), not by its name, which
+    the config chooses.
 
     Attributes:
-        reads: of :class:`mvlt.models.Features`: 'cls' ([CLS] of the pair alone), 'pair', 'image',
-            'text', 'decoded' (the neck's map).
+        reads: inputs, fields of :class:`mvlt.models.Features`: 'cls' ([CLS] of the pair alone),
+            'pair', 'image', 'text', 'decoded' (the neck's map).
         gives: 'embedding' (``image_embeds``, ``text_embeds``), 'match' (``match``), 'classes',
             'words', 'pixels' or 'nothing'.
-        takes: arguments that the model hands to its constructor: ``in_channels``, ``vocab_size``,
+        takes: constructor arguments from the model: ``in_channels``, ``vocab_size``,
             ``token_embed_dim``, ``decoded_channels``, ``stride``, ``backbone``, and ``name`` and
-            ``label``, both the name that the head has.
-        published: whether a trained model has a use for it.
-        training_only: settings that a trained model has no use for.
-        training_tensors: names of its tensors that serve training alone.
-        class_rows: names of its tensors that have a row a class.
+            ``label``, both the name of the head.
+        published: whether a trained model needs the head.
+        training_only: settings for training alone.
+        training_tensors: names of the tensors for training alone.
+        class_rows: names of the tensors with one row for each class.
     """
 
     reads: tuple[str, ...] = ('pair',)
@@ -43,5 +43,5 @@ class Head(BaseModule):
         """Terms by name, scalars; ``loss`` becomes ``loss_<name of the head>``."""
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """Fields with a value a sample; none by default."""
+        """Fields with a value for each sample; none by default."""
         return {}

@@ -1,4 +1,4 @@
-"""Main- and sub-category recognition, Task 3 (paper Sec. 3.3), and other labels of products.
+"""Main- and sub-category recognition, Task 3 (paper Sec. 3.3), and attributes of products.
 
 Legend: B batch, C channels of the last stage.
 """
@@ -16,18 +16,17 @@ from mvlt.structures import Batch
 
 @MODELS.register_module()
 class CategoryHead(Head):
-    """[CLS] of the last stage, or the mean of the last map of the picture alone -> a class.
+    """[CLS] of the last stage, or the mean of the last map of the image alone -> a class.
 
     Args:
         in_channels: C of the backbone's last stage.
-        label: which label of the samples it learns; by default the name that the head has in
-            ``model.heads``.
-        num_classes: categories in the training data. A config may say ``'data'``: the tools then
-            count them before they build the model (:func:`mvlt.engine.resolve`).
-        name: of its answers, ``<name>_scores``; by default, too, the name that the head has.
+        label: category or attribute of the samples; default: the head's name in ``model.heads``.
+        num_classes: classes in the training data. In a config ``'data'`` counts them
+            (:func:`mvlt.engine.resolve`).
+        name: of the predictions, ``<name>_scores``; default: the head's name.
         hidden_dims: size after the first projection.
-        reads: 'pair', as the paper, or 'image': the caption, which may name the class, is not read.
-        label_smoothing: 0 to 1: so much of the target is spread over all classes.
+        reads: 'pair', as the paper, or 'image', without the caption, which may name the class.
+        label_smoothing: 0 to 1, share of the target that is spread over all classes.
         loss_weight: factor of this loss.
     """
 
@@ -35,7 +34,7 @@ class CategoryHead(Head):
     gives = 'classes'
     takes = ('in_channels', 'label', 'name')
 
-    class_rows = ('classifier.weight', 'classifier.bias')  # tensors with a row a class
+    class_rows = ('classifier.weight', 'classifier.bias')
     training_only = ('label_smoothing',)
 
     def __init__(
@@ -53,7 +52,7 @@ class CategoryHead(Head):
         super().__init__(init_cfg)
         if not isinstance(num_classes, int) or num_classes < 1:
             raise ValueError(
-                f'CategoryHead.num_classes={num_classes!r}: a positive number is needed; '
+                f'CategoryHead.num_classes={num_classes!r}: give a positive number; '
                 "'data' works only through mvlt.engine.resolve, which counts the training data"
             )
         if reads not in ('pair', 'image'):
@@ -72,21 +71,20 @@ class CategoryHead(Head):
         return self.classifier(self.projection(cls))
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Weighted cross-entropy over labels from 0 to num_classes - 1; -1 is not known, left out.
+        """Weighted cross-entropy over classes 0 to num_classes - 1; -1 (unknown) is ignored.
 
         Raises:
-            ValueError: a label is out of range.
+            ValueError: a class is out of range.
         """
         highest = max(batch.values(self.label), default=-1)
         if highest >= self.num_classes:
             raise ValueError(
-                f'a category has index {highest}, but the head knows {self.num_classes} classes: '
-                "set num_classes='data', or train on the data that the head was made for"
+                f'a category has index {highest}, but the head has {self.num_classes} classes: '
+                "set num_classes='data', or train on the data of these classes"
             )
-        category = batch.labels(self.label)
         logits = self(cls=self.read(features))
         mixed = batch.mixed if 'image' in self.reads else None
-        loss = class_loss(logits, category, self.label_smoothing, mixed)
+        loss = class_loss(logits, batch.labels(self.label), self.label_smoothing, mixed)
         return dict(loss=self.loss_weight * loss)
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
@@ -94,5 +92,5 @@ class CategoryHead(Head):
         return {f'{self.name}_scores': self(cls=self.read(features)).float().softmax(-1)}
 
     def read(self, features: Features) -> torch.Tensor:
-        """What it learns from, (B, C)."""
+        """The head's input, (B, C)."""
         return features.pooled_image if 'image' in self.reads else features.cls

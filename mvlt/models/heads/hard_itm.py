@@ -1,9 +1,8 @@
-"""Image-text matching whose wrong pairs are those that the towers take for right ones.
+"""Image-text matching with hard negatives, sampled by the similarity of the embeddings.
 
-Not in the paper, whose mismatched captions are drawn at random; ALBEF and GRIT-VLP draw them from
-the batch by similarity.
+As in ALBEF and GRIT-VLP; the paper samples mismatched captions at random.
 
-Legend: B pairs of this process, N wrong ones.
+Legend: B pairs of this process, N negatives.
 """
 
 from typing import Any
@@ -19,18 +18,18 @@ from mvlt.structures import Batch
 
 @MODELS.register_module()
 class HardITMHead(ITMHead):
-    """The matching head; it makes its wrong pairs from the batch, whose pairs all match.
+    """The matching head with negatives from the batch, whose pairs all match.
 
-    A wrong caption for a picture, or picture for a caption, is drawn from those of this process
-    that do not belong to it, with the probabilities of softmax(hardness x logits), logits those of
-    the head that gives embeddings. The weights are those of :class:`ITMHead`.
+    A negative caption for an image, or image for a caption, is sampled from this process's batch
+    by softmax(hardness x logits), with the logits of the embedding head. Weights are those of
+    :class:`ITMHead`.
 
     Args:
         in_channels, hidden_dims, loss_weight: see :class:`ITMHead`.
-        negatives: wrong pairs a true one: 1 (a wrong caption for every second picture, a wrong
-            picture for every second caption) or 2 (both for each), as ALBEF has it.
-        warmup_steps: steps of the training over which hardness grows from 0, where wrong pairs are
-            drawn evenly, to 1. Without, matching alone stays at chance.
+        negatives: of each positive: 1 (a caption for every second image, an image for every second
+            caption) or 2 (both for each pair), as ALBEF.
+        warmup_steps: steps over which hardness grows from 0, uniform sampling, to 1. Without them
+            a model without other objectives stays at chance.
 
     Raises:
         ValueError: ``negatives`` is neither 1 nor 2.
@@ -58,33 +57,33 @@ class HardITMHead(ITMHead):
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over the B + N pairs."""
         with torch.no_grad():
-            images, texts = features.vectors
+            images, texts = features.embeds
             logits = features.model.head_that('embedding').logits(images, texts)
-        true = batch.positives
-        image_rows, text_rows = self.wrong_pairs(logits, true, self.hardness(batch.step))
-        drawn = (image_rows >= 0) & (text_rows >= 0)
-        wrong = features.pairs(image_rows.clamp(min=0), text_rows.clamp(min=0), cls_only=True)
-        scores = self(cls=torch.cat((features.cls, wrong.texts[-1][:, 0]))).float()
-        right = torch.ones(len(true), dtype=torch.bool, device=drawn.device)
-        labels = torch.cat((right, torch.zeros_like(drawn))).long()
-        counted = torch.cat((right, drawn))
-        # how many there are is not read back from the device: what was not drawn has no weight
-        errors = F.cross_entropy(scores, labels, reduction='none') * counted
-        return dict(loss=self.loss_weight * errors.sum() / counted.sum())
+        positives = batch.positives
+        image_rows, text_rows = self.sample_pairs(logits, positives, self.hardness(batch.step))
+        sampled = (image_rows >= 0) & (text_rows >= 0)
+        negatives = features.pairs(image_rows.clamp(min=0), text_rows.clamp(min=0), cls_only=True)
+        scores = self(cls=torch.cat((features.cls, negatives.texts[-1][:, 0]))).float()
+        matched = torch.ones(len(positives), dtype=torch.bool, device=sampled.device)
+        labels = torch.cat((matched, torch.zeros_like(sampled))).long()
+        # missing negatives get no weight: to count them on the host would wait for the device
+        weights = torch.cat((matched, sampled))
+        errors = F.cross_entropy(scores, labels, reduction='none') * weights
+        return dict(loss=self.loss_weight * errors.sum() / weights.sum())
 
-    def wrong_pairs(
-        self, logits: torch.Tensor, true: torch.Tensor, hardness: float = 1.0
+    def sample_pairs(
+        self, logits: torch.Tensor, positives: torch.Tensor, hardness: float = 1.0
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows of pictures and of captions, int64 (N,) each, -1 where none can be drawn.
+        """Rows of images and of captions of negatives, int64 (N,) each, -1 without a candidate.
 
         Args:
-            logits: of pictures and captions, (B, B).
-            true: bool (B, B), which belong together.
-            hardness: 0 to 1, see :func:`draw`.
+            logits: of images and captions, (B, B).
+            positives: bool (B, B).
+            hardness: 0 to 1, see :func:`sample_negatives`.
         """
-        rows = torch.arange(len(true), device=true.device)
-        by_image = draw(logits, true, hardness)
-        by_text = draw(logits.T, true.T, hardness)
+        rows = torch.arange(len(positives), device=positives.device)
+        by_image = sample_negatives(logits, positives, hardness)
+        by_text = sample_negatives(logits.T, positives.T, hardness)
         first, second = slice(None), slice(None)
         if self.negatives == 1:
             first, second = slice(0, None, 2), slice(1, None, 2)
@@ -94,16 +93,17 @@ class HardITMHead(ITMHead):
         )
 
 
-def draw(logits: torch.Tensor, true: torch.Tensor, hardness: float) -> torch.Tensor:
-    """For each row a column that is not true, int64 (B,); -1 where there is none.
+def sample_negatives(
+    logits: torch.Tensor, positives: torch.Tensor, hardness: float
+) -> torch.Tensor:
+    """A negative column for each row, int64 (B,); -1 without one.
 
     Args:
         logits: (B, B).
-        true: bool (B, B).
-        hardness: 0 draws evenly, 1 by softmax(logits).
+        positives: bool (B, B).
+        hardness: 0 samples uniformly, 1 by softmax(logits).
     """
-    legal = ~true
-    weights = (hardness * logits).masked_fill(~legal, float('-inf')).softmax(1)
-    drawable = legal.any(1)
-    drawn = torch.multinomial(torch.where(drawable[:, None], weights, 1.0), 1)[:, 0]
-    return torch.where(drawable, drawn, -1)
+    weights = (hardness * logits).masked_fill(positives, float('-inf')).softmax(1)
+    has_negative = ~positives.all(1)
+    columns = torch.multinomial(torch.where(has_negative[:, None], weights, 1.0), 1)[:, 0]
+    return torch.where(has_negative, columns, -1)

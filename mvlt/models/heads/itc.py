@@ -1,9 +1,9 @@
-"""Image-text contrast: a picture alone and a caption alone as vectors, true pairs close together.
+"""Image-text contrast: separate embeddings of images and captions.
 
 Not in the paper. Softmax as CLIP, sigmoid as SigLIP, queue and momentum copy as MoCo and ALBEF.
 
 Legend: B pairs of this process, G of all processes, Q of the queue, C channels of the last stage,
-D size of a vector.
+D size of an embedding.
 """
 
 import copy
@@ -25,29 +25,28 @@ from mvlt.structures import IMAGE_KEYS, TEXT_KEYS, Batch, belong
 
 @MODELS.register_module()
 class ITCHead(Head):
-    """Mean of the picture's last map and mean of the caption's last words -> vectors of length 1.
+    """Means of the image's last map and of the caption's last sequence -> embeddings of length 1.
 
-    Each picture is to be closer to its captions than to all others of all processes, and each
-    caption to its pictures. What belongs together: rows of one product, rows of equal captions, and
-    a caption that is worded otherwise with every picture that it describes
-    (:func:`mvlt.structures.belong`); where there are several, softmax asks for each of them alike.
-    The caption of a pair that is not ``matched`` belongs to other pictures.
+    The loss contrasts images with the captions of all processes, and captions with images.
+    Positives are rows of one product, rows of equal captions, and an augmented caption with every
+    image that it describes (:func:`mvlt.structures.belong`); softmax weighs several positives
+    alike. The caption of a pair that is not ``matched`` is no positive of its image.
 
     Args:
         in_channels: C of the backbone's last stage.
         dims: D.
-        form: 'softmax' over the candidates, or 'sigmoid': each pair on its own.
-        temperature: what similarities are divided by at the start; it is learnt.
-        max_logit_scale: 1 / temperature is at most this, and at least 1.
-        bias: 'sigmoid' adds it to the scaled similarity at the start; it is learnt.
-        label_smoothing: of 'softmax', 0 to 1: so much of the target is spread over all candidates.
-        count_other_captions: whether a caption that is worded otherwise belongs to the pictures of
-            other
+        form: 'softmax' over the candidates, or 'sigmoid' of each pair.
+        temperature: initial temperature (learnable).
+        max_logit_scale: upper limit of 1 / temperature, whose lower limit is 1.
+        bias: initial bias of the logits (learnable), for 'sigmoid'.
+        label_smoothing: 0 to 1, share of the target that is spread over all candidates, for
+            'softmax'.
+        count_other_captions: whether an augmented caption is a positive for images of other
             products that it describes.
-        queue: Q, vectors of the last batches that are candidates, too, made by a copy of backbone
-            and head that follows slowly; 0 = none. :class:`mvlt.engine.MomentumHook` moves it.
+        queue: Q, candidates from the last batches, embedded by a momentum copy of backbone and
+            head; 0 = none. :class:`mvlt.engine.MomentumHook` updates the copy.
         momentum: share of the copy that a step keeps.
-        backbone: whose copy that is; the model hands it in.
+        backbone: the backbone to copy, from the model.
         loss_weight: factor of this loss.
 
     Raises:
@@ -107,9 +106,9 @@ class ITCHead(Head):
             keys = (torch.zeros(queue, size, dtype=torch.int64) for size in (IMAGE_KEYS, TEXT_KEYS))
             for name, empty in zip(('queued_image_keys', 'queued_text_keys'), keys):
                 self.register_buffer(name, empty)
-            self.register_buffer('queued', torch.tensor(0))  # how many there have been
+            self.register_buffer('queued', torch.tensor(0))  # rows queued so far
             self._pending: tuple[torch.Tensor, ...] | None = None
-            self._count: int | None = 0  # ``queued`` on the host; None = another was loaded
+            self._count: int | None = 0  # ``queued`` on the host; None = unknown after loading
 
     @property
     def scale(self) -> torch.Tensor:
@@ -124,17 +123,17 @@ class ITCHead(Head):
         """(B, C) -> float32 (B, D) of length 1."""
         return F.normalize(self.text(pooled).float(), dim=-1)
 
-    def logits(self, ours: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-        """Vectors (B, D) and (G, D) -> scaled similarities float32 (B, G), with the bias."""
-        with torch.autocast(ours.device.type, enabled=False):
-            found = self.scale * ours.float() @ others.float().T
-        return found if self.bias is None else found + self.bias
+    def logits(self, queries: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, D) and (G, D) -> scaled similarities float32 (B, G), with the bias."""
+        with torch.autocast(queries.device.type, enabled=False):
+            logits = self.scale * queries.float() @ candidates.float().T
+        return logits if self.bias is None else logits + self.bias
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Weighted mean over this process's pairs; that of all processes is the whole batch's."""
+        """Weighted mean over this process's pairs."""
         with torch.no_grad():
             self.logit_scale.clamp_(0, math.log(self.max_logit_scale))
-        images, texts = features.vectors
+        images, texts = features.embeds
         image_keys, text_keys = batch.image_keys, batch.text_keys
         if not self.count_other_captions:
             text_keys = torch.cat((text_keys[:, :-1], torch.zeros_like(text_keys[:, -1:])), 1)
@@ -142,16 +141,16 @@ class ITCHead(Head):
         all_image_keys = torch.cat(gather_values(image_keys))
         all_text_keys = torch.cat(gather_values(text_keys))
         if self.followers is not None:
-            self._pending = (*self._followed(features), all_image_keys, all_text_keys)
+            self._pending = (*self._momentum_embeds(features), all_image_keys, all_text_keys)
             count = min(self._queued_on_host(), len(self.queued_images))
             all_images = torch.cat((all_images, self.queued_images[:count]))
             all_texts = torch.cat((all_texts, self.queued_texts[:count]))
             all_image_keys = torch.cat((all_image_keys, self.queued_image_keys[:count]))
             all_text_keys = torch.cat((all_text_keys, self.queued_text_keys[:count]))
-        of_images = self._with_own(belong(image_keys, all_text_keys), batch)
-        of_texts = self._with_own(belong(all_image_keys, text_keys).T, batch)
+        of_images = self._with_pairs(belong(image_keys, all_text_keys), batch)
+        of_texts = self._with_pairs(belong(all_image_keys, text_keys).T, batch)
         if self.form == 'softmax':
-            of_images, of_texts = map(_shares, (of_images, of_texts))
+            of_images, of_texts = _normalised(of_images), _normalised(of_texts)
         if batch.mixed is not None:
             of_images, of_texts = self._mixed(of_images, of_texts, *batch.mixed)
         by_image = self._loss(self.logits(images, all_texts), of_images)
@@ -159,52 +158,51 @@ class ITCHead(Head):
         return dict(loss=self.loss_weight * (by_image + by_text) / 2)
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """``similarity`` of picture and caption, -1 to 1, float (B,)."""
-        images, texts = features.vectors
+        """``similarity`` of image and caption, -1 to 1, float (B,)."""
+        images, texts = features.embeds
         return dict(similarity=(images * texts).sum(-1).tolist())
 
-    def _with_own(self, described: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """With each row's own partner, where the pair matches: float (B, G)."""
-        count = len(described)
-        columns = torch.arange(count, device=described.device) + count * get_rank()
-        diagonal = F.one_hot(columns, described.shape[1]).bool() & batch.matched[:, None]
-        return (described | diagonal).float()
+    def _with_pairs(self, positives: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Positives and the partner of each matched row, float (B, G)."""
+        count = len(positives)
+        columns = torch.arange(count, device=positives.device) + count * get_rank()
+        diagonal = F.one_hot(columns, positives.shape[1]).bool() & batch.matched[:, None]
+        return (positives | diagonal).float()
 
     def _mixed(
         self, of_images: torch.Tensor, of_texts: torch.Tensor, partner: torch.Tensor, share: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Targets (B, G) of mixed pictures, and of captions over mixed pictures.
+        """Targets (B, G) of mixed images, and of captions over mixed images.
 
-        A mixed picture belongs to its own captions by ``share``, however many they are, and to its
-        partner's by the rest.
+        The captions of an image have the weight ``share``, those of its partner the rest.
         """
         if self.followers is not None:
             raise ValueError('ITCHead.queue and data_preprocessor.mixup exclude each other')
         mixed = share * of_images + (1 - share) * of_images[partner]
-        every = torch.cat(gather_values(partner + len(partner) * get_rank()))
+        partners = torch.cat(gather_values(partner + len(partner) * get_rank()))
         shares = torch.cat(
             gather_values(partner.new_full(partner.shape, share, dtype=of_texts.dtype))
         )
-        return mixed, shares * of_texts + (1 - shares) * of_texts[:, every]
+        return mixed, shares * of_texts + (1 - shares) * of_texts[:, partners]
 
     def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self.form == 'sigmoid':
             loss = F.binary_cross_entropy_with_logits(logits, targets, reduction='sum')
             return loss / len(targets)
-        return F.cross_entropy(logits, _shares(targets), label_smoothing=self.label_smoothing)
+        return F.cross_entropy(logits, _normalised(targets), label_smoothing=self.label_smoothing)
 
     @torch.no_grad()
-    def _followed(self, features: Features) -> tuple[torch.Tensor, torch.Tensor]:
-        """Vectors (G, D) of the copy, of all processes."""
-        own = self.followers
-        twin = Features(own, features.inputs)
-        images = F.normalize(own['image'](twin.pooled_image).float(), dim=-1)
-        texts = F.normalize(own['text'](twin.pooled_text).float(), dim=-1)
+    def _momentum_embeds(self, features: Features) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings (G, D) of the momentum copy, of all processes."""
+        copies = self.followers
+        momentum = Features(copies, features.inputs)
+        images = F.normalize(copies['image'](momentum.pooled_image).float(), dim=-1)
+        texts = F.normalize(copies['text'](momentum.pooled_text).float(), dim=-1)
         return torch.cat(gather_values(images)), torch.cat(gather_values(texts))
 
     @torch.no_grad()
     def start_following(self, backbone: nn.Module) -> None:
-        """The copy becomes what is trained; the queue is emptied."""
+        """Copy the trained weights to the momentum copy and empty the queue."""
         for copied, source in _weights(self, backbone):
             copied.copy_(source)
         self.queued.zero_()
@@ -212,33 +210,33 @@ class ITCHead(Head):
 
     @torch.no_grad()
     def follow(self, backbone: nn.Module) -> None:
-        """After a step of the optimizer: the copy follows, the step's vectors join the queue."""
+        """Update the copy and queue the embeddings of the step; call it after each step."""
         for copied, source in _weights(self, backbone):
             copied.lerp_(source.to(copied.dtype), 1 - self.momentum)
         if self._pending is None:
             return
         images, texts, *_ = self._pending
-        # a step that the optimizer has left out, of which nobody here has heard yet
-        fine = (images.isfinite() & texts.isfinite()).all()
+        # the optimizer skips a step that is not finite; the host learns of it later
+        finite = (images.isfinite() & texts.isfinite()).all()
         size = len(self.queued_images)
         count = len(self._pending[0])
-        places = (torch.arange(count, device=self.queued.device) + self.queued) % size
+        slots = ((torch.arange(count, device=self.queued.device) + self.queued) % size)[-size:]
         queues = (
             *(self.queued_images, self.queued_texts),
             *(self.queued_image_keys, self.queued_text_keys),
         )
         for queue, new in zip(queues, self._pending):
-            queue[places[-size:]] = torch.where(fine, new[-size:], queue[places[-size:]])
+            queue[slots] = torch.where(finite, new[-size:], queue[slots])
         self._count = self._queued_on_host() + count
         self.queued += count
         self._pending = None
 
     def forget(self) -> None:
-        """The step was skipped: its vectors do not join the queue."""
+        """Drop the embeddings of a skipped step."""
         self._pending = None
 
     def _queued_on_host(self) -> int:
-        """Of the device it is asked once, after loading."""
+        """``queued``, read from the device once after loading."""
         if self._count is None:
             self._count = int(self.queued)
         return self._count
@@ -248,14 +246,14 @@ class ITCHead(Head):
         super()._load_from_state_dict(*args, **kwargs)
 
 
-def _shares(targets: torch.Tensor) -> torch.Tensor:
-    """Rows that add up to 1; one without a target stays without."""
+def _normalised(targets: torch.Tensor) -> torch.Tensor:
+    """Rows with the sum 1; a row without a target stays 0."""
     return targets / targets.sum(1, keepdim=True).clamp(min=1e-6)
 
 
 def _copies(head: ITCHead, backbone: nn.Module | None) -> nn.ModuleDict:
     if backbone is None:
-        raise ValueError('ITCHead.queue needs the backbone, which MVLT hands to its heads')
+        raise ValueError('ITCHead.queue needs the argument backbone, which MVLT gives its heads')
     parts = dict(backbone=backbone, image=head.image, text=head.text)
     copies = nn.ModuleDict({name: copy.deepcopy(part) for name, part in parts.items()})
     return copies.requires_grad_(False)

@@ -17,9 +17,9 @@ from mvlt.structures import Batch
 
 @MODELS.register_module()
 class ITMHead(Head):
-    """[CLS] of the last stage -> does the caption belong to the image?
+    """[CLS] of the last stage -> whether image and caption match.
 
-    Two logits (0 mismatched, 1 matched) and softmax cross-entropy: with two classes this is the
+    Two logits (0 mismatched, 1 matched) and softmax cross-entropy, which for two classes is the
     binary cross-entropy of Eq. 6.
 
     Args:
@@ -53,11 +53,10 @@ class ITMHead(Head):
         return dict(loss=self.loss_weight * F.cross_entropy(logits, batch.labels('matched')))
 
     def itm_logits(self, *, cls: torch.Tensor) -> torch.Tensor:
-        """ln(p / (1 - p)) of a match, float32 (B,): what pairs are ranked by.
+        """Log-odds ln(p / (1 - p)) of a match, float32 (B,), to rank pairs.
 
-        The probability orders them alike, but in float32 it is 1 from a gap of 16.6 between the
-        logits on, and all pairs above tie (fidelity point 39). So would log-odds in bfloat16, which
-        is why this head computes in float32 under autocast, too.
+        Probabilities above log-odds of 16.6 are 1 in float32 and would tie (fidelity point 39).
+        Log-odds in bfloat16 would tie, too, so this head computes in float32 under autocast.
         """
         if torch.is_autocast_enabled(cls.device.type):
             with torch.autocast(cls.device.type, enabled=False):
@@ -66,7 +65,7 @@ class ITMHead(Head):
         return matched - mismatched
 
     def match(self, features: Features) -> torch.Tensor:
-        """:meth:`itm_logits` of a batch's pairs: what a model is asked for; no other head is."""
+        """:meth:`itm_logits` of a batch's pairs."""
         return self.itm_logits(cls=features.cls)
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:

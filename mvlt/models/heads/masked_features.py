@@ -1,10 +1,10 @@
-"""Feature-level twins of MIR: what Fig. 1 (top) sets pixels against.
+"""Feature-level alternatives to MIR (Fig. 1, top).
 
-They stand in MIR's place (``model.heads.mir``), read the same decoded map and see the same masks,
-so that pixels, features and classes are compared with nothing else changed.
+They replace MIR (``model.heads.mir``) and use the same decoded map and masks, for a comparison of
+pixels, features and classes as targets.
 
-Legend: B batch, C channels of the neck, H, W image sides, s pixels a patch of the targets, D size
-of a feature, K clusters, u side of a masking unit.
+Legend: B batch, C channels of the neck, H, W image sides, s pixels along a patch of the targets, D
+size of a feature, K clusters, u side of a masking unit.
 """
 
 from abc import abstractmethod
@@ -23,17 +23,17 @@ from mvlt.structures import Batch
 
 
 class MaskedPatchHead(Head):
-    """Hidden patches -> something of each of them; a subclass says what, and by which loss.
+    """Predicts targets of masked patches; a subclass defines targets and loss.
 
-    A patch counts as hidden where half of its pixels are at least.
+    A patch is masked if at least half of its pixels are.
 
     Args:
         decoded_channels: C of the neck.
-        stride: image pixels per cell of the neck's map: where it is finer than the patches, the map
-            is averaged over them; a coarser cell predicts all of its patches.
-        targets: :class:`HOGTargets`, :class:`BackboneTargets` or one of your own: image ->
-            features; has ``channels`` and ``stride`` (None = that of the neck's map).
-        loss_weight: in the place of MIR's w_1 (Eq. 8).
+        stride: image pixels along a cell of the neck's map. A finer map is averaged over the
+            patches; a coarser cell predicts all of its patches.
+        targets: :class:`HOGTargets`, :class:`BackboneTargets` or your own: image -> features; has
+            ``channels`` and ``stride`` (None = that of the neck's map).
+        loss_weight: replaces MIR's w_1 (Eq. 8).
     """
 
     reads = ('decoded',)
@@ -63,28 +63,28 @@ class MaskedPatchHead(Head):
     @property
     @abstractmethod
     def out_channels(self) -> int:
-        """Numbers a patch."""
+        """Predicted numbers of a patch."""
 
     def forward(self, *, decoded: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """(B, C, H / stride, W / stride) -> (B, numbers, *size), size = (H / s, W / s)."""
+        """(B, C, H / stride, W / stride) -> (B, out_channels, *size), size = (H / s, W / s)."""
         cells = (size[0] // self.factor, size[1] // self.factor)
         predicted = self.predict_patches(F.adaptive_avg_pool2d(decoded, cells))
         return F.pixel_shuffle(predicted, self.factor)
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Weighted mean over the hidden patches of all processes, over all where no mask is."""
-        target, mask = batch.pixels, batch.image_mask
-        wanted = self.targets(target)
-        size = (wanted.shape[2], wanted.shape[3])
-        errors = self.errors(self(decoded=features.decoded, size=size).float(), wanted)
-        hidden = torch.ones_like(errors, dtype=torch.bool)
+        """Weighted mean over the masked patches of all processes; without a mask over all."""
+        image, mask = batch.pixels, batch.image_mask
+        targets = self.targets(image)
+        size = (targets.shape[2], targets.shape[3])
+        errors = self.errors(self(decoded=features.decoded, size=size).float(), targets)
+        masked = torch.ones_like(errors, dtype=torch.bool)
         if mask is not None:
-            hidden = self._hidden(mask, target, size)
-        return dict(loss=self.loss_weight * (errors * hidden).sum() / mean_count(hidden))
+            masked = self._masked(mask, image, size)
+        return dict(loss=self.loss_weight * (errors * masked).sum() / mean_count(masked))
 
     @staticmethod
-    def _hidden(mask: torch.Tensor, image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        if image.ndim == 3:  # features in the place of pictures
+    def _masked(mask: torch.Tensor, image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        if image.ndim == 3:  # precomputed features instead of images
             return mask[..., :1]
         pixels = mask_to_pixels(mask, image.shape[2:]).float()
         return F.adaptive_avg_pool2d(pixels, size)[:, 0] >= 0.5
@@ -96,10 +96,10 @@ class MaskedPatchHead(Head):
 
 @MODELS.register_module()
 class MaskedFeatureHead(MaskedPatchHead):
-    """Masked feature regression: the squared error from each hidden patch's feature.
+    """Masked feature regression: the squared error of each masked patch's feature.
 
-    Features are normalised over D (mean 0, variance 1), as MaskFeat's and MAE's targets are, so
-    that ``loss_weight`` means the same for all kinds of them. Args: see :class:`MaskedPatchHead`.
+    Features are normalised over D (mean 0, variance 1), as in MaskFeat and MAE, so ``loss_weight``
+    does not depend on their scale. Args: see :class:`MaskedPatchHead`.
     """
 
     @property
@@ -109,16 +109,15 @@ class MaskedFeatureHead(MaskedPatchHead):
 
     def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Mean over D of the squared error, (B, H / s, W / s)."""
-        wanted = F.layer_norm(features.movedim(1, -1), (features.shape[1],)).movedim(-1, 1)
-        return (predicted - wanted).square().mean(1)
+        targets = F.layer_norm(features.movedim(1, -1), (features.shape[1],)).movedim(-1, 1)
+        return (predicted - targets).square().mean(1)
 
 
 @MODELS.register_module()
 class MaskedClusterHead(MaskedPatchHead):
-    """Masked patch classification: which of K clusters each hidden patch's feature lies in.
+    """Masked patch classification: the cluster, of K, of each masked patch's feature.
 
-    :class:`mvlt.engine.FitClustersHook` fits the clusters before training; they are kept with the
-    weights.
+    :class:`mvlt.engine.FitClustersHook` fits the clusters before training; checkpoints keep them.
 
     Args:
         num_clusters: K.
@@ -148,7 +147,7 @@ class MaskedClusterHead(MaskedPatchHead):
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the clusters are there; the device is asked until they are."""
+        """Whether the clusters are fitted; waits for the device until they are."""
         self._fitted = self._fitted or bool(self.centroids.any())
         return self._fitted
 
@@ -158,11 +157,7 @@ class MaskedClusterHead(MaskedPatchHead):
         return torch.cdist(flat, self.centroids).argmin(1).view(len(features), *features.shape[2:])
 
     def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy (B, H / s, W / s).
-
-        Raises:
-            ValueError: no clusters.
-        """
+        """Cross-entropy (B, H / s, W / s); ValueError without clusters."""
         if not self.is_fitted:
             raise ValueError(
                 'MaskedClusterHead has no clusters: add FitClustersHook to default_hooks, which '

@@ -21,15 +21,15 @@ from mvlt.structures import Batch
 class MIRHead(Head):
     """The neck's map -> RGB pixels, nominally 0 to 1.
 
-    The paper does not say how its U-Net comes from 1/4 to full size; here a 1 x 1 convolution
-    predicts the stride x stride pixels of each cell at once. The released code predicts one colour
-    a cell and spreads it bilinearly.
+    The paper leaves the step from 1/4 to full size open; here a 1 x 1 convolution predicts the
+    stride x stride pixels of each cell. The released code predicts one colour for each cell and
+    upsamples bilinearly.
 
     Args:
         decoded_channels: C of the neck.
-        stride: image pixels per cell of the neck's map.
-        upsample: 'shuffle' (each cell its own pixels) or 'bilinear' (the released code's).
-        on: 'image' takes the loss over all pixels (Eq. 5), 'masked' over hidden ones only.
+        stride: image pixels along a cell of the neck's map.
+        upsample: 'shuffle' (each cell predicts its pixels) or 'bilinear' (the released code's).
+        on: 'image' computes the loss over all pixels (Eq. 5), 'masked' over masked pixels.
         loss_weight: w_1 of Eq. 8.
     """
 
@@ -64,18 +64,15 @@ class MIRHead(Head):
         return self.spread(self.pixels(decoded))
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Weighted smooth-L1 (beta 1, Eq. 5), mean over pixels and colours.
-
-        The mask is read only where ``on='masked'``.
-        """
+        """Weighted smooth-L1 (beta 1, Eq. 5), mean over pixels and colours."""
         image, target = self(decoded=features.decoded).float(), batch.pixels
         if self.on == 'image' or batch.image_mask is None:
             return dict(loss=self.loss_weight * F.smooth_l1_loss(image, target))
-        hidden = mask_to_pixels(batch.image_mask, image.shape[2:])
-        error = F.smooth_l1_loss(image, target, reduction='none') * hidden
-        return dict(loss=self.loss_weight * error.sum() / (3 * mean_count(hidden)))
+        masked = mask_to_pixels(batch.image_mask, image.shape[2:])
+        error = F.smooth_l1_loss(image, target, reduction='none') * masked
+        return dict(loss=self.loss_weight * error.sum() / (3 * mean_count(masked)))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """``reconstruction``, float32 (B, 3, H, W), clipped to 0..1, and ``pixels`` as given."""
+        """``reconstruction``, float32 (B, 3, H, W), clipped to 0..1, and the input ``pixels``."""
         image = self(decoded=features.decoded).float().clamp(0, 1)
         return dict(reconstruction=image, pixels=batch.inputs['pixels'])

@@ -1,7 +1,7 @@
 """Masked language modelling, Objective 3 (paper Eq. 7).
 
-Legend: B batch, T text tokens, C channels of the last stage, M masked positions in the whole
-batch, D word vector size, V tokenizer.
+Legend: B batch, T text tokens, C channels of the last stage, M masked tokens of the whole batch,
+D size of a token embedding, V vocab_size.
 """
 
 from typing import Any, Literal
@@ -19,17 +19,17 @@ from mvlt.structures import Batch
 
 @MODELS.register_module()
 class MLMHead(Head):
-    """Text of the last stage -> the words that were hidden.
+    """Text of the last stage -> the masked tokens.
 
-    Only masked positions are scored against the tokenizer. The decoder's weights are the
-    backbone's word table (tied, as in BERT), handed in by the model.
+    Logits are computed for masked tokens only. The decoder's weights are the backbone's token
+    embeddings (tied, as in BERT).
 
     Args:
         in_channels: C of the backbone's last stage.
         vocab_size: V.
-        token_embed_dim: D, the size of the backbone's word vectors.
-        on: 'matched' scores words of matched pairs only, since the image of a mismatched pair says
-            nothing of its words; 'all' is the released code's.
+        token_embed_dim: D.
+        on: 'matched' computes the loss over matched pairs only, as the image of a mismatched pair
+            does not help; 'all' is the released code's.
         loss_weight: w_3 of Eq. 8.
     """
 
@@ -59,29 +59,29 @@ class MLMHead(Head):
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
     def forward(self, *, text: torch.Tensor, token_embedding: torch.Tensor) -> torch.Tensor:
-        """Features (M, C), word table (V, D) -> logits (M, V)."""
+        """Features (M, C), token embeddings (V, D) -> logits (M, V)."""
         return F.linear(self.words(text), token_embedding, self.bias)
 
     def words(self, text: torch.Tensor) -> torch.Tensor:
-        """Features (M, C) -> (M, D), to be compared with word vectors."""
+        """Features (M, C) -> (M, D), to compare with token embeddings."""
         return self.transform(self.projection(text))
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Weighted mean over the M masked words of all processes, 0 where there are none."""
-        places, words = batch.masked_tokens(matched_only=self.on == 'matched')
-        text = features.pair.texts[-1].flatten(0, 1)[places]
+        """Weighted mean over the M masked tokens of all processes, 0 without any."""
+        positions, labels = batch.masked_tokens(matched_only=self.on == 'matched')
+        text = features.pair.texts[-1].flatten(0, 1)[positions]
         logits = self(text=text, token_embedding=features.token_embedding).float()
-        total = F.cross_entropy(logits, words, reduction='sum')
-        return dict(loss=self.loss_weight * total / mean_count(words >= 0))
+        total = F.cross_entropy(logits, labels, reduction='sum')
+        return dict(loss=self.loss_weight * total / mean_count(labels >= 0))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """``word_predictions`` and ``word_log_probs`` of hidden words; {} where none are."""
+        """``word_predictions`` and ``word_log_probs`` of masked tokens; {} without a mask."""
         if not batch.has('mlm_labels'):
             return {}
-        places, words = batch.masked_tokens()
-        text = features.pair.texts[-1].flatten(0, 1)[places]
+        positions, labels = batch.masked_tokens()
+        text = features.pair.texts[-1].flatten(0, 1)[positions]
         logits = self(text=text, token_embedding=features.token_embedding)
-        log_probs = logits.float().log_softmax(-1).gather(-1, words[:, None])[:, 0]
+        log_probs = logits.float().log_softmax(-1).gather(-1, labels[:, None])[:, 0]
         counts = [int((sample.mlm_labels >= 0).sum()) for sample in batch.samples]
         return dict(
             word_predictions=logits.argmax(-1).split(counts),

@@ -1,4 +1,4 @@
-"""What the heads share: layers, and what goes across processes."""
+"""Shared parts of the heads: layers, losses, and sums over processes."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from torch.distributed.nn import functional as with_gradients
 
 
 def linear(in_dims: int, dims: int) -> nn.Linear:
-    """A fully connected layer, started as in BERT: truncated normal of 0.02, bias 0."""
+    """A linear layer, initialized as in BERT: truncated normal of 0.02, bias 0."""
     layer = nn.Linear(in_dims, dims)
     nn.init.trunc_normal_(layer.weight, std=0.02)
     nn.init.zeros_(layer.bias)
@@ -21,21 +21,17 @@ def projection(in_dims: int, dims: int) -> nn.Sequential:
 
 
 def all_gather(values: torch.Tensor) -> torch.Tensor:
-    """(B, ...) of each process -> (G, ...), theirs one behind the other, with gradients to all.
-
-    Every process brings as many.
-    """
+    """(B, ...) of each process -> (G, ...), concatenated, with gradients to all processes."""
     if get_world_size() == 1:
         return values
     return torch.cat(with_gradients.all_gather(values))
 
 
 def mean_count(chosen: torch.Tensor) -> torch.Tensor:
-    """How many are chosen, the mean over the processes, 1 where none is; float32, a scalar.
+    """Mean over the processes of the number of True values, at least 1; a float32 scalar.
 
-    DistributedDataParallel takes the mean of the processes' gradients. Sums that are divided by
-    this count, and not by each process's own, give it the mean over all that is chosen anywhere,
-    as one process with the whole batch would.
+    DistributedDataParallel averages gradients over processes. A sum divided by this count gives
+    the mean over all processes, as one process with the whole batch would.
 
     Args:
         chosen: bool, any shape.
@@ -51,12 +47,12 @@ def class_loss(
     label_smoothing: float,
     mixed: tuple[torch.Tensor, float] | None = None,
 ) -> torch.Tensor:
-    """Cross-entropy, the mean over what is known on all processes.
+    """Cross-entropy, the mean over the known classes of all processes.
 
     Args:
         logits: (B, classes).
-        classes: int64 (B,); -1 is not known, left out.
-        label_smoothing: 0 to 1: so much of the target is spread over all classes.
+        classes: int64 (B,); -1 (unknown) is ignored.
+        label_smoothing: 0 to 1, share of the target that is spread over all classes.
         mixed: see :attr:`mvlt.structures.Batch.mixed`.
     """
     loss = F.cross_entropy(

@@ -1,6 +1,6 @@
-"""Features of patches, computed beforehand by something that is not trained (paper Fig. 1, top).
+"""Features of image patches from an untrained or frozen network (paper Fig. 1, top).
 
-Legend: B batch, H, W image sides, s pixels a patch, D size of a feature.
+Legend: B batch, H, W image sides, s pixels along a patch, D size of a feature.
 """
 
 import math
@@ -17,11 +17,11 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 @MODELS.register_module()
 class HOGTargets(BaseModule):
-    """Histograms of oriented gradients (Dalal and Triggs, 2005): no weights, nothing to download.
+    """Histograms of oriented gradients (Dalal and Triggs, 2005), without weights.
 
-    What masked feature prediction (MaskFeat, Wei et al., 2022) found to be as good as features of
-    trained networks. Each colour has 9 unsigned directions, weighted by the gradient's
-    length, summed over a patch and normalised: D = 27.
+    According to MaskFeat (Wei et al., 2022) they are as good as features of trained networks. Each
+    colour has 9 unsigned directions, weighted by the gradient's length, summed over a patch and
+    normalised: D = 27.
 
     Args:
         stride: s.
@@ -41,26 +41,24 @@ class HOGTargets(BaseModule):
         across = padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]
         down = padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]
         turn = torch.atan2(down, across) / math.pi  # -1 to 1; half a turn is 1
-        place = (turn * self.bins).floor().long() % self.bins
+        bins = (turn * self.bins).floor().long() % self.bins
         length = torch.hypot(across, down)
         votes = length.new_zeros(*image.shape[:2], self.bins, *image.shape[2:])
-        votes.scatter_(2, place[:, :, None], length[:, :, None])
+        votes.scatter_(2, bins[:, :, None], length[:, :, None])
         cells = F.avg_pool2d(votes.flatten(0, 1), self.stride)
         return F.normalize(cells, dim=1).unflatten(0, image.shape[:2]).flatten(1, 2)
 
 
 @MODELS.register_module()
 class BackboneTargets(BaseModule):
-    """The map of a frozen picture backbone, e.g. an ImageNet ResNet: "pre-extracted" features.
-
-    FashionBERT and Kaleido-BERT take features of patches from such a network. It is never trained.
+    """The last map of a frozen image backbone, as FashionBERT and Kaleido-BERT use.
 
     Args:
-        backbone: e.g. mmpretrain's, ``dict(type='mmpretrain.ResNet', depth=50, out_indices=(2,),
-            init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone'))``; the last map
-            that it returns is used. It reads pictures as ImageNet's, normalised.
+        backbone: e.g. ``dict(type='mmpretrain.ResNet', depth=50, out_indices=(2,),
+            init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone'))``, for images
+            normalised as ImageNet's.
         channels: D.
-        stride: s, image pixels a cell of that map.
+        stride: s, image pixels along a cell of that map.
     """
 
     def __init__(
@@ -69,13 +67,13 @@ class BackboneTargets(BaseModule):
         super().__init__(init_cfg)
         self.channels = channels
         self.stride = stride
-        with torch.device('cpu'):  # some backbones compute with numbers when they are built
+        with torch.device('cpu'):  # some backbones read values while they are built
             self.backbone: nn.Module = MODELS.build(backbone).requires_grad_(False)
         self.register_buffer('mean', torch.tensor(_MEAN).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(_STD).view(3, 1, 1), False)
 
     def train(self, mode: bool = True) -> 'BackboneTargets':
-        """Stay in evaluation mode: statistics of a BatchNorm would drift."""
+        """Stay in evaluation mode: BatchNorm statistics would drift."""
         return super().train(False)
 
     @torch.no_grad()
@@ -86,12 +84,12 @@ class BackboneTargets(BaseModule):
             ValueError: the backbone's map has another size.
         """
         maps = self.backbone((image.float() - self.mean) / self.std)
-        found = maps[-1] if isinstance(maps, list | tuple) else maps
+        features = maps[-1] if isinstance(maps, list | tuple) else maps
         height, width = image.shape[2:]
-        wanted = (len(image), self.channels, height // self.stride, width // self.stride)
-        if found.shape != wanted:
+        expected = (len(image), self.channels, height // self.stride, width // self.stride)
+        if features.shape != expected:
             raise ValueError(
-                f'BackboneTargets: the backbone gives {tuple(found.shape)}, channels and stride '
-                f'say {wanted}'
+                f'BackboneTargets: the backbone gives {tuple(features.shape)}, channels and stride '
+                f'say {expected}: correct them'
             )
-        return found.float()
+        return features.float()

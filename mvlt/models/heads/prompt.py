@@ -1,9 +1,8 @@
-"""A picture's labels by their names: the words of a class are a caption of all that belong to it.
+"""Contrast of images with the names of their classes.
 
-Not in the paper. The contrast of a picture with each of its fields, beside that with its caption,
-is what GCL (Marqo) and FashionSAP's prompts do.
+Not in the paper; as GCL (Marqo) and the prompts of FashionSAP.
 
-Legend: B pairs of this process, D size of a vector, P phrases: the classes of all labels.
+Legend: B pairs of this process, D size of an embedding, P prompts: the classes of all labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +19,16 @@ from mvlt.structures import Batch
 
 @MODELS.register_module()
 class PromptHead(Head):
-    """Pictures are to be closer to the name of their class than to those of the others.
+    """Classifies images by the similarity to the names of classes.
 
-    Names are read by the same tower as captions, and compared by the head that gives embeddings: so
-    a colour or a kind alone finds, and classes can be told by their names. It has no weights.
-    :class:`mvlt.engine.PromptsHook` hands it the names of the training data.
+    Names are encoded as captions are and compared by the embedding head. So a colour or a category
+    alone is a good query, and names classify images. The head has no weights.
+    :class:`mvlt.engine.PromptsHook` sets the names from the training data.
 
     Args:
-        labels: of the samples; those that the training data do not know are left out.
-        templates: caption_templates of a name, one a step in turn.
-        label_smoothing: 0 to 1: so much of the target is spread over all classes.
+        labels: categories and attributes; unknown to the training data are ignored.
+        templates: caption templates for a name, used in turn.
+        label_smoothing: 0 to 1, share of the target that is spread over all classes.
         loss_weight: factor of the sum of the labels' losses.
 
     Raises:
@@ -51,55 +50,51 @@ class PromptHead(Head):
         super().__init__(init_cfg)
         for template in templates:
             if '{}' not in template:
-                raise ValueError(f"PromptHead.templates: '{template}' has no place {{}} for a name")
+                raise ValueError(f"PromptHead.templates: '{template}' lacks {{}} for the name")
         self.labels = tuple(labels)
         self.templates = tuple(templates)
         self.label_smoothing = label_smoothing
         self.loss_weight = loss_weight
         self._counts: dict[str, int] | None = None
-        self._phrases: list[torch.Tensor] = []
+        self._prompts: list[torch.Tensor] = []
 
     def know(self, token_ids: Mapping[str, Sequence[Sequence[torch.Tensor]]]) -> None:
-        """Take the classes' names.
-
-        Args:
-            token_ids: label -> class -> template -> int64 (T,); the labels that are known.
-        """
+        """Set the names: label -> class -> template -> token ids int64 (T,)."""
         self._counts = {label: len(classes) for label, classes in token_ids.items()}
-        self._phrases = [
+        self._prompts = [
             pad_sequence(
-                [one[number] for classes in token_ids.values() for one in classes],
+                [by_template[i] for classes in token_ids.values() for by_template in classes],
                 batch_first=True,
                 padding_value=-1,
             )
-            for number in range(len(self.templates) if token_ids else 0)
+            for i in range(len(self.templates) if token_ids else 0)
         ]
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Weighted sum of the labels' cross-entropies; -1 is not known, left out.
+        """Weighted sum of the labels' cross-entropies; -1 (unknown) is ignored.
 
         Raises:
-            ValueError: nobody has handed it the names.
+            ValueError: the names are not set.
         """
         if self._counts is None:
             raise ValueError(
                 'PromptHead does not know the names of the classes: the config needs '
                 'default_hooks.prompts = dict(type=PromptsHook)'
             )
-        images = features.vectors[0]
+        images = features.embeds[0]
         total = images.new_zeros(())
         if not self._counts:
             return dict(loss=total)
         head = features.model.head_that('embedding')
-        logits = head.logits(images, self._vectors(features, batch.step))
-        for label, own in zip(self._counts, logits.split(list(self._counts.values()), 1)):
-            total = total + class_loss(own, batch.labels(label), self.label_smoothing, batch.mixed)
+        logits = head.logits(images, self._prompt_embeds(features, batch.step))
+        for label, part in zip(self._counts, logits.split(list(self._counts.values()), 1)):
+            total = total + class_loss(part, batch.labels(label), self.label_smoothing, batch.mixed)
         return dict(loss=self.loss_weight * total)
 
-    def _vectors(self, features: Features, step: int) -> torch.Tensor:
-        """Of this step's phrases, float32 (P, D)."""
-        phrases = self._phrases[step % len(self._phrases)]
-        phrases = phrases.to(features.inputs['token_ids'].device, non_blocking=True)
-        mask = phrases >= 0
-        text = features.model.backbone.encode_text(phrases.clamp(min=0), mask)[-1]
+    def _prompt_embeds(self, features: Features, step: int) -> torch.Tensor:
+        """Embeddings of this step's prompts, float32 (P, D)."""
+        prompts = self._prompts[step % len(self._prompts)]
+        prompts = prompts.to(features.inputs['token_ids'].device, non_blocking=True)
+        mask = prompts >= 0
+        text = features.model.backbone.encode_text(prompts.clamp(min=0), mask)[-1]
         return features.model.head_that('embedding').text_embeds(mean_of_tokens(text, mask))

@@ -1,6 +1,6 @@
 """Ranking of captions, as ViLT fine-tunes for retrieval (paper Table 6).
 
-Legend: B pairs, G groups, K pairs a group, C channels of the last stage.
+Legend: B pairs, G groups, K pairs of a group, C channels of the last stage.
 """
 
 from typing import Any
@@ -17,13 +17,12 @@ from mvlt.structures import Batch
 
 @MODELS.register_module()
 class RankingHead(ITMHead):
-    """The matching head, trained to put the right caption before the wrong ones of its group.
+    """The matching head, trained to rank the positive caption of a group first.
 
-    Softmax over the K pairs of a group of their log-odds, which everything that ranks goes by; the
-    weights are those of :class:`ITMHead`.
+    Softmax of the log-odds over the K pairs of a group; weights are those of :class:`ITMHead`.
 
     Args:
-        group_size: K, pairs of one image that follow each other in the batch, one of them matched.
+        group_size: K, successive pairs of one image, one of them matched.
         in_channels, hidden_dims, loss_weight: see :class:`ITMHead`.
     """
 
@@ -35,7 +34,7 @@ class RankingHead(ITMHead):
         """Weighted mean over the G groups of the label ``matched``, 0 or 1; B = G x K.
 
         Raises:
-            ValueError: the batch does not consist of groups with one matched pair each.
+            ValueError: a group without exactly one matched pair.
         """
         matched = np.array(batch.values('matched'))
         groups = matched[: len(matched) // self.group_size * self.group_size]
@@ -47,5 +46,5 @@ class RankingHead(ITMHead):
                 f"num_negatives={self.group_size - 1} and collate_fn=dict(type='collate_groups')"
             )
         scores = self.itm_logits(cls=features.cls).view(-1, self.group_size)
-        right = batch.on_device(torch.from_numpy(groups.argmax(1)))
-        return dict(loss=self.loss_weight * F.cross_entropy(scores, right))
+        positives = batch.on_device(torch.from_numpy(groups.argmax(1)))
+        return dict(loss=self.loss_weight * F.cross_entropy(scores, positives))

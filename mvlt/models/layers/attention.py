@@ -1,7 +1,7 @@
 """Attention over image and text tokens together.
 
-Legend: B batch, N image tokens = H x W, R image tokens after reduction, T text tokens, C channels,
-D channels of one attention head.
+Legend: B batch, N image tokens = H x W, R image tokens after reduction, T text tokens, S queries,
+C channels, D channels of an attention head.
 """
 
 import torch
@@ -12,10 +12,10 @@ from mvlt.models.layers.kernels import attend, attention_weights
 
 
 class SpatialReductionAttention(nn.Module):
-    """Multi-head self-attention whose keys and values see a smaller image (PVT, Sec. 3.3).
+    """Multi-head self-attention with keys and values of a smaller image (PVT, Sec. 3.3).
 
-    Every token asks; the image is answered for by H/r x W/r tokens, which a strided convolution
-    makes, and the text by all of its tokens.
+    Every token is a query. Keys are H/r x W/r image tokens, from a strided convolution, and all
+    text tokens.
     """
 
     def __init__(self, dims: int, num_heads: int, reduction: int) -> None:
@@ -36,20 +36,20 @@ class SpatialReductionAttention(nn.Module):
         x: torch.Tensor,
         size: tuple[int, int],
         key_mask: torch.Tensor | None,
-        asking: slice = slice(None),
+        queries: slice = slice(None),
     ) -> torch.Tensor:
         """Attend.
 
         Args:
             x: (B, N + T, C), image tokens first.
-            size: H, W of the image tokens, 0 and 0 where there are none.
-            key_mask: bool (B, 1, 1, R + T), True = may be attended to; None = all may.
-            asking: the tokens whose answers are wanted; all by default.
+            size: H, W of the image tokens; (0, 0) without an image.
+            key_mask: bool (B, 1, 1, R + T), True = attend; None = attend to all.
+            queries: the S tokens to compute; all by default.
 
         Returns:
-            (B, S, C), S the number of asking tokens.
+            (B, S, C).
         """
-        queries_BSC = self.query(x[:, asking])
+        queries_BSC = self.query(x[:, queries])
         keys_BKC, values_BKC = self.key_value(self._reduced(x, size)).chunk(2, dim=-1)
         attended = attend(
             self._split(queries_BSC), self._split(keys_BKC), self._split(values_BKC), key_mask
@@ -59,20 +59,17 @@ class SpatialReductionAttention(nn.Module):
     def weights(
         self, x: torch.Tensor, size: tuple[int, int], key_mask: torch.Tensor | None, query: int
     ) -> torch.Tensor:
-        """How much token ``query`` attends to each key: (B, heads, R + T), each row sums to 1.
-
-        Args as of :meth:`forward`, which never makes these weights; for pictures of them.
-        """
-        asked_BH1D = self._split(self.query(x[:, query : query + 1]))
+        """Attention of token ``query`` to each key, for plots: (B, heads, R + T), rows sum to 1."""
+        query_BH1D = self._split(self.query(x[:, query : query + 1]))
         keys_BHKD = self._split(self.key_value(self._reduced(x, size)).chunk(2, dim=-1)[0])
-        return attention_weights(asked_BH1D, keys_BHKD, key_mask)[:, :, 0]
+        return attention_weights(query_BH1D, keys_BHKD, key_mask)[:, :, 0]
 
     def key_grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of the keys that an image of ``size`` = (H, W) tokens gives."""
+        """Rows and columns of the keys of an image of ``size`` = (H, W) tokens."""
         return size[0] // self.reduction, size[1] // self.reduction
 
     def image_keys(self, size: tuple[int, int]) -> int:
-        """R, their number."""
+        """R, the number of image keys."""
         rows, columns = self.key_grid(size)
         return 0 if 0 in size else rows * columns
 
@@ -92,10 +89,7 @@ class SpatialReductionAttention(nn.Module):
 
 
 class PooledAttention(SpatialReductionAttention):
-    """The image's keys are its map averaged to a fixed size (PVT-v2, Sec. 3.2, linear SRA).
-
-    Its cost grows linearly with the number of image tokens.
-    """
+    """Attention to the image map averaged to a fixed size, at linear cost (PVT-v2, Sec. 3.2)."""
 
     def __init__(self, dims: int, num_heads: int, pool_size: int) -> None:
         super().__init__(dims, num_heads, reduction=1)

@@ -12,10 +12,9 @@ from torch import nn
 
 
 class TokenEmbedding(nn.Module):
-    """Token ids to word vectors, as BERT: word + position, LayerNorm, dropout.
+    """Token embeddings, as BERT: token + position, LayerNorm, dropout.
 
-    BERT's third table (segments) is left out: a caption is one segment, whose constant vector a
-    converter adds to the positions.
+    A caption is one segment: a converter adds BERT's segment embedding to the positions.
     """
 
     def __init__(self, vocab_size: int, dims: int, max_positions: int, dropout: float) -> None:
@@ -34,7 +33,7 @@ class TokenEmbedding(nn.Module):
 class TextEmbedding(nn.Module):
     """Text of the stage before -> hidden features of this stage, Eq. 1: linear + position.
 
-    The LayerNorm between the two is the released code's.
+    The LayerNorm between them is the released code's.
     """
 
     def __init__(self, in_dims: int, dims: int, context_length: int) -> None:
@@ -50,10 +49,9 @@ class TextEmbedding(nn.Module):
 
 
 class ImagePositions(nn.Module):
-    """Learnt positions of an H x W grid of patches, resized bilinearly to any other grid.
+    """Learnt positions of an H x W grid of patches, resized bilinearly to other grids.
 
-    Resizing happens on load (a checkpoint made for another image side) and, for an image of
-    another side than the model was built for, in the forward pass.
+    Positions are resized on loading, and in the forward pass for images of another size.
     """
 
     def __init__(self, size: tuple[int, int], dims: int) -> None:
@@ -81,8 +79,7 @@ def _resize_grid(grid: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
 class PatchEmbedding(nn.Module):
     """Image map of the stage before -> hidden features of this stage, Eq. 2.
 
-    A convolution whose kernel equals its stride, LayerNorm (as PVT; ``norm=False``: none, as ViT),
-    positions.
+    A convolution with kernel = stride, LayerNorm (as PVT; ``norm=False``: none, as ViT), positions.
     """
 
     def __init__(
@@ -101,9 +98,9 @@ class PatchEmbedding(nn.Module):
 
 
 class OverlapPatchEmbedding(nn.Module):
-    """A convolution that sees almost two patches, and LayerNorm (PVT-v2, Sec. 3.3).
+    """A convolution over almost two patches, and LayerNorm (PVT-v2, Sec. 3.3).
 
-    It has no positions: zero padding, here and in the layers, tells tokens their place.
+    Zero padding, here and in the layers, replaces learnt positions.
     """
 
     def __init__(self, in_dims: int, dims: int, patch_size: int) -> None:

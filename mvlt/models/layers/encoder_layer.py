@@ -28,7 +28,7 @@ class EncoderLayer(nn.Module):
         dims: C.
         attention: (x, size, key_mask) -> x; has ``image_keys(size)``.
         mlp_ratio: hidden size of the MLP in units of C.
-        drop_path: share of samples, 0 to 1, that pass the layer by in training.
+        drop_path: share of samples, 0 to 1, that skip the layer in training.
     """
 
     def __init__(self, dims: int, attention: nn.Module, mlp_ratio: float, drop_path: float) -> None:
@@ -49,14 +49,11 @@ class EncoderLayer(nn.Module):
     def cls(
         self, x: torch.Tensor, size: tuple[int, int], key_mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """[CLS] alone, (B, 1, C): what :meth:`forward` makes of the first word, for less work."""
-        place = slice(size[0] * size[1], size[0] * size[1] + 1)
-        cls = x[:, place] + self.drop_path(self.attention(self.norm1(x), size, key_mask, place))
+        """[CLS] of :meth:`forward` alone, (B, 1, C)."""
+        first = slice(size[0] * size[1], size[0] * size[1] + 1)  # of the text tokens
+        cls = x[:, first] + self.drop_path(self.attention(self.norm1(x), size, key_mask, first))
         return cls + self.drop_path(self.mlp(self.norm2(cls)))
 
     def feed_forward(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """(B, N + T, C) -> (B, N + T, C); ``size`` is H, W of the image tokens.
-
-        A layer of its own kind may treat image tokens otherwise; words always go through ``mlp``.
-        """
+        """(B, N + T, C) -> (B, N + T, C); subclasses may change it for image tokens."""
         return self.mlp(x)

@@ -1,6 +1,6 @@
-"""Which way of computing the same a device takes: all that differs between CPU and GPU.
+"""Kernels that differ between CPU and GPU.
 
-Legend: B batch, S tokens that ask, K keys, C channels, D channels of one attention head.
+Legend: B batch, S queries, K keys, C channels, D channels of an attention head.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-_BLOCK = 2048  # rows; with 512 hidden features in bfloat16 they take 2 MB
+_BLOCK = 2048  # rows, 2 MB with 512 hidden features in bfloat16
 
 
 def attention_weights(
@@ -24,11 +24,11 @@ def attention_weights(
 def attend(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, key_mask: torch.Tensor | None
 ) -> torch.Tensor:
-    """Softmax attention by PyTorch's fused kernel, but for bfloat16 on a CPU.
+    """Softmax attention: PyTorch's fused kernel, but two products for bfloat16 on a CPU.
 
-    There that kernel leaves the matrix units idle: with the few keys that are left after reduction
-    two plain products take half of its time, and a quarter with gradients. Logits and weights are
-    rounded to bfloat16: an error of about 0.5 % where the kernel has 0.2 %.
+    There the kernel leaves the matrix units idle: with few keys two products take half of its
+    time, and a quarter with gradients. Logits and weights are rounded to bfloat16: an error of
+    about 0.5 % instead of 0.2 %.
     """
     if queries.device.type == 'cpu' and queries.dtype is torch.bfloat16:
         return attention_weights(queries, keys, key_mask) @ values
@@ -36,10 +36,10 @@ def attend(
 
 
 def by_rows(compute: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """``compute``, which treats each row alone: (..., C) -> (..., C).
+    """Apply ``compute``, which treats rows independently: (..., C) -> (..., C).
 
-    On a CPU, where no gradient is asked for, rows go through in blocks whose hidden features stay
-    in the cache. A graph that is compiled or exported must not depend on how many rows there are.
+    On a CPU without gradients rows are computed in blocks whose hidden features stay in the cache;
+    not in a compiled or exported graph, which must not depend on the number of rows.
     """
     if torch.is_grad_enabled() or x.device.type != 'cpu' or torch.compiler.is_compiling():
         return compute(x)

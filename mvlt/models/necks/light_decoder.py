@@ -1,6 +1,6 @@
-"""An image decoder for backbones that give one map.
+"""An image decoder for backbones with one map.
 
-Legend: B batch, C channels of the last stage, s image pixels a cell of its map.
+Legend: B batch, C channels of the last stage, s image pixels along a cell of its map.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,13 @@ from mvlt.registry import MODELS
 
 @MODELS.register_module()
 class LightDecoder(BaseModule):
-    """Two 3 x 3 convolutions over the last map; the head then predicts s x s pixels a cell.
+    """Two 3 x 3 convolutions over the last map; the head predicts s x s pixels of each cell.
 
-    The paper rebuilds from a pyramid only. That as little as one layer learns to rebuild masked
-    patches from a single scale is SimMIM's finding (Xie et al., 2022); with it ``ViTVL`` is trained
-    with MIR, too, and a pyramid can be compared with a single scale.
+    The paper reconstructs from a pyramid only. According to SimMIM (Xie et al., 2022) one layer is
+    enough for a single scale, so ``ViTVL`` can learn MIR, too.
 
     Args:
-        in_channels, in_strides: of the backbone's maps; the last ones are used.
+        in_channels, in_strides: of the backbone's maps; the last is used.
         channels: of the convolutions; None = C.
     """
 

@@ -17,17 +17,17 @@ from mvlt.registry import MODELS
 class PartialDecoder(BaseModule):
     """Cascaded partial decoder (Wu et al., 2019): deep maps gate shallow ones by multiplication.
 
-    The paper describes a U-Net over four stages; the code that its authors released has this, which
-    leaves stage 1 out and predicts at 1/8 (fidelity point 6). Its head spreads bilinearly:
+    The paper describes a U-Net over four stages; the released code has this decoder, without stage
+    1 and at 1/8 (fidelity point 6). Its head upsamples bilinearly:
     ``heads.mir=dict(type=MIRHead, upsample='bilinear')``.
 
     Args:
         in_channels: C_1..C_4 of the backbone; C_1 is not used.
-        in_strides: of its maps, image pixels a cell; 4, 8, 16, 32.
+        in_strides: image pixels along a cell of its maps; 4, 8, 16, 32.
         channels: W.
     """
 
-    stride = 8  # of the map it returns, in pixels of the image
+    stride = 8  # image pixels along a cell of the returned map
 
     def __init__(
         self,

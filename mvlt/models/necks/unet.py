@@ -17,17 +17,16 @@ from mvlt.registry import MODELS
 class UNet(BaseModule):
     """Four-level U-Net decoder: up-convolve, join with the map of the stage before, convolve.
 
-    The paper names "a standard four-level U-Net decoder" and no widths; by default each level
-    keeps its stage's, with two 3 x 3 convolutions, BatchNorm and ReLU (Ronneberger et al., 2015,
-    padded).
+    The paper names "a standard four-level U-Net decoder" and no widths. Each level has two 3 x 3
+    convolutions, BatchNorm and ReLU (Ronneberger et al., 2015, padded).
 
     Args:
         in_channels: C_1..C_4 of the backbone.
-        in_strides: of its maps, image pixels a cell; 4, 8, 16, 32.
+        in_strides: image pixels along a cell of its maps; 4, 8, 16, 32.
         channels: widths of the three levels, of stage 1 to 3; None = C_1..C_3.
     """
 
-    stride = 4  # of the map it returns, in pixels of the image
+    stride = 4  # image pixels along a cell of the returned map
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class UNet(BaseModule):
         check_pyramid(self, in_strides)
         widths = tuple(channels or in_channels[:-1])
         if len(widths) != len(in_channels) - 1:
-            raise ValueError(f'neck.channels={channels}: one width for each of stages 1 to 3')
+            raise ValueError(f'neck.channels={channels}: give a width for each of stages 1 to 3')
         self.out_channels = widths[0]
         self.ups = nn.ModuleList()
         self.joins = nn.ModuleList()

@@ -1,13 +1,13 @@
-"""Embeddings of a gallery, stored and searched: one interface, three stores."""
+"""Vector stores of a gallery's embeddings: one interface, three stores."""
 
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from mvlt.retrieval.index.base import Index, IndexDescription
 from mvlt.retrieval.index.filters import Kind, Where
 from mvlt.retrieval.index.memory import MemoryIndex
+from mvlt.retrieval.records import Source
 
 __all__ = [
     'Index',
@@ -15,17 +15,17 @@ __all__ = [
     'Kind',
     'MemoryIndex',
     'Where',
-    'default_place',
+    'default_location',
     'open_index',
 ]
 
 
-def default_place(gallery: Any, fingerprint: str) -> str:
-    """Where tools, page and service keep the index of a gallery unless they are told otherwise.
+def default_location(gallery: Source, fingerprint: str) -> str:
+    """The default folder of a gallery's index, one for each model.
 
     Args:
-        gallery: a path; other galleries live in memory.
-        fingerprint: hash of the model, so that two models of a catalogue do not meet.
+        gallery: a path; the index of any other gallery lives in memory.
+        fingerprint: hash of the model.
     """
     if not isinstance(gallery, str | Path):
         return 'memory'
@@ -33,29 +33,29 @@ def default_place(gallery: Any, fingerprint: str) -> str:
     return f'work_dirs/index/{name[-100:]}-{fingerprint[:8]}'
 
 
-def open_index(place: str | Path, description: IndexDescription | None = None) -> Index:
-    """The store that a place names.
+def open_index(location: str | Path, description: IndexDescription | None = None) -> Index:
+    """Open or create an index.
 
     Args:
-        place: a folder (LanceDB), a Milvus server's address or a file of Milvus Lite (``.db``),
-            or 'memory'.
-        description: makes a new index; None opens what is there.
+        location: a folder (LanceDB), the address of a Milvus server, a file of Milvus Lite
+            (``.db``), or 'memory'.
+        description: of a new index; None opens an existing index.
 
     Raises:
-        FileNotFoundError, ValueError: there is none, or none that can be read; the library of
-            the store is not installed.
+        FileNotFoundError, ValueError: no index there, or a damaged one; the store's library is not
+            installed.
     """
-    place = str(place)
-    if place == 'memory':
+    location = str(location)
+    if location == 'memory':
         if description is None:
             raise FileNotFoundError('memory: an index in memory is built, never opened')
         return MemoryIndex(description)
-    server = place.startswith(('http://', 'https://')) or place.endswith('.db')
+    server = location.startswith(('http://', 'https://')) or location.endswith('.db')
     name, library, extra = (
         ('milvus', 'pymilvus', 'milvus') if server else ('lance', 'lancedb', 'index')
     )
     try:
         module = import_module(f'{__name__}.{name}')
     except ImportError as error:
-        raise ValueError(f"{place}: needs {library}: pip install 'mvlt[{extra}]'") from error
-    return (module.MilvusIndex if server else module.LanceIndex)(place, description)
+        raise ValueError(f"{location}: needs {library}: pip install 'mvlt[{extra}]'") from error
+    return (module.MilvusIndex if server else module.LanceIndex)(location, description)

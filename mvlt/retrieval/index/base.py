@@ -1,6 +1,6 @@
-"""What every index does, whatever keeps the vectors.
+"""The interface of all vector stores.
 
-Legend: D size of a vector, n rows.
+Legend: D size of an embedding, n rows.
 """
 
 import json
@@ -17,16 +17,15 @@ from mvlt.retrieval.index.filters import Group, Kind, Where, arrow_type, parse
 
 VERSION = 2
 MAX_ID = 200  # characters of a product id
-# of each row, beside the vector and the columns of the catalogue
-_OWN = dict(
+_KEYS = dict(  # of each row, beside its embedding and the columns of the catalogue
     product_id=pa.string(), image_index=pa.int32(), image_hash=pa.string(), row_hash=pa.string()
 )
 
 
 class IndexDescription(NamedTuple):
-    """What an index holds; vectors are compared by their product.
+    """Contents of an index; the similarity of two embeddings is their dot product.
 
-    model: hash of the model that made the vectors.
+    model: hash of the model that computed the embeddings.
     dims: D.
     columns: name -> kind, of the catalogue.
     """
@@ -36,66 +35,66 @@ class IndexDescription(NamedTuple):
     columns: Mapping[str, Kind]
 
     def to_json(self) -> str:
-        """One line, with the layout's version."""
+        """One line, with the version of the layout."""
         return json.dumps(dict(version=VERSION, metric='product', **self._asdict()))
 
     @classmethod
     def from_json(cls, text: str, source: str) -> 'IndexDescription':
-        """What :meth:`to_json` wrote.
+        """Read the output of :meth:`to_json`.
 
         Raises:
-            ValueError: something else.
+            ValueError: other text, or another version.
         """
         try:
             content = json.loads(text)
-            found = cls(str(content['model']), int(content['dims']), dict(content['columns']))
-            for kind in found.columns.values():
+            description = cls(str(content['model']), int(content['dims']), dict(content['columns']))
+            for kind in description.columns.values():
                 arrow_type(kind)
             wrong = content['version'] != VERSION or content['metric'] != 'product'
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f'{source}: no description of an index ({error}); build it again'
+                f'{source}: not the description of an index ({error}); build it again'
             ) from error
         if wrong:
             raise ValueError(f'{source}: an index of another version; build it again')
-        return found
+        return description
 
 
 class Index(ABC):
-    """Rows that are found by their vector: images (or texts) of products.
+    """A vector store of the images (or texts) of products.
 
-    A row has ``product_id``, ``image_index`` (0, 1, ... of a product), ``image_hash`` (of what was
-    embedded), ``row_hash`` (of its cells), ``vector`` and the description's columns. What was
-    committed is on the disk; one process writes at a time, any number read.
+    A row has ``product_id``, ``image_index`` (0, 1, ... of a product), ``image_hash`` (of its image
+    or text), ``row_hash`` (of its cells), ``vector`` (its embedding) and the columns of the
+    description. A committed row is on the disk. One process writes at a time, any number read.
 
     Args:
-        description: what it holds.
-        place: for messages.
+        description: contents of the index.
+        location: named in errors.
     """
 
-    def __init__(self, description: IndexDescription, place: str) -> None:
+    def __init__(self, description: IndexDescription, location: str) -> None:
         self.description = description
-        self.place = place
-        # a store knows columns by these names, whatever a shop calls them
+        self.location = location
+        # column names of the store: a catalogue's own names may be illegal there
         self.fields = {name: f'c{i}' for i, name in enumerate(description.columns)}
         kinds = description.columns
         self.schema = pa.schema(
             [
-                *_OWN.items(),
+                *_KEYS.items(),
                 *((field, arrow_type(kinds[name])) for name, field in self.fields.items()),
                 ('vector', pa.list_(pa.float32(), description.dims)),
             ]
         )
 
     def upsert(self, rows: pa.Table) -> None:
-        """Add products or replace them, all rows of each.
+        """Add or replace products, all rows of each.
 
         Args:
             rows: see :meth:`rows`; all rows of a product in one call.
 
         Raises:
-            ValueError: other columns than those of the index, no or too long ids, a vector with
-                a number that is none; nothing is written.
+            ValueError: wrong columns, an illegal id, an embedding that is not finite; nothing is
+                written.
         """
         rows = self._checked(rows)
         if len(rows):
@@ -103,39 +102,39 @@ class Index(ABC):
                 self._upsert(rows)
 
     def delete(self, product_ids: Sequence[str]) -> int:
-        """Delete products; how many there were. Unknown ids are nothing."""
+        """Delete products and return how many existed; unknown ids are ignored."""
         with self.writing():
-            found = pc.count_distinct(self.fetch(product_ids)['product_id']).as_py()
-            if found:
+            count = pc.count_distinct(self.fetch(product_ids)['product_id']).as_py()
+            if count:
                 self._delete(list(product_ids))
-        return found
+        return count
 
-    def search(self, vector: np.ndarray, count: int, where: Where | None = None) -> pa.Table:
-        """The rows whose vectors have the largest product with a query's, best first.
+    def search(self, query: np.ndarray, count: int, where: Where | None = None) -> pa.Table:
+        """The rows most similar to a query, best first.
 
         Args:
-            vector: float (D,).
-            count: rows at most.
-            where: which rows may be found (:mod:`mvlt.retrieval.index.filters`).
+            query: embedding, float (D,).
+            count: maximal number of rows.
+            where: a filter (:mod:`mvlt.retrieval.index.filters`).
 
         Returns:
             ``product_id``, ``image_index``, the description's columns, ``similarity`` float32.
 
         Raises:
-            ValueError: another size, a filter that does not fit.
+            ValueError: a query of another size, an illegal filter.
         """
-        vector = np.asarray(vector, np.float32)
-        if vector.shape != (self.description.dims,) or not np.isfinite(vector).all():
+        query = np.asarray(query, np.float32)
+        if query.shape != (self.description.dims,) or not np.isfinite(query).all():
             raise ValueError(
-                f'{self.place}: vectors of {self.description.dims} finite numbers, not of '
-                f'{vector.shape}'
+                f'{self.location}: a query has {self.description.dims} finite numbers, this one is '
+                f'{query.shape}'
             )
         if count < 1:
-            raise ValueError(f'count={count}: one at least')
-        return self._named(self._search(vector, count, self._parsed(where)))
+            raise ValueError(f'count={count}: give 1 or more')
+        return self._named(self._search(query, count, self._parsed(where)))
 
     def count(self, where: Where | None = None) -> int:
-        """How many rows a filter lets through."""
+        """Number of rows that pass a filter."""
         return self._count(self._parsed(where))
 
     def fetch(self, product_ids: Sequence[str]) -> pa.Table:
@@ -144,10 +143,10 @@ class Index(ABC):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """No other process writes meanwhile.
+        """Lock the index against other writers.
 
         Raises:
-            ValueError: another one does.
+            ValueError: another process writes.
         """
         yield
 
@@ -156,10 +155,10 @@ class Index(ABC):
         """Product id, image index, image hash and row hash of all rows, in no order."""
 
     def compact(self, kept_seconds: float = 60) -> None:
-        """What a day's changes have left is put in order; searches go on meanwhile.
+        """Merge the files of many small changes; searches may run meanwhile.
 
         Args:
-            kept_seconds: what was replaced so shortly ago stays, for searches that still read it.
+            kept_seconds: age up to which replaced rows stay, for running searches.
 
         Raises:
             ValueError: another process writes.
@@ -177,7 +176,7 @@ class Index(ABC):
     def _delete(self, product_ids: list[str]) -> None: ...
 
     @abstractmethod
-    def _search(self, vector: np.ndarray, count: int, where: Group) -> pa.Table: ...
+    def _search(self, query: np.ndarray, count: int, where: Group) -> pa.Table: ...
 
     @abstractmethod
     def _count(self, where: Group) -> int: ...
@@ -186,61 +185,58 @@ class Index(ABC):
     def _fetch(self, product_ids: list[str]) -> pa.Table: ...
 
     def rows(
-        self, vectors: np.ndarray, columns: Mapping[str, Sequence[Any]], **own: Sequence[Any]
+        self, embeds: np.ndarray, columns: Mapping[str, Sequence[Any]], **keys: Sequence[Any]
     ) -> pa.Table:
-        """What :meth:`upsert` takes.
+        """The table that :meth:`upsert` takes.
 
         Args:
-            vectors: float32 (n, D).
+            embeds: float32 (n, D).
             columns: values of the description's columns, None = unknown.
-            own: ``product_id``, ``image_index``, ``image_hash``, ``row_hash``.
+            keys: ``product_id``, ``image_index``, ``image_hash``, ``row_hash``.
 
         Raises:
-            ValueError: a column that the index does not have, a value of another kind.
+            ValueError: a column is missing, a value is of another kind.
         """
-        flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-        made: dict[str, Any] = {}
-        for name in self.description.columns:
-            kind = self.description.columns[name]
+        flat = pa.array(np.ascontiguousarray(embeds, np.float32).ravel())
+        arrays = {name: pa.array(keys[name], dtype) for name, dtype in _KEYS.items()}
+        for name, kind in self.description.columns.items():
             try:
-                made[name] = pa.array(columns[name], arrow_type(kind))
+                arrays[name] = pa.array(columns[name], arrow_type(kind))
             except (KeyError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                raise ValueError(f"{self.place}: column '{name}' holds {kind}s: {error}") from error
-        made['vector'] = pa.FixedSizeListArray.from_arrays(flat, self.description.dims)
-        return pa.table({name: pa.array(own[name], of) for name, of in _OWN.items()} | made)
+                raise ValueError(
+                    f"{self.location}: column '{name}' holds {kind}s: {error}"
+                ) from error
+        arrays['vector'] = pa.FixedSizeListArray.from_arrays(flat, self.description.dims)
+        return pa.table(arrays)
 
     def _checked(self, rows: pa.Table) -> pa.Table:
-        names = [*_OWN, *self.fields, 'vector']
+        names = [*_KEYS, *self.fields, 'vector']
         if rows.column_names != names:
-            raise ValueError(f'{self.place}: columns {names} are needed, not {rows.column_names}')
+            raise ValueError(f'{self.location}: give columns {names}, not {rows.column_names}')
         rows = rows.rename_columns(self.schema.names).cast(self.schema)
         for product_id in rows['product_id'].to_pylist():
             check_id(product_id)
-        vectors = rows['vector'].combine_chunks().flatten()
-        if vectors.null_count or not np.isfinite(vectors).all():
-            raise ValueError(f'{self.place}: a vector with a number that is none')
+        embeds = rows['vector'].combine_chunks().flatten()
+        if embeds.null_count or not np.isfinite(embeds).all():
+            raise ValueError(f'{self.location}: an embedding is not finite')
         return rows
 
     def _parsed(self, where: Where | None) -> Group:
-        """With the store's names."""
+        """A filter with the store's column names."""
         return _renamed(parse(where, self.description.columns), self.fields)
 
     def _named(self, rows: pa.Table) -> pa.Table:
-        """With the catalogue's names."""
+        """Rows with the catalogue's column names."""
         names = {field: name for name, field in self.fields.items()}
         return rows.rename_columns([names.get(name, name) for name in rows.column_names])
 
 
 def check_id(product_id: Any) -> None:
-    """Refuse what is no product id: text of 1 to 200 characters that can be shown.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """Raise ValueError unless an id is text of 1 to 200 printable characters."""
     if not isinstance(product_id, str) or not 0 < len(product_id) <= MAX_ID:
-        raise ValueError(f'product id {product_id!r:.60}: a text of 1 to {MAX_ID} characters')
+        raise ValueError(f'product id {product_id!r:.60}: give text of 1 to {MAX_ID} characters')
     if not product_id.isprintable():
-        raise ValueError(f'product id {product_id!r:.60}: no control characters')
+        raise ValueError(f'product id {product_id!r:.60}: remove the control characters')
 
 
 def _renamed(where: Any, fields: Mapping[str, str]) -> Any:

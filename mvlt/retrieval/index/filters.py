@@ -1,10 +1,10 @@
-"""What may be found, as plain data: checked against the columns, never a query language's text.
+"""Search filters as plain data, checked against the columns; never text of a query language.
 
     {'sub_category': 'Tshirts', 'colour': ['Red', 'Pink'], 'price': {'max': 500}, 'in_stock': True}
     {'or': [{'brand': 'Nike'}, {'not': {'gender': 'Men'}}]}
 
-Several keys must all hold. A product whose cell is empty is in no list and in no range, so ``not``
-finds it.
+Several keys must all hold. An empty cell is in no list and in no range, so ``not`` returns its
+product.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ _TYPES: dict[Kind, pa.DataType] = dict(text=pa.string(), number=pa.float64(), fl
 
 
 class Condition(NamedTuple):
-    """One column against a list, or against a range whose bounds belong to it; None = open."""
+    """One column against a list, or against a range with its bounds; None = open."""
 
     column: str
     values: tuple | None = None
@@ -31,41 +31,40 @@ class Condition(NamedTuple):
 
 
 class Group(NamedTuple):
-    """``word`` is 'and', 'or' or 'not'; 'not' has one part."""
+    """Conditions joined by 'and' or 'or', or one part under 'not'."""
 
     word: Literal['and', 'or', 'not']
     parts: tuple['Condition | Group', ...]
 
 
 def arrow_type(kind: Kind) -> pa.DataType:
-    """How a column of this kind is stored."""
+    """The stored type of a kind of column."""
     return _TYPES[kind]
 
 
 def parse(where: Where | None, columns: Mapping[str, Kind], depth: int = 0) -> Group:
-    """A filter that fits the columns.
+    """Check a filter against the columns.
 
     Args:
-        where: see this module; None or {} lets everything through.
+        where: see this module; None or {} passes every row.
         columns: name -> kind.
 
     Raises:
-        ValueError: an unknown column, a value of another kind, a list that is too long; the
-            message names the legal ones.
+        ValueError: an unknown column, a value of another kind, a list that is too long.
     """
     if where is None:
         return Group('and', ())
     if not isinstance(where, Mapping):
-        raise ValueError(f'where: a dict of column -> value is needed, not {_short(where)}')
+        raise ValueError(f'where: give a dict of column -> value, not {_short(where)}')
     if depth > MAX_DEPTH:
-        raise ValueError(f'where: and, or, not are nested more than {MAX_DEPTH} deep')
+        raise ValueError(f'where: nest and, or, not at most {MAX_DEPTH} deep')
     parts: list[Condition | Group] = []
     for key, value in where.items():
         if key in ('and', 'or'):
             if not isinstance(value, Sequence) or isinstance(value, str) or not value:
                 raise ValueError(f"where: '{key}' takes a list of dicts, not {_short(value)}")
             word: Literal['and', 'or'] = 'and' if key == 'and' else 'or'
-            parts.append(Group(word, tuple(parse(one, columns, depth + 1) for one in value)))
+            parts.append(Group(word, tuple(parse(part, columns, depth + 1) for part in value)))
         elif key == 'not':
             parts.append(Group('not', (parse(value, columns, depth + 1),)))
         elif key in columns:
@@ -79,10 +78,10 @@ def parse(where: Where | None, columns: Mapping[str, Kind], depth: int = 0) -> G
 def _condition(column: str, kind: Kind, value: Any) -> Condition:
     if isinstance(value, Mapping):
         if kind != 'number' or not value or set(value) - {'min', 'max'}:
-            legal = "{'min': 10, 'max': 50}, one of them or both"
+            legal = "legal: {'min': 10, 'max': 50}, one bound or both"
             raise ValueError(
                 f"where: '{column}' is {_short(dict(value))}; "
-                + (f'legal: {legal}' if kind == 'number' else f'it holds {kind}s, give values')
+                + (legal if kind == 'number' else f'the column holds {kind}s, give values')
             )
         return Condition(
             column,
@@ -92,14 +91,14 @@ def _condition(column: str, kind: Kind, value: Any) -> Condition:
     listed = [value] if isinstance(value, str) or not isinstance(value, Sequence) else value
     if not 0 < len(listed) <= MAX_VALUES:
         raise ValueError(f"where: '{column}' takes 1 to {MAX_VALUES} values, not {len(listed)}")
-    return Condition(column, tuple(_checked(column, kind, one) for one in listed))
+    return Condition(column, tuple(_checked(column, kind, item) for item in listed))
 
 
 def _checked(column: str, kind: Kind, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = dict(text=isinstance(value, str), number=number, flag=isinstance(value, bool))
     if not fits[kind] or (number and not np.isfinite(float(value))):
-        raise ValueError(f"where: '{column}' holds {kind}s, {_short(value)} is none")
+        raise ValueError(f"where: '{column}' holds {kind}s, not {_short(value)}")
     return float(value) if number else value
 
 
@@ -109,7 +108,7 @@ def _short(value: Any) -> str:
 
 
 def mask(where: Condition | Group, table: pa.Table) -> np.ndarray:
-    """Which rows of a table it lets through, bool (n,)."""
+    """The rows of a table that pass a filter, bool (n,)."""
     if isinstance(where, Condition):
         column = table[where.column]
         if where.values is not None:
@@ -119,16 +118,16 @@ def mask(where: Condition | Group, table: pa.Table) -> np.ndarray:
             below = where.high is None or pc.less_equal(column, where.high)
             fits = pc.and_(above, below)
         return np.asarray(pc.fill_null(fits, False), bool)
-    found = [mask(part, table) for part in where.parts]
+    masks = [mask(part, table) for part in where.parts]
     if where.word == 'not':
-        return ~found[0]
+        return ~masks[0]
     start = np.full(len(table), where.word == 'and')
     combine = np.logical_and if where.word == 'and' else np.logical_or
-    return combine.reduce([start, *found])
+    return combine.reduce([start, *masks])
 
 
 class Dialect(NamedTuple):
-    """How a store writes conditions."""
+    """The syntax of a store's conditions."""
 
     name: Callable[[str], str]
     value: Callable[[Any], str]
@@ -137,9 +136,9 @@ class Dialect(NamedTuple):
 
 
 def to_text(where: Condition | Group, dialect: Dialect, negated: bool = False) -> str:
-    """A filter as a store reads it, '' where it lets everything through.
+    """A filter in a store's syntax; '' passes every row.
 
-    ``not`` is written at the conditions themselves: a store's own would drop rows without a value.
+    ``not`` moves into the conditions: a store's own ``not`` drops rows without a value.
     """
     if isinstance(where, Group):
         if where.word == 'not':

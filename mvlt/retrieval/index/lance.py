@@ -1,4 +1,4 @@
-"""An index in a folder, on LanceDB: for one machine, to some ten million pictures."""
+"""An index in a folder, on LanceDB: for one machine, up to about ten million images."""
 
 import fcntl
 import json
@@ -18,14 +18,14 @@ from mvlt.files import write_text
 from mvlt.retrieval.index.base import Index, IndexDescription
 from mvlt.retrieval.index.filters import Dialect, Group, to_text
 
-# it warns of what we mean to do; it looks here once, when it is imported
+# LanceDB reads its log level once, on import; its warnings concern calls made on purpose
 with patch.dict(os.environ, {'LANCEDB_LOG': os.environ.get('LANCEDB_LOG', 'error')}):
     import lancedb
 
 TABLE = 'products'
 DESCRIPTION = 'index.json'
-EXACT_BELOW = 100_000  # rows; comparing with all of them takes milliseconds
-_FEW = 1000  # different values of a column that are kept as bitmaps
+EXACT_BELOW = 100_000  # rows; an exhaustive search over them takes milliseconds
+_FEW = 1000  # distinct values up to which a column gets a bitmap index
 _DIALECT = Dialect(
     name=str,
     value=lambda value: (
@@ -36,8 +36,8 @@ _DIALECT = Dialect(
 )
 
 
-def _said(method: Any) -> Any:
-    """A failure of the store as one line that names the folder."""
+def _report_failure(method: Any) -> Any:
+    """Turn a failure of the store into one line that names the folder."""
 
     @wraps(method)
     def run(self: 'LanceIndex', *args: Any, **kwargs: Any) -> Any:
@@ -45,8 +45,8 @@ def _said(method: Any) -> Any:
             return method(self, *args, **kwargs)
         except (OSError, RuntimeError, ValueError) as error:
             raise OSError(
-                f'{self.folder}: the store failed ({_first_line(error)}); what was confirmed '
-                'before is kept. Is the disk full? If files were damaged, delete the folder and '
+                f'{self.folder}: the store failed ({_first_line(error)}); committed rows are kept. '
+                'Check that the disk is not full. If files are damaged, delete the folder and '
                 'build the index again'
             ) from error
 
@@ -54,17 +54,17 @@ def _said(method: Any) -> Any:
 
 
 class LanceIndex(Index):
-    """Exact below 100,000 rows; above, quantised vectors choose and whole ones order.
+    """A LanceDB table: exact below 100,000 rows, else quantised search with exact reordering.
 
     Args:
-        folder: where it is; made if there is none.
-        description: of a new index; None opens what is there.
-        probes: parts of the vectors' space that a query reads.
-        refine: candidates whose whole vectors are compared, times the rows that are wanted.
-        exact_rows: a filter that leaves at most so many is answered exactly.
+        folder: created if it is missing.
+        description: see :func:`mvlt.retrieval.index.open_index`.
+        probes: partitions that a query reads.
+        refine: candidates compared exactly, as a multiple of the requested rows.
+        exact_rows: the search is exact if a filter leaves at most so many rows.
 
     Raises:
-        FileNotFoundError, ValueError: there is none, or no such index.
+        FileNotFoundError, ValueError: no index in the folder, or a damaged one.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class LanceIndex(Index):
         if description is None:
             if not path.is_file():
                 raise FileNotFoundError(
-                    f'{folder}: no index; tools/build_index.py MODEL CATALOGUE {folder} makes one'
+                    f'{folder}: no index; run tools/build_index.py MODEL CATALOGUE {folder}'
                 )
             description = IndexDescription.from_json(path.read_text('utf-8'), str(path))
             super().__init__(description, str(folder))
@@ -90,12 +90,12 @@ class LanceIndex(Index):
             return
         super().__init__(description, str(folder))
         if path.exists():
-            raise ValueError(f'{folder}: there is an index already')
+            raise ValueError(f'{folder}: there is an index already; open it, or delete the folder')
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.writing():
             database = lancedb.connect(self.folder)
             database.create_table(TABLE, schema=self.schema, mode='overwrite')
-            write_text(path, description.to_json() + '\n')  # last: now it is one
+            write_text(path, description.to_json() + '\n')  # last: it marks a complete index
         self._table = self._open()
 
     def _open(self) -> Any:
@@ -114,7 +114,7 @@ class LanceIndex(Index):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """See the base class."""
+        """See :meth:`Index.writing`."""
         if self._held:
             yield
             return
@@ -136,58 +136,58 @@ class LanceIndex(Index):
             finally:
                 self._held -= 1
 
-    @_said
+    @_report_failure
     def _upsert(self, rows: pa.Table) -> None:
         ids = rows['product_id'].unique().to_pylist()
         merge = self._table.merge_insert(['product_id', 'image_index'])
         merge = merge.when_matched_update_all().when_not_matched_insert_all()
         merge.when_not_matched_by_source_delete(_among(ids)).execute(rows)
 
-    @_said
+    @_report_failure
     def _delete(self, product_ids: list[str]) -> None:
         self._table.delete(_among(product_ids))
 
-    @_said
-    def _search(self, vector: np.ndarray, count: int, where: Group) -> pa.Table:
+    @_report_failure
+    def _search(self, query: np.ndarray, count: int, where: Group) -> pa.Table:
         text = to_text(where, _DIALECT)
         columns = ['product_id', 'image_index', *self.fields.values(), '_distance']
-        query = self._table.search(vector, vector_column_name='vector').distance_type('dot')
-        query = query.limit(count).select(columns)
+        search = self._table.search(query, vector_column_name='vector').distance_type('dot')
+        search = search.limit(count).select(columns)
         if text:
-            query = query.where(text, prefilter=True)
+            search = search.where(text, prefilter=True)
         if self._quantised:
             if text and self._table.count_rows(text) <= self.exact_rows:
-                query = query.bypass_vector_index()
+                search = search.bypass_vector_index()
             else:
-                query = query.nprobes(self.probes).refine_factor(self.refine)
-        found = query.to_arrow()
-        similarity = 1 - found['_distance'].to_numpy()  # what Lance calls the distance of a product
+                search = search.nprobes(self.probes).refine_factor(self.refine)
+        rows = search.to_arrow()
+        similarity = 1 - rows['_distance'].to_numpy()  # Lance's 'dot' distance is 1 - product
         order = np.argsort(-similarity, kind='stable')
-        rows = found.take(order).select(columns[:-1])
+        rows = rows.take(order).select(columns[:-1])
         return rows.append_column('similarity', pa.array(similarity[order], pa.float32()))
 
     @property
     def _quantised(self) -> bool:
         return any(index.columns == ['vector'] for index in self._table.list_indices())
 
-    @_said
+    @_report_failure
     def _count(self, where: Group) -> int:
         return self._table.count_rows(to_text(where, _DIALECT) or None)
 
-    @_said
+    @_report_failure
     def _fetch(self, product_ids: list[str]) -> pa.Table:
         if not product_ids:
             return self.schema.empty_table()
-        found = self._table.search().where(_among(product_ids)).limit(None).to_arrow()
-        return found.select(self.schema.names)
+        rows = self._table.search().where(_among(product_ids)).limit(None).to_arrow()
+        return rows.select(self.schema.names)
 
-    @_said
+    @_report_failure
     def keys(self) -> pa.Table:
-        """See the base class."""
+        """See :meth:`Index.keys`."""
         columns = ['product_id', 'image_index', 'image_hash', 'row_hash']
         return self._table.search().select(columns).limit(None).to_arrow().select(columns)
 
-    @_said
+    @_report_failure
     def _compact(self, kept_seconds: float) -> None:
         self._table.optimize(cleanup_older_than=timedelta(seconds=max(kept_seconds, 1e-3)))
         existing = {name for index in self._table.list_indices() for name in index.columns}
@@ -198,16 +198,15 @@ class LanceIndex(Index):
             self._table.create_scalar_index('product_id', index_type='BTREE')
         for name, field in self.fields.items():
             if rows and field not in existing:
-                few = self.description.columns[name] != 'number' and self._distinct(field)
+                few = self.description.columns[name] != 'number' and self._has_few_values(field)
                 kind = 'BITMAP' if few else 'BTREE'
                 self._table.create_scalar_index(field, index_type=kind)
 
-    def _distinct(self, field: str) -> bool:
-        """Whether a column has few different values."""
-        found: set = set()
+    def _has_few_values(self, field: str) -> bool:
+        values: set = set()
         for batch in self._table.search().select([field]).limit(None).to_batches():
-            found.update(batch[field].unique().to_pylist())
-            if len(found) > _FEW:
+            values.update(batch[field].unique().to_pylist())
+            if len(values) > _FEW:
                 return False
         return True
 

@@ -1,4 +1,4 @@
-"""An index on a Milvus server, or in a file of Milvus Lite: for shops that outgrow one machine."""
+"""An index on a Milvus server or in a file of Milvus Lite, for more than one machine."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ from mvlt.retrieval.index.filters import Dialect, Group, Kind, to_text
 
 COLLECTION = 'mvlt'
 _KEYS = ['product_id', 'image_index', 'image_hash', 'row_hash']
-_TEXT = 65_535  # bytes of a cell that Milvus takes
-_BLOCK = 1000  # rows a request
+_TEXT = 65_535  # Milvus' limit of a cell, bytes
+_BLOCK = 1000  # rows of a request
 _FIELDS: dict[Kind, DataType] = dict(
     text=DataType.VARCHAR, number=DataType.DOUBLE, flag=DataType.BOOL
 )
@@ -28,16 +28,16 @@ _DIALECT = Dialect(
 
 
 class MilvusIndex(Index):
-    """A collection of a Milvus server. Its compaction is the server's own.
+    """A collection of a Milvus server; the server compacts by itself.
 
     Args:
-        uri: ``http://host:19530/collection``, or a file of Milvus Lite (``NAME.db``); without a
-            collection it is called 'mvlt'.
-        description: of a new index; None opens what is there.
+        uri: ``http://host:19530/collection`` (default collection: 'mvlt'), or a file of Milvus Lite
+            (``NAME.db``).
+        description: see :func:`mvlt.retrieval.index.open_index`.
         token: ``user:password`` of the server.
 
     Raises:
-        FileNotFoundError, ValueError: no such collection, or it is no index.
+        FileNotFoundError, ValueError: no such collection, or not an index.
     """
 
     def __init__(
@@ -46,21 +46,21 @@ class MilvusIndex(Index):
         address, self.collection = split_uri(uri)
         try:
             self.client = MilvusClient(address, token=token)
-            there = self.client.has_collection(self.collection)
+            exists = self.client.has_collection(self.collection)
         except (MilvusException, OSError) as error:
             raise ValueError(f'{uri}: Milvus does not answer ({error})') from error
         if description is None:
-            if not there:
+            if not exists:
                 raise FileNotFoundError(
-                    f'{uri}: no index; tools/build_index.py MODEL CATALOGUE {uri} makes one'
+                    f'{uri}: no index; run tools/build_index.py MODEL CATALOGUE {uri}'
                 )
             properties = self.client.describe_collection(self.collection)['properties']
             description = IndexDescription.from_json(properties.get('mvlt', ''), uri)
             super().__init__(description, uri)
             self.client.load_collection(self.collection)
             return
-        if there:
-            raise ValueError(f'{uri}: there is an index already')
+        if exists:
+            raise ValueError(f'{uri}: there is an index already; open it, or name another')
         super().__init__(description, uri)
         self._create()
 
@@ -87,14 +87,14 @@ class MilvusIndex(Index):
         )
 
     def _upsert(self, rows: pa.Table) -> None:
-        made = rows.to_pylist()
-        for row in made:
-            # pages of a query are asked for by key, so a key is plain letters
-            key = f'{row["image_index"]} {row["product_id"]}'
-            row['key'] = hashlib.sha256(key.encode()).hexdigest()
-        for start in range(0, len(made), _BLOCK):
-            self.client.upsert(self.collection, made[start : start + _BLOCK])
-        kept = {row['key'] for row in made}
+        records = rows.to_pylist()
+        for record in records:
+            # a query's pages are requested by key, so a key has plain letters only
+            key = f'{record["image_index"]} {record["product_id"]}'
+            record['key'] = hashlib.sha256(key.encode()).hexdigest()
+        for start in range(0, len(records), _BLOCK):
+            self.client.upsert(self.collection, records[start : start + _BLOCK])
+        kept = {record['key'] for record in records}
         ids = rows['product_id'].unique().to_pylist()
         gone = [key for key in self._query(_among(ids), ['key'])['key'] if key not in kept]
         if gone:
@@ -103,53 +103,52 @@ class MilvusIndex(Index):
     def _delete(self, product_ids: list[str]) -> None:
         self.client.delete(self.collection, filter=_among(product_ids))
 
-    def _search(self, vector: np.ndarray, count: int, where: Group) -> pa.Table:
+    def _search(self, query: np.ndarray, count: int, where: Group) -> pa.Table:
         columns = ['product_id', 'image_index', *self.fields.values()]
-        (found,) = self.client.search(
+        (hits,) = self.client.search(
             self.collection,
-            [vector],
+            [query],
             limit=count,
             filter=to_text(where, _DIALECT),
             output_fields=columns,
         )
-        rows = [dict(one['entity'], similarity=one['distance']) for one in found]
+        rows = [dict(hit['entity'], similarity=hit['distance']) for hit in hits]
         types = [*(self.schema.field(name) for name in columns), ('similarity', pa.float32())]
         return pa.Table.from_pylist(rows, pa.schema(types))
 
     def _count(self, where: Group) -> int:
-        (found,) = self.client.query(
+        (row,) = self.client.query(
             self.collection, filter=to_text(where, _DIALECT), output_fields=['count(*)']
         )
-        return int(found['count(*)'])
+        return int(row['count(*)'])
 
     def _fetch(self, product_ids: list[str]) -> pa.Table:
-        found = self._query(_among(product_ids), self.schema.names)
-        return pa.table(found, self.schema)
+        return pa.table(self._query(_among(product_ids), self.schema.names), self.schema)
 
     def keys(self) -> pa.Table:
-        """See the base class."""
+        """See :meth:`Index.keys`."""
         return pa.table(self._query('', _KEYS), pa.schema([self.schema.field(k) for k in _KEYS]))
 
     def _query(self, where: str, columns: list[str]) -> dict[str, list]:
-        """Of all rows that a filter lets through, however many."""
-        found: dict[str, list] = {name: [] for name in columns}
+        """Columns of all rows that pass a filter, without Milvus' limit."""
+        values: dict[str, list] = {name: [] for name in columns}
         reader = self.client.query_iterator(
             self.collection, batch_size=_BLOCK, filter=where, output_fields=columns
         )
         try:
             while rows := reader.next():
                 for name in columns:
-                    found[name] += [row.get(name) for row in rows]
+                    values[name] += [row.get(name) for row in rows]
         finally:
             reader.close()
-        return found
+        return values
 
     def _compact(self, kept_seconds: float) -> None:
-        """Nothing: the server compacts by itself."""
+        pass
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Address and collection.
+    """Address and collection of a URI.
 
     >>> split_uri('http://milvus:19530/shoes')
     ('http://milvus:19530', 'shoes')

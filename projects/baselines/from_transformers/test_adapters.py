@@ -165,5 +165,5 @@ def test_blip_gives_both_of_its_scores():
     )
     cosines = own(**given, use_itm_head=False).itm_score
     features = Features(model, dict(image=image, token_ids=IDS, text_mask=mask))
-    images, texts = features.vectors
+    images, texts = features.embeds
     torch.testing.assert_close(images @ texts.T, cosines, rtol=1e-4, atol=1e-5)

@@ -149,10 +149,10 @@ class HingeHead(Head):
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Mean over the batch."""
-        images, texts = features.vectors
+        images, texts = features.embeds
         return dict(loss=hinge_loss(images @ texts.T, batch.positives, self.margin, self.hardest))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
         """``similarity`` of picture and caption, -1 to 1, float (B,)."""
-        images, texts = features.vectors
+        images, texts = features.embeds
         return dict(similarity=(images * texts).sum(-1).tolist())

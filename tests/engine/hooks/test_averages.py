@@ -49,7 +49,7 @@ def test_with_async_metrics_no_nan_embedding_is_queued(small_config, tmp_path, m
     config.optim_wrapper.optimizer.fused = True
     runner = build_runner(config)
     itc, calls = runner.model.heads.itc, []
-    real, its_loss = type(itc)._followed, type(itc).loss
+    real, its_loss = type(itc)._momentum_embeds, type(itc).loss
 
     def followed(self, features):
         images, texts = real(self, features)
@@ -60,7 +60,7 @@ def test_with_async_metrics_no_nan_embedding_is_queued(small_config, tmp_path, m
         losses = its_loss(self, features, batch)
         return dict(loss=losses['loss'] * (float('nan') if len(calls) == 2 else 1))
 
-    monkeypatch.setattr(type(itc), '_followed', followed)
+    monkeypatch.setattr(type(itc), '_momentum_embeds', followed)
     monkeypatch.setattr(type(itc), 'loss', loss)
     runner.train()
     assert itc.queued_images.isfinite().all() and int(itc.queued) == 24

@@ -131,7 +131,7 @@ def test_a_checkpoint_of_something_else_gives_nothing_and_is_refused(task):
 
 def test_weights_that_are_no_numbers_are_refused(checkpoint):
     checkpoint['state_dict']['backbone.words.words.weight'][3, 2] = float('nan')
-    with pytest.raises(ValueError, match='words.weight holds what is no number: the training has'):
+    with pytest.raises(ValueError, match='words.weight is not finite: the training has'):
         _load(checkpoint['state_dict'], _runner('test', **ITM))
 
 

@@ -21,7 +21,7 @@ def test_names_are_those_of_the_data(small_config, tmp_path):
     names = dataset.metainfo['main_category']
     assert head._counts == dict(main_category=len(names))
     tokenizer = dataset.dataset.pipeline.tokenize().tokenizer
-    plain, photo = head._phrases
+    plain, photo = head._prompts
     for row, name in enumerate(names):
         assert plain[row][plain[row] >= 0].tolist() == tokenizer.encode(name, 40)
         assert photo[row][photo[row] >= 0].tolist() == tokenizer.encode(f'a photo of {name}', 40)

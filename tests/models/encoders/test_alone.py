@@ -1,4 +1,4 @@
-"""Contract: a picture alone and a caption alone go through the same weights as a pair."""
+"""Contract: an image alone and a caption alone use the same weights as a pair."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 from mvlt.models import PVTV2VL, PVTVL, Features, ViTVL
 from tests.models.encoders.test_swapped import PYRAMID, SINGLE
 
-KINDS = dict(
+ENCODERS = dict(
     pvt=lambda: PVTVL(**{k: v for k, v in PYRAMID.items() if k != 'pool_size'}),
     pvt_v2_linear=lambda: PVTV2VL(**PYRAMID),
     pvt_v2=lambda: PVTV2VL(**PYRAMID, linear=False, reductions=(4, 2, 1, 1)),
@@ -15,10 +15,10 @@ KINDS = dict(
 )
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=ENCODERS)
 def backbone(request):
     torch.manual_seed(0)
-    return KINDS[request.param]().eval()
+    return ENCODERS[request.param]().eval()
 
 
 @pytest.fixture
@@ -32,44 +32,43 @@ def tokens():
 
 
 @torch.no_grad()
-def test_a_picture_alone_is_one_whose_caption_nobody_may_see(backbone, image, tokens):
+def test_an_image_alone_equals_a_pair_with_a_masked_caption(backbone, image, tokens):
     alone = backbone.encode_image(image)
-    hidden = torch.zeros(tokens.shape, dtype=torch.bool)
-    pair = backbone.encode_pair(image, tokens, hidden).images
-    for one, other, stride in zip(alone, pair, backbone.strides):
-        assert one.shape == other.shape and one.shape[2] == 64 // stride
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
-    with_words = backbone.encode_pair(image, tokens).images[-1]
-    assert not torch.allclose(alone[-1], with_words, atol=1e-4)
+    mask = torch.zeros(tokens.shape, dtype=torch.bool)
+    pair = backbone.encode_pair(image, tokens, mask).images
+    assert [x.shape[2] for x in alone] == [64 // stride for stride in backbone.strides]
+    torch.testing.assert_close(alone, pair, atol=1e-5, rtol=1e-4)
+    with_text = backbone.encode_pair(image, tokens).images[-1]
+    assert not torch.allclose(alone[-1], with_text, atol=1e-4)
 
 
 @torch.no_grad()
 def test_padding_changes_nothing(backbone, tokens):
     alone = backbone.encode_text(tokens[:1, :6])
     padded = torch.cat((tokens[:, :6], torch.zeros(2, 3, dtype=torch.long)), 1)
-    found = backbone.encode_text(padded, padded != 0)
-    for one, other, dims in zip(alone, found, backbone.embed_dims):
-        assert one.shape == (1, 6, dims)
-        torch.testing.assert_close(other[:1, :6], one, atol=1e-5, rtol=1e-4)
+    masked = backbone.encode_text(padded, padded != 0)
+    for before, after, dims in zip(alone, masked, backbone.embed_dims):
+        assert before.shape == (1, 6, dims)
+        torch.testing.assert_close(after[:1, :6], before, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_a_caption_of_two_tokens_and_one_picture(backbone, image, tokens):
-    """[CLS] and [SEP]: an empty caption; one sample."""
+def test_a_caption_of_two_tokens_and_one_image(backbone, image, tokens):
+    """[CLS] and [SEP] are an empty caption."""
     assert backbone.encode_text(tokens[:1, :2])[-1].shape[:2] == (1, 2)
-    one, both = backbone.encode_image(image[:1])[-1], backbone.encode_image(image)[-1]
-    torch.testing.assert_close(one, both[:1], atol=1e-5, rtol=1e-4)
+    single, both = backbone.encode_image(image[:1])[-1], backbone.encode_image(image)[-1]
+    torch.testing.assert_close(single, both[:1], atol=1e-5, rtol=1e-4)
 
 
-def test_both_towers_together_train_every_weight(backbone, image, tokens):
-    """With a contrastive loss DistributedDataParallel finds no weight without a gradient."""
+def test_separate_encoding_trains_every_weight(backbone, image, tokens):
+    """DistributedDataParallel with a contrastive loss needs a gradient for each weight."""
     loss = backbone.encode_image(image)[-1].square().mean()
     loss = loss + backbone.encode_text(tokens)[-1].square().mean()
     loss.backward()
     assert not [name for name, weight in backbone.named_parameters() if weight.grad is None]
 
 
-class _Tower(nn.Module):
+class _Encoder(nn.Module):
     def __init__(self, backbone, name):
         super().__init__()
         self.backbone, self.name = backbone, name
@@ -80,18 +79,18 @@ class _Tower(nn.Module):
 
 @torch.no_grad()
 @pytest.mark.parametrize('name', ['encode_image', 'encode_text'])
-def test_a_tower_exports(backbone, image, tokens, name):
+def test_an_encoder_exports(backbone, image, tokens, name):
     x = image if name == 'encode_image' else tokens
-    tower = _Tower(backbone, name).eval()
+    encoder = _Encoder(backbone, name).eval()
     batch = torch.export.Dim('batch', min=1, max=64)
-    program = torch.export.export(tower, (x,), dynamic_shapes=({0: batch},), strict=False)
+    program = torch.export.export(encoder, (x,), dynamic_shapes=({0: batch},), strict=False)
     for size in (1, 2):
-        expected = tower(x[:size])
+        expected = encoder(x[:size])
         torch.testing.assert_close(program.module()(x[:size]), expected, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_features_are_computed_once_and_only_if_asked(backbone, image, tokens):
+def test_features_are_computed_once_and_on_first_use(backbone, image, tokens):
     calls = []
     for name in ('encode_pair', 'encode_image', 'encode_text'):
         method = getattr(backbone, name)
@@ -116,8 +115,8 @@ def test_features_are_computed_once_and_only_if_asked(backbone, image, tokens):
 
 
 @torch.no_grad()
-def test_other_streams_are_read_as_the_pairs(backbone, image, tokens):
-    """A head asks for another picture or text of the batch; each is computed once."""
+def test_other_streams_are_read_as_the_main_streams(backbone, image, tokens):
+    """A head reads another image or text of the batch; each is computed once."""
     other = dict(image=torch.rand_like(image), pixels=None, image_mask=None)
     change = dict(token_ids=tokens.roll(1, 1), text_mask=None)
     inputs = dict(image=image, token_ids=tokens, text_mask=None, whole_image=image + 1)

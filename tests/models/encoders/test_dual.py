@@ -1,4 +1,4 @@
-"""Contract: any image encoder beside any text encoder; what needs both together is refused."""
+"""Contract: any image encoder and any text encoder; heads that read pairs are refused."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ SMALL = dict(embed_dims=16, num_heads=2, depth=1, context_length=12, dropout=0.0
 
 
 class Fixed(nn.Module):
-    """An image encoder that returns what it is told."""
+    """An image encoder with a given output."""
 
     def __init__(self, returned):
         super().__init__()
@@ -66,7 +66,7 @@ def test_other_channels_are_projected_or_refused():
         _dual(torch.randn(2, 24, 3, 3)).encode_image(torch.zeros(2))
 
 
-def test_a_vector_of_a_text_stands_at_every_token():
+def test_a_vector_of_a_text_is_repeated_for_every_token():
     dual = DualEncoder(nn.Identity(), Bag(50))
     (text,) = dual.encode_text(torch.randint(5, 50, (2, 7)))
     assert text.shape == (2, 7, 16) and torch.equal(text[:, 0], text[:, 6])
@@ -99,15 +99,17 @@ def _model(**heads):
 @pytest.mark.parametrize('kind', ['ITMHead', 'MLMHead', 'HardITMHead'])
 def test_heads_that_read_pairs_are_refused(kind):
     with pytest.raises(
-        ValueError, match=r'a dual-encoder model cannot .* which model\.heads\.it d'
+        ValueError, match=r'a dual-encoder model cannot .* which model\.heads\.pair d'
     ):
-        _model(it=dict(type=f'mvlt.{kind}'))
+        _model(pair=dict(type=f'mvlt.{kind}'))
 
 
 def test_pairs_cannot_be_matched():
     model = _model(itc=dict(type='mvlt.ITCHead', dims=8))
     image, ids = torch.randn(2, 3, 32, 32), torch.randint(5, 50, (2, 7))
-    with pytest.raises(ValueError, match='a dual-encoder model cannot match pairs: rank by'):
+    with pytest.raises(
+        ValueError, match='a dual-encoder model cannot match pairs: set test_cfg.rerank'
+    ):
         model.match(image, ids, None)
     features = Features(model, dict(image=image, token_ids=ids, text_mask=None))
     with pytest.raises(ValueError, match='a dual-encoder model cannot read image and text tog'):

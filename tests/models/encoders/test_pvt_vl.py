@@ -1,4 +1,4 @@
-"""Contract: four image maps at 1/4..1/32, four text sequences, and PAD changes nothing."""
+"""Contract: four image maps at 1/4..1/32, four text sequences; [PAD] changes nothing."""
 
 import pytest
 import torch
@@ -39,12 +39,8 @@ def test_archs_have_pvts_depths(arch, layers):
     with torch.device('meta'):
         model = PVTVL(arch=arch)
     assert sum(len(stage.layers) for stage in model.stages) == layers
-    assert [len(stage.layers) for stage in PVTVL(**{**TINY, 'depths': (1, 2, 1, 2)}).stages] == [
-        1,
-        2,
-        1,
-        2,
-    ]
+    model = PVTVL(**{**TINY, 'depths': (1, 2, 1, 2)})
+    assert [len(stage.layers) for stage in model.stages] == [1, 2, 1, 2]
 
 
 def test_paper_sizes_by_default():
@@ -81,9 +77,9 @@ def test_image_and_text_see_each_other():
     model = _model()
     image, tokens = _batch()
     before = model.encode_pair(image, tokens)
-    other_words = model.encode_pair(image, tokens.roll(1, 1))
+    other_text = model.encode_pair(image, tokens.roll(1, 1))
     other_image = model.encode_pair(image.roll(1, 0), tokens)
-    assert (before.images[0] - other_words.images[0]).abs().max() > 1e-4
+    assert (before.images[0] - other_text.images[0]).abs().max() > 1e-4
     assert (before.texts[0] - other_image.texts[0]).abs().max() > 1e-4
 
 
@@ -115,8 +111,8 @@ def test_positions_are_resized_on_load_and_for_other_images():
     )
     torch.testing.assert_close(large.stages[0].patches.positions.grid, grid)
     image, tokens = _batch(side=128)
-    found, expected = (one.encode_pair(image, tokens).texts[-1] for one in (small, large))
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    resized, expected = (model.encode_pair(image, tokens).texts[-1] for model in (small, large))
+    torch.testing.assert_close(resized, expected, atol=1e-5, rtol=0)
 
 
 def test_oblong_images():

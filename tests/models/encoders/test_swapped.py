@@ -1,4 +1,4 @@
-"""Contract: every backbone reads image and words together and keeps one interface."""
+"""Contract: every joint encoder reads image and text together, with one interface."""
 
 import pytest
 import torch
@@ -54,8 +54,8 @@ def test_image_and_text_see_each_other(backbone):
 
 
 @pytest.mark.parametrize('kind', ['pvt', 'pvt_v2', 'vit'])
-def test_cls_alone_is_what_the_whole_gives(kind):
-    """Values and gradients: the last layer then works for [CLS] only."""
+def test_cls_alone_equals_cls_of_the_whole(kind):
+    """Values and gradients, with a last layer that computes [CLS] only."""
     pvt = dict(PYRAMID, reductions=(2, 2, 1, 1), depths=(1, 1, 1, 2))
     del pvt['pool_size']
     kinds = dict(pvt=(PVTVL, pvt), pvt_v2=(PVTV2VL, PYRAMID), vit=(ViTVL, SINGLE))
@@ -64,28 +64,24 @@ def test_cls_alone_is_what_the_whole_gives(kind):
     image, tokens = torch.randn(3, 3, 64, 64), torch.randint(5, 50, (3, 9))
     mask = torch.ones(3, 9, dtype=torch.bool)
     mask[0, 5:] = False
-    found = []
+    results = []
     for alone in (False, True):
-        torch.manual_seed(0)  # the same layers are passed by
+        torch.manual_seed(0)  # drop the same layers
         features = backbone.encode_pair(image, tokens, mask, cls_only=alone)
         cls = features.texts[-1][:, 0]
         backbone.zero_grad()
         cls.square().sum().backward()
         gradients = [p.grad.clone() for p in backbone.parameters() if p.grad is not None]
-        found.append((cls, gradients))
+        results.append((cls, [g for g in gradients if g.abs().max() > 0]))
         assert len(features.images) == len(backbone.strides) - alone
-    (whole, gradients), (cls, own) = found
+    (whole, gradients), (cls, cls_gradients) = results
     torch.testing.assert_close(cls, whole, atol=1e-5, rtol=1e-4)
-    own = [g for g in own if g.abs().max() > 0]
-    gradients = [g for g in gradients if g.abs().max() > 0]
-    assert len(own) == len(gradients)
-    for one, other in zip(own, gradients):
-        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(cls_gradients, gradients, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize('kind', ['pvt_v2', 'vit'])
 def test_training_uses_every_weight(kind):
-    """DistributedDataParallel stops at the second step where one has no gradient."""
+    """DistributedDataParallel stops at the second step if a weight has no gradient."""
     settings = dict(PYRAMID, type='mvlt.PVTV2VL')
     if kind == 'vit':
         settings = dict(SINGLE, type='mvlt.ViTVL')
@@ -102,7 +98,7 @@ def test_training_uses_every_weight(kind):
     )
     model.loss(inputs, [sample])['loss_main_category'].backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None]
-    with torch.no_grad():  # what nothing reads is not computed
+    with torch.no_grad():  # unread features are not computed
         features = Features(model, inputs, cls_only=True)
         assert len(features.pair.images) == len(model.backbone.strides) - 1
 
@@ -116,12 +112,12 @@ def test_an_mlp_in_blocks_is_the_mlp(rows):
         torch.testing.assert_close(mlp(x), whole, atol=1e-6, rtol=1e-5)
 
 
-def test_rebuilding_needs_a_pyramid():
+def test_reconstruction_needs_a_pyramid():
     parts = dict(neck=dict(type='mvlt.UNet'), heads=dict(mir=dict(type='mvlt.MIRHead')))
     MVLT(backbone=dict(PYRAMID, type='mvlt.PVTV2VL'), **parts)
     for neck in ('UNet', 'PartialDecoder'):
         parts['neck'] = dict(type=f'mvlt.{neck}')
-        with pytest.raises(ValueError, match=rf'{neck} rebuilds .* gives \(32,\): take a pyramid'):
+        with pytest.raises(ValueError, match=rf'{neck} needs .* gives \(32,\): take a pyramid'):
             MVLT(backbone=dict(SINGLE, type='mvlt.ViTVL'), **parts)
 
 
@@ -152,7 +148,7 @@ def test_pooled_attention_is_the_formula():
     )
 
 
-def test_words_pass_by_the_depthwise_convolution():
+def test_text_skips_the_depthwise_convolution():
     layer = PVTV2VL(**PYRAMID).stages[0].layers[0]
     x = torch.randn(1, 16 + 3, 8)
     naive = layer.mlp(x)[:, 16:]

@@ -1,4 +1,4 @@
-"""Losses and answers of heads on features and labels that a test makes of tensors."""
+"""Losses and predictions of heads on features and labels made from tensors."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ def loss_of(head, **given):
 
 
 def answer_of(head, **given):
-    """The only field that a head answers with."""
+    """The only field that a head predicts."""
     (field,) = head.predict(*_split(**given)).values()
     return field
 
@@ -28,7 +28,7 @@ def _split(
     words=None,
     **labels,
 ):
-    """What :class:`mvlt.models.Features` and :class:`mvlt.structures.Batch` would give."""
+    """Stand-ins for :class:`mvlt.models.Features` and :class:`mvlt.structures.Batch`."""
     features = SimpleNamespace(
         cls=cls,
         pair=SimpleNamespace(texts=(text,)),
@@ -48,7 +48,7 @@ def _split(
 
 
 class _Batch(Batch):
-    """Pictures as they are given, 0 to 1, in no eight bits."""
+    """A batch whose pixels are float, 0 to 1."""
 
     pixels = None
 

@@ -1,4 +1,4 @@
-"""Contract: cross-entropy over the classes of the data; labels out of range are named."""
+"""Contract: cross-entropy over the classes of the data; a class out of range is named."""
 
 from types import SimpleNamespace
 
@@ -20,18 +20,18 @@ def test_loss_and_probabilities():
 
 
 def test_label_out_of_range():
-    with pytest.raises(ValueError, match='index 5, but the head knows 5 classes'):
+    with pytest.raises(ValueError, match='index 5, but the head has 5 classes'):
         loss_of(CategoryHead(8, 5), cls=torch.randn(1, 8), category=torch.tensor([5]))
 
 
 @pytest.mark.parametrize('wrong', ['data', 0, None])
 def test_number_of_classes(wrong):
-    with pytest.raises(ValueError, match='a positive number is needed'):
+    with pytest.raises(ValueError, match='give a positive number'):
         CategoryHead(8, wrong)
 
 
-def test_mixed_pictures_have_two_classes():
-    """By hand: 0.7 of the own class, 0.3 of the partner's, each the mean over what is known."""
+def test_mixed_images_have_two_classes():
+    """By hand: 0.7 of the image's class, 0.3 of the partner's, each a mean over known classes."""
     head = CategoryHead(4, 3, hidden_dims=8, reads='image')
     torch.manual_seed(0)
     pooled, classes = torch.randn(3, 4), torch.tensor([2, -1, 0])
@@ -40,7 +40,7 @@ def test_mixed_pictures_have_two_classes():
         values=lambda key: classes.tolist(), labels=lambda key: classes, mixed=(partner, 0.7)
     )
     logs = head(cls=pooled).log_softmax(-1)
-    own = -(logs[0, 2] + logs[2, 0]) / 2
-    theirs = -(logs[1, 0] + logs[2, 2]) / 2
-    found = head.loss(SimpleNamespace(pooled_image=pooled), batch)['loss']
-    torch.testing.assert_close(found, 0.7 * own + 0.3 * theirs)
+    of_image = -(logs[0, 2] + logs[2, 0]) / 2
+    of_partner = -(logs[1, 0] + logs[2, 2]) / 2
+    loss = head.loss(SimpleNamespace(pooled_image=pooled), batch)['loss']
+    torch.testing.assert_close(loss, 0.7 * of_image + 0.3 * of_partner)

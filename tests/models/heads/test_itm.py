@@ -16,8 +16,8 @@ def test_loss_is_eq_6():
     torch.testing.assert_close(loss_of(head, cls=cls, matched=matched), expected)
 
 
-def test_itm_logits_tell_apart_what_probabilities_cannot():
-    """From a gap of 16.6 between the logits on float32 probabilities are all 1."""
+def test_itm_logits_do_not_tie_where_probabilities_do():
+    """Above log-odds of 16.6 float32 probabilities are 1."""
     head = ITMHead(in_channels=8, hidden_dims=16)
     cls = torch.randn(6, 8)
     expected = head(cls=cls).diff(dim=-1)[:, 0]
@@ -37,12 +37,12 @@ def test_probability_is_that_of_the_second_logit():
 
 
 def test_itm_logits_do_not_tie_under_autocast():
-    """bfloat16 has 8 bits: of 2,000 log-odds around 15 hundreds would be equal."""
+    """Of 2,000 log-odds around 15 hundreds would be equal in bfloat16, which has 8 bits."""
     head = ITMHead(in_channels=8, hidden_dims=16)
     with torch.no_grad():
         head.classifier.weight *= 500
         cls = torch.randn(2000, 8).bfloat16()
         with torch.autocast('cpu', torch.bfloat16):
-            found = head.itm_logits(cls=cls)
-    assert found.dtype == torch.float32 and found.abs().max() > 10
-    assert len(found.unique()) == len(cls.unique(dim=0))
+            logits = head.itm_logits(cls=cls)
+    assert logits.dtype == torch.float32 and logits.abs().max() > 10
+    assert len(logits.unique()) == len(cls.unique(dim=0))

@@ -1,4 +1,4 @@
-"""Contract: features and classes of hidden patches stand where MIR stands; values by hand."""
+"""Contract: losses over features and classes of masked patches, by hand."""
 
 import math
 
@@ -20,23 +20,23 @@ HOG = dict(type='mvlt.HOGTargets', stride=8)
 
 
 def _edge(angle):
-    """A picture that grows brighter in one direction."""
+    """An image whose brightness grows in one direction."""
     rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing='ij')
     ramp = (columns * math.cos(angle) + rows * math.sin(angle)) / 64
     return ramp.expand(1, 3, 16, 16)
 
 
-@pytest.mark.parametrize(('degrees', 'place'), [(10, 0), (50, 2), (95, 4), (170, 8), (190, 0)])
-def test_gradients_vote_for_their_direction(degrees, place):
-    """Nine directions of 20 degrees; opposite ones are one."""
+@pytest.mark.parametrize(('degrees', 'bin_'), [(10, 0), (50, 2), (95, 4), (170, 8), (190, 0)])
+def test_gradients_vote_for_their_direction(degrees, bin_):
+    """Nine directions of 20 degrees; opposite directions are equal."""
     features = HOGTargets(stride=8)(_edge(math.radians(degrees)))
     assert features.shape == (1, 27, 2, 2)
     for colour in features.unflatten(1, (3, 9))[0]:
-        assert (colour.argmax(0) == place).all() and (colour[place] > 0.8).all()
+        assert (colour.argmax(0) == bin_).all() and (colour[bin_] > 0.8).all()
         torch.testing.assert_close(colour.norm(dim=0), torch.ones(2, 2))
 
 
-def test_flat_pictures_have_no_direction():
+def test_uniform_images_have_no_direction():
     assert not HOGTargets()(torch.full((2, 3, 16, 16), 0.5)).any()
 
 
@@ -44,18 +44,18 @@ def _head(kind, **kwargs):
     return kind(decoded_channels=6, stride=4, targets=HOG, **kwargs)
 
 
-def test_regression_is_the_error_over_hidden_patches():
+def test_regression_is_the_error_over_masked_patches():
     head = _head(MaskedFeatureHead, loss_weight=2.0)
     decoded, target = torch.randn(2, 6, 8, 8), torch.rand(2, 3, 32, 32)
     mask = torch.rand(2, 4, 4) < 0.5  # units of 8 pixels: the patches
     mask[0, 0, 0] = True
     total, count = 0.0, 0
-    wanted = head.targets(target)
+    features = head.targets(target)
     for b, y, x in mask.nonzero().tolist():
         cell = decoded[b, :, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].mean((1, 2))
-        found = head.predict_patches.weight[:, :, 0, 0] @ cell + head.predict_patches.bias
-        truth = F.layer_norm(wanted[b, :, y, x], (27,))
-        total += (found - truth).square().mean()
+        predicted = head.predict_patches.weight[:, :, 0, 0] @ cell + head.predict_patches.bias
+        expected = F.layer_norm(features[b, :, y, x], (27,))
+        total += (predicted - expected).square().mean()
         count += 1
     loss = loss_of(head, decoded=decoded, target=target, mask=mask)
     torch.testing.assert_close(loss, 2 * total / count)
@@ -84,8 +84,8 @@ def test_a_coarse_cell_predicts_each_of_its_patches():
         MaskedFeatureHead(decoded_channels=6, stride=12, targets=HOG)
 
 
-def test_a_patch_is_hidden_where_half_of_it_is():
-    """Masks of pixels count too; with nothing hidden the loss is 0."""
+def test_a_patch_is_masked_if_half_of_it_is():
+    """Masks of pixels count, too; without masked pixels the loss is 0."""
     head = _head(MaskedFeatureHead)
     decoded, target = torch.randn(1, 6, 4, 4), torch.rand(1, 3, 16, 16)
     mask = torch.zeros(1, 16, 16, dtype=torch.bool)
@@ -102,19 +102,19 @@ def test_a_patch_is_hidden_where_half_of_it_is():
 def test_a_frozen_backbone_is_never_trained():
     backbone = dict(type='mmpretrain.ResNet', depth=18, out_indices=(2,))
     targets = BackboneTargets(backbone, channels=256, stride=16)
-    assert not any(one.requires_grad for one in targets.parameters())
+    assert not any(weight.requires_grad for weight in targets.parameters())
     targets.train()
-    assert not targets.training and not any(one.training for one in targets.modules())
+    assert not any(module.training for module in targets.modules())
     image = torch.rand(2, 3, 64, 64)
     assert targets(image).shape == (2, 256, 4, 4)
     assert torch.equal(targets(image), targets(image))
-    with torch.device('meta'):  # as for a drawing
+    with torch.device('meta'):  # as for a plot of the model
         BackboneTargets(backbone, channels=256, stride=16)
     with pytest.raises(ValueError, match=r'gives \(2, 256, 4, 4\), channels and stride say'):
         BackboneTargets(backbone, channels=256, stride=8)(image)
 
 
-def test_a_model_with_it_rebuilds_no_picture():
+def test_a_model_with_it_reconstructs_no_image():
     model = MVLT(
         backbone=dict(
             type='mvlt.PVTVL', image_size=32, context_length=8, vocab_size=20, token_embed_dim=8,

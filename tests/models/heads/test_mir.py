@@ -1,4 +1,4 @@
-"""Contract: smooth L1 as Eq. 5, in pixel values 0..1, over the image or the hidden part."""
+"""Contract: smooth L1 as Eq. 5, in pixel values 0..1, over the image or its masked part."""
 
 from types import SimpleNamespace
 
@@ -28,7 +28,7 @@ def test_loss_is_eq_5_over_the_whole_image_times_10(head):
     torch.testing.assert_close(loss, 10 * _eq_5(difference).mean())
 
 
-def test_loss_over_hidden_pixels_only(head):
+def test_loss_over_masked_pixels_only(head):
     head.on = 'masked'
     decoded, target = torch.randn(1, 4, 8, 8), torch.rand(1, 3, 32, 32)
     mask = torch.zeros(1, 4, 4, dtype=torch.bool)
@@ -57,7 +57,7 @@ def test_prediction_is_clipped(head):
 
 
 def test_masked_loss_over_single_pixels():
-    """A mask of pixels, as strokes are: the error of what they cover, and of nothing else."""
+    """A mask of pixels, as of strokes: the error of the masked pixels alone."""
     head = MIRHead(decoded_channels=4, stride=4, on='masked', loss_weight=1.0)
     decoded, target = torch.randn(2, 4, 4, 4), torch.rand(2, 3, 16, 16)
     mask = torch.zeros(2, 16, 16, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Contract: Eq. 7 over masked positions only, and never the whole sequence scored."""
+"""Contract: Eq. 7 over masked tokens only, without logits for the whole sequence."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def test_loss_against_the_naive_full_matrix(head):
     torch.testing.assert_close(loss, expected)
 
 
-def test_mismatched_pairs_are_left_out_unless_asked_for(head):
+def test_mismatched_pairs_are_left_out_by_default(head):
     text, table, labels = _inputs()
     kept = loss_of(
         head, text=text, words=labels, matched=torch.tensor([1, 0, 1]), token_embedding=table
@@ -65,7 +65,7 @@ def test_nothing_masked_gives_zero_and_gradients(head):
     assert loss == 0 and (head.bias.grad == 0).all()
 
 
-def test_decoder_is_tied_to_the_word_table(head):
+def test_decoder_is_tied_to_the_token_embeddings(head):
     table = torch.randn(20, 6, requires_grad=True)
     head(text=torch.randn(2, 8), token_embedding=table).sum().backward()
     assert table.grad is not None and not any(p.shape == (20, 6) for p in head.parameters())

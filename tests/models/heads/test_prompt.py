@@ -1,4 +1,4 @@
-"""Contract: the loss is that of classes by their names, by hand; unknown labels teach nothing."""
+"""Contract: cross-entropy over names of classes, by hand; unknown classes are ignored."""
 
 from types import SimpleNamespace
 
@@ -12,13 +12,13 @@ NAMES = dict(colour=[[3], [4, 5], [6]], kind=[[7, 8], [9]])
 
 
 def _features(itc, table):
-    """The text tower looks words up in a table; pictures are given."""
+    """The text encoder looks tokens up in a table; images are given."""
     torch.manual_seed(1)
     backbone = SimpleNamespace(encode_text=lambda ids, mask: (table[ids],))
     model = SimpleNamespace(backbone=backbone, head_that={'embedding': itc}.__getitem__)
     images = F.normalize(torch.randn(4, 6), dim=1)
     return SimpleNamespace(
-        model=model, vectors=(images, None), inputs=dict(token_ids=torch.zeros(4, 1, dtype=int))
+        model=model, embeds=(images, None), inputs=dict(token_ids=torch.zeros(4, 1, dtype=int))
     )
 
 
@@ -34,7 +34,7 @@ def parts():
 
 
 def test_a_naive_twin(parts):
-    """Each name's vector apart, each picture's softmax over them; -1 is left out."""
+    """Each name is embedded alone, each image has its softmax; -1 is ignored."""
     itc, table = parts
     head = PromptHead(('colour', 'kind'), templates=('{}', 'a {}'), loss_weight=0.5)
     token_ids = {
@@ -47,15 +47,15 @@ def test_a_naive_twin(parts):
     for step in (0, 1):
         expected = 0
         for label, names in NAMES.items():
-            vectors = []
+            embeds = []
             for ids in names:
                 ids = [2, *ids] if step else ids
-                vectors.append(F.normalize(itc.text(table[ids].mean(0)), dim=0))
+                embeds.append(F.normalize(itc.text(table[ids].mean(0)), dim=0))
             losses = []
-            for image, true in zip(features.vectors[0], labels[label]):
-                if true >= 0:
-                    logits = torch.stack([itc.scale * image @ v for v in vectors])
-                    losses.append(-logits.log_softmax(0)[true])
+            for image, label_id in zip(features.embeds[0], labels[label]):
+                if label_id >= 0:
+                    logits = torch.stack([itc.scale * image @ v for v in embeds])
+                    losses.append(-logits.log_softmax(0)[label_id])
             expected = expected + sum(losses) / len(losses)
         loss = head.loss(features, _batch(**labels, step=step))['loss']
         torch.testing.assert_close(loss, 0.5 * expected)
@@ -63,7 +63,7 @@ def test_a_naive_twin(parts):
     assert gradient[[3, 4, 5, 6, 7, 8, 9]].abs().sum(1).min() > 0 and gradient[[10, 11]].eq(0).all()
 
 
-def test_nothing_known_is_no_loss(parts):
+def test_without_known_classes_the_loss_is_0(parts):
     head = PromptHead(('colour',))
     features = _features(*parts)
     with pytest.raises(ValueError, match='PromptsHook'):
@@ -73,5 +73,5 @@ def test_nothing_known_is_no_loss(parts):
     head.know(dict(colour=[[torch.tensor([3])], [torch.tensor([4])]]))
     assert head.loss(features, _batch(colour=[-1] * 4))['loss'] == 0
     assert head.predict(features, _batch()) == {} and not list(head.parameters())
-    with pytest.raises(ValueError, match='no place {} for a name'):
+    with pytest.raises(ValueError, match='lacks {} for the name'):
         PromptHead(('colour',), templates=('a photo',))

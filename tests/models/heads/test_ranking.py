@@ -1,4 +1,4 @@
-"""Contract: softmax over the pairs of a group; the order is that of the matching probability."""
+"""Contract: softmax over the pairs of a group; pairs rank by the matching probability."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def test_weights_are_those_of_the_matching_head():
 
 
 @pytest.mark.parametrize('matched', [[1, 0, 0, 1], [1, 1, 0], [0, 0, 0]])
-def test_batches_that_are_no_groups(matched):
+def test_batches_without_groups(matched):
     head = RankingHead(in_channels=8, group_size=3, hidden_dims=16)
     with pytest.raises(ValueError, match='num_negatives=2 and collate_fn'):
         loss_of(head, cls=torch.randn(len(matched), 8), matched=torch.tensor(matched))

@@ -1,4 +1,4 @@
-"""Contract: both ways to attend are one function; what is masked out has no weight."""
+"""Contract: both kernels compute one function; masked keys have no weight."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def test_bfloat16_agrees_with_float32(masked):
     rounded = attend(*(x.bfloat16() for x in (queries, keys, values)), mask)
     assert rounded.dtype is torch.bfloat16
     torch.testing.assert_close(rounded.float(), exact, atol=0.05, rtol=0.05)
-    if masked:  # keys that are masked out may hold anything
+    if masked:  # values of masked keys do not matter
         keys[1, :, 3:], values[1, :, 3:] = 100, 100
         torch.testing.assert_close(attend(queries, keys, values, mask), exact)
         again = attend(*(x.bfloat16() for x in (queries, keys, values)), mask)

@@ -1,4 +1,4 @@
-"""Contract: one map at 1/s is enough to rebuild from, at the size of the image."""
+"""Contract: one map at 1/s is enough to reconstruct the whole image."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ SIZES = dict(
 
 
 @pytest.mark.parametrize('patch', [16, 32])
-def test_single_scale_is_rebuilt_from(patch):
+def test_reconstruction_from_a_single_scale(patch):
     backbone = ViTVL(image_size=64, patch_size=patch, **SIZES)
     neck = LightDecoder(backbone.embed_dims, backbone.strides, channels=8)
     head = MIRHead(neck.out_channels, neck.stride, loss_weight=1.0)
@@ -21,7 +21,7 @@ def test_single_scale_is_rebuilt_from(patch):
     assert decoded.shape == (2, 8, 64 // patch, 96 // patch)
     loss_of(head, decoded=decoded, target=image, mask=None).backward()
     parts = (*neck.parameters(), *backbone.stages[0].patches.parameters())
-    assert all(one.grad is not None and one.grad.abs().sum() > 0 for one in parts)
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in parts)
 
 
 def test_only_the_last_map_is_read():

@@ -17,4 +17,4 @@ def test_shape_and_use_of_all_four_stages():
     assert out.shape == (2, neck.out_channels, 16, 8) and neck.out_channels == 8
     assert neck.stride == 4
     out.square().sum().backward()
-    assert all(one.grad.abs().sum() > 0 for one in maps)
+    assert all(image.grad.abs().sum() > 0 for image in maps)

@@ -13,7 +13,7 @@ from mvlt.retrieval.index.milvus import MilvusIndex, split_uri
 D = 4
 COLUMNS = {'colour': 'text', "prix d'été": 'number', 'in stock': 'flag'}
 DESCRIPTION = IndexDescription('model', D, COLUMNS)
-ROWS = [  # id, view, vector, colour, price, in stock
+ROWS = [  # id, image index, embedding, colour, price, in stock
     ('a', 0, (1, 0, 0, 0), 'red', 10.0, True),
     ('a', 1, (0.5, 0.5, 0, 0), 'red', 10.0, True),
     ("b'", 0, (0.9, 0, 0, 0), 'light \'blue"', 20.0, False),
@@ -23,13 +23,13 @@ ROWS = [  # id, view, vector, colour, price, in stock
 
 
 def table(index, rows):
-    ids, views, vectors, *cells = zip(*rows)
+    ids, image_indices, embeds, *cells = zip(*rows)
     return index.rows(
-        np.array(vectors, np.float32),
+        np.array(embeds, np.float32),
         dict(zip(COLUMNS, cells)),
         product_id=ids,
-        image_index=views,
-        image_hash=[f'{i}/{v}' for i, v in zip(ids, views)],
+        image_index=image_indices,
+        image_hash=[f'{i}/{v}' for i, v in zip(ids, image_indices)],
         row_hash=['x'] * len(ids),
     )
 
@@ -37,37 +37,37 @@ def table(index, rows):
 @pytest.fixture(params=['memory', 'lance', 'milvus'])
 def index(request, tmp_path):
     """One of the three stores, filled."""
-    places = dict(memory='memory', lance=tmp_path / 'index', milvus=tmp_path / 'index.db')
-    made = open_index(places[request.param], DESCRIPTION)
-    made.upsert(table(made, ROWS))
-    yield made
+    locations = dict(memory='memory', lance=tmp_path / 'index', milvus=tmp_path / 'index.db')
+    index = open_index(locations[request.param], DESCRIPTION)
+    index.upsert(table(index, ROWS))
+    yield index
     if request.param == 'milvus':
-        made.client.close()
+        index.client.close()
 
 
-def found(index, where=None, count=10, vector=(1, 0.1, 0, 0)):
-    rows = index.search(np.array(vector), count, where)
-    return [(one['product_id'], one['image_index']) for one in rows.to_pylist()]
+def hits(index, where=None, count=10, query=(1, 0.1, 0, 0)):
+    rows = index.search(np.array(query), count, where)
+    return [(row['product_id'], row['image_index']) for row in rows.to_pylist()]
 
 
 def test_the_four_verbs(index):
     """By hand: products with (1, 0.1, 0, 0) are 1, 0.9, 0.8, 0.55, 0.1."""
-    assert found(index) == [('a', 0), ("b'", 0), ('c', 0), ('a', 1), ('d é\\', 0)]
+    assert hits(index) == [('a', 0), ("b'", 0), ('c', 0), ('a', 1), ('d é\\', 0)]
     best = index.search(np.array((1, 0.1, 0, 0)), 2).to_pylist()
     assert best[0]['similarity'] == pytest.approx(1) and best[1]['similarity'] == pytest.approx(0.9)
     assert best[1]["prix d'été"] == 20 and best[1]['in stock'] is False
     assert index.count() == 5
-    # a product is replaced with all its views
+    # an upsert replaces all images of a product
     index.upsert(table(index, [('a', 0, (0, 0, 1, 0), 'green', None, False)]))
     assert index.count() == 4 and index.count({'colour': 'green'}) == 1
     assert index.delete(["b'", 'nobody', 'd é\\']) == 2
-    assert found(index) == [('c', 0), ('a', 0)]
+    assert hits(index) == [('c', 0), ('a', 0)]
     assert index.delete(['nobody']) == 0 and index.delete([]) == 0
     (row,) = index.fetch(['a', 'nobody']).to_pylist()
     assert row['vector'] == [0, 0, 1, 0] and row['colour'] == 'green'
     assert sorted(index.keys()['image_hash'].to_pylist()) == ['a/0', 'c/0']
     index.compact()
-    assert found(index) == [('c', 0), ('a', 0)]
+    assert hits(index) == [('c', 0), ('a', 0)]
 
 
 @pytest.mark.parametrize(
@@ -94,31 +94,31 @@ def test_the_four_verbs(index):
 )
 def test_filters(index, where, expected):
     names = {'a': 'a', "b'": 'b', 'c': 'c', 'd é\\': 'd'}
-    got = sorted(names[i] + (str(v) if i == 'a' else '') for i, v in found(index, where))
+    got = sorted(names[i] + (str(v) if i == 'a' else '') for i, v in hits(index, where))
     assert got == expected.split()
     assert index.count(where) == len(got)
 
 
 @pytest.mark.parametrize(
-    'where, says',
+    'where, message',
     [
         ({'size': 3}, "no column 'size'; legal: colour"),
-        ({'colour': 3}, "'colour' holds texts, 3 is none"),
+        ({'colour': 3}, "'colour' holds texts, not 3"),
         ({'colour': []}, "'colour' takes 1 to 1000 values"),
-        ({'colour': {'min': 'a'}}, 'it holds texts'),
+        ({'colour': {'min': 'a'}}, 'the column holds texts'),
         ({"prix d'été": '3'}, 'holds numbers'),
         ({"prix d'été": {'least': 3}}, "legal: {'min': 10"),
-        ({"prix d'été": float('nan')}, 'nan is none'),
+        ({"prix d'été": float('nan')}, 'holds numbers, not nan'),
         ({'in stock': 1}, 'holds flags'),
         ({'or': {'colour': 'red'}}, "'or' takes a list"),
         ({'not': 'red'}, 'a dict of column'),
         ("colour = 'red' or 1 = 1", 'a dict of column'),
     ],
 )
-def test_a_filter_that_does_not_fit_is_refused(where, says):
+def test_a_filter_that_does_not_fit_is_refused(where, message):
     with pytest.raises(ValueError, match='where: ') as error:
         parse(where, COLUMNS)
-    assert says in str(error.value)
+    assert message in str(error.value)
 
 
 def nested(depth):
@@ -151,7 +151,7 @@ trees = st.recursive(
 @given(trees)
 @settings(max_examples=60, deadline=None)
 def test_a_store_reads_a_filter_as_arrays_do(where):
-    """Against SQLite, whose unknown is that of every SQL."""
+    """Compared with SQLite, whose NULL is that of every SQL."""
     import sqlite3
 
     import pyarrow as pa
@@ -167,9 +167,9 @@ def test_a_store_reads_a_filter_as_arrays_do(where):
     assert sorted(chosen) == np.flatnonzero(mask(parsed, columns)).tolist()
 
 
-def test_what_is_wrong_is_refused_and_changes_nothing(index):
+def test_wrong_rows_are_refused_and_change_nothing(index):
     rows = table(index, ROWS[:1])
-    with pytest.raises(ValueError, match='a number that is none'):
+    with pytest.raises(ValueError, match='an embedding is not finite'):
         index.upsert(table(index, [('z', 0, (np.nan, 0, 0, 0), 'red', 1.0, True)]))
     with pytest.raises(ValueError, match='columns'):
         index.upsert(rows.drop(['colour']))
@@ -178,32 +178,32 @@ def test_what_is_wrong_is_refused_and_changes_nothing(index):
             index.upsert(table(index, [(wrong, *ROWS[0][1:])]))
     with pytest.raises(ValueError, match="column 'colour' holds texts"):
         index.upsert(table(index, [('z', 0, (1, 0, 0, 0), 3, 1.0, True)]))
-    for vector in ((1, 0), (np.inf, 0, 0, 0)):
+    for query in ((1, 0), (np.inf, 0, 0, 0)):
         with pytest.raises(ValueError, match='4 finite numbers'):
-            index.search(np.array(vector), 3)
+            index.search(np.array(query), 3)
     with pytest.raises(ValueError, match='count=0'):
         index.search(np.ones(D), 0)
     assert index.count() == 5
 
 
-def test_what_was_written_is_there_again(tmp_path):
-    for place in (tmp_path / 'index', tmp_path / 'index.db'):
+def test_an_index_can_be_opened_again(tmp_path):
+    for location in (tmp_path / 'index', tmp_path / 'index.db'):
         with pytest.raises(FileNotFoundError, match='no index'):
-            open_index(place)
-        first = open_index(place, DESCRIPTION)
+            open_index(location)
+        first = open_index(location, DESCRIPTION)
         first.upsert(table(first, ROWS))
         with pytest.raises(ValueError, match='there is an index already'):
-            open_index(place, DESCRIPTION)
+            open_index(location, DESCRIPTION)
         if isinstance(first, MilvusIndex):
             first.client.close()
-        again = open_index(place)
+        again = open_index(location)
         assert again.description == DESCRIPTION and again.count() == 5
         again.upsert(table(again, [('e', 0, (0, 0, 0, 1), None, None, None)]))
         if isinstance(first, LanceIndex):
             assert first.count() == 6  # readers see what others write
 
 
-def test_one_writes_at_a_time(tmp_path):
+def test_one_process_writes_at_a_time(tmp_path):
     first = LanceIndex(tmp_path / 'index', DESCRIPTION)
     second = LanceIndex(tmp_path / 'index')
     with first.writing():
@@ -214,7 +214,7 @@ def test_one_writes_at_a_time(tmp_path):
     assert first.count() == 5
 
 
-def test_a_damaged_index_says_so(tmp_path):
+def test_a_damaged_index_is_reported(tmp_path):
     LanceIndex(tmp_path / 'index', DESCRIPTION)
     path = tmp_path / 'index' / 'index.json'
     for text in (
@@ -231,31 +231,32 @@ def test_a_damaged_index_says_so(tmp_path):
         open_index(tmp_path / 'index')
 
 
-def test_quantised_vectors_find_what_exact_ones_find(tmp_path, monkeypatch):
+def test_quantised_search_returns_what_exact_search_returns(tmp_path, monkeypatch):
     """3,000 rows in clusters; with filters that leave 10 % and 1 %."""
     monkeypatch.setattr('mvlt.retrieval.index.lance.EXACT_BELOW', 2000)
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(40, 32))
-    vectors = centres[rng.integers(0, 40, 3000)] + 0.5 * rng.normal(size=(3000, 32))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    embeds = centres[rng.integers(0, 40, 3000)] + 0.5 * rng.normal(size=(3000, 32))
+    embeds = (embeds / np.linalg.norm(embeds, axis=1, keepdims=True)).astype(np.float32)
     description = IndexDescription('model', 32, {'part': 'number'})
     index = LanceIndex(tmp_path / 'index', description, exact_rows=100)
     exact = MemoryIndex(description)
-    own = dict(image_index=[0] * 3000, image_hash=[''] * 3000, row_hash=[''] * 3000)
+    keys = dict(image_index=[0] * 3000, image_hash=[''] * 3000, row_hash=[''] * 3000)
     ids = [str(i) for i in range(3000)]
-    for one in (index, exact):
+    for store in (index, exact):
         parts = dict(part=[float(i % 100) for i in range(3000)])
-        one.upsert(one.rows(vectors, parts, product_id=ids, **own))
-        one.delete(ids[:50])
+        store.upsert(store.rows(embeds, parts, product_id=ids, **keys))
+        store.delete(ids[:50])
     assert not index._quantised
     index.compact()
     assert index._quantised
     for where in (None, {'part': {'max': 9}}, {'part': 7}):
-        hits = 0
-        for query in vectors[100:120]:
-            wanted = exact.search(query, 10, where)['product_id'].to_pylist()
-            hits += len({*wanted} & {*index.search(query, 10, where)['product_id'].to_pylist()})
-        assert hits >= 198
+        correct = 0
+        for query in embeds[100:120]:
+            expected = exact.search(query, 10, where)['product_id'].to_pylist()
+            result = index.search(query, 10, where)['product_id'].to_pylist()
+            correct += len({*expected} & {*result})
+        assert correct >= 198
 
 
 def test_addresses():

@@ -1,0 +1,73 @@
+"""Differences between a config's network and a described network.
+
+The weights of one may fit the other all the same.
+"""
+
+import inspect
+from typing import Any
+
+from mmengine.config import Config
+
+from mvlt.checkpoints.description import ModelDescription, plain
+from mvlt.checkpoints.parts import find_part
+from mvlt.config import heads_of
+from mvlt.registry import MODELS
+
+# settings that do not change the trained network: those of training, and resizable sizes
+_IGNORED = {
+    *('init_cfg', 'init_std', 'drop_path_rate', 'token_dropout', 'image_size', 'context_length'),
+    *('mixup', 'mixup_alpha', 'pad_multiple', 'non_blocking', 'vocab_size'),
+}
+
+
+def differences(config: Config, description: ModelDescription, heads: bool = True) -> list[str]:
+    """One line for each setting in which a config's network differs from a trained model.
+
+    Shapes of tensors and settings of training are not compared.
+
+    Args:
+        config: with its parts imported.
+        description: of the trained model.
+        heads: compare the common heads, too.
+    """
+    lines = []
+    trained_heads = description.heads if heads else {}
+    for name, head in heads_of(config.model).items():
+        for key in ('reads', 'label', 'upsample', 'form') if name in trained_heads else ():
+            ours, theirs = (
+                _with_defaults(dict(plain(dict(side), MODELS), label=side.get('label', name)))
+                for side in (head, trained_heads[name])
+            )
+            if key in ours and key in theirs and ours[key] != theirs[key]:
+                lines.append(f'model.heads.{name}.{key} is {ours[key]} here, {theirs[key]} there')
+    for part in ('backbone', 'data_preprocessor'):
+        ours, theirs = (
+            _with_defaults(plain(model.get(part), MODELS))
+            for model in (config.model, description.model)
+        )
+        if not ours or not theirs:
+            continue
+        if ours['type'] != theirs['type']:
+            lines.append(f'model.{part} is {ours["type"]} here, {theirs["type"]} there')
+            continue
+        for key in sorted((ours.keys() | theirs.keys()) - _IGNORED):
+            if _as_lists(ours.get(key)) != _as_lists(theirs.get(key)):
+                lines.append(f'model.{part}.{key} is {ours.get(key)} here, {theirs.get(key)} there')
+    return lines
+
+
+def _with_defaults(settings: Any) -> dict[str, Any]:
+    """Settings of a part with the defaults of its class."""
+    if not isinstance(settings, dict) or 'type' not in settings:
+        return {}
+    parameters = inspect.signature(find_part(settings['type'], MODELS)).parameters.values()
+    defaults = {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.default is not parameter.empty
+    }
+    return {**defaults, **settings}
+
+
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(item) for item in value] if isinstance(value, list | tuple) else value
