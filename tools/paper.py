@@ -96,15 +96,15 @@ def config_of(row: str, data: str) -> Path:
     if row == 'final':
         return config_path(f'mvlt/pretrain_{data}')
     folder = f'mvlt/ablations{"/catalogue" if data == "catalogue" else ""}'
-    known = {
+    paths = {
         name.rpartition('/')[2]: config_path(name)
         for name in packaged_configs()
         if name.rpartition('/')[0] == folder
     }
-    for name, path in known.items():
+    for name, path in paths.items():
         if name == row or (name.startswith(f'{row}_') and name not in _VARIANTS):
             return path
-    raise ValueError(f'--rows {row}: no such row; legal: final, {", ".join(known)}')
+    raise ValueError(f'--rows {row}: no such row; legal: final, {", ".join(paths)}')
 
 
 def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
@@ -164,7 +164,7 @@ def _model_of(start: Config, config: Config) -> dict[str, Any]:
     Raises:
         ValueError: it was pre-trained on pictures of another side than the task reads.
     """
-    sides = [one.model.backbone.image_size for one in (start, config)]
+    sides = [settings.model.backbone.image_size for settings in (start, config)]
     if sides[0] != sides[1]:
         raise ValueError(
             f'pre-training at {sides[0]} pixels, {config.filename} reads {sides[1]}: another size '

@@ -48,7 +48,7 @@ def two_steps(catalogue, tmp_path):
         runner.train()
         after = [weight.detach() for weight in runner.model.parameters()]
         assert all(weight.isfinite().all() for weight in after)
-        moved = sum(not torch.equal(one, two) for one, two in zip(before, after))
+        moved = sum(not torch.equal(old, new) for old, new in zip(before, after))
         assert moved > len(after) / 2
         metrics = runner.test()
         return runner.model, metrics

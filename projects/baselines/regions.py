@@ -52,8 +52,8 @@ class Regions(nn.Module):
             Features (B, N, C), boxes (B, N, 5), and the grid (h, w); (N, 1) for those of a file.
         """
         if self.cnn is None:
-            found, boxes = image[..., :-BOX], image[..., -BOX:]
-            return self.norm(self.linear(found)), boxes, (image.shape[1], 1)
+            features, boxes = image[..., :-BOX], image[..., -BOX:]
+            return self.norm(self.linear(features)), boxes, (image.shape[1], 1)
         cells = self.map(image)
         size = (cells.shape[2], cells.shape[3])
         boxes = cell_boxes(size).to(cells).expand(len(cells), -1, -1)
@@ -102,7 +102,9 @@ class LoadRegions(BaseTransform):
             self._opened[0] != os.getpid() and not isinstance(self._opened[1], dict)
         ):
             self._opened = (os.getpid(), _open(self.file))
-            self._rows = {_text(one): row for row, one in enumerate(self._opened[1]['ids'][:])}
+            self._rows = {
+                _text(product_id): row for row, product_id in enumerate(self._opened[1]['ids'][:])
+            }
         arrays = self._opened[1]
         row = self._rows.get(results['product_id'])
         if row is None:

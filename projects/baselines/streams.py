@@ -66,6 +66,6 @@ class WordsAndRegions(BaseModule):
     def encode_pair(self, *args: Any, **kwargs: Any) -> PairFeatures:
         """Encode picture and caption together."""
 
-    def located(self, found: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    def located(self, features: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
         """Regions (B, N, C) that know their place."""
-        return found + self.box(boxes.to(found.dtype))
+        return features + self.box(boxes.to(features.dtype))

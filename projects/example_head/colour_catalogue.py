@@ -1,6 +1,6 @@
-"""The colour of a catalogue's products, from the picture alone.
+"""Colours of a catalogue's products, predicted from the image alone.
 
-The table's column of colours stands in the place of the sub-category.
+The column of colours replaces the sub-category.
 Command: tools/train.py projects/example_head/colour_catalogue.py --data-root MY_CATALOGUE
 """
 
@@ -20,4 +20,4 @@ test_dataloader.dataset.columns.sub_category = 'baseColour'
 test_evaluator = dict(type=CategoryMetric, category='sub_category', head='colour')
 load_from = None
 default_hooks.tokenizer.train_size = vocab_size
-find_unused_parameters = True  # of several processes: nothing of the words is used
+find_unused_parameters = True  # several processes: nothing reads the text encoder

@@ -1,4 +1,4 @@
-"""The 101 protocol on a catalogue, counted by a metric of one's own beside R@k.
+"""The 101 protocol on a catalogue with a custom metric beside R@k.
 
 Command: tools/test.py projects/example_metric/retrieval_gain.py CHECKPOINT --data-root MY_CATALOGUE
 """

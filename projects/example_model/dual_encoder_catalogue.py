@@ -1,4 +1,4 @@
-"""Train, validate and rank a model of one's own by the same tools and protocols.
+"""A custom model under the project's tools, data and protocols.
 
 Command: tools/train.py projects/example_model/dual_encoder_catalogue.py --data-root MY_CATALOGUE
 Then: tools/test.py projects/example_model/dual_encoder_catalogue.py CHECKPOINT --data-root
@@ -8,13 +8,13 @@ Then: tools/test.py projects/example_model/dual_encoder_catalogue.py CHECKPOINT 
 from mmengine.config import read_base
 
 from mvlt.models import PairDataPreprocessor
-from projects.example_model.colour_towers import ColourTowers
+from projects.example_model.colour_dual_encoder import ColourDualEncoder
 
 with read_base():
     from mvlt.configs.mvlt.finetune_catalogue import *
 
 model = dict(
-    type=ColourTowers,
+    type=ColourDualEncoder,
     vocab_size=vocab_size,
     data_preprocessor=dict(type=PairDataPreprocessor),
 )

@@ -62,8 +62,8 @@ def _paths(payload: Any) -> Iterator[str]:
             yield str(payload['path'])
         payload = list(payload.values())
     if isinstance(payload, list | tuple):
-        for one in payload:
-            yield from _paths(one)
+        for part in payload:
+            yield from _paths(part)
 
 
 def picture_of(path: str | None) -> np.ndarray:
@@ -78,10 +78,10 @@ def picture_of(path: str | None) -> np.ndarray:
 
 def brushed(layers: Sequence[str | None], size: tuple[int, int]) -> np.ndarray:
     """What was painted over, bool (H, W)."""
-    hidden = np.zeros(size, dtype=bool)
+    painted = np.zeros(size, dtype=bool)
     for path in layers:
         if path:
             with Image.open(path) as layer:
                 alpha = layer.convert('RGBA').getchannel('A').resize((size[1], size[0]))
-            hidden |= np.asarray(alpha) > 0
-    return hidden
+            painted |= np.asarray(alpha) > 0
+    return painted

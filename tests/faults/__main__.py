@@ -91,7 +91,7 @@ def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
     draw = random.Random(args.seed)
     config = training.config(folder, data, LARGE, STEPS, interval=2, keep=1)
     work_dir = folder / 'killed'
-    found: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
+    kept_runs: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
     lost: dict[bool, list[str]] = {True: [], False: []}
     caught = 0  # in the middle of writing
     for number in range(args.kills):
@@ -126,7 +126,7 @@ def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
             lost[while_saving].append(
                 f'kill {number}: step {completed} was saved, {kept} found, cut: {cut}'
             )
-        found[while_saving].append((done - kept, recovered))
+        kept_runs[while_saving].append((done - kept, recovered))
     size = max((path.stat().st_size for path in work_dir.glob('*.pth')), default=0) / 1e6
     for run_name, options in (('killed', ['--resume']), ('whole', [])):
         training.finish(training.start(config, folder / run_name, *options))
@@ -137,8 +137,8 @@ def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
         (True, 'while saving', inside),
         (False, 'at any moment', ''),
     ):
-        steps = [one for one, _ in found[while_saving]]
-        seconds = [one for _, one in found[while_saving]]
+        steps = [item for item, _ in kept_runs[while_saving]]
+        seconds = [item for _, item in kept_runs[while_saving]]
         wrong = lost[while_saving]
         if steps:
             rows.append(
@@ -178,8 +178,8 @@ def disk(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
         output = training.log(work_dir).read_text()
         whole = newest_checkpoint(str(work_dir)) == str(work_dir / 'iter_2.pth')
         ended = run.returncode == (2 if on_failure == 'stop' else 0)
-        said = 'could not be written' in output and 'Make room' in output
-        good = whole and ended and said and not list(work_dir.glob('.*.partial'))
+        explained = 'could not be written' in output and 'Make room' in output
+        good = whole and ended and explained and not list(work_dir.glob('.*.partial'))
         rows.append(
             (f"no room while saving, on_failure='{on_failure}'", '1', str(int(good)), 'none', '')
         )
@@ -271,11 +271,11 @@ def files(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
     for name, cases in (('bad input', BAD), ('hostile file', hostile(marker))):
         wrong = []
         for number, case in enumerate(cases):
-            place = folder / f'{name[:3]}{number}'
-            place.mkdir(parents=True)
-            said = outcome(case, place)
-            if said:
-                wrong.append(f'{case.kind}: {said}')
+            case_folder = folder / f'{name[:3]}{number}'
+            case_folder.mkdir(parents=True)
+            problem = outcome(case, case_folder)
+            if problem:
+                wrong.append(f'{case.kind}: {problem}')
         good = f'{len(cases) - len(wrong)} named, or read as they should be'
         if name == 'hostile file':
             good += f'; {int(marker.exists())} ran'

@@ -112,7 +112,7 @@ def _json_lines(table: pd.DataFrame, path: Path) -> None:
 
 def _views(root: Path, table: pd.DataFrame) -> pd.DataFrame:
     images = list(table['image'])
-    table['image'] = [f'{one}|{other}' for one, other in zip(images, images[1:] + images[:1])]
+    table['image'] = [f'{first}|{second}' for first, second in zip(images, images[1:] + images[:1])]
     return table
 
 
@@ -226,16 +226,16 @@ def try_case(case: Case, root: Path) -> Outcome:
         config = resolve(load_config(CONFIG, data_root=str(root)), 'data')
         settings = config.train_dataloader.dataset
         dataset = DATASETS.build(dict(settings.dataset, split='all', pipeline=[]))
-        found = [dataset.get_data_info(i) for i in range(len(dataset))]
+        records = [dataset.get_data_info(i) for i in range(len(dataset))]
     except (KeyError, ValueError, OSError) as error:
         line = str(error.args[0] if isinstance(error, KeyError) else error)
         return Outcome(None, 0, [*log.said, line])
     captions = {}
-    for record in found:
+    for record in records:
         with Image.open(record['img_path']) as opened:
             opened.load()
         captions[Path(record['img_path']).stem] = record['caption']
-    return Outcome(captions, len(found), log.said)
+    return Outcome(captions, len(records), log.said)
 
 
 def main() -> None:
@@ -244,8 +244,8 @@ def main() -> None:
     for number, case in enumerate(CASES):
         folder = Path(tempfile.mkdtemp())
         outcome = try_case(case, folder / f'shop{number}')
-        lines = [one.replace(f'{folder}/shop{number}', 'SHOP') for one in outcome.lines]
-        lines = [one.replace('|', '\\|') for one in lines if 'written, what' not in one]
+        lines = [line.replace(f'{folder}/shop{number}', 'SHOP') for line in outcome.lines]
+        lines = [line.replace('|', '\\|') for line in lines if 'written, what' not in line]
         verdict = 'refused' if outcome.captions is None else f'taken, {outcome.rows} rows'
         print(f'| {case.name} | {verdict} | {"<br>".join(lines) or "-"} |')
         shutil.rmtree(folder)

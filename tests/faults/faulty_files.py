@@ -114,8 +114,8 @@ def _rotated(folder: Path) -> Read:
     return lambda: _expect(read().shape == (40, 30, 3))
 
 
-def _expect(true: bool) -> None:
-    if not true:
+def _expect(condition: bool) -> None:
+    if not condition:
         raise ValueError('read, but wrongly')
 
 
@@ -280,7 +280,7 @@ def hostile(marker: Path) -> list[Case]:
     """Pickles that would make the folder ``marker``, where files are read; none may."""
     pickled = pickle.dumps(Runs(marker))
 
-    def place(name: str, read: Callable[[Path], Any]) -> Callable[[Path], Read]:
+    def pickle_at(name: str, read: Callable[[Path], Any]) -> Callable[[Path], Read]:
         def make(folder: Path) -> Read:
             (folder / name).write_bytes(pickled)
             return lambda: read(folder)
@@ -335,13 +335,13 @@ def hostile(marker: Path) -> list[Case]:
         ),
         Case(
             'bare pickle as a checkpoint',
-            place('x.pth', lambda f: read_checkpoint(f'{f}/x.pth')),
+            pickle_at('x.pth', lambda f: read_checkpoint(f'{f}/x.pth')),
             'x.pth',
         ),
         Case('code as the config in a checkpoint', config),
         Case(
             'pickle as safetensors',
-            place('x.safetensors', lambda f: read_checkpoint(f'{f}/x.safetensors')),
+            pickle_at('x.safetensors', lambda f: read_checkpoint(f'{f}/x.safetensors')),
             'x.safetensors',
         ),
         Case('a model folder that asks for a function', model_folder, 'os.mkdir'),
@@ -349,45 +349,49 @@ def hostile(marker: Path) -> list[Case]:
         Case('objects in a shard of scores', objects, '0000000_0000002.npy'),
         Case(
             'pickle as a table',
-            place('x.csv', lambda f: Catalogue(ann_file='x.csv', data_root=str(f), **table)),
+            pickle_at('x.csv', lambda f: Catalogue(ann_file='x.csv', data_root=str(f), **table)),
             'x.csv',
         ),
         Case(
             'pickle as Parquet',
-            place(
+            pickle_at(
                 'x.parquet', lambda f: Catalogue(ann_file='x.parquet', data_root=str(f), **table)
             ),
             'x.parquet',
         ),
         Case(
             'pickle as annotations',
-            place('x.json', lambda f: PairJSON(ann_file='x.json', data_root=str(f))),
+            pickle_at('x.json', lambda f: PairJSON(ann_file='x.json', data_root=str(f))),
             'x.json',
         ),
         Case(
             'pickle as HDF5',
-            place('x.h5', lambda f: FashionGen(ann_file='x.h5', data_root=str(f))),
+            pickle_at('x.h5', lambda f: FashionGen(ann_file='x.h5', data_root=str(f))),
             'x.h5',
         ),
         Case(
             'pickle as a tokenizer',
-            place('vocab.txt', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer),
+            pickle_at('vocab.txt', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer),
             'vocab.txt',
         ),
         Case(
             'pickle as a tokenizer',
-            place('tokenizer.json', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer),
+            pickle_at(
+                'tokenizer.json', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer
+            ),
             'tokenizer.json',
         ),
         Case(
             'pickle among released annotations',
-            place('x.pkl', lambda f: read_plain_pickle(f / 'x.pkl')),
+            pickle_at('x.pkl', lambda f: read_plain_pickle(f / 'x.pkl')),
             'x.pkl',
         ),
         Case(
             'pickle as candidates',
-            place('candidates.json', lambda f: read_candidates(f'{f}/candidates.json', [])),
+            pickle_at('candidates.json', lambda f: read_candidates(f'{f}/candidates.json', [])),
             'candidates.json',
         ),
-        Case('pickle as a picture', place('x.jpg', lambda f: read_image(f'{f}/x.jpg')), 'x.jpg'),
+        Case(
+            'pickle as a picture', pickle_at('x.jpg', lambda f: read_image(f'{f}/x.jpg')), 'x.jpg'
+        ),
     ]

@@ -64,17 +64,17 @@ def main() -> None:
 def rows_of(index: Index, version: float, products: list[int]) -> object:
     """Rows of products, all of one version."""
     vectors = np.random.default_rng(int(version)).normal(size=(len(products), D))
-    own = dict(view=[0] * len(products), content=[''] * len(products), cells=[''] * len(products))
-    ids = [str(one) for one in products]
+    cells = dict(view=[0] * len(products), content=[''] * len(products), cells=[''] * len(products))
+    ids = [str(product) for product in products]
     columns = dict(version=[version] * len(ids))
-    return index.rows(vectors.astype(np.float32), columns, product_id=ids, **own)
+    return index.rows(vectors.astype(np.float32), columns, product_id=ids, **cells)
 
 
-def write_without_end(place: str, seed: int) -> None:
+def write_without_end(path: str, seed: int) -> None:
     """Upsert, delete, compact; print each change once it is confirmed."""
-    index = open_index(place)
+    index = open_index(path)
     rng = random.Random(seed)
-    version = float(1 + max((one or 0 for one in versions(index).values()), default=0))
+    version = float(1 + max((value or 0 for value in versions(index).values()), default=0))
     while True:
         products = rng.sample(range(300), 20)
         print('try', version, *products, flush=True)
@@ -82,7 +82,7 @@ def write_without_end(place: str, seed: int) -> None:
         print('upserted', version, *products, flush=True)
         gone = rng.sample(products, 3)
         print('try', 0, *gone, flush=True)
-        index.delete([str(one) for one in gone])
+        index.delete([str(value) for value in gone])
         print('deleted', 0, *gone, flush=True)
         if version % 4 == 0:
             index.compact(kept_seconds=0)
@@ -128,13 +128,13 @@ def kills(folder: Path, count: int, seed: int) -> Row:
                 else:
                     expected.pop(product, None)
         index = open_index(folder)
-        found = versions(index)
+        stored = versions(index)
         certain = {k: v for k, v in expected.items() if k not in tried}
-        survived += {k: v for k, v in found.items() if k not in tried} == certain
-        assert len(index.search(np.ones(D), 10)) == min(10, len(found))
-        expected = found
-    said = f'{survived} of {count}: what was confirmed ({changes} changes) is there'
-    return 'kill -9 while upserting, deleting, compacting', str(count), said
+        survived += {k: v for k, v in stored.items() if k not in tried} == certain
+        assert len(index.search(np.ones(D), 10)) == min(10, len(stored))
+        expected = stored
+    outcome = f'{survived} of {count}: what was confirmed ({changes} changes) is there'
+    return 'kill -9 while upserting, deleting, compacting', str(count), outcome
 
 
 def parsed(lines: list[str]) -> Iterator[tuple[str, float, list[int]]]:
@@ -142,7 +142,7 @@ def parsed(lines: list[str]) -> Iterator[tuple[str, float, list[int]]]:
     for line in lines:
         what, *numbers = line.split() or ['']
         if len(numbers) in (4, 21):
-            yield what, float(numbers[0]), [int(one) for one in numbers[1:]]
+            yield what, float(numbers[0]), [int(number) for number in numbers[1:]]
 
 
 def full_disk(folder: Path) -> Row:
@@ -166,8 +166,8 @@ def full_disk(folder: Path) -> Row:
         signal.signal(signal.SIGXFSZ, before)
     lines = [line for line in done.stderr.splitlines() if line.startswith('error')]
     kept = set(versions(open_index(folder)).values()) == {1.0}
-    said = lines[-1].replace(str(folder), 'INDEX')[:160] if lines else 'no line'
-    outcome = f'status {done.returncode}, "{said}"; {"nothing is lost" if kept else "LOST"}'
+    message = lines[-1].replace(str(folder), 'INDEX')[:160] if lines else 'no line'
+    outcome = f'status {done.returncode}, "{message}"; {"nothing is lost" if kept else "LOST"}'
     return 'files of at most 200 kB', '1', outcome
 
 
@@ -193,20 +193,20 @@ def damage(folder: Path) -> Iterator[Row]:
             broken.write_bytes(way(broken.read_bytes()))
             what = outcome(other)
             outcomes[what] = outcomes.get(what, 0) + 1
-        said = '; '.join(f'{n} x {what}' for what, n in sorted(outcomes.items()))
-        yield (f'each file {name}', str(len(files)), said)
+        summary = '; '.join(f'{n} x {what}' for what, n in sorted(outcomes.items()))
+        yield (f'each file {name}', str(len(files)), summary)
 
 
-def outcome(place: Path) -> str:
+def outcome(path: Path) -> str:
     """What opening and searching a damaged index gives."""
     try:
-        index = open_index(place)
-        found = index.search(np.ones(D), 10)
+        index = open_index(path)
+        rows = index.search(np.ones(D), 10)
     except (ValueError, OSError) as error:
         return 'one line with a remedy' if 'again' in str(error) else f'UNCLEAR: {error}'
     except BaseException as error:
         return f'UNCLEAR: {type(error).__name__}'
-    return 'read all the same' if len(found) == 10 else 'FEWER FOUND'
+    return 'read all the same' if len(rows) == 10 else 'FEWER FOUND'
 
 
 if __name__ == '__main__':

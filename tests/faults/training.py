@@ -23,7 +23,7 @@ def draw_data(root: Path) -> Path:
     train, validation = draw_products(4, seed=0), draw_products(2, seed=1, first_id=1000)
     for name, products in dict(train=train, validation=validation).items():
         list(write_fashion_gen(root / f'fashiongen_64_64_{name}.h5', products, views=2, side=64))
-    captions = [f'{one.name}. {one.description}' for one in (*train, *validation)]
+    captions = [f'{product.name}. {product.description}' for product in (*train, *validation)]
     train_tokenizer(captions, root / 'tokenizer', 1000)
     return root
 
@@ -128,10 +128,10 @@ def readable(path: Path) -> bool:
         return False
 
 
-def same(one: Path, other: Path, step: int) -> bool:
+def same(run_a: Path, run_b: Path, step: int) -> bool:
     """Whether two runs ended with the same weights, averages and states of the optimizer."""
     keys = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
-    first, second = (read_checkpoint(str(folder / f'iter_{step}.pth')) for folder in (one, other))
+    first, second = (read_checkpoint(str(folder / f'iter_{step}.pth')) for folder in (run_a, run_b))
     return all(difference(first.get(key), second.get(key)) is None for key in keys)
 
 

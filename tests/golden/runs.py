@@ -84,11 +84,11 @@ def fill(model: torch.nn.Module) -> None:
         seed = zlib.crc32(canonical(name).encode())
         noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(value.shape))
         if name.endswith('running_var') or ('norm' in name and name.endswith('weight')):
-            found = 1 + 0.1 * noise.abs()
+            weights = 1 + 0.1 * noise.abs()
         else:
-            found = noise / max(1, value[0].numel() if value.ndim > 1 else 100) ** 0.5
+            weights = noise / max(1, value[0].numel() if value.ndim > 1 else 100) ** 0.5
         with torch.no_grad():
-            value.copy_(found)
+            value.copy_(weights)
 
 
 def write_data(root: Path) -> None:
@@ -107,12 +107,12 @@ def write_data(root: Path) -> None:
         rows = [(i, *rows[2 * i][1:]) for i, *_ in rows]  # views share all but the picture
         for side in (64, 256):
             with h5py.File(root / f'fashiongen_{side}_{side}_{split}.h5', 'w') as file:
-                pictures = rng.integers(0, 256, (len(rows), SIDE, SIDE, 3), dtype=np.uint8)
-                file['input_image'] = pictures
-                for place, key in enumerate(
+                pixels = rng.integers(0, 256, (len(rows), SIDE, SIDE, 3), dtype=np.uint8)
+                file['input_image'] = pixels
+                for position, key in enumerate(
                     ('input_productID', 'input_category', 'input_subcategory', 'input_description')
                 ):
-                    column = [[str(row[place]).encode('latin-1')] for row in rows]
+                    column = [[str(row[position]).encode('latin-1')] for row in rows]
                     file[key] = np.array(column, dtype='S60')
                 file['input_name'] = np.array([[b'thing']] * len(rows), dtype='S60')
     (root / 'images').mkdir()
@@ -159,22 +159,22 @@ def small(
     sizes = dict(image_size=SIDE, vocab_size=20, token_embed_dim=16, token_dropout=0.0)
     backbone.merge(dict(stages, **sizes, drop_path_rate=0.0, init_cfg=None))
 
-    def shrink(place: Any) -> Any:
-        if isinstance(place, dict):
-            for key in place:
+    def shrink(settings: Any) -> Any:
+        if isinstance(settings, dict):
+            for key in settings:
                 if key == 'augment':  # what a library draws may change with its version
-                    place[key] = None
+                    settings[key] = None
                 elif key == 'scale':
-                    place[key] = (SIDE, SIDE)
+                    settings[key] = (SIDE, SIDE)
                 elif key == 'alpha':
-                    place[key] = 2
+                    settings[key] = 2
                 elif key == 'tokenizer':
-                    place[key] = str(root / 'tokenizer')
+                    settings[key] = str(root / 'tokenizer')
                 else:
-                    place[key] = shrink(place[key])
-        elif isinstance(place, list | tuple):
-            return type(place)(map(shrink, place))
-        return place
+                    settings[key] = shrink(settings[key])
+        elif isinstance(settings, list | tuple):
+            return type(settings)(map(shrink, settings))
+        return settings
 
     for key in ('train_dataloader', 'test_dataloader'):
         if config.get(key):
@@ -196,20 +196,20 @@ def losses(name: str, root: Path) -> list[dict[str, float]]:
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
     hook = config.default_hooks.get('mask_steps')
     model.train()
-    found = []
+    steps = []
     for step in range(STEPS):
         if hook:
             HOOKS.build(dict(hook)).before_train_iter(SimpleNamespace(model=model, iter=step), 0)
         samples = []
-        for place in range(BATCH):
-            with random_of((step, place)):
-                samples.append(dataset[(BATCH * step + place) % len(dataset)])
+        for position in range(BATCH):
+            with random_of((step, position)):
+                samples.append(dataset[(BATCH * step + position) % len(dataset)])
         data = model.data_preprocessor(collate(samples), True)
         data['inputs']['image'] = data['inputs']['image'].double()
         terms = model(**data, mode='loss')
-        found.append({key: float(value.detach()) for key, value in terms.items()})
+        steps.append({key: float(value.detach()) for key, value in terms.items()})
         wrapper.update_params(model.parse_losses(terms)[0])
-    return found
+    return steps
 
 
 def generation(name: str, root: Path) -> dict[str, float]:
@@ -224,7 +224,7 @@ def generation(name: str, root: Path) -> dict[str, float]:
         with random_of((row,)):
             samples.append(dataset[row])
     answers = model(**model.data_preprocessor(pseudo_collate(samples)), mode='predict')
-    metric.process(None, [one.to_dict() for one in answers])
+    metric.process(None, [answer.to_dict() for answer in answers])
     return metric.evaluate(len(answers))
 
 
@@ -239,8 +239,10 @@ def ranking(
     fill(runner.model)
     metrics = runner.test()
     ranks: dict[str, list[int]] = {}
-    for one in runner.test_loop.results:
-        ranks.setdefault(f'{one["direction"]} {one.get("draw", 0)}', []).append(int(one['rank']))
+    for result in runner.test_loop.results:
+        ranks.setdefault(f'{result["direction"]} {result.get("draw", 0)}', []).append(
+            int(result['rank'])
+        )
     return dict(ranks=ranks, metrics=metrics)
 
 
@@ -253,8 +255,8 @@ def main() -> None:
             losses={name: losses(name, root) for name in TRAININGS},
             generation={name: generation(name, root) for name in GENERATIONS},
             rankings={
-                title: ranking(*asked, root, root / f'work_{place}')
-                for place, (title, asked) in enumerate(RANKINGS.items())
+                title: ranking(*asked, root, root / f'work_{position}')
+                for position, (title, asked) in enumerate(RANKINGS.items())
             },
         )
     for name, content in files.items():

@@ -87,7 +87,7 @@ def test_every_door_finds_the_same(shop, request, tmp_path, rerank, rerank_topk,
         service.create_app(service.BatchedSearch(opened, lance.index, shop), service.Settings())
     )
     answer = client.post('/search', json=dict(text=caption, **asked))
-    assert _captions(answer.json()['found']) == expected('tir', 3)
+    assert _captions(answer.json()['results']) == expected('tir', 3)
     if rerank is None or folder == 'model_folder':
         page = pytest.importorskip('projects.web_demo.answers', reason="needs '.[web]'")
         shown, _, _ = page.Page([model], shop, index=lance.place).search(caption)

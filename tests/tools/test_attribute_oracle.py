@@ -18,8 +18,8 @@ def test_recalls_by_hand():
 
 def test_recalls_as_draws_have_them():
     rng = np.random.default_rng(0)
-    found = [np.isin(rng.permutation(9)[:5], (0, 1, 2)).any() for _ in range(4000)]
-    assert expected_recalls([(9, 3)])[1] == pytest.approx(100 * np.mean(found), abs=2)
+    hits = [np.isin(rng.permutation(9)[:5], (0, 1, 2)).any() for _ in range(4000)]
+    assert expected_recalls([(9, 3)])[1] == pytest.approx(100 * np.mean(hits), abs=2)
 
 
 def _records():
@@ -38,8 +38,8 @@ def test_equals_of_lists_and_of_the_full_ranking():
     ]
     full = _Settings(type='mvlt.engine.FullRankingLoop')
     for direction in ('tir', 'itr'):
-        found = list(equals(full, _records(), ['kind', 'colour'], direction))
-        assert found == [(2, 1), (1, 1), (2, 1), (1, 1), (1, 1), (1, 1)]
+        pairs = list(equals(full, _records(), ['kind', 'colour'], direction))
+        assert pairs == [(2, 1), (1, 1), (2, 1), (1, 1), (1, 1), (1, 1)]
 
 
 class _Settings(dict):

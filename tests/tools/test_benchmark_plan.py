@@ -41,8 +41,8 @@ def test_the_longer_of_arithmetic_and_reading():
 def test_along_a_line():
     few = Count({('mm', 'fp32'): (10.0, 4.0, 1.0)}, 8.0, 3)
     more = Count({('mm', 'fp32'): (20.0, 6.0, 1.0)}, 12.0, 3)
-    found = at_batch((few, more), (2, 4), 10)
-    assert found == Count({('mm', 'fp32'): (50.0, 12.0, 1.0)}, 24.0, 3)
+    predicted = at_batch((few, more), (2, 4), 10)
+    assert predicted == Count({('mm', 'fp32'): (50.0, 12.0, 1.0)}, 24.0, 3)
 
 
 def test_a_recipe():
@@ -54,6 +54,8 @@ def test_a_recipe():
     for args.batch in (2, 4, 8):
         counts.append(count(config, args))
     along = at_batch(counts[:2], (2, 4), 8)
-    total = [sum(one[0] for one in found.operations.values()) for found in (along, counts[2])]
+    total = [
+        sum(values[0] for values in counted.operations.values()) for counted in (along, counts[2])
+    ]
     assert total[0] == pytest.approx(total[1], rel=0.02)
     assert along.kept == pytest.approx(counts[2].kept, rel=0.02) and along.kept > 0

@@ -27,8 +27,8 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def _start(model, data, place, launcher=()):
-    command = [sys.executable, *launcher, TOOL, str(model), str(data), str(place)]
+def _start(model, data, index, launcher=()):
+    command = [sys.executable, *launcher, TOOL, str(model), str(data), str(index)]
     if launcher:
         command += ['--launcher', 'pytorch']
     return subprocess.Popen(
@@ -40,8 +40,8 @@ def _start(model, data, place, launcher=()):
     )
 
 
-def _vectors(place):
-    index = open_index(place)
+def _vectors(folder):
+    index = open_index(folder)
     rows = index.fetch(index.keys()['product_id'].to_pylist())
     return {row['product_id']: row['vector'] for row in rows.to_pylist()}
 
@@ -59,18 +59,18 @@ def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
     killed.wait()
     there = open_index(tmp_path / 'one').count()
     assert 0 < there <= COUNT
-    said, _ = _start(embedding_folder, pictures, tmp_path / 'one').communicate()
-    assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} as they were' in said
-    assert f'{COUNT - there} pictures embedded' in said
+    output, _ = _start(embedding_folder, pictures, tmp_path / 'one').communicate()
+    assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} as they were' in output
+    assert f'{COUNT - there} pictures embedded' in output
 
     launcher = ('-m', 'torch.distributed.run', '--nproc_per_node=2')
     launcher += (f'--master_port={free_port()}',)
-    said, errors = _start(embedding_folder, pictures, tmp_path / 'two', launcher).communicate()
-    assert f'{COUNT} new' in said and f'{COUNT} pictures embedded' in said, errors
-    one, two = _vectors(tmp_path / 'one'), _vectors(tmp_path / 'two')
-    assert one.keys() == two.keys() and len(one) == COUNT
-    for product_id, vector in one.items():
-        np.testing.assert_allclose(two[product_id], vector, atol=1e-5)
+    output, errors = _start(embedding_folder, pictures, tmp_path / 'two', launcher).communicate()
+    assert f'{COUNT} new' in output and f'{COUNT} pictures embedded' in output, errors
+    embeds_1, embeds_2 = _vectors(tmp_path / 'one'), _vectors(tmp_path / 'two')
+    assert embeds_1.keys() == embeds_2.keys() and len(embeds_1) == COUNT
+    for product_id, embed in embeds_1.items():
+        np.testing.assert_allclose(embeds_2[product_id], embed, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
         (None, 'x' * 300, 'File name too long'),
     ],
 )
-def test_mistakes_are_one_line(embedding_folder, pictures, tmp_path, catalogue, place, says):
+def test_mistakes_are_one_line(embedding_folder, pictures, tmp_path, catalogue, name, says):
     given = pictures if catalogue is None else catalogue
-    process = _start(embedding_folder, given, tmp_path / place)
+    process = _start(embedding_folder, given, tmp_path / name)
     _, errors = process.communicate()
     assert process.returncode == 2 and says in errors and 'Traceback' not in errors

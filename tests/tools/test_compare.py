@@ -25,11 +25,11 @@ def test_the_same_queries_in_any_order(tmp_path):
     second = _rankings(tmp_path / 'b', [3, 1, 20, 1])
     content = json.loads((second / 'rankings.json').read_text())
     (second / 'rankings.json').write_text(json.dumps(content[::-1]))
-    one = read_answers(first / 'results.json')['tir']
-    other = read_answers(second / 'rankings.json')['tir']
-    ours, theirs = matched(one, other, 'tir')
+    answers = read_answers(first / 'results.json')['tir']
+    others = read_answers(second / 'rankings.json')['tir']
+    ours, theirs = matched(answers, others, 'tir')
     assert ours.tolist() == [1, 2, 9, 1] and theirs.tolist() == [3, 1, 20, 1]
-    lines = compare('tir', ours, theirs, one.groups, [1, 10])
+    lines = compare('tir', ours, theirs, answers.groups, [1, 10])
     assert lines[0].split()[8] == '1.0000'  # one of two queries each
     assert lines[0].split()[:5] == ['tir', 'R@1', '50.00', '50.00', '+0.00']
     assert lines[1].split()[:5] == ['tir', 'R@10', '100.00', '75.00', '+25.00']

@@ -139,9 +139,9 @@ def test_a_busy_server_is_asked_again(shop):
         ('file', 'not an http address: file:///etc/hostname', 1),
     ],
 )
-def test_what_servers_do_wrong(shop, tmp_path, path, said, tries):
+def test_what_servers_do_wrong(shop, tmp_path, path, message, tries):
     started = time.monotonic()
-    with pytest.raises((OSError, ValueError), match=re.escape(said)):
+    with pytest.raises((OSError, ValueError), match=re.escape(message)):
         fetch_to(f'{shop}/{path}', tmp_path, QUICK)
     assert time.monotonic() - started < 8
     assert len(_Shop.asked) == tries and not list(tmp_path.iterdir())
@@ -182,9 +182,14 @@ def test_a_redirection_inward_is_not_followed(shop, monkeypatch):
 
 
 def test_several_addresses_in_a_cell():
-    one, other = 'https://a.example/1.jpg?w=1,2', 'http://b.example/2.jpg'
-    for cell in (f'{one}|{other}', f'{one}, {other}', f'{one},{other}', f'{one}\n{other}'):
-        assert addresses_in(cell) == [one, other]
+    first, second = 'https://a.example/1.jpg?w=1,2', 'http://b.example/2.jpg'
+    for cell in (
+        f'{first}|{second}',
+        f'{first}, {second}',
+        f'{first},{second}',
+        f'{first}\n{second}',
+    ):
+        assert addresses_in(cell) == [first, second]
     assert addresses_in('') == []
 
 

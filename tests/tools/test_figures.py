@@ -147,8 +147,8 @@ def test_a_sheet_is_one_page_and_a_picture_a_section(tmp_path):
     assert '<script' not in page and '&lt;script&gt;' in page and 'A &lt;test&gt;' in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and 'http' not in page
     assert 'width: 75.0%' in page and 'class="truth"' in page
-    drawn = np.asarray(Image.open(written[1]).convert('RGB'))
-    assert (drawn == 7).all(-1).sum() > 5000  # the picture, enlarged
+    pixels = np.asarray(Image.open(written[1]).convert('RGB'))
+    assert (pixels == 7).all(-1).sum() > 5000  # the picture, enlarged
     assert not list((tmp_path / 'sheet').glob('.*'))
 
 

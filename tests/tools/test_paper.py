@@ -137,6 +137,6 @@ def test_a_real_row(catalogue, tmp_path, _steps_run_here):
         assert done.returncode == 0, done.stderr[-2000:]
         outputs.append(done.stdout)
     assert outputs[1].count(': there') == 4
-    tables = [one.partition('data_root')[2] for one in outputs]
+    tables = [output.partition('data_root')[2] for output in outputs]
     assert tables[0] == tables[1]
     assert '| TIR R@1 (full) |' in tables[0] and '| S-CR SumC |' in tables[0]

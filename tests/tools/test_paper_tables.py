@@ -23,8 +23,8 @@ def _write(folder, experiment, metrics, config='retrieval.py', data='x', protoco
 
 def _table(folder, title, data='data_root x'):
     results, _ = read_results([folder])
-    (found,) = [t for t in tables([r for r in results if r.data == data]) if title in t.title]
-    return {row[0]: dict(zip(found.head[1:], row[1:])) for row in found.rows}, found
+    (table,) = [t for t in tables([r for r in results if r.data == data]) if title in t.title]
+    return {row[0]: dict(zip(table.head[1:], row[1:])) for row in table.rows}, table
 
 
 def test_the_papers_figures_add_up():

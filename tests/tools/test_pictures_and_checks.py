@@ -66,42 +66,42 @@ def some_ids(demo_data):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
+def drawn_sections(monkeypatch):
     """Sections that would be written."""
-    found = []
-    monkeypatch.setattr(visualize, 'write_sheet', lambda *args: found.extend(args[2]) or [])
-    return found
+    sections = []
+    monkeypatch.setattr(visualize, 'write_sheet', lambda *args: sections.extend(args[2]) or [])
+    return sections
 
 
 @pytest.mark.parametrize('kind', ['units', 'masks'])
-def test_masks_are_drawn_without_a_model(kind, some_ids, demo_data, drawn, monkeypatch):
+def test_masks_are_drawn_without_a_model(kind, some_ids, demo_data, drawn_sections, monkeypatch):
     """Fig. 4 and 8: a row a product, the picture and then four columns."""
     config = 'configs/demo/generation_demo.py'
     _draw(monkeypatch, kind, config, '--data-root', demo_data, '--ids', *some_ids)
-    (section,) = drawn
+    (section,) = drawn_sections
     assert [len(row.cells) for row in section.rows] == [5] * 3
     (first, *others) = section.rows[0].cells
     for cell in others:
-        hidden = (cell.picture == 190).all(-1)
-        assert 0.45 < hidden.mean() < 0.55
-        assert (cell.picture[~hidden] == first.picture[~hidden]).all()
+        masked = (cell.picture == 190).all(-1)
+        assert 0.45 < masked.mean() < 0.55
+        assert (cell.picture[~masked] == first.picture[~masked]).all()
 
 
 def test_named_products_are_one_figure(
-    checkpoint, some_ids, demo_data, drawn, tmp_path, monkeypatch
+    checkpoint, some_ids, demo_data, drawn_sections, tmp_path, monkeypatch
 ):
     """Fig. 5: text to image, then image to text, in the order of the ids."""
     options = ['test_cfg.num_candidates=9']
     arguments = ['retrieval', 'configs/demo/retrieval_demo.py', checkpoint, '--data-root']
     arguments += [demo_data, '--work-dir', tmp_path, '--cfg-options', *options]
     _draw(monkeypatch, *arguments, '--ids', *some_ids)
-    (section,) = drawn
+    (section,) = drawn_sections
     assert section.name == 'retrieval' and len(section.rows) == 6
     assert [row.cells[0].picture is None for row in section.rows] == [True] * 3 + [False] * 3
     config = load_config('configs/demo/retrieval_demo.py', data_root=str(demo_data))
     dataset = DATASETS.build(dict(config.test_dataloader.dataset, pipeline=[]))
     records = [dataset.get_data_info(row) for row in range(len(dataset))]
-    captions = {one['product_id']: one['caption'] for one in records}
+    captions = {record['product_id']: record['caption'] for record in records}
     shown = [row.cells[0].words for row in section.rows[:3]]
     assert shown == [captions[product] for product in some_ids]
     with pytest.raises(ValueError, match='no product 77 in the data; it has e.g. '):
@@ -113,9 +113,9 @@ def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
     config = load_config('mvlt/pretrain_fashiongen')
     with torch.device('meta'):
         stages = stages_of(MODELS.build(config.model))
-    assert [one.layers for one in stages] == [2, 2, 2, 2]
-    assert [one.channels for one in stages] == [64, 128, 320, 512]
-    assert [256 // one.rows for one in stages] == [4, 8, 16, 32]
+    assert [stage.layers for stage in stages] == [2, 2, 2, 2]
+    assert [stage.channels for stage in stages] == [64, 128, 320, 512]
+    assert [256 // stage.rows for stage in stages] == [4, 8, 16, 32]
     for name in ('mvlt/pretrain_fashiongen', 'mvlt/recognition_catalogue'):
         _draw(monkeypatch, 'architecture', name, '--out', tmp_path)
         assert {path.name for path in tmp_path.iterdir()} == {
@@ -194,7 +194,7 @@ def test_a_sound_catalogue_can_be_trained_on(shop, tmp_path):
     assert 'training can start' in run.stdout and 'no tokenizer' in run.stdout
     report = json.loads((tmp_path / 'report.json').read_text())
     assert list(report['splits']) == ['train', 'val', 'test']
-    assert sum(one['products'] for one in report['splits'].values()) == 20
+    assert sum(split['products'] for split in report['splits'].values()) == 20
     assert not report['fail'] and not report['leaks']
 
 

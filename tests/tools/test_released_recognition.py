@@ -66,10 +66,10 @@ def test_the_row_that_only_validation_has(data, demo_data):
     metrics, runner = _run(data, demo_data, SIZES.classes)
     assert metrics['sub_category/classes_of_truth'] == 12
     details = runner.test_loop.evaluator.metrics[1].details['per_class']
-    assert {one['name'] for one in details if not one['in_training']} == {'BACKPACKS'}
+    assert {row['name'] for row in details if not row['in_training']} == {'BACKPACKS'}
     with h5py.File(data / 'fashiongen_256_256_validation.h5') as file:
         names = {value.decode() for value in file['input_subcategory'][:, 0]}
-    assert {one['name'] for one in details} == names
+    assert {row['name'] for row in details} == names
     with h5py.File(data / 'fashiongen_256_256_train.h5') as file:
         shown = [value.decode() for value in file['input_subcategory'][:, 0]]
     trained = runner.test_dataloader.dataset.metainfo['sub_category'][: len(set(shown))]

@@ -95,9 +95,9 @@ def test_plain_content_is_read(tmp_path, protocol):
 
 def test_hostile_folder_leaves_nothing_behind(folder):
     (folder / 'full_valid_info_PAI/9.pkl').write_bytes(pickle.dumps(_Evil()))
-    found = _convert(folder)
-    assert found.returncode == 2 and 'refused' in found.stderr
-    assert 'stranger' not in found.stdout + found.stderr
+    run = _convert(folder)
+    assert run.returncode == 2 and 'refused' in run.stderr
+    assert 'stranger' not in run.stdout + run.stderr
     assert not list(folder.glob('*.json'))
 
 
@@ -138,7 +138,8 @@ def test_released_lists_become_a_candidate_file(folder):
     records = [dataset.get_data_info(row) for row in range(3)]
     draws = read_candidates(str(folder / 'candidates.json'), records)
     names = [
-        [Path(records[row]['img_path']).name for row in one.candidates] for one in draws[0]['tir']
+        [Path(records[row]['img_path']).name for row in query.candidates]
+        for query in draws[0]['tir']
     ]
     assert names == [['4_0.png', '7_2.png', '3_0.png']]
     assert draws[0]['itr'] == []

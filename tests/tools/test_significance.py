@@ -17,21 +17,21 @@ def test_mcnemar_by_hand():
 def test_equal_models_do_not_differ():
     hits = np.array([True, False, True])
     assert mcnemar(hits, hits) == 1
-    found = paired_bootstrap(hits, hits)
-    assert found == (0, 0, 0) and not found.significant
+    interval = paired_bootstrap(hits, hits)
+    assert interval == (0, 0, 0) and not interval.significant
 
 
 def test_interval_of_a_mean_is_that_of_the_formula():
     """For many queries: difference +- 1.96 standard errors of the paired differences."""
     rng = np.random.default_rng(0)
     first, second = rng.random(1000) < 0.6, rng.random(1000) < 0.5
-    found = paired_bootstrap(first, second, resamples=4000)
+    interval = paired_bootstrap(first, second, resamples=4000)
     gap = first.astype(float) - second
     error = 1.96 * gap.std() / 1000**0.5
-    assert found.value == pytest.approx(gap.mean())
-    assert found.low == pytest.approx(gap.mean() - error, abs=0.005)
-    assert found.high == pytest.approx(gap.mean() + error, abs=0.005)
-    assert found.significant
+    assert interval.value == pytest.approx(gap.mean())
+    assert interval.low == pytest.approx(gap.mean() - error, abs=0.005)
+    assert interval.high == pytest.approx(gap.mean() + error, abs=0.005)
+    assert interval.significant
 
 
 def test_pairing_matters():
@@ -39,8 +39,8 @@ def test_pairing_matters():
     hard = np.arange(400) % 2 == 0
     first, second = hard.copy(), hard.copy()
     first[1] = True
-    found = paired_bootstrap(first, second)
-    assert found.value == pytest.approx(1 / 400) and found.low >= 0 and found.high < 0.01
+    interval = paired_bootstrap(first, second)
+    assert interval.value == pytest.approx(1 / 400) and interval.low >= 0 and interval.high < 0.01
 
 
 def test_groups_widen_the_interval():

@@ -112,7 +112,7 @@ def _rank(processes, config, checkpoint, *options):
 
 
 def test_two_processes_rank_as_one(demo_data, trained, tmp_path):
-    found = []
+    outputs = []
     for processes in (1, 2):
         work_dir = tmp_path / f'test{processes}'
         done = _rank(
@@ -121,13 +121,16 @@ def test_two_processes_rank_as_one(demo_data, trained, tmp_path):
             *('test_cfg.num_queries=5', 'test_cfg.num_candidates=9'),
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        found.append(
+        outputs.append(
             (
                 json.loads((work_dir / 'results.json').read_text())['metrics'],
-                [one['query'] for one in json.loads((work_dir / 'rankings.json').read_text())],
+                [
+                    ranking['query']
+                    for ranking in json.loads((work_dir / 'rankings.json').read_text())
+                ],
             )
         )
-    assert found[0] == found[1] and len(found[0][1]) == 10  # five queries a direction
+    assert outputs[0] == outputs[1] and len(outputs[0][1]) == 10  # five queries a direction
     assert not (ROOT / '.dist_test').exists()
 
 
@@ -156,18 +159,18 @@ def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
     assert f'{len(shards)} shards of scores here, {len(shards) - 1} of them to be made' in (
         done.stdout + done.stderr
     )
-    one, two, again = (
+    alone, together, again = (
         (tmp_path / name).read_text()
         for name in ('1/results.json', '2/before.json', '2/results.json')
     )
-    assert one == two == again
-    metrics = json.loads(one)['metrics']
+    assert alone == together == again
+    metrics = json.loads(alone)['metrics']
     assert metrics['retrieval/itr/queries'] == 30
     reranked = rank(1, tmp_path / 'rerank', '--rerank-topk', 4)
     assert reranked.returncode == 0, reranked.stderr[-3000:]
-    found = json.loads((tmp_path / 'rerank/results.json').read_text())
-    assert found['protocol']['rerank_topk'] == 4
-    assert 0 <= found['metrics']['retrieval/tir/rerank_recall'] <= 100
+    results = json.loads((tmp_path / 'rerank/results.json').read_text())
+    assert results['protocol']['rerank_topk'] == 4
+    assert 0 <= results['metrics']['retrieval/tir/rerank_recall'] <= 100
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,7 @@ def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_p
             '--cfg-options',
             f'test_dataloader.dataset.pipeline.tokenize.tokenizer={tmp_path / "other"}',
         ),
-        *[one for one in SMALL if one.startswith('model.')],
+        *[option for option in SMALL if option.startswith('model.')],
     )
     assert done.returncode == 2
     assert 'is not the one that the checkpoint was trained with' in done.stderr
@@ -216,7 +219,7 @@ def test_resume_into_an_empty_folder_starts_from_the_configs_checkpoint(
             *('tools/train.py', 'configs/demo/recognition_demo.py', '--resume'),
             *('--data-root', demo_data, '--work-dir', tmp_path, '--cfg-options'),
             *(f'load_from={checkpoint}', 'train_cfg.max_iters=1', 'train_dataloader.batch_size=4'),
-            *[one for one in SMALL if one.startswith('model.backbone')],
+            *[option for option in SMALL if option.startswith('model.backbone')],
         )
 
     missing = start(tmp_path / 'none.pth')
@@ -248,7 +251,7 @@ def test_an_unreadable_picture_in_a_data_worker_is_one_line(catalogue, demo_data
         *('train_dataloader.num_workers=1', 'train_dataloader.batch_size=8'),
         'train_dataloader.dataset.dataset.split=all',
         'train_dataloader.dataset.dataset.on_error=raise',
-        *[one for one in SMALL if one.startswith('model.')],
+        *[option for option in SMALL if option.startswith('model.')],
     )
     assert done.returncode == 2, done.stderr[-2000:]
     last = done.stderr.strip().splitlines()[-1]

@@ -76,8 +76,8 @@ def _outputs(model, image, ids, itm_labels, mlm_labels):
     decoded = model.neck(features.images)
     categories = model.heads
     return {
-        **{f'image_feat{i + 1}': one for i, one in enumerate(features.images)},
-        **{f'text_feat{i + 1}': one for i, one in enumerate(features.texts)},
+        **{f'image_feat{i + 1}': feat for i, feat in enumerate(features.images)},
+        **{f'text_feat{i + 1}': feat for i, feat in enumerate(features.texts)},
         'itm_logits': model.heads.itm(cls=cls),
         'mlm_logits': model.heads.mlm(text=text, token_embedding=model.token_embedding),
         'sup_cls_logits': categories['main_category'](cls=cls),
@@ -95,10 +95,10 @@ def _outputs(model, image, ids, itm_labels, mlm_labels):
     }
 
 
-def _compare(found, expected, capsys):
-    assert set(found) == set(expected)
+def _compare(outputs, expected, capsys):
+    assert set(outputs) == set(expected)
     with capsys.disabled():
-        for name, value in found.items():
+        for name, value in outputs.items():
             difference = (value - expected[name].view_as(value)).abs()
             print(f'\n{name}: max {difference.max():.1e}, mean {difference.mean():.1e}', end='')
             assert difference.max() < 1e-5, name
@@ -116,13 +116,13 @@ def test_parity_with_the_released_network(reference, capsys):
 @torch.no_grad()
 def test_the_twin_is_the_released_network(reference):
     """What the next test leans on where the reference is not at hand."""
-    found = run(
+    outputs = run(
         OF_REFERENCE,
         _part(reference, 'weights/'),
         reference['inputs/image'],
         reference['inputs/input_ids'],
     )
-    for name, value in found.items():
+    for name, value in outputs.items():
         expected = reference[f'outputs/{name}'].view_as(value)
         torch.testing.assert_close(value, expected, atol=1e-5, rtol=0)
 
@@ -154,9 +154,9 @@ def test_parity_with_the_twin(sizes, capsys):
     model = _model(sizes)
     model.load_state_dict(convert_released(state))
     scale = {name: value.abs().max().clamp(min=1) for name, value in expected.items()}
-    found = _outputs(model, image, ids, matched, words)
+    outputs = _outputs(model, image, ids, matched, words)
     _compare(
-        {name: value / scale[name] for name, value in found.items()},
+        {name: value / scale[name] for name, value in outputs.items()},
         {name: value / scale[name] for name, value in expected.items()},
         capsys,
     )

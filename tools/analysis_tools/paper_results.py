@@ -71,13 +71,13 @@ def read_results(folders: Iterable[Path]) -> tuple[list[Result], list[Path]]:
         for path in sorted(folder.rglob('results.json')):
             try:
                 content = json.loads(path.read_text(encoding='utf-8'))
-                found = _result(path, content)
+                result = _result(path, content)
             except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
                 raise ValueError(f'{path}: not a result of tools/test.py ({error})') from error
-            if found is None:
+            if result is None:
                 others.append(path)
-            elif not any(_repeats(found, one) for one in results):
-                results.append(found)
+            elif not any(_repeats(result, other) for other in results):
+                results.append(result)
     return results, others
 
 
@@ -109,24 +109,24 @@ def _result(path: Path, content: Mapping[str, Any]) -> Result | None:
     )
 
 
-def _repeats(found: Result, one: Result) -> bool:
+def _repeats(new: Result, old: Result) -> bool:
     """Whether the same checkpoint was measured twice; what may not be pooled is refused."""
-    if (found.data, found.protocol, found.column) != (one.data, one.protocol, one.column):
+    if (new.data, new.protocol, new.column) != (old.data, old.protocol, old.column):
         return False
-    for name, value in found.facts.items():
-        if value != one.facts[name]:
+    for name, value in new.facts.items():
+        if value != old.facts[name]:
             raise ValueError(
-                f'{one.path} and {found.path} would share the cell "{found.column}, '
-                f'{found.protocol}", but differ in their {name}: {one.facts[name]} and {value}; '
+                f'{old.path} and {new.path} would share the cell "{new.column}, '
+                f'{new.protocol}", but differ in their {name}: {old.facts[name]} and {value}; '
                 'give folders with results of one kind'
             )
-    if found.seed != one.seed or not found.metrics.keys() & one.metrics.keys():
+    if new.seed != old.seed or not new.metrics.keys() & old.metrics.keys():
         return False
-    if found.checkpoint == one.checkpoint and found.metrics == one.metrics:
+    if new.checkpoint == old.checkpoint and new.metrics == old.metrics:
         return True
     raise ValueError(
-        f'{one.path} and {found.path} are two results of seed {found.seed} for the cell '
-        f'"{found.column}, {found.protocol}": which one counts? Give the folder of one of them'
+        f'{old.path} and {new.path} are two results of seed {new.seed} for the cell '
+        f'"{new.column}, {new.protocol}": which one counts? Give the folder of one of them'
     )
 
 
@@ -135,8 +135,8 @@ def column_of(run: Mapping[str, Any]) -> str | None:
     if run.get('source') == 'released':
         return RELEASED
     # a pre-training may have started from another one
-    for one in (run, run.get('started_from') or {}):
-        name = _name(one)
+    for training in (run, run.get('started_from') or {}):
+        name = _name(training)
         if name in _COLUMNS:
             return _COLUMNS[name]
         if match := re.match(r'([a-e]\d)_', name):

@@ -121,27 +121,29 @@ def print_tables(folders: Sequence[Path], style: str = 'text', significance: boo
 
 def tables(results: Sequence[Result], significance: bool = False) -> list[Table]:
     """The tables that have a result, of one data set."""
-    found = []
-    protocols = sorted({one.protocol for one in results} - {RECOGNITION}, key=_paper_first)
+    built = []
+    protocols = sorted({result.protocol for result in results} - {RECOGNITION}, key=_paper_first)
     for title, (names, against) in TABLES.items():
-        own = [one for one in results if one.column in names]
-        if not own or (all(one.column == 'Final' for one in own) and title != 'Table 2'):
+        of_table = [result for result in results if result.column in names]
+        if not of_table or (
+            all(result.column == 'Final' for result in of_table) and title != 'Table 2'
+        ):
             continue
-        if _has(own, _WITH_PVT):  # on a catalogue Final has other sizes than E1
+        if _has(of_table, _WITH_PVT):  # on a catalogue Final has other sizes than E1
             names, against = ('E1', _WITH_PVT), _WITH_PVT
-        elif 'E1' in names and 'fashiongen' not in own[0].data:
+        elif 'E1' in names and 'fashiongen' not in of_table[0].data:
             against = None
         # columns of ours appear with their first result
-        columns = [name for name in names if name in _IN_PAPER or _has(own, name)]
+        columns = [name for name in names if name in _IN_PAPER or _has(of_table, name)]
         rows = []
         for protocol in [*protocols, RECOGNITION]:
-            of_protocol = [one for one in own if one.protocol == protocol]
+            of_protocol = [result for result in of_table if result.protocol == protocol]
             if of_protocol:
                 rows += _rows(of_protocol, protocol, columns, against, significance)
-        empty = [one for one in names if one in _MEASURABLE and not _has(own, one)]
+        empty = [result for result in names if result in _MEASURABLE and not _has(of_table, result)]
         note = f'without a result: {", ".join(empty)}' if empty else ''
-        found.append(Table(title, ['paper / ours', *columns], rows, note))
-    return found
+        built.append(Table(title, ['paper / ours', *columns], rows, note))
+    return built
 
 
 _WITH_PVT = 'E1 with PVT'
@@ -155,7 +157,7 @@ def _paper_first(protocol: str) -> tuple[bool, str]:
 
 
 def _has(results: Iterable[Result], column: str) -> bool:
-    return any(one.column == column for one in results)
+    return any(result.column == column for result in results)
 
 
 def _rows(
@@ -168,14 +170,16 @@ def _rows(
     """Rows of one protocol."""
     recognition = protocol == RECOGNITION
     in_paper = recognition or protocol == ('full' if 'COCO' in columns else PROTOCOL)
-    by_column = {name: [one for one in results if one.column == name] for name in columns}
+    by_column = {name: [result for result in results if result.column == name] for name in columns}
     rows = []
     for name, metrics in _CATEGORIES if recognition else _RETRIEVAL:
         label = name if in_paper else f'{name} ({protocol})'
         digits = 3 if metrics[-1].endswith('macro_f') and len(metrics) == 1 else 2
         printed = {m: PAPER[m] if in_paper else {} for m in metrics}
         paper = {c: _total({m: printed[m].get(c) for m in metrics}, metrics) for c in columns}
-        measured = {c: [_total(one.metrics, metrics) for one in by_column[c]] for c in columns}
+        measured = {
+            c: [_total(result.metrics, metrics) for result in by_column[c]] for c in columns
+        }
         ours = {c: [value for value in measured[c] if value is not None] for c in columns}
         if not any(ours.values()):
             continue
@@ -211,11 +215,11 @@ def _total(metrics: Mapping[str, float | None], names: Sequence[str]) -> float |
 
 def _cell(paper: float | None, ours: Sequence[float], digits: int) -> str:
     """Paper, mean, sample standard deviation, number of runs."""
-    said = '-' if paper is None else f'{paper:.{digits}f}'
+    printed = '-' if paper is None else f'{paper:.{digits}f}'
     if not ours:
-        return f'{said} / -'
+        return f'{printed} / -'
     spread = f' +- {stdev(ours):.{digits}f}' if len(ours) > 1 else ''
-    return f'{said} / {mean(ours):.{digits}f}{spread} (n={len(ours)})'
+    return f'{printed} / {mean(ours):.{digits}f}{spread} (n={len(ours)})'
 
 
 def _difference(
@@ -240,20 +244,25 @@ def _marks(
     marks = {}
     for column, results in by_column.items():
         base = by_column[against]
-        pairs = [(one, other) for one in results for other in base if one.seed == other.seed]
+        pairs = [
+            (result, base_result)
+            for result in results
+            for base_result in base
+            if result.seed == base_result.seed
+        ]
         if column == against or not pairs:
             continue
-        hits = [_hits(one, other, metrics[0]) for one, other in pairs]
+        hits = [_hits(result, base_result, metrics[0]) for result, base_result in pairs]
         first, second = (np.mean([pair[side] for pair in hits], axis=0) for side in (0, 1))
         if paired_bootstrap(first, second, groups=hits[0][2]).significant:
             marks[column] = ' *'
     return marks
 
 
-def _hits(one: Result, other: Result, metric: str) -> tuple[np.ndarray, np.ndarray, list]:
+def _hits(left: Result, right_result: Result, metric: str) -> tuple[np.ndarray, np.ndarray, list]:
     """Which queries are right, bool (n,), of two results in one order, and their products."""
     name = metric.split('/')[-2]
-    first, second = (read_answers(result.path)[name] for result in (one, other))
+    first, second = (read_answers(result.path)[name] for result in (left, right_result))
     k = int(metric.rpartition('@')[2]) if '@' in metric else 1
     hits = [right(values, k) for values in matched(first, second, name)]
     return hits[0], hits[1], first.groups

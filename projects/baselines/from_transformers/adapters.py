@@ -177,10 +177,10 @@ class ViltPairs(FromTransformers):
     ) -> PairFeatures:
         """One map (B, C, N, 1), patches in no order, and words; [CLS] is the pooled one."""
         mask = torch.ones_like(token_ids) if text_mask is None else text_mask.long()
-        found = self.model.vilt(input_ids=token_ids, attention_mask=mask, pixel_values=image)
-        states = found.last_hidden_state
+        output = self.model.vilt(input_ids=token_ids, attention_mask=mask, pixel_values=image)
+        states = output.last_hidden_state
         words, patches = states[:, 1 : mask.shape[1]], states[:, mask.shape[1] + 1 :]
-        text = torch.cat((found.pooler_output[:, None], words), 1)
+        text = torch.cat((output.pooler_output[:, None], words), 1)
         return PairFeatures((patches.transpose(1, 2)[..., None],), (text,))
 
     def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
@@ -263,8 +263,8 @@ class BlipPairs(FromTransformers):
         states = self.model.text_encoder(
             input_ids=token_ids, attention_mask=mask, return_dict=True
         )[0]
-        found = self.model.text_proj(states[:, 0])
-        return (found[:, None].expand(-1, token_ids.shape[1], -1),)
+        projected = self.model.text_proj(states[:, 0])
+        return (projected[:, None].expand(-1, token_ids.shape[1], -1),)
 
 
 @MODELS.register_module()

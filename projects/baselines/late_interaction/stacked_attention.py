@@ -39,11 +39,11 @@ def stacked_attention(
         sharpness: lambda_1.
         pooling: 'mean', or 'lse' with ``lse`` = lambda_2.
     """
-    likeness = (queries @ context.transpose(1, 2)).clamp(min=0)
+    similarity = (queries @ context.transpose(1, 2)).clamp(min=0)
     if query_mask is not None:
-        likeness = likeness * query_mask[..., None]
-    likeness = F.normalize(likeness, dim=1, eps=1e-6)
-    logits = sharpness * likeness
+        similarity = similarity * query_mask[..., None]
+    similarity = F.normalize(similarity, dim=1, eps=1e-6)
+    logits = sharpness * similarity
     if context_mask is not None:
         logits = logits.masked_fill(~context_mask[:, None], float('-inf'))
     attended = logits.softmax(-1) @ context
@@ -113,11 +113,11 @@ class StackedAttentionHead(Head):
         regions, words, mask = self.vectors(features)
         count = len(regions)
         every = torch.cartesian_prod(torch.arange(count), torch.arange(count)).to(regions.device)
-        found = [
+        scores = [
             self.scores(regions[rows], words[columns], mask[columns])
             for rows, columns in (part.unbind(1) for part in every.split(_PAIRS))
         ]
-        matrix = torch.cat(found).view(count, count)
+        matrix = torch.cat(scores).view(count, count)
         return dict(loss=hinge_loss(matrix, batch.positives, self.margin, self.hardest))
 
     def match(self, features: Features) -> torch.Tensor:
@@ -153,11 +153,11 @@ class PositionFocusedRegions(RegionEncoder):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(B, N, C)."""
-        found, boxes, _ = self.regions(image)
+        regions, boxes, _ = self.regions(image)
         overlaps = block_overlaps(boxes.float(), self.blocks)
-        weights = position_weights(self.attention(found) @ self.positions.T, overlaps)
-        position = weights.to(found.dtype) @ self.positions
-        return self.joined(torch.cat((found, position), -1))
+        weights = position_weights(self.attention(regions) @ self.positions.T, overlaps)
+        position = weights.to(regions.dtype) @ self.positions
+        return self.joined(torch.cat((regions, position), -1))
 
 
 def position_weights(logits: torch.Tensor, overlaps: torch.Tensor) -> torch.Tensor:

@@ -61,8 +61,8 @@ class MaskedPatchKLHead(MaskedFeatureHead):
 
     def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """KL(softmax of the feature || softmax of what is predicted), (B, H / s, W / s)."""
-        wanted = (features / self.temperature).log_softmax(1)
-        return F.kl_div(predicted.log_softmax(1), wanted, reduction='none', log_target=True).sum(1)
+        target = (features / self.temperature).log_softmax(1)
+        return F.kl_div(predicted.log_softmax(1), target, reduction='none', log_target=True).sum(1)
 
 
 @MODELS.register_module()
@@ -97,9 +97,9 @@ def adaptive_weights(
     steep = {}
     for name, value in losses.items():
         gradients = torch.autograd.grad(value, shared, retain_graph=True, allow_unused=True)
-        known = [one.float().square().sum() for one in gradients if one is not None]
-        if known:
-            steep[name] = torch.stack(known).sum()
+        norms = [gradient.float().square().sum() for gradient in gradients if gradient is not None]
+        if norms:
+            steep[name] = torch.stack(norms).sum()
     if len(steep) < 2:
         return {}
     total = torch.stack(list(steep.values())).sum().clamp(min=1e-30)
@@ -239,14 +239,14 @@ class TagHead(Head):
             )
         named = class_loss(logits, classes, 0.0)
         tags = logits.detach().topk(backbone.tags_shown).indices
-        drawn = torch.rand(len(tags), device=tags.device) < 0.5
-        shown = torch.where(drawn[:, None], tags.roll(1, 0), tags)
+        polluted = torch.rand(len(tags), device=tags.device) < 0.5
+        shown = torch.where(polluted[:, None], tags.roll(1, 0), tags)
         wrong = (shown.sort(1).values != tags.sort(1).values).any(1)  # another's may be the same
         pair = backbone.encode_pair(
             inputs['image'], inputs['token_ids'], inputs['text_mask'], tags=shown
         )
-        said = self.polluted(pair.texts[-1][:, 0])[:, 0].float()
-        contrast = F.binary_cross_entropy_with_logits(said, wrong.float())
+        polluted_logits = self.polluted(pair.texts[-1][:, 0])[:, 0].float()
+        contrast = F.binary_cross_entropy_with_logits(polluted_logits, wrong.float())
         return dict(loss=self.loss_weight * (named + contrast))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
@@ -297,25 +297,25 @@ class KaleidoHead(Head):
         count = len(image)
         turns = torch.randint(4, (count,), device=image.device)
         orders = torch.randint(len(JIGSAWS), (count,), device=image.device)
-        places = torch.randint(9, (count,), device=image.device)
+        cells = torch.randint(9, (count,), device=image.device)
         grey, blank = (
             torch.rand(count, scale * scale, device=image.device) < self.share for scale in (4, 5)
         )
-        pictures = (
+        images = (
             turned(image, turns),
             shuffled(image, orders),
-            replaced(image, image.roll(1, 0), F.one_hot(places, 9).bool(), 3),
+            replaced(image, image.roll(1, 0), F.one_hot(cells, 9).bool(), 3),
             replaced(image, image.mean(1, keepdim=True).expand_as(image), grey, 4),
             replaced(image, torch.zeros_like(image), blank, 5),
         )
         backbone = features.model.backbone
         with kept_statistics(backbone.regions):
-            pair = backbone.encode_pair(pictures, inputs['token_ids'], inputs['text_mask'])
+            pair = backbone.encode_pair(images, inputs['token_ids'], inputs['text_mask'])
         parts = pair.images[-1].flatten(2).transpose(1, 2).float().split((1, 4, 9, 16, 25), 1)
         losses = [
             F.cross_entropy(self.turned(parts[0][:, 0]), turns),
             F.cross_entropy(self.shuffled(parts[1].mean(1)), orders),
-            F.cross_entropy(self.foreign(parts[2])[..., 0], places),
+            F.cross_entropy(self.foreign(parts[2])[..., 0], cells),
             _colour_error(self.coloured(parts[3]), image, grey, 4),
             _colour_error(self.filled(parts[4]), image, blank, 5),
         ]
@@ -329,15 +329,15 @@ class KaleidoHead(Head):
 @contextmanager
 def kept_statistics(module: nn.Module) -> Iterator[None]:
     """BatchNorm's running statistics, by which whole pictures are read later, stay as they are."""
-    norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
-    before = [one.momentum for one in norms]
-    for one in norms:
-        one.momentum = 0.0
+    norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for one, momentum in zip(norms, before):
-            one.momentum = momentum
+        for norm, momentum in zip(norms, before):
+            norm.momentum = momentum
 
 
 def turned(image: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
@@ -367,9 +367,9 @@ def replaced(
 
 
 def _colour_error(
-    said: torch.Tensor, image: torch.Tensor, chosen: torch.Tensor, scale: int
+    predicted: torch.Tensor, image: torch.Tensor, chosen: torch.Tensor, scale: int
 ) -> torch.Tensor:
     """Squared error of the mean colours of chosen parts; 0 where none is."""
-    wanted = F.adaptive_avg_pool2d(image, scale).flatten(2).transpose(1, 2).float()
-    errors = (said - wanted).square().mean(-1)
+    target = F.adaptive_avg_pool2d(image, scale).flatten(2).transpose(1, 2).float()
+    errors = (predicted - target).square().mean(-1)
     return (errors * chosen).sum() / chosen.sum().clamp(min=1)

@@ -94,11 +94,11 @@ class OneStream(WordsAndRegions):
     ) -> tuple[torch.Tensor, tuple[int, int]]:
         if not self.scales:
             assert isinstance(image, torch.Tensor)
-            found, boxes, size = self.regions(image)
+            features, boxes, size = self.regions(image)
         else:
-            found, boxes = self._kaleido(image)
-            size = (found.shape[1], 1)
-        return self.located(found, boxes) + self.segments[1], size
+            features, boxes = self._kaleido(image)
+            size = (features.shape[1], 1)
+        return self.located(features, boxes) + self.segments[1], size
 
     def _kaleido(
         self, image: torch.Tensor | Sequence[torch.Tensor]
@@ -112,8 +112,8 @@ class OneStream(WordsAndRegions):
             pooled = F.adaptive_avg_pool2d(cells, scale).flatten(2).transpose(1, 2)
             parts.append(self.regions.norm(self.regions.linear(pooled)))
             boxes.append(cell_boxes((scale, scale)).to(pooled))
-        found = torch.cat(parts, 1)
-        return found, torch.cat(boxes).expand(len(found), -1, -1)
+        features = torch.cat(parts, 1)
+        return features, torch.cat(boxes).expand(len(features), -1, -1)
 
     def _encode(
         self,
@@ -133,8 +133,8 @@ class OneStream(WordsAndRegions):
         padding = None
         if text_mask is not None and text.shape[1]:
             padding = F.pad(~text_mask, (0, x.shape[1] - text.shape[1]), value=False)
-        for one in self.layers:
-            x = one(x, src_key_padding_mask=padding)
+        for encoder_layer in self.layers:
+            x = encoder_layer(x, src_key_padding_mask=padding)
         text, regions = self.norm(x)[:, : text.shape[1] + regions.shape[1]].split(
             (text.shape[1], regions.shape[1]), 1
         )

@@ -41,11 +41,11 @@ class CoAttention(nn.Module):
         self, text: torch.Tensor, regions: torch.Tensor, padding: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Text (B, T, C), regions (B, N, C); padding bool (B, T), True = no word."""
-        words, cells = self.norms[0](text), self.norms[1](regions)
-        text = text + self.across[0](words, cells, cells, need_weights=False)[0]
+        tokens, cells = self.norms[0](text), self.norms[1](regions)
+        text = text + self.across[0](tokens, cells, cells, need_weights=False)[0]
         regions = (
             regions
-            + self.across[1](cells, words, words, key_padding_mask=padding, need_weights=False)[0]
+            + self.across[1](cells, tokens, tokens, key_padding_mask=padding, need_weights=False)[0]
         )
         text, regions = text + self.feeds[0](text), regions + self.feeds[1](regions)
         return self.within[0](text, src_key_padding_mask=padding), self.within[1](regions)
@@ -90,8 +90,8 @@ class TwoStreams(WordsAndRegions):
         regions, size = self._regions(image)
         padding = None if text_mask is None else ~text_mask
         text = self.text(self.words(token_ids))
-        for one in self.text_layers:
-            text = one(text, src_key_padding_mask=padding)
+        for text_layer in self.text_layers:
+            text = text_layer(text, src_key_padding_mask=padding)
         for block in self.blocks:
             text, regions = block(text, regions, padding)
         text, regions = self.norms[0](text), self.norms[1](regions)
@@ -108,6 +108,6 @@ class TwoStreams(WordsAndRegions):
         return (self.norms[1](regions)[:, 1:].transpose(1, 2).unflatten(2, size),)
 
     def _regions(self, image: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
-        found, boxes, size = self.regions(image)
-        found = self.located(found, boxes)
-        return torch.cat((found.mean(1, keepdim=True), found), 1), size
+        features, boxes, size = self.regions(image)
+        features = self.located(features, boxes)
+        return torch.cat((features.mean(1, keepdim=True), features), 1), size

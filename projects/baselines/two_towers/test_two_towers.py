@@ -45,8 +45,8 @@ def test_hinge_is_the_papers(hardest):
         by_text = [max(0, 0.2 + scores[k, i] - scores[i, i]) for k in wrong]
         pick = max if hardest else sum
         total += pick(by_image) + pick(by_text)
-    found = hinge_loss(torch.tensor(scores), torch.tensor(true), 0.2, hardest)
-    assert found.item() == pytest.approx(total / 6)
+    loss = hinge_loss(torch.tensor(scores), torch.tensor(true), 0.2, hardest)
+    assert loss.item() == pytest.approx(total / 6)
 
 
 def test_padding_changes_no_caption():
@@ -54,8 +54,8 @@ def test_padding_changes_no_caption():
     ids = torch.tensor([[2, 7, 9, 3]])
     alone = encoder(ids)
     padded = torch.nn.functional.pad(ids, (0, 3))
-    found = encoder(padded, padded != 0)
-    torch.testing.assert_close(found[:, :4], alone)
+    encoded = encoder(padded, padded != 0)
+    torch.testing.assert_close(encoded[:, :4], alone)
 
 
 def test_a_picture_side_of_mmpretrain_is_published_and_opened(catalogue, tmp_path):

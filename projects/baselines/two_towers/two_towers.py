@@ -88,7 +88,7 @@ class WordGRU(BaseModule):
 
 
 def hinge_loss(
-    scores: torch.Tensor, true: torch.Tensor, margin: float, hardest: bool
+    scores: torch.Tensor, positives: torch.Tensor, margin: float, hardest: bool
 ) -> torch.Tensor:
     """Mean over the pairs of what wrong ones exceed them by, less a margin, both ways.
 
@@ -100,9 +100,9 @@ def hinge_loss(
         margin: alpha.
         hardest: VSE++.
     """
-    own = scores.diagonal()
-    by_image = (margin + scores - own[:, None]).clamp(min=0).masked_fill(true, 0)
-    by_text = (margin + scores - own[None]).clamp(min=0).masked_fill(true, 0)
+    positive_scores = scores.diagonal()
+    by_image = (margin + scores - positive_scores[:, None]).clamp(min=0).masked_fill(positives, 0)
+    by_text = (margin + scores - positive_scores[None]).clamp(min=0).masked_fill(positives, 0)
     if hardest:
         return by_image.amax(1).mean() + by_text.amax(0).mean()
     return (by_image.sum(1) + by_text.sum(0)).mean()
