@@ -1,7 +1,7 @@
-"""What every baseline with two towers shares on a catalogue: data, schedule, categories.
+"""Base of the dual-encoder baselines on a catalogue: data, schedule, categories.
 
-Pairs are read as in the recipe of this project's towers, without its mixing, names of classes and
-other caption_templates: crop, mirror, nothing else.
+Augmentation is random crop and flip; unlike this project's dual-encoder recipe there is no mixup
+and no augmentation of captions.
 """
 
 from mmcv.transforms import RandomFlip
@@ -11,7 +11,7 @@ from mmpretrain.datasets import RandomResizedCrop
 
 from mvlt.datasets import EndlessSampler, LoadImage
 from mvlt.models import MVLT, CategoryHead, DualEncoder, PairDataPreprocessor
-from projects.baselines.two_towers.two_towers import RegionEncoder, WordGRU
+from projects.baselines.dual_encoder.vse import RegionEncoder, TextGRU
 
 with read_base():
     from mvlt.configs._base_.datasets.catalogue import *
@@ -19,7 +19,7 @@ with read_base():
     from mvlt.configs._base_.evaluations.retrieval import *
     from mvlt.configs._base_.schedules.iterations import *
 
-# mmpretrain's ResNet-18 of half the width, for pictures of 64 px: 4 x 4 cells
+# mmpretrain's ResNet-18 of half the width: 4 x 4 cells at 64 px
 cnn = dict(
     type='mmpretrain.ResNet',
     depth=18,
@@ -34,7 +34,7 @@ model = dict(
     backbone=dict(
         type=DualEncoder,
         image_encoder=dict(type=RegionEncoder, cnn=cnn, cnn_dims=256),
-        text_encoder=dict(type=WordGRU),
+        text_encoder=dict(type=TextGRU),
         vocab_size=vocab_size,
     ),
     heads=dict(
@@ -49,7 +49,7 @@ model = dict(
     ),
 )
 default_hooks.tokenizer.train_size = vocab_size
-loading = dict(type=LoadImage, side='image_size * 1.75', keep=10000)
+loading = dict(type=LoadImage, side='image_size * 1.75', cache_size=10000)
 pipeline.load = loading
 test_dataloader.dataset.pipeline.load = loading
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-"""This project's paper recipe under the baselines' budget, with categories from the picture alone.
+"""The paper's recipe under the baselines' budget, with categories from the image alone.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

@@ -1,6 +1,6 @@
-"""What every baseline that reads picture and caption together shares on a catalogue.
+"""Base of the baselines that encode image and caption jointly, on a catalogue.
 
-Half of the pairs are mismatched, as in the paper's recipe; words are hidden in all of them.
+Half of the pairs are negatives, as in the paper's recipe; tokens are masked in all of them.
 """
 
 from mmengine.config import read_base

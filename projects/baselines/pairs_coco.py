@@ -1,6 +1,7 @@
-"""What the rows of Table 6 share: COCO in Karpathy's split, ViLT's schedule, the full 5k ranking.
+"""Base of the rows of Table 6: COCO in Karpathy's split, ViLT's schedule, the full 5k ranking.
 
-BERT's size; cells of a ResNet-50 stand for regions. With features from a file: README.md.
+The model has BERT's size and a ResNet-50's cells as regions. For features from a file see
+README.md.
 """
 
 from mmengine.config import read_base

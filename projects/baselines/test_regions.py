@@ -1,4 +1,4 @@
-"""Contract: regions from files stand in the place of pictures, from the table to the ranking."""
+"""Contract: models train on and rank regions from files instead of images."""
 
 import base64
 from types import SimpleNamespace
@@ -35,7 +35,7 @@ def test_bottom_up_attention_to_regions(tmp_path):
     assert regions.shape == (3, 8 + 5) and regions.dtype == np.float32
     np.testing.assert_allclose(regions[0, -5:], [0.25, 0, 1, 0.5, 0.375])
     with h5py.File(out) as file:
-        assert file['features'].chunks == (1, 3, 8)  # a product is read alone
+        assert file['features'].chunks == (1, 3, 8)  # one read for a product
         np.testing.assert_array_equal(file['features'][1], regions[:, :8])
     with pytest.raises(KeyError, match='no regions of product 9; it has 2'):
         LoadRegions(str(out)).transform(dict(product_id='9'))
@@ -43,7 +43,7 @@ def test_bottom_up_attention_to_regions(tmp_path):
         LoadRegions(str(tmp_path / 'none.npz')).transform(dict(product_id='9'))
 
 
-def test_a_file_that_is_none_leaves_nothing(tmp_path):
+def test_a_broken_file_leaves_nothing(tmp_path):
     (tmp_path / 'a.tsv').write_text('7\t40\t60\tmany\tAAAA\tAAAA')
     with pytest.raises(ValueError, match='a.tsv, row 1: invalid literal'):
         write_regions([str(tmp_path / 'a.tsv')], str(tmp_path / 'out.h5'))
@@ -60,7 +60,7 @@ def test_boxes_in_pixels_are_refused(tmp_path):
         LoadRegions(str(tmp_path / 'a.npz')).transform(dict(product_id='7'))
 
 
-def test_hidden_regions_keep_their_place():
+def test_masked_regions_keep_their_boxes():
     mask = RandomRegionMask(1.0).transform(dict(img=np.zeros((3, 8 + 5), np.float32)))
     assert mask['image_mask'][:, :8].all() and not mask['image_mask'][:, 8:].any()
     assert not RandomRegionMask(0.0).hide(3, 8 + 5).any()
@@ -73,8 +73,8 @@ def test_hidden_regions_keep_their_place():
         PairDataPreprocessor().normalise(regions, torch.zeros(2, 4, 4, dtype=torch.bool))
 
 
-def test_the_error_of_hidden_regions_by_hand():
-    # features (0, 2) are (-1, 1) normalised; told (0, 0) of the hidden region: an error of 1
+def test_the_error_of_masked_regions_by_hand():
+    # features (0, 2) are (-1, 1) normalised; (0, 0) is predicted: an error of 1
     head = MaskedFeatureHead(4, 32, dict(type='RegionTargets', channels=2))  # COCO's stride
     torch.nn.init.zeros_(head.predict_patches.weight)
     torch.nn.init.zeros_(head.predict_patches.bias)
@@ -93,7 +93,7 @@ def test_the_error_of_hidden_regions_by_hand():
         'one_stream/uniter',
         'two_streams/vilbert',
         'late_interaction/pfan',
-        'two_towers/vse_pp',
+        'dual_encoder/vse_pp',
     ],
 )
 def test_a_model_of_regions_trains_and_ranks(two_steps, tmp_path, row):

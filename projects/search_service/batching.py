@@ -54,11 +54,9 @@ class BatchedSearch(Search):
                 waiting.append(self._queue.get())
             last = None in waiting
             for kind in compute:
-                asked = [
-                    request for request in waiting if request is not None and request[0] == kind
-                ]
-                if asked:
-                    self._answer(compute[kind], asked)
+                batch = [request for request in waiting if request and request[0] == kind]
+                if batch:
+                    self._answer(compute[kind], batch)
 
     def _answer(self, compute: Any, batch: list[tuple[str, list, Future]]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Contract: the page answers requests made by hand, in time, and fetches and shows nothing else."""
+"""Contract: the page answers handmade requests in time; it fetches and reads nothing else."""
 
 import importlib
 import json
@@ -33,14 +33,14 @@ def test_no_path_reaches_the_file_system(address, path):
     assert caught.value.code in (403, 404)
 
 
-@pytest.mark.parametrize('address_of_a_picture', ['http://{}/a.png', 'https://{}/', 'ftp://{}/a'])
-def test_no_address_is_fetched(shop_address, address_of_a_picture):
-    """Whatever a request made by hand names, nobody is called."""
+@pytest.mark.parametrize('image_address', ['http://{}/a.png', 'https://{}/', 'ftp://{}/a'])
+def test_no_address_is_fetched(shop_address, image_address):
+    """A handmade request makes the page call no address."""
     import socket
 
     with socket.create_server(('127.0.0.1', 0)) as server:
         server.settimeout(1)
-        path = address_of_a_picture.format(f'localhost:{server.getsockname()[1]}')
+        path = image_address.format(f'localhost:{server.getsockname()[1]}')
         file = dict(path=path, url=path, meta={'_type': 'gradio.FileData'})
         config = json.load(urllib.request.urlopen(f'{shop_address}config'))
         event = next(
@@ -61,10 +61,10 @@ def test_no_address_is_fetched(shop_address, address_of_a_picture):
             server.accept()
 
 
-@pytest.mark.parametrize('said_to_be', [dict(meta={'_type': 'gradio.FileData'}), {}])
+@pytest.mark.parametrize('meta', [dict(meta={'_type': 'gradio.FileData'}), {}])
 @pytest.mark.parametrize('inputs', [1, 2, 4])  # captions, categories, completion
 def test_a_path_in_a_request_by_hand_is_no_upload(address, shop, meta, inputs):
-    """Gradio alone reads any picture of the machine if `meta` is left out."""
+    """Gradio alone reads any image of the machine if `meta` is missing."""
     config = json.load(urllib.request.urlopen(f'{address}config'))
     event = next(
         dependency for dependency in config['dependencies'] if len(dependency['inputs']) == inputs
@@ -103,7 +103,7 @@ def test_requests_end_in_time(page_of, monkeypatch):
     assert time.monotonic() - started < 3
 
 
-def test_a_request_that_hangs_keeps_no_place(page_of, monkeypatch):
+def test_a_hanging_request_frees_its_slot(page_of, monkeypatch):
     import time
 
     page = page_of(seconds=0.3)
@@ -130,14 +130,14 @@ def _message(page):
 def test_what_a_visitor_may_ask(page_of, shop):
     page = page_of()
     assert len(page.search('bag ' * 2000)[0]) == 12
-    with pytest.raises(gr.Error, match='Upload a picture first'):
+    with pytest.raises(gr.Error, match='Upload an image first'):
         page.captions(None)
-    with pytest.raises(gr.Error, match='Upload a picture first'):
+    with pytest.raises(gr.Error, match='Upload an image first'):
         page.complete(None, '', 'grid', 0.5)
     painted = dict(background=str(shop / 'images/1.png'), layers=[])
     with pytest.raises(gr.Error, match='Paint over'):
         page.complete(painted, '', 'brush', 0.5)
-    with pytest.raises(gr.Error, match='No such style'):
+    with pytest.raises(gr.Error, match='Unknown mask style'):
         page.complete(painted, '', 'os.system', 0.5)
     for style in ('random', 'grid', 'stroke', 'centre'):
         (seen, _), (completed, _) = page.complete(painted, 'a bag', style, 7)
@@ -150,15 +150,15 @@ def test_what_a_visitor_may_ask(page_of, shop):
     assert (seen[:10] == 190).all() and not (seen[10:] == 190).all()
 
 
-def test_a_folder_of_pictures_has_no_captions_and_no_categories(shop, model_folder):
+def test_a_folder_of_images_has_no_captions_and_no_categories(shop, model_folder):
     page = app.Page([model_folder], shop / 'images')
     assert page.caption_in is None and page.filters == {}
     assert len(page.search('bag')[0]) == 12
     app.build(page)
 
 
-def test_pictures_that_are_no_files(embedding_folder, demo_data):
-    """As the demo's: in one HDF5 file, under product ids that are no rows."""
+def test_images_in_hdf5(embedding_folder, demo_data):
+    """The demo's images: one HDF5 file, product ids that are no row numbers."""
     dataset = FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_validation.h5'), test_mode=True)
     page = app.Page([embedding_folder], dataset)
     cards, summary, ids = page.search('a red bag')

@@ -89,6 +89,6 @@ def test_every_door_finds_the_same(shop, request, tmp_path, rerank, rerank_topk,
     answer = client.post('/search', json=dict(text=caption, **asked))
     assert _captions(answer.json()['results']) == expected('tir', 3)
     if rerank is None or folder == 'model_folder':
-        page = pytest.importorskip('projects.web_demo.answers', reason="needs '.[web]'")
+        page = pytest.importorskip('projects.web_demo.page', reason="needs '.[web]'")
         shown, _, _ = page.Page([model], shop, index=lance.place).search(caption)
         assert [text.partition('  ')[2] for _, text in shown[:6]] == expected('tir', 3)

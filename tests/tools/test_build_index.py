@@ -74,7 +74,7 @@ def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
 
 
 @pytest.mark.parametrize(
-    ('catalogue', 'place', 'says'),
+    ('catalogue', 'name', 'says'),
     [
         ('nowhere', 'index', 'nowhere: a folder of pictures'),
         (None, 'x' * 300, 'File name too long'),

@@ -125,7 +125,7 @@ def test_a_busy_server_is_asked_again(shop):
 
 
 @pytest.mark.parametrize(
-    ('path', 'said', 'tries'),
+    ('path', 'message', 'tries'),
     [
         ('none', 'the server says 404 Not Found', 1),
         ('down', 'the server says 500; tried 2 times', 2),

@@ -1,11 +1,11 @@
-"""BLIP, small and at random: contrast of its towers, and matching from hard pairs.
+"""BLIP, small, from random weights: contrastive loss and matching with hard negatives.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """
 
 from mmengine.config import read_base
 
-from projects.baselines.from_transformers.adapters import BlipITMHead, BlipPairs, OwnITCHead
+from projects.baselines.from_transformers.adapters import BlipITMHead, BlipPairs, ProjectedITCHead
 
 with read_base():
     from .small_catalogue import *
@@ -26,6 +26,6 @@ model.backbone = dict(
         vision_config=dict(small_vision, initializer_range=0.02),  # 1e-10 by default does not train
     ),
 )
-model.heads.itc = dict(type=OwnITCHead)
+model.heads.itc = dict(type=ProjectedITCHead)
 model.heads.itm = dict(type=BlipITMHead, negatives=1, interval=2)
 test_cfg.rerank = 'sum'

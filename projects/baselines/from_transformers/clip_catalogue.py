@@ -1,4 +1,4 @@
-"""CLIP, small and at random; README.md says how weights from a folder are taken.
+"""CLIP, small, from random weights; README.md explains how to load pretrained weights.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """
@@ -6,7 +6,7 @@ Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 from mmengine.config import read_base
 
 from mvlt.models import DualEncoder
-from projects.baselines.from_transformers.adapters import ImageSide, OwnITCHead, TextSide
+from projects.baselines.from_transformers.adapters import ImageSide, ProjectedITCHead, TextSide
 
 with read_base():
     from .small_catalogue import *
@@ -32,4 +32,4 @@ model.backbone = dict(
     ),
     vocab_size=vocab_size,
 )
-model.heads.itc = dict(type=OwnITCHead)
+model.heads.itc = dict(type=ProjectedITCHead)

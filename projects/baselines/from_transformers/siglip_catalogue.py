@@ -1,4 +1,4 @@
-"""SigLIP, small and at random: each pair on its own, by a sigmoid; captions padded to one length.
+"""SigLIP, small, from random weights: sigmoid loss of each pair; captions padded to one length.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """
@@ -6,7 +6,7 @@ Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 from mmengine.config import read_base
 
 from mvlt.models import DualEncoder
-from projects.baselines.from_transformers.adapters import ImageSide, OwnITCHead, TextSide
+from projects.baselines.from_transformers.adapters import ImageSide, ProjectedITCHead, TextSide
 
 with read_base():
     from .small_catalogue import *
@@ -25,4 +25,4 @@ model.backbone = dict(
     ),
     vocab_size=vocab_size,
 )
-model.heads.itc = dict(type=OwnITCHead, form='sigmoid', max_logit_scale=1000.0)
+model.heads.itc = dict(type=ProjectedITCHead, form='sigmoid', max_logit_scale=1000.0)

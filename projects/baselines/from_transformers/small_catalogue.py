@@ -1,4 +1,4 @@
-"""Sizes of the small models at random, which CLIP, SigLIP and BLIP share; itself it is no model."""
+"""Base of CLIP, SigLIP and BLIP: sizes of small models from random weights."""
 
 from mmengine.config import read_base
 

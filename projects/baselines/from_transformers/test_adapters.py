@@ -1,4 +1,4 @@
-"""Contract: what the adapters give is what transformers gives, from a folder and at random."""
+"""Contract: the adapters' outputs equal transformers', from folders and with random weights."""
 
 import pytest
 import torch
@@ -25,15 +25,15 @@ IDS = torch.tensor([[2, 7, 9, 8, 3], [2, 6, 3, 0, 0]])
 
 
 SIZES = dict(hidden_size=128, intermediate_size=512, num_attention_heads=4)
-OWN = {  # settings of both sides, of the text side
+SETTINGS = {  # of both encoders, of the text encoder
     CLIPModel: (dict(projection_dim=128), dict(bos_token_id=2, eos_token_id=3)),
     SiglipModel: ({}, dict(max_position_embeddings=32, projection_size=128)),
 }
 
 
 def _saved(kind, folder, **weights):
-    """A folder as transformers writes it, at random, and the options that read it."""
-    both, text = OWN[kind]
+    """Save a random model of transformers; return the options that read it."""
+    both, text = SETTINGS[kind]
     vision = dict(SIZES, **both, num_hidden_layers=4, image_size=64, patch_size=8)
     text = dict(SIZES, **both, **text, num_hidden_layers=2, vocab_size=200)
     torch.manual_seed(0)
@@ -71,12 +71,12 @@ def test_clip_is_fine_tuned_from_a_folder(two_steps, tmp_path):
     after = {name: value for side in sides for name, value in side.state_dict().items()}
     assert before.keys() - after.keys() == {'logit_scale'}
     moved = [(value - before[name]).abs().max().item() for name, value in after.items()]
-    assert 0 < max(moved) < 1e-3  # from there, and slowly
+    assert 0 < max(moved) < 1e-3  # starts there and moves slowly
 
 
 @pytest.mark.parametrize('pad', [0, 3])
 def test_clip_from_a_folder(tmp_path, pad):
-    """The tokenizer of CLIP pads with the end token (pad 3), which itself is attended to."""
+    """CLIP's tokenizer pads with the end token (pad 3); the first one is attended to."""
     options = _saved(CLIPModel, tmp_path, logit_scale=3.0)
     options['model.data_preprocessor.pad_id'] = pad
     model = _build('clip', options)
@@ -103,7 +103,7 @@ def test_siglip_from_a_folder(tmp_path):
 
 
 def test_siglip_from_a_folder_with_its_own_tokenizer(tmp_path):
-    """Captions begin with no token and are padded with the end token, which is read."""
+    """Captions have no start token; the end token pads and is attended to."""
     tokenizer = Tokenizer(Unigram())
     tokenizer.pre_tokenizer = Metaspace()
     tokenizer.train_from_iterator(
@@ -141,12 +141,12 @@ def test_pairs_from_a_folder(tmp_path, row):
     torch.testing.assert_close(model.match(*given), random.match(*given), rtol=1e-5, atol=1e-6)
 
 
-def test_only_the_projects_own_head_has_a_queue():
+def test_a_queue_is_refused():
     with pytest.raises(ValueError, match='only ITCHead has a queue'):
         _build('clip', {'model.heads.itc.queue': 64})
 
 
-def test_vilt_ranks_by_its_own_output():
+def test_vilt_ranks_by_its_rank_output():
     model = _build('vilt')
     image, mask = torch.randn(2, 3, 64, 64), IDS != 0
     original = model.backbone.model
@@ -154,7 +154,7 @@ def test_vilt_ranks_by_its_own_output():
     torch.testing.assert_close(model.match(image, IDS, mask), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_blip_gives_both_of_its_scores():
+def test_blip_gives_both_scores():
     model = _build('blip')
     image, mask = torch.randn(2, 3, 64, 64), IDS != 0
     original: BlipForImageTextRetrieval = model.backbone.model

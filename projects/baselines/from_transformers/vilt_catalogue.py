@@ -1,4 +1,4 @@
-"""ViLT, small and at random: hidden words and matching.
+"""ViLT, small, from random weights: masked tokens and matching.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

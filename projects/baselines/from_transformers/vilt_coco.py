@@ -1,7 +1,7 @@
-"""ViLT-Base/32 on COCO (Table 6: R@1 41.30 TIR, 61.80 ITR), from a folder of its weights.
+"""ViLT-Base/32 on COCO (Table 6: R@1 41.30 TIR, 61.80 ITR), from pretrained weights.
 
-checkpoints/vilt-b32-mlm is a folder as transformers saves one; at random: --cfg-options
-model.backbone.folder=None. ViLT reads pictures with mean and deviation 0.5.
+checkpoints/vilt-b32-mlm is a folder saved by transformers; for random weights:
+--cfg-options model.backbone.folder=None. ViLT normalises images with mean and deviation 0.5.
 Command: tools/dist_train.sh projects/baselines/from_transformers/vilt_coco.py 8
 Time and metric: not measured here.
 """

@@ -1,4 +1,4 @@
-"""PFAN: as SCAN, text to image, with regions that know their place.
+"""PFAN: SCAN, text to image, with position embeddings of regions.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

@@ -1,4 +1,4 @@
-"""SCAN, image to text: each region looks at the words.
+"""SCAN, image to text: each region attends to the tokens.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

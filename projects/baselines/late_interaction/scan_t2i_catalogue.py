@@ -1,4 +1,4 @@
-"""SCAN, text to image: each word looks at the regions.
+"""SCAN, text to image: each token attends to the regions.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

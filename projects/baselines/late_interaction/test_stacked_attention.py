@@ -1,4 +1,4 @@
-"""Contract: SCAN and PFAN train and rank by the tools; their attention is the papers'."""
+"""Contract: the tools train and rank SCAN and PFAN; their attention equals the papers'."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_two_steps_and_a_ranking(two_steps, row):
 
 
 def _naive(queries, context, sharpness, pooling, lse):
-    """SCAN Eq. 1 to 5, a loop a query, of one pair without padding."""
+    """SCAN Eq. 1 to 5 by a loop over queries, for a pair without padding."""
     similarity = np.maximum(queries @ context.T, 0)
     similarity = similarity / np.sqrt((similarity**2).sum(0, keepdims=True) + 1e-16)
     cosines = []
@@ -59,7 +59,7 @@ def test_attention_over_blocks_by_a_loop():
     np.testing.assert_allclose(weights[0, 0].numpy(), outer / outer.sum(), rtol=1e-6)
 
 
-def test_a_region_of_no_area_looks_at_all_blocks():
+def test_a_region_without_area_attends_to_all_blocks():
     weights = position_weights(torch.randn(1, 1, 4), block_overlaps(torch.zeros(1, 1, 5), 2))
     assert torch.equal(weights, torch.full((1, 1, 4), 0.25))
 

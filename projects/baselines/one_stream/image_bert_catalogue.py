@@ -1,4 +1,4 @@
-"""ImageBERT: hidden words, hidden regions as classes and as features, matching.
+"""ImageBERT: masked tokens, classes and features of masked regions, matching.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

@@ -1,6 +1,6 @@
-"""Kaleido-BERT: patches at five scales, and a task for each.
+"""Kaleido-BERT: patches at five scales, each with a task.
 
-Alignment-guided masking needs a captioning model; words are hidden at random here.
+Alignment-guided masking needs a captioning model; here tokens are masked at random.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

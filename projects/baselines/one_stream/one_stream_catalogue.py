@@ -1,4 +1,4 @@
-"""Words and cells in one transformer, which the one-stream baselines share.
+"""Base of the one-stream baselines: tokens and cells in one transformer.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

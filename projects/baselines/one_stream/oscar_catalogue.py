@@ -1,4 +1,4 @@
-"""OSCAR: names of what is seen as a third segment, and the contrast of polluted ones.
+"""OSCAR: predicted tags as a third segment, and detection of polluted tags.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """
@@ -10,5 +10,5 @@ from projects.baselines.one_stream.objectives import TagHead
 with read_base():
     from .one_stream_catalogue import *
 
-model.backbone.tags = 80  # sub-categories, which take the place of a detector's objects
+model.backbone.tags = 80  # sub-categories replace a detector's objects
 model.heads.tags = dict(type=TagHead)

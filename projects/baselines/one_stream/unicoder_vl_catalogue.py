@@ -1,4 +1,4 @@
-"""Unicoder-VL: hidden words, hidden regions as classes, matching.
+"""Unicoder-VL: masked tokens, classes of masked regions, matching.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

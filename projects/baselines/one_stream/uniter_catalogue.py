@@ -1,4 +1,4 @@
-"""UNITER: of a pair words or regions are hidden; word-region alignment by optimal transport.
+"""UNITER: masks either tokens or regions; word-region alignment by optimal transport.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

@@ -1,6 +1,6 @@
-"""VL-BERT: the whole picture at each word; hidden words and hidden regions as classes.
+"""VL-BERT: the image's feature at each token; masked tokens, classes of masked regions.
 
-It is pre-trained without matching and fine-tuned with it; both are learnt together here.
+The original is pre-trained without matching and fine-tuned with it; here both train together.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

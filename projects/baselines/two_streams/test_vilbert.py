@@ -1,4 +1,4 @@
-"""Contract: ViLBERT trains and ranks; its streams meet in co-attention alone."""
+"""Contract: ViLBERT trains and ranks; co-attention equals the paper's."""
 
 import torch
 
@@ -17,7 +17,7 @@ def test_two_steps_and_a_ranking(two_steps):
 
 
 def _attend(layer, queries, context):
-    """Multi-head attention by its definition, one head after the other."""
+    """Multi-head attention by its definition, head by head."""
     dims, heads = layer.embed_dim, layer.num_heads
     weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3)
     q, k, v = (x @ w.T + b for x, w, b in zip((queries, context, context), weights, biases))

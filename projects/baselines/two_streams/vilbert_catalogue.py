@@ -1,4 +1,4 @@
-"""ViLBERT: two streams with co-attention; hidden words, hidden regions as classes, matching.
+"""ViLBERT: two streams with co-attention; masked tokens, classes of masked regions, matching.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """

@@ -1,11 +1,11 @@
-"""VSE: the hinge over all wrong pairs of the batch.
+"""VSE: hinge loss over all negatives of the batch.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """
 
 from mmengine.config import read_base
 
-from projects.baselines.two_towers.two_towers import HingeHead
+from projects.baselines.dual_encoder.vse import HingeHead
 
 with read_base():
     from ..dual_encoder_catalogue import *

@@ -1,4 +1,4 @@
-"""VSE++: the hinge over the hardest wrong pair of the batch.
+"""VSE++: hinge loss over the hardest negative of the batch.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 """
