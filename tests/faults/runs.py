@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: where they listen, how one dies, whether two ended alike."""
+"""Trainings in other processes: free ports, killed ranks, differences."""
 
 import os
 import signal
@@ -10,17 +10,17 @@ import torch
 
 
 def free_port() -> int:
-    """A port that nobody listens at now."""
+    """A free TCP port."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         return free.getsockname()[1]
 
 
 def kill_rank(rank: int, work_dir: Path) -> None:
-    """`kill -9` the process of a rank, found by its command line and environment.
+    """`kill -9` a rank's process, identified by command line and environment.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no such process.
     """
     for process in Path('/proc').glob('[0-9]*'):
         try:
@@ -35,7 +35,7 @@ def kill_rank(rank: int, work_dir: Path) -> None:
 
 
 def difference(first: Any, second: Any, path: str = '') -> str | None:
-    """Where two nests of containers, tensors and plain values first differ; None = nowhere."""
+    """Path of the first difference of two nested structures; None = equal."""
     if type(first) is not type(second):
         return path or '.'
     if isinstance(first, torch.Tensor):

@@ -1,10 +1,10 @@
-"""Small runs whose figures must not change when the code is rearranged.
+"""Small runs whose results must not change when the code is refactored.
 
-    python -m tests.golden.runs          # remakes tests/golden/*.json
+    python -m tests.golden.runs          # rewrites tests/golden/*.json
 
-Nothing that a refactoring may move decides the figures: weights follow from a tensor's name (under
-its name of today, see ``canonical``), random numbers from step and sample, pictures are noise that
-no library draws or resizes, and training runs in float64.
+The results do not depend on the code's structure: weights follow from a tensor's original name (see
+``canonical``), random numbers from step and sample. Images are noise that no library resizes, and
+training runs in float64.
 """
 
 import csv
@@ -47,7 +47,7 @@ TRAININGS = (
     'demo/pretrain_demo',
 )
 GENERATIONS = ('mvlt/generation_fashiongen', 'mvlt/generation_catalogue', 'demo/generation_demo')
-# protocol, options, recipe of the model; None = the pre-training on such data
+# protocol, options, recipe of the model; None = the pre-training on the same data
 RANKINGS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     '101': ('mvlt/retrieval_catalogue', {'test_cfg.num_candidates': 9}, None),
     '101 x 5': ('mvlt/retrieval_101x5_catalogue', {'test_cfg.num_candidates': 9}, None),
@@ -65,11 +65,11 @@ RANKINGS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     'full, captions apart': ('mvlt/retrieval_full_coco', {}, None),
     '101, fashion': ('mvlt/retrieval_fashiongen', {'test_cfg.num_candidates': 9}, None),
 }
-_WORDS = ('red', 'blue', 'green', 'light', 'dark', 'wool', 'bag', 'shoe', 'boot', 'shirt', 'skirt')
+_TOKENS = ('red', 'blue', 'green', 'light', 'dark', 'wool', 'bag', 'shoe', 'boot', 'shirt', 'skirt')
 
 
 def canonical(name: str) -> str:
-    """A tensor's name when the files were made; a refactoring that renames maps back here."""
+    """A tensor's name at the time of the files; map renamed tensors back here."""
     head, _, rest = name.removeprefix('heads.').partition('.')
     if not name.startswith('heads.'):
         return name
@@ -77,7 +77,7 @@ def canonical(name: str) -> str:
 
 
 def fill(model: torch.nn.Module) -> None:
-    """Weights that follow from their names: noise scaled by the number of inputs, norms near 1."""
+    """Fill weights with noise seeded by their names; norms are near 1."""
     for name, value in model.state_dict().items():
         if not value.is_floating_point():
             continue
@@ -92,11 +92,11 @@ def fill(model: torch.nn.Module) -> None:
 
 
 def write_data(root: Path) -> None:
-    """Noise under the names that the configs read: Fashion-Gen, a catalogue, COCO, a tokenizer."""
+    """Write noise as Fashion-Gen, catalogue, COCO and tokenizer files."""
     rng = np.random.default_rng(0)
 
     def caption() -> str:
-        return ' '.join(rng.choice(_WORDS, 5))
+        return ' '.join(rng.choice(_TOKENS, 5))
 
     def category() -> tuple[str, str]:
         main, sub = rng.integers(3), rng.integers(2)
@@ -104,7 +104,7 @@ def write_data(root: Path) -> None:
 
     for split, products in dict(train=24, validation=20).items():
         rows = [(i, *category(), caption()) for i in range(products) for _ in range(2)]
-        rows = [(i, *rows[2 * i][1:]) for i, *_ in rows]  # views share all but the picture
+        rows = [(i, *rows[2 * i][1:]) for i, *_ in rows]  # views share all but the image
         for side in (64, 256):
             with h5py.File(root / f'fashiongen_{side}_{side}_{split}.h5', 'w') as file:
                 pixels = rng.integers(0, 256, (len(rows), SIDE, SIDE, 3), dtype=np.uint8)
@@ -136,15 +136,15 @@ def write_data(root: Path) -> None:
     (root / 'dataset_coco.json').write_text(json.dumps(dict(images=images)))
     special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
     (root / 'tokenizer').mkdir()
-    (root / 'tokenizer/vocab.txt').write_text('\n'.join([*special, *_WORDS, 'thing', '.']))
+    (root / 'tokenizer/vocab.txt').write_text('\n'.join([*special, *_TOKENS, 'thing', '.']))
 
 
 def small(
     name: str, root: Path, options: dict[str, Any] | None = None, recipe: str | None = None
 ) -> Config:
-    """A config at 32 px, with narrow stages and without dropout, on the data of ``root``.
+    """A config at 32 px with narrow stages and no dropout, on the data of ``root``.
 
-    A protocol gets the model of ``recipe``, or of the pre-training on such data.
+    A protocol gets the model of ``recipe``, or of the pre-training on the same data.
     """
     config = load_config(ROOT / f'configs/{name}.py', options, str(root))
     if config.get('model') is None:
@@ -162,7 +162,7 @@ def small(
     def shrink(settings: Any) -> Any:
         if isinstance(settings, dict):
             for key in settings:
-                if key == 'augment':  # what a library draws may change with its version
+                if key == 'augment':  # random draws of a library change with its version
                     settings[key] = None
                 elif key == 'scale':
                     settings[key] = (SIDE, SIDE)
@@ -185,7 +185,7 @@ def small(
 
 
 def losses(name: str, root: Path) -> list[dict[str, float]]:
-    """Terms of the loss in each of 20 steps."""
+    """Loss terms of each of 20 steps."""
     config = small(name, root)
     torch.manual_seed(0)
     model = MODELS.build(config.model).double()
@@ -213,7 +213,7 @@ def losses(name: str, root: Path) -> list[dict[str, float]]:
 
 
 def generation(name: str, root: Path) -> dict[str, float]:
-    """Figures of rebuilt pictures."""
+    """Metrics of reconstructed images."""
     config = small(name, root)
     model = MODELS.build(config.model).eval()
     fill(model)
@@ -231,7 +231,7 @@ def generation(name: str, root: Path) -> dict[str, float]:
 def ranking(
     name: str, options: dict[str, Any], recipe: str | None, root: Path, work_dir: Path
 ) -> dict[str, Any]:
-    """Ranks of all queries, in their order, and the metrics."""
+    """Ranks of all queries in order, and the metrics."""
     config = small(name, root, options, recipe)
     config.work_dir = str(work_dir)
     config.experiment_name = f'golden_{zlib.crc32(str(work_dir).encode())}'
