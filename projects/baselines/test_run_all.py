@@ -43,7 +43,7 @@ def test_the_plan_of_a_row(tmp_path):
     assert recognise.test_cfg.type == 'TestLoop'
     args.minutes = 3
     with pytest.raises(
-        ValueError, match=r'begun with other settings .train_cfg.max_iters 60 then, 90 now'
+        ValueError, match=r'started with other settings .train_cfg.max_iters 60 then, 90 now'
     ):
         run_all.plan(row, 5, args)
 

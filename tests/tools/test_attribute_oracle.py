@@ -1,4 +1,4 @@
-"""Contract: expectations over all orders of equals, as a simulation finds them."""
+"""Contract: expected recalls over random orders of equals agree with a simulation."""
 
 import numpy as np
 import pytest
@@ -16,17 +16,17 @@ def test_recalls_by_hand():
     assert expected_recalls([(8, 2)])[1] == pytest.approx(100 * (1 - 6 / 56))
 
 
-def test_recalls_as_draws_have_them():
+def test_recalls_agree_with_a_simulation():
     rng = np.random.default_rng(0)
     hits = [np.isin(rng.permutation(9)[:5], (0, 1, 2)).any() for _ in range(4000)]
     assert expected_recalls([(9, 3)])[1] == pytest.approx(100 * np.mean(hits), abs=2)
 
 
 def _records():
-    kinds = [0, 0, 0, 1, 1, 2]
+    classes = [0, 0, 0, 1, 1, 2]
     return [
         dict(product_id=str(i), caption=f'one {i}', img_path=str(i), kind=kind, colour=i % 2)
-        for i, kind in enumerate(kinds)
+        for i, kind in enumerate(classes)
     ]
 
 

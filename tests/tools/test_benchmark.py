@@ -1,4 +1,4 @@
-"""Contract: one JSON line a job; a ratio is ours over theirs. No speed is tested."""
+"""Contract: one JSON line for each job; ratios are ours / theirs. Speed is not tested."""
 
 import json
 

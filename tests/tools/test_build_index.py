@@ -1,4 +1,4 @@
-"""Contract: the command builds, goes on after a kill, and shares the work between processes."""
+"""Contract: the command builds, resumes after a kill, and runs on several processes."""
 
 import os
 import signal
@@ -40,15 +40,13 @@ def _start(model, data, index, launcher=()):
     )
 
 
-def _vectors(folder):
+def _embeddings(folder):
     index = open_index(folder)
     rows = index.fetch(index.keys()['product_id'].to_pylist())
     return {row['product_id']: row['vector'] for row in rows.to_pylist()}
 
 
-def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
-    embedding_folder, pictures, tmp_path
-):
+def test_a_killed_build_resumes_and_two_processes_equal_one(embedding_folder, pictures, tmp_path):
     killed = _start(embedding_folder, pictures, tmp_path / 'one')
     there = 0
     while killed.poll() is None and not there:
@@ -67,7 +65,7 @@ def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
     launcher += (f'--master_port={free_port()}',)
     output, errors = _start(embedding_folder, pictures, tmp_path / 'two', launcher).communicate()
     assert f'{COUNT} new' in output and f'{COUNT} pictures embedded' in output, errors
-    embeds_1, embeds_2 = _vectors(tmp_path / 'one'), _vectors(tmp_path / 'two')
+    embeds_1, embeds_2 = _embeddings(tmp_path / 'one'), _embeddings(tmp_path / 'two')
     assert embeds_1.keys() == embeds_2.keys() and len(embeds_1) == COUNT
     for product_id, embed in embeds_1.items():
         np.testing.assert_allclose(embeds_2[product_id], embed, atol=1e-5)

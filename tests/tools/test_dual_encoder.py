@@ -1,4 +1,4 @@
-"""Contract: a dual encoder goes through the tools as a joint one does."""
+"""Contract: the tools work with a dual encoder, from training to an index."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Contract: exported models answer as PyTorch does, for any batch and any length of text."""
+"""Contract: exported models equal PyTorch's, for any batch size and caption length."""
 
 import json
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_the_comparison(exported):
 @pytest.mark.parametrize('batch', [1, 3, 65])
 @pytest.mark.parametrize('length', [2, 5, 24])
 def test_any_batch_and_length(exported, batch, length):
-    """Against the model itself, with captions padded to different ends."""
+    """Against the PyTorch model, with captions of different lengths."""
     import mvlt
 
     out, _, folder, tasks = exported

@@ -1,4 +1,4 @@
-"""Contract: what a doctor counts, a hand can count too."""
+"""Contract: counts of the dataset check equal hand counts."""
 
 from PIL import Image
 
@@ -31,10 +31,12 @@ def test_counts_by_hand():
 
 
 def test_short_of_candidates_by_hand():
-    # five of one kind, two of them with one caption: these have three others, the rest four
+    # five in a sub-category, two with the same caption: these have three negatives, the rest four
     records = [_record(str(i), caption) for i, caption in enumerate('aabcd')]
     records += [_record('0', 'a'), _record('z', 'z', sub=1)]
-    assert short_of_candidates(records, 4) == 3  # the two look-alikes, and z, which is alone
+    assert (
+        short_of_candidates(records, 4) == 3
+    )  # the two with equal captions, and z, which is alone
     assert short_of_candidates(records, 3) == 1
     assert short_of_candidates(records, 5) == 6
 
@@ -44,7 +46,7 @@ def test_leaks():
     assert leaks(splits) == {'train, test': ['a', 'b']}
 
 
-def test_pictures_that_repeat_and_pictures_that_cannot_be_read(catalogue):
+def test_duplicate_and_unreadable_images(catalogue):
     Image.open(catalogue / 'images/3.png').save(catalogue / 'images/4.png')
     (catalogue / 'images/7.png').write_bytes((catalogue / 'images/8.png').read_bytes()[:60])
     Image.new('RGB', (10, 90)).save(catalogue / 'images/9.png')

@@ -1,4 +1,4 @@
-"""Contract: the tools that draw and check run as the README says, on real files."""
+"""Contract: the tools that draw figures and check data run on real files."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.commands import run_here
 
 @pytest.fixture(scope='module')
 def checkpoint(demo_data, tmp_path_factory):
-    """A checkpoint of the demo's model, at random."""
+    """A checkpoint of the demo's model with random weights."""
     config = load_config('configs/demo/pretrain_demo.py', data_root=str(demo_data))
     config.model.backbone.update(embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1))
     config.model.neck.channels = None
@@ -67,7 +67,7 @@ def some_ids(demo_data):
 
 @pytest.fixture
 def drawn_sections(monkeypatch):
-    """Sections that would be written."""
+    """Sections that visualize.py would write."""
     sections = []
     monkeypatch.setattr(visualize, 'write_sheet', lambda *args: sections.extend(args[2]) or [])
     return sections
@@ -75,7 +75,7 @@ def drawn_sections(monkeypatch):
 
 @pytest.mark.parametrize('kind', ['units', 'masks'])
 def test_masks_are_drawn_without_a_model(kind, some_ids, demo_data, drawn_sections, monkeypatch):
-    """Fig. 4 and 8: a row a product, the picture and then four columns."""
+    """Fig. 4 and 8: a row for each product: the image and four masks."""
     config = 'configs/demo/generation_demo.py'
     _draw(monkeypatch, kind, config, '--data-root', demo_data, '--ids', *some_ids)
     (section,) = drawn_sections
@@ -126,7 +126,7 @@ def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
         _draw(monkeypatch, 'attention', 'mvlt/pretrain_fashiongen')
 
 
-def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
+def test_visualize_refuses_configs_that_do_not_fit(checkpoint, demo_data, tmp_path):
     run = run_here(
         *('tools/visualize.py', 'masks', 'configs/demo/retrieval_demo.py', checkpoint),
         *('--data-root', demo_data),
@@ -198,9 +198,9 @@ def test_a_sound_catalogue_can_be_trained_on(shop, tmp_path):
     assert not report['fail'] and not report['leaks']
 
 
-def test_unreadable_pictures_and_missing_ones_fail(shop):
+def test_too_many_missing_images_fail(shop):
     (shop / 'images/5.png').write_bytes(b'no picture')
-    run = _check(shop)  # one at least may be left out
+    run = _check(shop)  # a single image may always be missing
     assert run.returncode == 0 and 'training can start' in run.stdout
     assert '1 unreadable pictures, which training leaves out, first: ' in run.stdout
     assert 'row 7: ' in run.stdout
@@ -211,7 +211,7 @@ def test_unreadable_pictures_and_missing_ones_fail(shop):
     assert re.search(r"FAIL .*no image 'images/0.png' .*\(12 of 20 .*1 at most are", run.stdout)
 
 
-def test_few_missing_pictures_and_what_was_decided_are_said(shop):
+def test_missing_images_and_guessed_columns_are_reported(shop):
     (shop / 'products.json').unlink()
     (shop / 'images/5.png').unlink()
     run = _check(shop)
@@ -227,7 +227,7 @@ def test_few_missing_pictures_and_what_was_decided_are_said(shop):
     assert re.match(r"e\.g\. .*images/\d+\.png: 'Thing number \d+'; .*category", examples[0])
 
 
-def test_what_the_columns_mean_is_written_when_it_is_asked_for(shop):
+def test_write_stores_the_guessed_columns(shop):
     (shop / 'products.json').unlink()
     run = _check(shop, '--write')
     assert run.returncode == 0 and 'written into' in run.stdout, run.stdout
@@ -239,7 +239,7 @@ def test_what_the_columns_mean_is_written_when_it_is_asked_for(shop):
     assert json.loads((shop / 'products.json').read_text()) == written
 
 
-def test_what_training_never_opens_does_not_fail_it(shop):
+def test_an_empty_validation_split_only_warns(shop):
     table = pd.read_csv(shop / 'products.csv', dtype=str)
     table['split'] = ['train'] * 14 + ['test'] * 6
     table.to_csv(shop / 'products.csv', index=False)
@@ -251,7 +251,7 @@ def test_what_training_never_opens_does_not_fail_it(shop):
     assert 'WARN val: no products; training validates nothing' in run.stdout
 
 
-def test_captions_that_are_all_the_same_fail(shop):
+def test_equal_captions_fail(shop):
     content = dict(json.loads((shop / 'products.json').read_text()), caption='A thing')
     (shop / 'products.json').write_text(json.dumps(content))
     run = _check(shop)
@@ -259,7 +259,7 @@ def test_captions_that_are_all_the_same_fail(shop):
     assert '2 products with different captions are needed' in run.stdout
 
 
-def test_categories_that_the_data_do_not_say_fail(shop):
+def test_missing_categories_fail(shop):
     (shop / 'products.json').write_text('{"columns": {"image": "image"}, "caption": "{title}"}')
     config = 'configs/mvlt/recognition_catalogue.py'
     run = run_here('tools/check_dataset.py', config, '--data-root', shop)
@@ -268,12 +268,12 @@ def test_categories_that_the_data_do_not_say_fail(shop):
 
 
 def test_heads_for_each_label_are_checked_by_label(shop):
-    """The shop's heads name no label themselves; they become one for each that the data have."""
+    """The recipe's heads name no label; they become a head for each label of the data."""
     run = run_here('tools/check_dataset.py', 'configs/mvlt/shop_catalogue.py', '--data-root', shop)
     assert run.returncode == 0 and 'training can start' in run.stdout, run.stdout
 
 
-def test_products_in_two_splits_are_named(shop):
+def test_products_in_two_splits_are_reported(shop):
     table = pd.read_csv(shop / 'products.csv', dtype=str)
     table['split'] = ['train'] * 14 + ['val'] * 3 + ['test'] * 3
     table.loc[19, 'id'] = '2'

@@ -1,4 +1,4 @@
-"""Contract: a checkpoint becomes a folder that every tool takes, with its own figures."""
+"""Contract: a checkpoint becomes a model folder that all tools accept, with its results."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_weights_and_card(published, trained):
     ours = load_file(published / 'model.safetensors')
     assert ours.keys() == stored.keys()
     assert all(torch.equal(ours[key], stored[key]) for key in ours)
-    run = run_of(str(published / 'model.safetensors'))  # results of the folder know their row
+    run = run_of(str(published / 'model.safetensors'))  # names the row of the folder's results
     assert run == run_of(str(trained)) and run['iter'] == 2
     card = (published / 'README.md').read_text()
     front = yaml.safe_load(card.split('---')[1])

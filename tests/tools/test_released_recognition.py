@@ -1,4 +1,4 @@
-"""Contract: a converted released recognition checkpoint is tested as it is (fidelity point 29)."""
+"""Contract: a converted released recognition checkpoint is tested unchanged (fidelity point 29)."""
 
 import h5py
 import pytest
@@ -15,7 +15,7 @@ SIZES = Sizes(image_size=32, context_length=24, vocab_size=420, classes=(5, 12),
 
 @pytest.fixture
 def data(demo_data, tmp_path):
-    """Training lacks one of the twelve sub-categories, which validation has."""
+    """Training lacks one of validation's twelve sub-categories."""
     training = [p for p in draw_products(2, seed=0) if p.cut != 'BACKPACKS']
     for name, products in dict(train=training, validation=draw_products(2, seed=1)).items():
         file = tmp_path / f'fashiongen_256_256_{name}.h5'
@@ -84,8 +84,8 @@ def test_the_config_has_the_released_rows_in_the_released_order():
         assert loader.dataset.class_order == 'appearance'
 
 
-def test_rows_that_the_data_have_no_name_for():
-    """122 rows on a part of the data: a prediction of any row is counted."""
+def test_rows_without_a_class_name():
+    """122 rows on a part of the data: predictions of unnamed rows count."""
     from mvlt.evaluation import CategoryMetric
 
     metric = CategoryMetric('sub_category')

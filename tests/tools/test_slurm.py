@@ -1,4 +1,4 @@
-"""Contract: what the Slurm scripts ask srun for; here it is a script that says its arguments."""
+"""Contract: arguments that the Slurm scripts pass to srun, here a script that prints them."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def run_script(tmp_path):
-    """Runs a script with an srun that prints its arguments, a line each."""
+    """Run a script with an srun that prints its arguments, one in a line."""
     srun = tmp_path / 'srun'
     srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     srun.chmod(0o755)
@@ -38,6 +38,6 @@ def test_testing_on_two_machines(run_script):
     assert lines[-4:] == ['a.py', 'b.pth', '--launcher', 'slurm']
 
 
-def test_what_is_missing_is_said(run_script):
+def test_missing_arguments_are_named(run_script):
     code, lines = run_script('tools/slurm_test.sh', 'gpu', 'mvlt', 'a.py')
     assert code == 2 and 'PARTITION JOB_NAME CONFIG CHECKPOINT' in lines[0]

@@ -1,4 +1,4 @@
-"""Contract: who trains on cores that others keep busy is told so, nobody else."""
+"""Contract: a training on busy cores prints a warning."""
 
 import pytest
 import torch

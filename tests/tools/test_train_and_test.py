@@ -1,4 +1,4 @@
-"""Contract: the commands of the README train, resume, test and run on two processes, for real."""
+"""Contract: the README's commands train, resume, test and run on two processes."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_training_writes_checkpoints(trained):
 
 
 def test_same_seed_same_losses_bit_for_bit(demo_data, trained, tmp_path):
-    """In this process, and in the one of its own that made ``trained``."""
+    """In this process and in the one that made ``trained``."""
     assert _train(demo_data, tmp_path).returncode == 0
     assert _losses(tmp_path) == _losses(trained)
     first, second = (
@@ -65,7 +65,7 @@ def test_same_seed_same_losses_bit_for_bit(demo_data, trained, tmp_path):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_resume_does_without_what_the_run_started_from(demo_data, trained, tmp_path):
+def test_resume_does_not_need_the_start_checkpoint(demo_data, trained, tmp_path):
     start = tmp_path / 'start.pth'
     start.write_bytes((trained / 'iter_2.pth').read_bytes())
     options = (f'load_from={start}',)
@@ -79,7 +79,7 @@ def test_resume_does_without_what_the_run_started_from(demo_data, trained, tmp_p
     assert f'{start}: no such checkpoint or model folder; a training names it by' in done.stderr
 
 
-def test_resume_goes_on_from_the_last_checkpoint(demo_data, tmp_path):
+def test_resume_continues_from_the_last_checkpoint(demo_data, tmp_path):
     assert _train(demo_data, tmp_path, 'train_cfg.max_iters=2').returncode == 0
     done = _train(demo_data, tmp_path, more=['--resume'])
     assert done.returncode == 0, done.stderr[-3000:]
@@ -134,10 +134,8 @@ def test_two_processes_rank_as_one(demo_data, trained, tmp_path):
     assert not (ROOT / '.dist_test').exists()
 
 
-def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
-    demo_data, trained, tmp_path
-):
-    """The same results.json from one process, from two, and from one that was killed between."""
+def test_two_processes_rank_all_as_one_and_a_killed_run_resumes(demo_data, trained, tmp_path):
+    """Equal results.json from one process, two processes, and a killed and resumed one."""
 
     def rank(processes, work_dir, *options):
         return _rank(
@@ -151,7 +149,7 @@ def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
         assert done.returncode == 0, done.stderr[-3000:]
     shards = sorted((tmp_path / '2').rglob('*.npy'))
     assert len(shards) > 1
-    for shard in shards[1:]:  # as a run leaves it that was killed after its first shard
+    for shard in shards[1:]:  # as after a kill behind the first shard
         shard.unlink()
     shards[0].with_name('.half.npy').write_bytes(b'half')
     (tmp_path / '2/results.json').rename(tmp_path / '2/before.json')
@@ -194,7 +192,7 @@ def test_a_users_mistake_is_one_line_before_training_starts(demo_data, tmp_path,
     assert 'Traceback' not in done.stderr
 
 
-def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_path):
+def test_a_tokenizer_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_path):
     from mvlt.datasets import train_tokenizer
 
     train_tokenizer(['other words'] * 3, tmp_path / 'other', 100)
@@ -226,7 +224,7 @@ def test_resume_into_an_empty_folder_starts_from_the_configs_checkpoint(
     assert missing.returncode == 2 and 'none.pth: no such checkpoint' in missing.stderr
     done = start(trained / 'iter_4.pth')
     assert done.returncode == 0, done.stderr[-3000:]
-    # of the backbone all tensors are loaded, only the new heads start at random
+    # all tensors of the backbone are loaded; only the new heads start at random
     assert re.search(
         r'left at random: heads.main_category, heads.sub_category;',
         done.stdout + done.stderr,
@@ -240,7 +238,7 @@ def test_bfloat16_trains_on_a_cpu(demo_data, trained, tmp_path):
     assert amp != full and abs(amp - full) < 0.02 * full
 
 
-def test_an_unreadable_picture_in_a_data_worker_is_one_line(catalogue, demo_data, tmp_path):
+def test_an_unreadable_image_in_a_data_worker_is_one_line(catalogue, demo_data, tmp_path):
     (catalogue / 'images/7.png').write_bytes(b'no picture')
     (catalogue / 'products.json').write_text(
         '{"columns": {"image": "image", "product_id": "id"}, "caption": "{title}"}'

@@ -1,4 +1,4 @@
-"""Contract: weights of the released code give its numbers here; PVT's find their places."""
+"""Contract: the released weights reproduce the released outputs; PVT's weights are converted."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ OF_REFERENCE = Sizes(
     classes=(48, 122),
 )
 needs_reference = pytest.mark.skipif(
-    not REFERENCE.exists(), reason='the reference numbers of the released network are not at hand'
+    not REFERENCE.exists(), reason='no reference outputs of the released network'
 )
 
 
@@ -115,7 +115,7 @@ def test_parity_with_the_released_network(reference, capsys):
 @needs_reference
 @torch.no_grad()
 def test_the_twin_is_the_released_network(reference):
-    """What the next test leans on where the reference is not at hand."""
+    """The next test relies on this if the reference is missing."""
     outputs = run(
         OF_REFERENCE,
         _part(reference, 'weights/'),
@@ -188,7 +188,7 @@ def test_one_missing_tensor_is_named():
             convert_pvt(part)
 
 
-def test_what_has_no_tensor_of_its_own_is_listed():
+def test_tensors_without_a_counterpart_are_listed():
     state = draw_weights(Sizes(), seed=0)
     dropped = folded_or_unused(state, 'released')
     assert 'text_embeddings.token_type_embeddings.weight' in dropped
@@ -198,7 +198,7 @@ def test_what_has_no_tensor_of_its_own_is_listed():
 
 
 def _pvt_state(model: PVTVL, side: int) -> dict[str, torch.Tensor]:
-    """A state dict in PVT's public names, made from a model of ours by hand."""
+    """State dict of our model under PVT's public names."""
     state = {'cls_token': torch.zeros(1, 1, 32), 'norm.weight': torch.ones(32)}
     state['head.weight'] = torch.zeros(10, 32)
     for i, stage in enumerate(model.stages):
@@ -230,7 +230,7 @@ def _pvt_state(model: PVTVL, side: int) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
-def test_pvt_weights_find_their_places():
+def test_pvt_weights_are_converted():
     sizes = dict(
         context_length=8,
         vocab_size=20,
@@ -249,8 +249,8 @@ def test_pvt_weights_find_their_places():
     for name, value in source.state_dict().items():
         if name in state and not name.endswith('grid'):
             assert torch.equal(value, target.state_dict()[name])
-    # stage 4 has a class position in front, which is dropped: 1 of 1 + 1 x 1 x 32 numbers
+    # stage 4 begins with a class position, which is dropped
     assert target.stages[3].patches.positions.grid.flatten()[0] == 32
-    # channels come last there and first here
+    # channels are last in PVT and first here
     grid = target.stages[0].patches.positions.grid
     assert grid[0, 3, 2, 5] == (2 * 8 + 5) * 8 + 3

@@ -1,4 +1,4 @@
-"""Contract: the zoo's files are what is written of the dated results, seeds are put together."""
+"""Contract: the zoo's files follow from the dated results; seeds are pooled."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def _results(path, tir, sha='a', seed=0):
     return path
 
 
-def test_what_is_there_is_what_is_written():
+def test_the_files_are_up_to_date():
     """Run tools/zoo.py write after a change."""
     for path, text in zoo.files(ROOT).items():
         assert (ROOT / path).read_text(encoding='utf-8') == text, path
@@ -67,7 +67,7 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
     )
 
 
-def test_results_of_two_checkpoints_are_no_training(tmp_path):
+def test_results_of_two_checkpoints_are_refused(tmp_path):
     both = [_results(tmp_path / f'{sha}.json', 1.0, sha) for sha in 'ab']
     with pytest.raises(ValueError, match='of 2 checkpoints'):
         zoo.kept('configs/mvlt/dual_encoder_catalogue.py', both, None, '', 'docs/results/index.md')
