@@ -106,4 +106,5 @@ def test_the_index_names_configs_that_are_there():
 def test_versions_agree():
     citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
     assert citation['version'] == mvlt.__version__
-    assert f'\n## {mvlt.__version__}' in (ROOT / 'CHANGELOG.md').read_text()
+    changelog = (ROOT / 'CHANGELOG.md').read_text()
+    assert '\n## [Unreleased]\n' in changelog or f'\n## [{mvlt.__version__}]' in changelog

@@ -6,13 +6,13 @@
     tools/benchmark.py data --images FOLDER --workers 2
     tools/benchmark.py model
 
-train: pre-training steps of the config's model on random pictures and captions of 40 tokens.
+train: pre-training steps of the config's model on random images and captions of 40 tokens.
 score: matching probabilities of pairs. retrieve: 101 candidates a query, from JPEG files to ranks.
 data: the training pipeline alone, from JPEG files to batches. model: parameters and GFLOP by part.
 
---against runs another script with the same job and options in turn (A B A B), and prints the ratio
-of the two with its spread; the script prints such a JSON line too. Times are medians of several
-steps after warm-up; the device is synchronised around each.
+--against alternates with another script (A B A B) that takes the same job and options and prints
+such a JSON line, and prints the ratio with its spread. Times are medians of several steps after
+warm-up; the device is synchronised around each step.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('job', choices=JOBS)
-    parser.add_argument('--config', default=CONFIG, help='whose model and optimizer are measured')
+    parser.add_argument('--config', default=CONFIG, help='its model and optimizer are measured')
     parser.add_argument('--batch', type=int, default=8, help='pairs at once')
     parser.add_argument('--steps', type=int, default=5)
     parser.add_argument('--warmup', type=int, default=2)
@@ -66,16 +66,18 @@ def main() -> None:
     parser.add_argument('--queries', type=int, default=20)
     parser.add_argument('--workers', type=int, default=0, help='data loading processes')
     parser.add_argument(
-        '--checkpointing', action='store_true', help='train: features of layers computed twice'
+        '--checkpointing', action='store_true', help='train: activation checkpointing of layers'
     )
-    parser.add_argument('--against', type=Path, help='another script, run in turn')
-    parser.add_argument('--against-options', default='', help='more options for it, e.g. --queries')
+    parser.add_argument('--against', type=Path, help='another script, run alternately')
+    parser.add_argument(
+        '--against-options', default='', help='further options of that script, e.g. --queries'
+    )
     parser.add_argument('--rounds', type=int, default=3, help='with --against: pairs of runs')
     args = parser.parse_args()
     if args.job in ('retrieve', 'data') and args.images is None:
         raise ValueError(f'{args.job} needs --images, a folder of JPEG files')
-    found = in_turn(args) if args.against else JOBS[args.job](args)
-    print(json.dumps(found))
+    result = in_turn(args) if args.against else JOBS[args.job](args)
+    print(json.dumps(result))
 
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def training_step(config: Any, args: argparse.Namespace) -> Callable[[], Any]:
 
 
 def score(args: argparse.Namespace) -> dict[str, Any]:
-    """Matching probabilities of pairs whose pictures are decoded."""
+    """Matching probabilities of pairs of decoded images."""
     scorer = _scorer(args)
     batch = random_pairs(args, scorer.model, mask=False)['inputs']
     images = torch.stack(batch['image'])
@@ -110,13 +112,13 @@ def score(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def retrieve(args: argparse.Namespace) -> dict[str, Any]:
-    """A caption ranks 101 pictures drawn from a folder; each picture is decoded once for all."""
+    """A caption ranks 101 images drawn from a folder; each image is decoded once."""
     files = sorted(args.images.glob('*.jpg'))
     if not files:
         raise FileNotFoundError(f'{args.images}: no .jpg file in it')
     draw = random.Random(0)
     lists = [draw.choices(range(len(files)), k=101) for _ in range(args.queries)]
-    rows = sorted({row for one in lists for row in one})
+    rows = sorted({row for candidates in lists for row in candidates})
     pictures = _Pictures(files, args.size)
     scorer = _scorer(args, DataLoader(pictures, batch_size=32, num_workers=args.workers))
     texts = [
@@ -125,10 +127,12 @@ def retrieve(args: argparse.Namespace) -> dict[str, Any]:
 
     def run() -> None:
         images = {row: image for row, (image, _) in zip(rows, scorer.read(rows))}
-        pairs = np.array([(row, query) for query, one in enumerate(lists) for row in one])
+        pairs = np.array(
+            [(row, query) for query, candidates in enumerate(lists) for row in candidates]
+        )
         scores = scorer.score(pairs, images, texts).reshape(args.queries, 101)
-        for one in scores:
-            pessimistic_rank(one, np.arange(101) == 0)
+        for query_scores in scores:
+            pessimistic_rank(query_scores, np.arange(101) == 0)
 
     scorer.score(
         np.array([(rows[0], 0)] * 8), {rows[0]: pictures[rows[0]]['inputs']['image']}, texts
@@ -138,7 +142,7 @@ def retrieve(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def data(args: argparse.Namespace) -> dict[str, Any]:
-    """Batches of the config's picture transforms and masks, and its packing, from JPEG files."""
+    """Batches from JPEG files: the config's image transforms, masks and packing."""
     files = sorted(args.images.glob('*.jpg'))[: args.batch * (args.steps + args.warmup + 4)]
     loader = DataLoader(
         _Pictures(files, args.size, mask=True),
@@ -159,13 +163,13 @@ def model(args: argparse.Namespace) -> dict[str, Any]:
     batch = random_pairs(args, built, mask=True)
     encoder = built.backbone  # the counter tells parts apart where modules are called
     encoder.forward, encoder.encode_pair = encoder.encode_pair, encoder.__call__
-    # not under no_grad: the counter follows gradients to tell the parts apart
+    # with gradients: the counter needs them to tell the parts apart
     with FlopCounterMode(display=False, depth=4) as counter:
         built.loss(**built.data_preprocessor(batch))
     counts = counter.get_flop_counts()
     total = sum(counts['Global'].values())
     backbone = type(built.backbone).__name__
-    # part -> module, and the name that the counter knows it by
+    # part -> module, and its name in the counter
     parts: dict[str, tuple[Any, str]] = {
         f'backbone.stages.{i}': (stage, f'{backbone}.stages.{i}')
         for i, stage in enumerate(built.backbone.stages)
@@ -202,20 +206,20 @@ JOBS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = dict(
 
 
 def in_turn(args: argparse.Namespace) -> dict[str, Any]:
-    """Ours and another script, A B A B; ratios of throughput and of peak memory, a pair a round."""
+    """Ours and another script in turn; ratios of throughput and peak memory a round."""
     shared = ['--batch', args.batch, '--steps', args.steps, '--warmup', args.warmup]
     shared += ['--size', args.size, '--dtype', args.dtype, '--device', args.device]
     if args.images:
         shared += ['--images', args.images]
-    own = ['--config', args.config, '--words', args.words, '--workers', args.workers]
+    our_options = ['--config', args.config, '--words', args.words, '--workers', args.workers]
     if args.checkpointing:
-        own += ['--checkpointing']
+        our_options += ['--checkpointing']
     if args.arch:
-        own += ['--arch', args.arch]
+        our_options += ['--arch', args.arch]
     queries = ['--queries', args.queries]
     runs = []
     for _ in range(args.rounds):
-        ours = _run(__file__, args.job, *shared, *queries, *own)
+        ours = _run(__file__, args.job, *shared, *queries, *our_options)
         theirs = _run(args.against, args.job, *shared, *queries, *args.against_options.split())
         runs.append((ours, theirs))
     unit = next(key for key in runs[0][0] if key.endswith('_per_s'))
@@ -287,7 +291,7 @@ def _result(
         'words': args.words,
         'config': args.config,
         unit: round(count / statistics.median(seconds), 3),
-        'seconds': [round(one, 4) for one in seconds],
+        'seconds': [round(value, 4) for value in seconds],
         'peak_memory_bytes': peak,
     }
 
@@ -313,17 +317,17 @@ def _scorer(args: argparse.Namespace, loader: Any = None) -> PairScorer:
 
 
 def random_pairs(args: argparse.Namespace, model: Any, mask: bool) -> dict[str, Any]:
-    """A collated batch: noise as pictures, captions of random words; half of the pairs match."""
+    """A collated batch: noise images, random tokens; half of the pairs match."""
     images = [
         torch.randint(0, 256, (3, args.size, args.size), dtype=torch.uint8)
         for _ in range(args.batch)
     ]
     texts = [torch.randint(1000, _vocabulary(model), (args.words,)) for _ in range(args.batch)]
     samples = []
-    for place, text in enumerate(texts):
-        sample = PairDataSample(metainfo=dict(product_id=str(place), caption=str(place)))
-        sample.matched = place % 2
-        sample.main_category = sample.sub_category = place % 2
+    for number, text in enumerate(texts):
+        sample = PairDataSample(metainfo=dict(product_id=str(number), caption=str(number)))
+        sample.matched = number % 2
+        sample.main_category = sample.sub_category = number % 2
         if mask:
             sample.image_mask = torch.rand(args.size // 16, args.size // 16) < 0.5
             hidden = torch.rand(args.words) < 0.15
@@ -338,7 +342,7 @@ def _vocabulary(model: Any) -> int:
 
 
 class _Pictures(Dataset):
-    """JPEG files through the transforms of a pre-training, with one caption for all."""
+    """JPEG files through the transforms of pre-training, all with the same caption."""
 
     def __init__(self, files: list[Path], size: int, mask: bool = False) -> None:
         self.files = files

@@ -1,9 +1,9 @@
-"""How long building an index takes, against decoding alone and the model alone.
+"""Time of building an index, beside decoding alone and the model alone.
 
     tools/benchmark_building.py MY_MODEL MY_CATALOGUE/products.csv --pictures 2000 --repeat 3
 
-Decoding and model run beside each other while an index is built, so that it can take no less than
-the larger of both; the best of the repeats of each counts.
+Building decodes and embeds in parallel, so the slower of the two is its lower bound. The best of
+the repeats counts.
 """
 
 import argparse
@@ -27,7 +27,9 @@ def main() -> None:
     )
     parser.add_argument('model')
     parser.add_argument('catalogue')
-    parser.add_argument('--pictures', type=int, default=2000, help='the first ones')
+    parser.add_argument(
+        '--pictures', type=int, default=2000, help='number of images, from the first row on'
+    )
     parser.add_argument('--repeat', type=int, default=3)
     parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32')
     args = parser.parse_args()
@@ -39,8 +41,8 @@ def main() -> None:
         some = [records.path(row) for row in rows]
 
         def search() -> Search:
-            place = Path(folder, f'{next(made)}')
-            return Search(model, place, dtype=args.dtype, show_progress=False)
+            index_folder = Path(folder, f'{next(made)}')
+            return Search(model, index_folder, dtype=args.dtype, show_progress=False)
 
         opened = Search(model, Path(folder, 'none'), dtype=args.dtype)
 
@@ -54,20 +56,20 @@ def main() -> None:
             model=best(lambda: opened.embed_images(pixels), args.repeat),
             building=best(lambda: search().build(some), args.repeat),
         )
-    for name, one in seconds.items():
-        print(f'{name:9s} {one:7.2f} s  {len(rows) / one:7.0f} pictures/s')
+    for name, duration in seconds.items():
+        print(f'{name:9s} {duration:7.2f} s  {len(rows) / duration:7.0f} images/s')
     larger = max(seconds['decoding'], seconds['model'])
-    print(f'building / the larger of both: {seconds["building"] / larger:.2f}')
+    print(f'building / the slower of both: {seconds["building"] / larger:.2f}')
 
 
 def best(job: Callable[[], object], repeat: int) -> float:
     """Seconds of the fastest of some runs."""
-    found = []
+    times = []
     for _ in range(repeat):
         started = time.perf_counter()
         job()
-        found.append(time.perf_counter() - started)
-    return min(found)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,10 @@
-"""How many pictures a second one core feeds to a model, by where they lie and how large they are.
+"""Images a second that one core feeds to a model, by storage and by size.
 
     tools/benchmark_feeding.py configs/mvlt/pretrain_catalogue.py --data-root MY_CATALOGUE
 
-Pictures of the config's test split go through its own pipeline (decode, resize, tokenize, pack),
-one process, one thread: as JPEG files, as tar shards (TarPairs), as arrays in one HDF5 file, and
-as JPEG files of four times the side, decoded whole and at reduced scale (LoadImage.draft).
+Images of the config's test split run through its pipeline (decode, resize, tokenize, pack) in one
+process and one thread: JPEG files, tar shards (TarPairs), arrays in an HDF5 file, and JPEG files of
+four times the side, decoded at full and at reduced scale (LoadImage.draft).
 """
 
 import argparse
@@ -54,31 +54,33 @@ def main() -> None:
             data_root=folder, ann_file='test-*.tar', pipeline=settings['pipeline'], test_mode=True
         )
         arrays = h5py.File(_as_arrays(records, Path(folder, 'pictures.h5')), 'r')['pictures']
-        large = [_enlarged(one, Path(folder, f'{row}.jpg')) for row, one in zip(rows, records)]
+        large = [
+            _enlarged(record, Path(folder, f'{row}.jpg')) for row, record in zip(rows, records)
+        ]
         jobs: dict[str, Callable[[int], Any]] = {
             'JPEG files': dataset.prepare_data,
             'tar shards': shards.prepare_data,
             'HDF5, arrays': lambda row: dataset.pipeline(dict(records[row], img=arrays[row])),
-            'JPEG files of four times the side': lambda row: dataset.pipeline(dict(large[row])),
-            'the same at reduced scale': lambda row: drafting(dict(large[row])),
+            'JPEG files, four times the side': lambda row: dataset.pipeline(dict(large[row])),
+            'the same, reduced scale': lambda row: drafting(dict(large[row])),
         }
-        print(f'| to {side} pixels, one core | pictures/s |\n|---|---|')
+        print(f'| to {side} pixels, one core | images/s |\n|---|---|')
         for name, read in jobs.items():
             print(f'| {name} | {_rate(read, rows, args.repeat):.0f} |', flush=True)
 
 
 def _rate(read: Callable[[int], Any], rows: range, repeat: int) -> float:
-    found = 0.0
+    rate = 0.0
     for _ in range(repeat):
         started = time.perf_counter()
         for row in rows:
             read(row)
-        found = max(found, len(rows) / (time.perf_counter() - started))
-    return found
+        rate = max(rate, len(rows) / (time.perf_counter() - started))
+    return rate
 
 
 def _as_arrays(records: list[dict], path: Path) -> Path:
-    """All of the first picture's size, one chunk a picture, as Fashion-Gen's files have them."""
+    """All images in the size of the first, one chunk an image, as in Fashion-Gen's files."""
     size = Image.open(records[0]['img_path']).size
     with h5py.File(path, 'w') as file:
         shape = (len(records), size[1], size[0], 3)

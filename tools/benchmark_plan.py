@@ -1,14 +1,13 @@
-"""How long a training step takes and how much it holds, from its operations: the mode ``plan``.
+"""Time and memory of a training step, estimated from its operations: the mode ``plan``.
 
-A step of a config's own recipe is run twice on this machine's CPU, with two small batches; every
-operation is counted (floating-point operations, bytes read and written), and what the backward pass
-keeps. Both grow linearly with the batch. An operation takes the longer of its arithmetic and its
-reading, at rates that are measured here for the CPU, and shares of the data sheet's for a GPU.
+A step of the config's recipe runs twice on this CPU, with two small batches. It counts every
+operation (floating-point operations, bytes read and written) and the bytes that the backward pass
+keeps. Both grow linearly with the batch. The time of an operation is the longer of its arithmetic
+and its memory traffic: at measured rates for the CPU, at shares of the data sheet for a GPU.
 
-Not in it: the loader, and operations that wait for each other; what a step takes beyond its
-operations on this CPU is measured with one recipe and predicted for the others. A GPU is taken to
-reach 60 % of its operations, 80 % of its bandwidth, and to need 5 us an operation; none of it is
-measured.
+Not counted: the loader, and waiting. The overhead beyond the operations on this CPU is measured
+with one recipe and predicted for the others. Assumed for a GPU, not measured: 60 % of the
+operations, 80 % of the bandwidth, 5 us an operation.
 """
 
 import math
@@ -33,10 +32,10 @@ from mvlt.tools.benchmark import random_pairs
 
 aten = torch.ops.aten
 CONVOLUTION = {aten.convolution, aten.convolution_backward}
-POINTWISE = {aten.gelu, aten.gelu_backward}  # what a CPU takes time for is not its bytes
+POINTWISE = {aten.gelu, aten.gelu_backward}  # on a CPU their time does not follow from bytes
 COPY = {aten.clone, aten.copy_, aten._to_copy, aten.cat}
-BATCHES = 2, 4  # that are counted
-# not in PyTorch's registry: what it calls scaled_dot_product_attention on a CPU
+BATCHES = 2, 4  # batch sizes of the counted steps
+# missing in PyTorch's registry: scaled_dot_product_attention on a CPU
 ATTENTION: dict[Any, Callable[..., int]] = {
     aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *rest, **more: (
         sdpa_flop_count(q.shape, k.shape, v.shape)
@@ -47,23 +46,24 @@ ATTENTION: dict[Any, Callable[..., int]] = {
 }
 
 
-# rows, inputs and outputs of the MLPs of PVT-VL Tiny with eight pictures of 256 px
+# rows, inputs and outputs of the MLPs of PVT-VL Tiny with eight images of 256 px
 LAYERS = ((32768, 64, 512), (8512, 128, 1024), (2368, 320, 1280), (832, 512, 2048))
-REACHED = 0.6  # of a GPU's operations a second
+REACHED = 0.6  # share of a GPU's operations a second
 
 
 class Device(NamedTuple):
-    """Rates that are reached, not those of a data sheet.
+    """Achieved rates, not those of a data sheet.
 
     Args:
         flops: of matrix products, dtype -> operations a second.
         bandwidth: bytes a second.
-        start: seconds that an operation takes at least.
-        conv_flops: of convolutions; None = as of products.
-        pointwise: bytes a second through GELU and back; None = bandwidth.
+        start: minimum seconds of an operation.
+        conv_flops: of convolutions; None = as for products.
+        pointwise: bytes a second of GELU, forward and backward; None = bandwidth.
         strided: bytes a second of copies into another order; None = bandwidth.
-        attention: operations a second of fused attention, there and back; None = of products.
-        memory: bytes; None = not asked.
+        attention: operations a second of fused attention, forward and backward; None = as for
+            products.
+        memory: bytes; None = unknown.
         links: bytes a second between 8 devices of a node, and between nodes; None = one device.
     """
 
@@ -97,7 +97,7 @@ GPUS = {
 
 
 class Count(NamedTuple):
-    """Of one step: operation and dtype -> [floating-point operations, bytes, calls]; bytes kept."""
+    """One step: operation and dtype -> (floating-point operations, bytes, calls); bytes kept."""
 
     operations: dict[tuple[str, str], tuple[float, float, float]]
     kept: float
@@ -107,32 +107,34 @@ class Count(NamedTuple):
 class _Counter(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
-        self.found: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+        self.operations: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        found = func(*args, **kwargs)
-        read = [one for one in tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
-        written = [one for one in tree_leaves(found) if isinstance(one, torch.Tensor)]
+        result = func(*args, **kwargs)
+        read = [
+            tensor for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, torch.Tensor)
+        ]
+        written = [tensor for tensor in tree_leaves(result) if isinstance(tensor, torch.Tensor)]
         packet = func.overloadpacket
         if func.is_view or packet in (aten.detach, aten.empty, aten._unsafe_view):
-            return found
-        floating = [one.dtype for one in read if one.is_floating_point()]
+            return result
+        floating = [tensor.dtype for tensor in read if tensor.is_floating_point()]
         dtype = 'bf16' if torch.bfloat16 in floating else 'fp32'
-        one = self.found[packet.__name__, dtype]
+        entry = self.operations[packet.__name__, dtype]
         if packet in ATTENTION:
-            one[0] += ATTENTION[packet](*args, **kwargs)
+            entry[0] += ATTENTION[packet](*args, **kwargs)
         elif packet in flop_registry:
-            one[0] += flop_registry[packet](*args, **kwargs, out_val=found)
-        one[1] += sum(tensor.numel() * tensor.element_size() for tensor in (*read, *written))
-        one[2] += 1
-        return found
+            entry[0] += flop_registry[packet](*args, **kwargs, out_val=result)
+        entry[1] += sum(tensor.numel() * tensor.element_size() for tensor in (*read, *written))
+        entry[2] += 1
+        return result
 
 
 def count(config: Any, args: Any) -> Count:
-    """Of one step of the config's recipe with ``args.batch`` pairs."""
+    """Count one step of the config's recipe with ``args.batch`` pairs."""
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mvlt'):
         model = MODELS.build(config.model).train()
@@ -142,21 +144,26 @@ def count(config: Any, args: Any) -> Count:
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        place = tensor.untyped_storage().data_ptr()
-        if place not in weights:
-            kept[place] = max(kept.get(place, 0), tensor.untyped_storage().nbytes())
+        address = tensor.untyped_storage().data_ptr()
+        if address not in weights:
+            kept[address] = max(kept.get(address, 0), tensor.untyped_storage().nbytes())
         return tensor
 
-    model.train_step(batch, wrapper)  # the optimizer's states are there
-    with _Counter() as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+    model.train_step(batch, wrapper)  # creates the optimizer's states
+    with (
+        _Counter() as counter,
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
         model.train_step(batch, wrapper)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    found = {key: (one[0], one[1], one[2]) for key, one in counter.found.items()}
-    return Count(found, sum(kept.values()), trained)
+    operations = {
+        key: (totals[0], totals[1], totals[2]) for key, totals in counter.operations.items()
+    }
+    return Count(operations, sum(kept.values()), trained)
 
 
 def at_batch(counts: Sequence[Count], sizes: Sequence[int], batch: int) -> Count:
-    """Along the line through two counts."""
+    """The count at another batch size, on the line through two counts."""
     few, more = counts
     share = (batch - sizes[0]) / (sizes[1] - sizes[0])
 
@@ -165,17 +172,17 @@ def at_batch(counts: Sequence[Count], sizes: Sequence[int], batch: int) -> Count
 
     names = few.operations.keys() | more.operations.keys()
     nothing = (0.0, 0.0, 0.0)
-    found = {
+    operations = {
         name: tuple(
             map(along, few.operations.get(name, nothing), more.operations.get(name, nothing))
         )
         for name in names
     }
-    return Count(found, along(few.kept, more.kept), few.weights)  # type: ignore[arg-type]
+    return Count(operations, along(few.kept, more.kept), few.weights)  # type: ignore[arg-type]
 
 
 def seconds(step: Count, device: Device) -> float:
-    """Of one step on one device: each operation the longer of arithmetic and reading."""
+    """Seconds of one step on one device, the sum over its operations."""
     total = 0.0
     rates: dict[str, float | None] = {
         **{packet.__name__: device.pointwise for packet in POINTWISE},
@@ -193,12 +200,12 @@ def seconds(step: Count, device: Device) -> float:
 
 
 def held(step: Count) -> float:
-    """Bytes: weights, gradients and AdamW's two moments in float32, and what backward keeps."""
+    """Bytes of weights, gradients, AdamW's two moments (float32) and kept activations."""
     return 16.0 * step.weights + step.kept
 
 
 def sent(step: Count, device: Device, devices: int) -> float:
-    """Seconds of an all-reduce of the gradients over so many devices, 8 a node; not overlapped."""
+    """Seconds of an all-reduce of the gradients, 8 devices a node, without overlap."""
     if devices == 1 or device.links is None:
         return 0.0
     link = device.links[0] if devices <= 8 else device.links[1]
@@ -206,7 +213,7 @@ def sent(step: Count, device: Device, devices: int) -> float:
 
 
 def this_cpu() -> Device:
-    """Measured: products and convolutions of the layers' shapes, a sum, GELU, almost nothing."""
+    """Measured rates: products and convolutions of the layers' shapes, a sum, GELU, a tiny sum."""
     flops, convolutions = {}, {}
     for name, dtype in (('fp32', torch.float32), ('bf16', torch.bfloat16)):
         work = spent = 0.0
@@ -235,13 +242,13 @@ def this_cpu() -> Device:
 
 
 def _back(compute: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> None:
-    """There and back."""
-    inputs = tuple(one.detach().requires_grad_() for one in inputs)
+    """Forward and backward."""
+    inputs = tuple(tensor.detach().requires_grad_() for tensor in inputs)
     compute(*inputs).backward(torch.empty(1).expand_as(inputs[0]))
 
 
 def _attention() -> float:
-    """Of the first stage: 4,136 tokens ask, 104 are asked."""
+    """Rate of attention in the first stage: 4,136 queries, 104 keys."""
     asking, asked = torch.randn(8, 1, 4136, 64), torch.randn(8, 1, 104, 64)
     work = sdpa_flop_count(asking.shape, asked.shape, asked.shape)
     work += sdpa_backward_flop_count(asking.shape, asking.shape, asked.shape, asked.shape)
@@ -252,20 +259,20 @@ def _attention() -> float:
 def _typical(run: Callable[[], Any], times: int = 7) -> float:
     """Seconds, the median."""
     run()
-    found = []
+    durations = []
     for _ in range(times):
         started = time.perf_counter()
         run()
-        found.append(time.perf_counter() - started)
-    return statistics.median(found)
+        durations.append(time.perf_counter() - started)
+    return statistics.median(durations)
 
 
 def plan(recipes: dict[str, tuple[int, int, int]], args: Any, measure: Callable) -> list[str]:
-    """Tables: this CPU, float32, predicted and measured; each kind of GPU, bf16, predicted.
+    """Tables: this CPU in float32, predicted and measured; GPUs in bf16, predicted.
 
     Args:
         recipes: config -> pairs a GPU, image side, tokens.
-        args: of tools/benchmark.py, whose batch, size and words are set here.
+        args: of tools/benchmark.py; this function sets batch, size and words.
         measure: (config, args) -> seconds of a step on this CPU.
     """
     checked = [
@@ -286,12 +293,12 @@ def plan(recipes: dict[str, tuple[int, int, int]], args: Any, measure: Callable)
                 options[f'model.heads.{name}.num_classes'] = 40
         config = load_config(path, options)
         step, args.batch = _counted(config, args, 8 if args.size > 128 else batch)
-        cpu = this_cpu()  # before each: other programs come and go
-        alone, found = seconds(step, cpu), measure(config, args)
-        beyond = beyond or found / alone
+        cpu = this_cpu()  # measured each time: other programs come and go
+        alone, measured = seconds(step, cpu), measure(config, args)
+        beyond = beyond or measured / alone
         checked.append(
-            f'| {name} | {args.batch} | {alone:.2f} | {beyond * alone:.2f} | {found:.2f} | '
-            f'{beyond * alone / found:.2f} |'
+            f'| {name} | {args.batch} | {alone:.2f} | {beyond * alone:.2f} | {measured:.2f} | '
+            f'{beyond * alone / measured:.2f} |'
         )
         print(checked[-1], flush=True)
         config = load_config(path, {**options, 'optim_wrapper.type': 'BFloat16OptimWrapper'})
@@ -304,26 +311,26 @@ def plan(recipes: dict[str, tuple[int, int, int]], args: Any, measure: Callable)
             share = 100 * REACHED * work / gpu.flops['bf16'] / alone
             planned.append(
                 f'| {name} | {kind} | {batch} | '
-                + ' | '.join(f'{one:.0f}' for one in times)
+                + ' | '.join(f'{milliseconds:.0f}' for milliseconds in times)
                 + f' | {held(step) / 1e9:.1f}{fits} | {share:.0f} % |'
             )
     products, convolutions = (
-        ' and '.join(f'{one[dtype] / 1e9:.0f}' for dtype in ('fp32', 'bf16'))
-        for one in (cpu.flops, cpu.conv_flops or cpu.flops)
+        ' and '.join(f'{speeds[dtype] / 1e9:.0f}' for dtype in ('fp32', 'bf16'))
+        for speeds in (cpu.flops, cpu.conv_flops or cpu.flops)
     )
     rates = [
         f'This CPU, measured last, GFLOP/s in float32 and bf16: products {products}, convolutions '
         f'{convolutions}; GB/s: sums {cpu.bandwidth / 1e9:.1f}, GELU '
-        f'{(cpu.pointwise or 0) / 1e9:.1f}; an operation takes {cpu.start * 1e6:.1f} us at least.'
+        f'{(cpu.pointwise or 0) / 1e9:.1f}; an operation takes at least {cpu.start * 1e6:.1f} us.'
     ]
     told = (
-        'This CPU, float32. Beyond its operations a step allocates and waits for threads: a factor '
-        f'of {beyond or 1:.2f}, measured with the first recipe, whose ratio is 1 by construction, '
-        'and predicted for the others.'
+        'This CPU, float32. A step also allocates memory and waits for threads: a factor of '
+        f'{beyond or 1:.2f}, measured with the first recipe (its ratio is 1 by construction) and '
+        'predicted for the others.'
     )
     gpus = (
-        'GPUs, bf16, not measured: 60 % of the operations and 80 % of the bandwidth of the data '
-        'sheets, 5 us an operation, gradients sent after the step.'
+        'GPUs, bf16, not measured. Assumed: 60 % of the operations and 80 % of the bandwidth of '
+        'the data sheets, 5 us an operation, gradients sent after the step.'
     )
     return [*rates, '', told, '', *checked, '', gpus, '', *planned]
 

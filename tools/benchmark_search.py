@@ -1,11 +1,10 @@
-"""How fast and how exact an index is: many vectors, filters, a day's changes.
+"""Speed and recall of an index: many embeddings, filters, a day's changes.
 
     tools/benchmark_search.py MY_INDEX --rows 1000000 --dims 256 --out search.json
 
-The vectors are those of an index that tools/build_index.py has made, each row one of them, turned
-into ``--dims`` dimensions and spread by small noise. Queries are rows with noise of their own. What
-is compared with is the exact product with all rows. Building and serving run in processes of their
-own, whose memory is measured.
+Rows are embeddings of an index made by tools/build_index.py, rotated into ``--dims`` dimensions,
+with small noise. Queries are rows with other noise. The reference is the exact product with all
+rows. Building and serving run in their own processes, whose memory is measured.
 """
 
 import argparse
@@ -37,12 +36,12 @@ NEIGHBOURS = 10
 
 
 class Rows:
-    """Vectors by number, the same in every process.
+    """Embeddings by number, the same in every process.
 
     Args:
         seeds: float32 (n, d), of length 1.
-        dims: of the vectors, d at least.
-        noise: standard deviation of a vector's distance from its seed, over all dimensions.
+        dims: of the embeddings, at least d.
+        noise: standard deviation of the distance from the seed, over all dimensions.
     """
 
     def __init__(self, seeds: np.ndarray, dims: int, noise: float = 0.3) -> None:
@@ -57,28 +56,28 @@ class Rows:
         seeds = self.seeds[rng.integers(len(self.seeds), size=count)]
         dims = seeds.shape[1]
         spread = rng.normal(size=(count, dims)).astype(np.float32) * (self.noise / dims**0.5)
-        found = seeds + spread
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        vectors = seeds + spread
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def table(index: Any, numbers: np.ndarray, vectors: np.ndarray) -> Any:
     """Rows of an index: ``part`` is the number modulo 1000, ``group`` modulo 10."""
     columns = dict(part=[float(i % 1000) for i in numbers], group=[f'g{i % 10}' for i in numbers])
     none = [''] * len(numbers)
-    own = dict(image_index=np.zeros(len(numbers)), image_hash=none, row_hash=none)
-    return index.rows(vectors, columns, product_id=[str(i) for i in numbers], **own)
+    keys = dict(image_index=np.zeros(len(numbers)), image_hash=none, row_hash=none)
+    return index.rows(vectors, columns, product_id=[str(i) for i in numbers], **keys)
 
 
 def blocks(rows: Rows, total: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Numbers and vectors of all rows."""
+    """Numbers and embeddings of all rows."""
     for start in range(0, total, BLOCK):
         count = min(BLOCK, total - start)
         yield np.arange(start, start + count), rows.vectors(start, count)
 
 
-def build(place: str, rows: Rows, total: int) -> dict[str, Any]:
-    """Fill a new index and put it in order."""
-    index = open_index(place, IndexDescription('benchmark', rows.seeds.shape[1], COLUMNS))
+def build(address: str, rows: Rows, total: int) -> dict[str, Any]:
+    """Fill a new index and compact it."""
+    index = open_index(address, IndexDescription('benchmark', rows.seeds.shape[1], COLUMNS))
     started = time.perf_counter()
     with index.writing():
         for numbers, vectors in blocks(rows, total):
@@ -86,12 +85,12 @@ def build(place: str, rows: Rows, total: int) -> dict[str, Any]:
         filled = time.perf_counter()
         index.compact(kept_seconds=0)
     done = time.perf_counter()
-    return dict(filling_s=filled - started, compact_s=done - filled, disk_mb=disk(place))
+    return dict(filling_s=filled - started, compact_s=done - filled, disk_mb=disk(address))
 
 
-def change(place: str, rows: Rows, total: int) -> dict[str, Any]:
+def change(address: str, rows: Rows, total: int) -> dict[str, Any]:
     """Delete a fifth, replace another, then 1,000 single upserts; compact after each."""
-    index = open_index(place)
+    index = open_index(address)
     started = time.perf_counter()
     with index.writing():
         for start in range(0, total, BLOCK):
@@ -105,27 +104,27 @@ def change(place: str, rows: Rows, total: int) -> dict[str, Any]:
     for i in range(1000):
         index.upsert(table(index, np.array([total + i]), singles[i : i + 1]))
     single = time.perf_counter()
-    before = disk(place)
-    index.compact(kept_seconds=0)  # a day's compact finds nothing that is so young
+    before = disk(address)
+    index.compact(kept_seconds=0)  # the default keeps what is so young
     return dict(
         changed_s=changed - started,
         single_upsert_ms=single - changed,  # of 1,000
         disk_before_compact_mb=before,
-        disk_mb=disk(place),
+        disk_mb=disk(address),
         compact_s=time.perf_counter() - single,
         rows=index.count(),
     )
 
 
 def serve(
-    place: str, rows: Rows, total: int, asked: np.ndarray, exact: dict, changed: bool
+    address: str, rows: Rows, total: int, asked: np.ndarray, exact: dict, changed: bool
 ) -> dict[str, Any]:
-    """Time of a query and share of the exact neighbours that it finds, for each filter."""
-    index = open_index(place)
+    """Time of a query and recall of the exact neighbours, for each filter."""
+    index = open_index(address)
     rng = np.random.default_rng(1)
     queries = len(asked)
-    found: dict[str, Any] = {}
-    for query in rows.vectors(0, 100, 8):  # as of a service that has run for a while
+    measured: dict[str, Any] = {}
+    for query in rows.vectors(0, 100, 8):  # warm-up, as in a running service
         index.search(query, NEIGHBOURS)
     for name, where in FILTERS.items():
         index.search(asked[0], NEIGHBOURS, where)
@@ -134,23 +133,23 @@ def serve(
             started = time.perf_counter()
             got = index.search(asked[i], NEIGHBOURS, where)
             seconds.append(time.perf_counter() - started)
-            ids = {int(one) for one in got['product_id'].to_pylist()}
+            ids = {int(number) for number in got['product_id'].to_pylist()}
             hits += len(ids & set(exact[name][i]))
-            gone += sum(one < total and one % 5 == 0 for one in ids) if changed else 0
-        found[name] = dict(
+            gone += sum(number < total and number % 5 == 0 for number in ids) if changed else 0
+        measured[name] = dict(
             p50_ms=1e3 * float(np.percentile(seconds, 50)),
             p95_ms=1e3 * float(np.percentile(seconds, 95)),
             recall=hits / (queries * NEIGHBOURS),
             deleted_found=gone,
         )
-    return found
+    return measured
 
 
 def exact_neighbours(rows: Rows, total: int, asked: np.ndarray, changed: bool) -> dict[str, Any]:
-    """The ten rows with the largest product of each query, under each filter."""
+    """The ten exact nearest rows of each query, under each filter."""
     best: dict[str, list[list[tuple[float, int]]]] = {n: [[] for _ in asked] for n in FILTERS}
     for numbers, vectors in _now(rows, total, changed):
-        likeness = asked @ vectors.T
+        similarity = asked @ vectors.T
         masks = dict(
             zip(
                 FILTERS,
@@ -163,17 +162,19 @@ def exact_neighbours(rows: Rows, total: int, asked: np.ndarray, changed: bool) -
             )
         )
         for name, mask in masks.items():
-            own = numbers[mask]
-            values = likeness[:, mask]
+            selected = numbers[mask]
+            values = similarity[:, mask]
             for i, row in enumerate(values):
                 first = np.argsort(-row)[:NEIGHBOURS]
-                merged = best[name][i] + [(float(row[j]), int(own[j])) for j in first]
+                merged = best[name][i] + [(float(row[j]), int(selected[j])) for j in first]
                 best[name][i] = sorted(merged, reverse=True)[:NEIGHBOURS]
-    return {name: [[i for _, i in one] for one in lists] for name, lists in best.items()}
+    return {
+        name: [[i for _, i in neighbours] for neighbours in lists] for name, lists in best.items()
+    }
 
 
 def _now(rows: Rows, total: int, changed: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All rows as they are after :func:`change`, or before it."""
+    """All rows, before or after :func:`change`."""
     for numbers, vectors in blocks(rows, total):
         if changed:
             again = numbers % 5 == 1
@@ -186,14 +187,14 @@ def _now(rows: Rows, total: int, changed: bool) -> Iterator[tuple[np.ndarray, np
         yield np.arange(total, total + 1000), rows.vectors(0, 1000, 2)
 
 
-def disk(place: str) -> float:
-    """MB of a folder; nothing for a server."""
-    files = [file for file in Path(place).rglob('*') if file.is_file()]
+def disk(address: str) -> float:
+    """MB of a folder; 0 for a server."""
+    files = [file for file in Path(address).rglob('*') if file.is_file()]
     return sum(file.stat().st_size for file in files) / 1e6
 
 
 def apart(work: Callable, *args: Any) -> dict[str, Any]:
-    """What ``work`` gives in a process of its own, and the most memory that it had."""
+    """Run ``work`` in its own process; its result and its peak memory."""
     print(f'{work.__name__} ...', flush=True)
     context = multiprocessing.get_context('spawn')
     with context.Pool(1) as pool:
@@ -201,13 +202,13 @@ def apart(work: Callable, *args: Any) -> dict[str, Any]:
 
 
 def _measured(work: Callable, args: tuple) -> dict[str, Any]:
-    found = work(*args)
+    result = work(*args)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return dict(found, peak_memory_mb=peak)
+    return dict(result, peak_memory_mb=peak)
 
 
 def exact_ms(rows: Rows, total: int) -> dict[str, Any]:
-    """Time of one exact product with all rows, p50."""
+    """Median time of an exact product with all rows."""
     everything = np.concatenate([vectors for _, vectors in blocks(rows, total)])
     seconds = []
     for query in rows.vectors(0, 20, 9):
@@ -218,33 +219,33 @@ def exact_ms(rows: Rows, total: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Parse, build, ask, change, ask again."""
+    """Parse, build, query, change, query again."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('index', help='whose vectors are the seeds')
+    parser.add_argument('index', help='its embeddings are the seeds')
     parser.add_argument('--rows', type=int, default=1_000_000)
     parser.add_argument('--dims', type=int, default=256)
     parser.add_argument('--queries', type=int, default=200)
-    parser.add_argument('--place', help='of the index that is made; default: a temporary folder')
-    parser.add_argument('--out', help='also write the figures as JSON')
+    parser.add_argument('--place', help='of the new index; default: a temporary folder')
+    parser.add_argument('--out', help='also write the results as JSON')
     args = parser.parse_args()
-    own = open_index(args.index)
-    ids = sorted(set(own.keys()['product_id'].to_pylist()))
-    stored = own.fetch(ids)['vector'].combine_chunks().flatten()
-    seeds = np.asarray(stored).reshape(-1, own.description.dims)
+    index = open_index(args.index)
+    ids = sorted(set(index.keys()['product_id'].to_pylist()))
+    stored = index.fetch(ids)['vector'].combine_chunks().flatten()
+    seeds = np.asarray(stored).reshape(-1, index.description.dims)
     rows = Rows(seeds, args.dims)
     folder = tempfile.mkdtemp()
-    place = args.place or str(Path(folder, 'index'))
+    address = args.place or str(Path(folder, 'index'))
     report: dict[str, Any] = dict(rows=args.rows, dims=args.dims, cores=os.cpu_count())
     try:
         asked = rows.vectors(0, args.queries, 9)
         report['exact'] = apart(exact_ms, rows, args.rows)
         for changed in (False, True):
             work = change if changed else build
-            report[work.__name__] = apart(work, place, rows, args.rows)
+            report[work.__name__] = apart(work, address, rows, args.rows)
             exact = apart(exact_neighbours, rows, args.rows, asked, changed)
-            served = apart(serve, place, rows, args.rows, asked, exact, changed)
+            served = apart(serve, address, rows, args.rows, asked, exact, changed)
             report['serve_changed' if changed else 'serve'] = served
             print(report, flush=True)
     finally:

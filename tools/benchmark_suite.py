@@ -1,14 +1,13 @@
-"""Run a set of benchmarks and write them down, dated.
+"""Run a set of benchmarks and write a dated report.
 
     tools/benchmark_suite.py compare --against YARDSTICK.py --images FOLDER   # make bench
     tools/benchmark_suite.py growth
     tools/benchmark_suite.py plan
 
-compare: ours and a yardstick in turn, on the same machine, in the same run: ratios. growth: time
-and memory of ours against batch, image side, caption length and backbone size, with a plot. plan:
-what a step takes on GPUs that are not at hand, from its operations, checked on this CPU
-(tools/benchmark_plan.py). All write docs/benchmarks/<date>-<mode>.md; a second run of a day
-replaces the first.
+compare: ratios of ours to a yardstick, in turn on the same machine. growth: time and memory against
+batch, image side, caption length and encoder size, with a plot. plan: time of a step on GPUs that
+are not at hand, from its operations, checked on this CPU (tools/benchmark_plan.py). Each mode
+writes docs/benchmarks/<date>-<mode>.md; a second run on a day replaces the first.
 """
 
 import argparse
@@ -32,7 +31,7 @@ from mvlt.tools.benchmark_plan import plan
 
 BENCHMARK = Path(__file__).with_name('benchmark.py')
 RELEASED = 'configs/mvlt/pretrain_fashiongen_released.py'
-# name, options of tools/benchmark.py, target on a CPU: least ratio of speed, or most of memory
+# name, options of tools/benchmark.py, target on a CPU: minimum ratio of speed, maximum of memory
 COMPARED = (
     ('pre-training, bf16', 'train --batch 8 --steps 6 --warmup 3 --dtype bf16 --rounds 3', '3'),
     (
@@ -46,7 +45,7 @@ COMPARED = (
         '1.8',
     ),
     (
-        'pre-training, bf16, 64 pairs, layers computed twice',
+        'pre-training, bf16, 64 pairs, activation checkpointing',
         'train --batch 64 --steps 1 --warmup 1 --dtype bf16 --rounds 1 --checkpointing',
         'memory 0.4',
     ),
@@ -108,31 +107,34 @@ def compare(yardstick: Path, images: Path | None) -> list[str]:
         '| job | ours / yardstick | ratio | target | peak memory ratio |',
         '|---|---|---|---|---|',
     ]
-    said = []
+    details = []
     for name, options, target in COMPARED:
         if 'retrieve' in options and (images is None or not images.is_dir()):
-            table.append(f'| {name} | not measured: no folder of pictures | | {target} | |')
+            table.append(f'| {name} | not measured: no folder of images | | {target} | |')
             continue
-        own = shlex.split(options)
+        arguments = shlex.split(options)
         if 'retrieve' in options:
-            own += ['--images', str(images), '--against-options', '--queries 2']
-        found = run([*own, '--against', str(yardstick)])
-        unit = next(key for key in found if key.endswith('_per_s'))
-        ratio, memory = found['speed_ratio'], found['peak_memory_ratio']
+            arguments += ['--images', str(images), '--against-options', '--queries 2']
+        result = run([*arguments, '--against', str(yardstick)])
+        unit = next(key for key in result if key.endswith('_per_s'))
+        ratio, memory = result['speed_ratio'], result['peak_memory_ratio']
         table.append(
-            f'| {name} | {found[unit][0]} / {found[unit][1]} {unit.replace("_per_", "/")} | '
+            f'| {name} | {result[unit][0]} / {result[unit][1]} {unit.replace("_per_", "/")} | '
             f'**{ratio["median"]}** ({ratio["least"]} to {ratio["most"]}) | {target} | '
             f'{memory["median"]} |'
         )
         print(table[-1], flush=True)
-        said += [f'    tools/benchmark.py {options} --against {yardstick.name}', json.dumps(found)]
-    return [*table, '', 'GPU: not measured unless the device above says cuda.', '', *said]
+        details += [
+            f'    tools/benchmark.py {options} --against {yardstick.name}',
+            json.dumps(result),
+        ]
+    return [*table, '', 'GPU: not measured unless the device above says cuda.', '', *details]
 
 
 def growth(out: Path) -> list[str]:
     """Tables and a plot of a pre-training step."""
     tables: list[str] = []
-    found: dict[str, list[tuple[Any, float, float]]] = {}
+    curves: dict[str, list[tuple[Any, float, float]]] = {}
     for name, (option, values) in GROWTH.items():
         batch = [] if name == 'batch' else ['--batch', '2']
         tables += [
@@ -141,33 +143,35 @@ def growth(out: Path) -> list[str]:
             '|---|---|---|---|',
         ]
         for value in values:
-            one = run(['train', '--steps', '8', '--warmup', '2', *batch, option, str(value)])
-            # the fastest step: growth is what is asked, not what else the machine was doing
-            seconds, memory = min(one['seconds']) / one['batch'], one['peak_memory_bytes'] / 1e9
-            found.setdefault(name, []).append((value, seconds, memory))
+            result = run(['train', '--steps', '8', '--warmup', '2', *batch, option, str(value)])
+            # the fastest step: other programs slow the others down
+            seconds, memory = (
+                min(result['seconds']) / result['batch'],
+                result['peak_memory_bytes'] / 1e9,
+            )
+            curves.setdefault(name, []).append((value, seconds, memory))
             tables.append(f'| {value} | {seconds:.3f} | {1 / seconds:.2f} | {memory:.2f} |')
             print(tables[-1], flush=True)
     picture = out / f'{datetime.date.today()}-growth.svg'
-    _plot(found, picture)
+    _plot(curves, picture)
     score = run(['score', '--batch', '32', '--steps', '3', '--warmup', '1'])
     speed = score['pairs_per_s']
     return [
         'A pre-training step in bf16, the fastest of eight; 256 px, 40 tokens, PVT-VL Tiny, batch '
-        '2 where not varied.',
+        '2 unless varied.',
         *tables,
         '',
         f'![growth]({picture.name})',
         '',
-        f'Matching scores {speed} pairs a second here: ranking everything takes a day from '
-        f'{speed * 86400 / 1e6:.1f} million pairs on, which is a catalogue of '
-        f'{(speed * 86400) ** 0.5:.0f} products (full ranking grows with the square); with '
-        '`--rerank-topk 50` it takes a day from '
-        f'{speed * 86400 / 100:.0f} products on.',
+        f'The matching head scores {speed} pairs a second here, '
+        f'{speed * 86400 / 1e6:.1f} million a day: the full ranking of '
+        f'{(speed * 86400) ** 0.5:.0f} products (it grows with the square), or of '
+        f'{speed * 86400 / 100:.0f} products with `--rerank-topk 50`.',
     ]
 
 
 def step_seconds(config: Any, args: argparse.Namespace) -> float:
-    """Of a training step of a config on this CPU, the median of three."""
+    """Seconds of a training step of a config on this CPU, the median of three."""
     return statistics.median(timed(training_step(config, args), args))
 
 
@@ -175,7 +179,7 @@ def run(options: list[str]) -> dict[str, Any]:
     """The JSON line of one call of tools/benchmark.py.
 
     Raises:
-        ValueError: it failed; the message ends as its errors do.
+        ValueError: it failed; the message ends with its errors.
     """
     command = [sys.executable, str(BENCHMARK), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -202,14 +206,14 @@ def _machine(mode: str) -> list[str]:
     ]
 
 
-def _plot(found: dict[str, list[tuple[Any, float, float]]], path: Path) -> None:
+def _plot(curves: dict[str, list[tuple[Any, float, float]]], path: Path) -> None:
     import matplotlib  # slow to import, and needed here only
 
     matplotlib.use('agg')
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(2, len(found), figsize=(3.1 * len(found), 4.6))
-    for column, (name, points) in enumerate(found.items()):
+    figure, panels = pyplot.subplots(2, len(curves), figsize=(3.1 * len(curves), 4.6))
+    for column, (name, points) in enumerate(curves.items()):
         labels = [str(value) for value, _, _ in points]
         for row, what in enumerate(('seconds a pair', 'peak memory, GB')):
             panel = panels[row][column]

@@ -1,4 +1,4 @@
-"""Draw samples after each transform, with what is hidden from the model.
+"""Draw samples after each transform, with the masks.
 
 tools/browse_dataset.py configs/mvlt/pretrain_catalogue.py --data-root MY_CATALOGUE
 """
@@ -24,7 +24,7 @@ def main() -> None:
     )
     add_options(parser)
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
-    parser.add_argument('--count', type=int, default=8, help='samples, at even distances')
+    parser.add_argument('--count', type=int, default=8, help='number of samples, evenly spaced')
     parser.add_argument('--out', type=Path, help='folder; default <work dir>/browse/<split>')
     args = parser.parse_args()
     config = resolve(config_from(args), 'data', work_dir=args.work_dir)
@@ -34,17 +34,17 @@ def main() -> None:
     set_random_seed(config.randomness.get('seed') or 0)
     dataset = DATASETS.build(loader.dataset)
     if args.count < 1:
-        raise ValueError(f'--count {args.count}: one sample at least')
+        raise ValueError(f'--count {args.count}: give 1 or more')
     rows = np.linspace(0, len(dataset) - 1, min(args.count, len(dataset))).astype(int).tolist()
     section = Section(
         args.split,
         f'Samples of {args.split}',
-        'A record after each transform. Grey: hidden from the model; word>[MASK]: a hidden word.',
+        'A record after each transform. Grey: masked pixels; word>[MASK]: a masked token.',
         pipeline_rows(dataset, rows),
     )
     written = write_sheet(
         args.out or Path(config.work_dir) / 'browse' / args.split,
-        'MVLT: what the model is shown',
+        'MVLT: model inputs',
         [section],
         dict(config=args.config, records=len(dataset)),
     )

@@ -2,8 +2,8 @@
 
     tools/build_index.py MY_MODEL MY_CATALOGUE/products.csv [MY_INDEX]
 
-Images that are in the index already are not embedded again; products that are gone are deleted. Run
-the same command again to resume a killed run. Several processes share the work:
+Only new images are embedded; products missing from the catalogue are deleted. Run the same command
+again to resume a killed run. Several processes share the work:
 torchrun --nproc_per_node 8 tools/build_index.py ... --launcher pytorch
 """
 
@@ -20,7 +20,7 @@ from mvlt.command_line import run_command
 
 
 def main() -> None:
-    """Parse, embed, say what was done."""
+    """Parse, embed, report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -29,19 +29,19 @@ def main() -> None:
     parser.add_argument(
         'index',
         nargs='?',
-        help="a folder, or a Milvus server's address, http://host:19530/collection; default: where "
-        'page and service look for the index of this model and catalogue, below work_dirs/index',
+        help='a folder, or the address of a Milvus server, http://host:19530/collection; default: '
+        "the page's and the service's index of this model and catalogue, below work_dirs/index",
     )
-    parser.add_argument('--device', help="'cpu', 'cuda'; default: a GPU where there is one")
+    parser.add_argument('--device', help="'cpu', 'cuda'; default: a GPU if there is one")
     parser.add_argument('--dtype', default='float32', choices=('float32', 'bfloat16'))
     parser.add_argument('--batch-size', type=int, default=64, help='images at once')
     parser.add_argument('--launcher', choices=('none', 'pytorch'), default='none')
     parser.add_argument(
-        '--compact', action='store_true', help='only compact the index, given by its place'
+        '--compact', action='store_true', help='compact the named index, add nothing'
     )
     args = parser.parse_args()
     if args.launcher == 'pytorch':
-        # vectors meet on the CPU, whatever they are computed on
+        # embeddings are gathered on the CPU, whatever device computes them
         distributed.init_process_group('gloo')
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ['LOCAL_RANK']))

@@ -1,9 +1,8 @@
-"""Read every record of every split and say what training on it would meet.
+"""Read every record of every split and report what training would meet.
 
     tools/check_dataset.py configs/mvlt/pretrain_catalogue.py --data-root MY_CATALOGUE
 
-Exit status 1 if training or evaluation would fail (marked FAIL); what only spoils results is
-marked WARN.
+FAIL marks an error of training or evaluation (exit status 1), WARN marks a risk for the results.
 """
 
 import argparse
@@ -44,8 +43,8 @@ def main() -> None:
     parser.add_argument(
         '--write',
         action='store_true',
-        help='write what the columns are taken for into a JSON file beside the table, which then '
-        'goes before every config',
+        help='write the meaning of the columns into a JSON file beside the table; the file then '
+        'overrides every config',
     )
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='threads')
     args = parser.parse_args()
@@ -63,10 +62,10 @@ def main() -> None:
 
 
 def meaning_of(config: Config, write: bool) -> list[str]:
-    """What a table's columns are taken for, as a line; with ``write`` also as its JSON file.
+    """The meaning of a table's columns, as a line; with ``write`` also as a JSON file.
 
     Raises:
-        FileExistsError: there is such a file.
+        FileExistsError: the file exists.
     """
     for _, settings in datasets_of(config):
         if 'columns' not in settings:
@@ -84,25 +83,25 @@ def meaning_of(config: Config, write: bool) -> list[str]:
             read.update(Template(template, names).columns)
         unread = [name for name in names if name not in read]
         also = (
-            [f'not read: {", ".join(unread)}; attributes go into {table.stem}.json']
+            [f'not read: {", ".join(unread)}; add attributes to {table.stem}.json']
             if unread
             else []
         )
         path, content = table.with_suffix('.json'), description_of(meaning)
-        line = f'{table}: columns are taken as {json.dumps(content, ensure_ascii=False)}'
+        line = f'{table}: meaning of the columns: {json.dumps(content, ensure_ascii=False)}'
         if path.is_file() and not write:
-            return [f'{line}, as {path.name} says', *also]
+            return [f'{line}, read from {path.name}', *also]
         if not write:
-            return [f'{line}; --write keeps that in {path.name}, to be corrected there', *also]
+            return [f'{line}; to correct it, run with --write and edit {path.name}', *also]
         if path.exists():
-            raise FileExistsError(f'{path} is there: edit it, or delete it and write it anew')
+            raise FileExistsError(f'{path} exists: edit it, or delete it and run --write again')
         write_json(path, content)
         return [f'{line}; written into {path}', *also]
-    return ['no table: the config reads another layout'] if write else []
+    return ['no table to describe: the config reads another layout'] if write else []
 
 
 class _Log(logging.Handler):
-    """Keeps what datasets say while they are opened, each line once."""
+    """Collects the messages of opening datasets, each once."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -112,11 +111,11 @@ class _Log(logging.Handler):
         self.records[record.getMessage()] = record.levelno
 
     def lines(self, level: int) -> list[str]:
-        return [line for line, own in self.records.items() if own == level]
+        return [line for line, severity in self.records.items() if severity == level]
 
 
 def check(config: Config, workers: int) -> dict[str, Any]:
-    """Everything that is said, as plain data: ``splits``, ``fail`` and ``warn``."""
+    """The report as plain data: ``splits``, ``fail`` and ``warn``."""
     report: dict[str, Any] = dict(splits={}, fail=[], warn=[])
     described = splits_of(config)
     tokenize, max_length = _tokenizer(config, report)
@@ -134,14 +133,14 @@ def check(config: Config, workers: int) -> dict[str, Any]:
             continue
         records = [dataset.get_data_info(row) for row in range(len(dataset))]
         if not records:
-            report['warn'].append(f'{name}: no products; training validates nothing')
+            report['warn'].append(f'{name}: no products; training does not validate')
             continue
         lengths = _lengths(records, tokenize)
-        found = describe(records, dataset.metainfo, lengths, max_length if tokenize else None)
-        found['length_unit'] = 'tokens' if tokenize else 'words'
+        summary = describe(records, dataset.metainfo, lengths, max_length if tokenize else None)
+        summary['length_unit'] = 'tokens' if tokenize else 'words'
         pictures = read_pictures(dataset, workers, _bar(name))
         twice = [count for _, count in pictures.digests.values() if count > 1]
-        found.update(
+        summary.update(
             captions=len({record['caption'] for record in records}),
             examples=_examples(dataset, records),
             pictures=len(pictures.sizes) + len(pictures.unreadable),
@@ -150,21 +149,20 @@ def check(config: Config, workers: int) -> dict[str, Any]:
             sizes=_sizes(pictures.sizes),
             short_of_candidates=short_of_candidates(records),
         )
-        report['splits'][name] = found
+        report['splits'][name] = summary
         products[name] = [record['product_id'] for record in records]
         digests[name] = set(pictures.digests)
-        _judge(name, found, report, _may_skip(config, name) * len(records))
+        _judge(name, summary, report, _may_skip(config, name) * len(records))
     rows = {name: len(ids) for name, ids in products.items()}
     if 'train' in rows and rows.get('test', 0) > rows['train']:
         report['warn'].append(
-            f'test has more rows than train ({rows["test"]} > {rows["train"]}): were the two '
-            'swapped?'
+            f'test has more rows than train ({rows["test"]} > {rows["train"]}): are they swapped?'
         )
     common_products = leaks(products)
     for pair, common in common_products.items():
         report['warn'].append(
-            f'{len(common)} products are in two splits ({pair}), e.g. {common[0]}: what is learnt '
-            'of them is tested again'
+            f'{len(common)} products are in two splits ({pair}), e.g. {common[0]}: the test '
+            'contains training products'
         )
     report['leaks'] = {pair: len(common) for pair, common in common_products.items()}
     _judge_common_pictures(digests, report)
@@ -173,7 +171,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
 
 
 def _examples(dataset: PairDataset, records: list[dict]) -> list[dict[str, Any]]:
-    """Three products as training reads them: where the picture is, the caption, the labels."""
+    """Three products as training reads them: image path, caption, labels."""
     labels = labels_of(dataset.metainfo)
     return [
         dict(
@@ -190,22 +188,22 @@ def _examples(dataset: PairDataset, records: list[dict]) -> list[dict[str, Any]]
 
 
 def splits_of(config: Config) -> dict[str, dict]:
-    """Settings of the datasets that the config reads, and of their kind's other splits."""
-    found: dict[str, dict] = {}
+    """Settings of the config's datasets, and of their other splits."""
+    splits: dict[str, dict] = {}
     for loader in LOADERS:
         settings = (config.get(loader) or {}).get('dataset')
         if settings is None:
             continue
         while 'dataset' in settings:
             settings = settings['dataset']
-        # 'skip' opens the split though pictures are missing, so that all of them are listed
+        # 'skip' opens a split despite missing images, so the report lists all of them
         settings = dict(settings, pipeline=[], indices=None, on_error='skip', test_mode=False)
         kind: Any = DATASETS.get(settings['type'])
-        found[_split(loader, settings)] = settings
+        splits[_split(loader, settings)] = settings
         for split in getattr(kind, 'splits', ()):
             if 'split' in settings:
-                found.setdefault(split, dict(settings, split=split))
-    return {name: found[name] for name in (*('train', 'val', 'test'), *found) if name in found}
+                splits.setdefault(split, dict(settings, split=split))
+    return {name: splits[name] for name in (*('train', 'val', 'test'), *splits) if name in splits}
 
 
 def _split(loader: str, settings: dict) -> str:
@@ -213,19 +211,19 @@ def _split(loader: str, settings: dict) -> str:
 
 
 def _read_by_config(config: Config) -> set[str]:
-    """Splits that training or testing by this config would open."""
-    found = set()
+    """Splits that training or testing opens."""
+    splits = set()
     for loader in LOADERS:
         settings = (config.get(loader) or {}).get('dataset')
         while settings is not None and 'dataset' in settings:
             settings = settings['dataset']
         if settings is not None:
-            found.add(_split(loader, settings))
-    return found
+            splits.add(_split(loader, settings))
+    return splits
 
 
 def _may_skip(config: Config, split: str) -> float:
-    """Share of a split's records that reading it by this config leaves out, if it must."""
+    """Share of a split's records that the config may skip."""
     settings = (config.get('train_dataloader') or {}).get('dataset') or {}
     while 'dataset' in settings:
         settings = settings['dataset']
@@ -236,14 +234,14 @@ def _may_skip(config: Config, split: str) -> float:
 
 
 def _hooks(config: Config, kind: type) -> list[dict]:
-    """Settings of the hooks of a kind."""
+    """Settings of the hooks of a class."""
     named = (config.get('default_hooks') or {}).values()
     hooks = [*filter(None, named), *(config.get('custom_hooks') or ())]
     return [hook for hook in hooks if issubclass(HOOKS.get(hook['type']), kind)]
 
 
 def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | None]:
-    """The training pipeline's tokenizer, None where its tokenizer is yet to be trained."""
+    """The training pipeline's tokenizer; None if it is not trained yet."""
     settings = next((s for s in _transforms(config) if _is(s, Tokenize)), None)
     if settings is None:
         return None, None
@@ -265,7 +263,7 @@ def _tokenizer(config: Config, report: dict) -> tuple[Tokenize | None, int | Non
         return None, None
     if rows is not None and pieces > rows:
         report['fail'].append(
-            f"tokenizer '{tokenize.source}' has {pieces} word pieces, the model {rows} rows: set "
+            f"tokenizer '{tokenize.source}' has {pieces} tokens, the model {rows} rows: set "
             f'model.backbone.vocab_size={pieces}'
         )
     if context_length is not None and tokenize.max_length > context_length:
@@ -285,8 +283,8 @@ def _transforms(config: Config) -> Iterable[dict]:
 
 
 def _is(settings: dict, kind: type) -> bool:
-    found = TRANSFORMS.get(settings['type']) if isinstance(settings['type'], str) else None
-    return issubclass(found or settings['type'], kind)
+    transform = TRANSFORMS.get(settings['type']) if isinstance(settings['type'], str) else None
+    return issubclass(transform or settings['type'], kind)
 
 
 def _lengths(records: list[dict], tokenize: Tokenize | None) -> list[int]:
@@ -301,39 +299,40 @@ def _lengths(records: list[dict], tokenize: Tokenize | None) -> list[int]:
 
 
 def _bar(name: str) -> Any:
-    return lambda found, total: track(found, description=name, total=total)
+    return lambda results, total: track(results, description=name, total=total)
 
 
 def _sizes(sizes: list[tuple[int, int]]) -> dict[str, list[int]]:
-    """Width and height, sorted by area: the smallest, the middle one, the largest."""
+    """Width and height of the smallest, the median and the largest image by area."""
     ordered = sorted(sizes, key=lambda size: size[0] * size[1])
     if not ordered:
         return {}
     places = dict(smallest=0, median=len(ordered) // 2, largest=-1)
-    return {name: list(ordered[place]) for name, place in places.items()}
+    return {name: list(ordered[position]) for name, position in places.items()}
 
 
-def _judge(name: str, found: dict, report: dict, skipped: float) -> None:
-    if found['unreadable']:
-        left_out = bool(skipped) and len(found['unreadable']) <= max(1, skipped)
+def _judge(name: str, summary: dict, report: dict, skipped: float) -> None:
+    if summary['unreadable']:
+        left_out = bool(skipped) and len(summary['unreadable']) <= max(1, skipped)
         report['warn' if left_out else 'fail'].append(
-            f'{name}: {len(found["unreadable"])} unreadable pictures, '
-            f'{"which training leaves out, " if left_out else ""}first: {found["unreadable"][0]}'
+            f'{name}: {len(summary["unreadable"])} unreadable images, '
+            f'{"which training skips, " if left_out else ""}first: {summary["unreadable"][0]}'
         )
-    if name == 'test' and found['products'] < 101:
+    if name == 'test' and summary['products'] < 101:
         report['warn'].append(
-            f'test: {found["products"]} products; the protocols of 101 candidates need as many: '
-            'rank everything (retrieval_full_* configs) or set test_cfg.num_candidates'
+            f'test: {summary["products"]} products, too few for lists of 101 candidates: use a '
+            'retrieval_full_* config or set test_cfg.num_candidates'
         )
-    if found['captions_cut']:
+    if summary['captions_cut']:
         report['warn'].append(
-            f'{name}: {found["captions_cut"]} captions are longer than the model reads and are cut'
+            f'{name}: {summary["captions_cut"]} captions are longer than the context length and '
+            'are cut'
         )
-    for level in found['labels']:
-        if found.get(level, {}).get('unseen'):
+    for level in summary['labels']:
+        if summary.get(level, {}).get('unseen'):
             report['warn'].append(
-                f'{name}: {len(found[level]["unseen"])} {level} value(s) that training lacks, '
-                f'which count as missed: {", ".join(found[level]["unseen"][:5])}'
+                f'{name}: {len(summary[level]["unseen"])} {level} class(es) missing in '
+                f'training, which count as errors: {", ".join(summary[level]["unseen"][:5])}'
             )
 
 
@@ -344,7 +343,7 @@ def _judge_common_pictures(digests: dict[str, set[bytes]], report: dict) -> None
             common = len(digests[first] & digests[second])
             if common:
                 report['warn'].append(
-                    f'{common} pictures of {first} are in {second} too, pixel by pixel'
+                    f'{common} images of {first} are also in {second}, pixel by pixel'
                 )
 
 
@@ -353,72 +352,74 @@ def _judge_matching(config: Config, report: dict) -> None:
     settings = (config.get('train_dataloader') or {}).get('dataset') or {}
     if settings.get('type') is None or 'train' not in report['splits']:
         return
-    found = report['splits']['train']
+    summary = report['splits']['train']
     kind: Any = DATASETS.get(settings['type'])
     needed = 0
     if kind is MatchingPairs and settings.get('negative_prob', 0.5) > 0:
         needed = 2
     if kind is RankingGroups:
         needed = 1 + settings.get('num_negatives', 15)
-    if min(found['captions'], found['products']) < needed:
+    if min(summary['captions'], summary['products']) < needed:
         report['fail'].append(
-            f'train: {needed} products with different captions are needed, there are '
-            f'{found["products"]} products and {found["captions"]} captions'
+            f'train: needs {needed} products with different captions, has '
+            f'{summary["products"]} products and {summary["captions"]} captions'
         )
     lacking = {
         name: head.get('label', name)
         for name, head in heads_of(config.get('model')).items()
-        if 'num_classes' in head and head.get('label', name) not in found
+        if 'num_classes' in head and head.get('label', name) not in summary
     }
     report['fail'] += [
-        f"train: model.heads.{name} learns '{label}', which the data do not say; name its column "
-        'in `columns`'
+        f"train: model.heads.{name} learns '{label}', which the data lack; name its column in "
+        '`columns`'
         for name, label in lacking.items()
         if 'for_each' not in config.model.heads[name]
     ]
 
 
 def lines(report: dict) -> list[str]:
-    """What is printed."""
-    said = list(report.get('said', ()))
-    for one in (report['splits'].get('train') or {}).get('examples', ()):
-        labels = ', '.join(f'{k} {v}' for k, v in one.items() if k not in ('picture', 'caption'))
-        said.append(f"e.g. {one['picture']}: '{one['caption']}'; {labels}".rstrip('; '))
-    for name, found in report['splits'].items():
-        said.append(
-            f'\n{name}: {found["rows"]} rows, {found["products"]} products, '
-            f'{found["pictures"]} pictures ({len(found["unreadable"])} unreadable)'
+    """The report as lines."""
+    printed = list(report.get('said', ()))
+    for example in (report['splits'].get('train') or {}).get('examples', ()):
+        labels = ', '.join(
+            f'{k} {v}' for k, v in example.items() if k not in ('picture', 'caption')
         )
-        for level in found['labels']:
-            if level in found:
-                one = found[level]
-                largest = ', '.join(f'{key} {n}' for key, n in one['largest'].items())
-                said.append(
-                    f'  {level}: {one["classes"]} classes, largest {largest}; '
-                    f'{len(one["single_product"])} with a single product'
-                    + (f'; of {one["unknown"]} products unknown' if one['unknown'] else '')
+        printed.append(f"e.g. {example['picture']}: '{example['caption']}'; {labels}".rstrip('; '))
+    for name, summary in report['splits'].items():
+        printed.append(
+            f'\n{name}: {summary["rows"]} rows, {summary["products"]} products, '
+            f'{summary["pictures"]} images ({len(summary["unreadable"])} unreadable)'
+        )
+        for level in summary['labels']:
+            if level in summary:
+                counts = summary[level]
+                largest = ', '.join(f'{key} {n}' for key, n in counts['largest'].items())
+                printed.append(
+                    f'  {level}: {counts["classes"]} classes, largest {largest}; '
+                    f'{len(counts["single_product"])} with a single product'
+                    + (f'; unknown for {counts["unknown"]} products' if counts['unknown'] else '')
                 )
-        lengths = ', '.join(f'{key} {n}' for key, n in found['caption_length'].items())
-        said.append(
-            f'  caption length in {found["length_unit"]}: {lengths}; cut: '
-            f'{"not known" if found["captions_cut"] is None else found["captions_cut"]}'
+        lengths = ', '.join(f'{key} {n}' for key, n in summary['caption_length'].items())
+        printed.append(
+            f'  caption length in {summary["length_unit"]}: {lengths}; cut: '
+            f'{"unknown" if summary["captions_cut"] is None else summary["captions_cut"]}'
         )
-        said.append(
-            f'  captions of several products: {found["shared_captions"]} '
-            f'({found["products_sharing"]} products); pictures that repeat another: '
-            f'{found["same_pictures"]}'
+        printed.append(
+            f'  captions of several products: {summary["shared_captions"]} '
+            f'({summary["products_sharing"]} products); repeated images: '
+            f'{summary["same_pictures"]}'
         )
-        sizes = ', '.join(f'{key} {w} x {h}' for key, (w, h) in found['sizes'].items())
-        said.append(f'  picture sizes: {sizes}')
-        said.append(
+        sizes = ', '.join(f'{key} {w} x {h}' for key, (w, h) in summary['sizes'].items())
+        printed.append(f'  image sizes: {sizes}')
+        printed.append(
             f'  products with fewer than 100 candidates of their sub-category: '
-            f'{found["short_of_candidates"]}'
+            f'{summary["short_of_candidates"]}'
         )
-    said.append('')
-    said += [f'WARN {line}' for line in report['warn']]
-    said += [f'FAIL {line}' for line in report['fail']]
-    said.append('training or evaluation would fail' if report['fail'] else 'training can start')
-    return said
+    printed.append('')
+    printed += [f'WARN {line}' for line in report['warn']]
+    printed += [f'FAIL {line}' for line in report['fail']]
+    printed.append('training or evaluation would fail' if report['fail'] else 'training can start')
+    return printed
 
 
 if __name__ == '__main__':

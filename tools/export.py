@@ -1,12 +1,12 @@
-"""Export a model for other runtimes, and compare what they answer.
+"""Export a model for other runtimes, and compare their outputs.
 
     tools/export.py MY_MODEL exported --pairs MY_CATALOGUE/products.csv
 
-writes, for each thing that the model can do, ``image_encoder.onnx`` and ``text_encoder.onnx``
-(vectors of length 1, whose product is the similarity), ``matching.onnx``, ``recognition.onnx`` and
-``completion.onnx`` (batch and text length are free), ``*.int8.onnx`` (dynamic quantisation) and
-``*.pt2`` (torch.export), runs all of them on real pairs and prints the comparison. Inputs are those
-of the model's pipeline: pixels uint8 (B, 3, H, W) and token ids int64 (B, T), filled with [PAD].
+For each task of the model it writes ``image_encoder.onnx`` and ``text_encoder.onnx`` (embeddings of
+length 1, whose product is the similarity), ``matching.onnx``, ``recognition.onnx`` and
+``completion.onnx``, with dynamic batch and text length; ``*.int8.onnx`` (dynamic quantisation) and
+``*.pt2`` (torch.export). It runs them on real pairs and prints the comparison. Inputs are those of
+the model's pipeline: pixels uint8 (B, 3, H, W), token ids int64 (B, T) padded with [PAD].
 """
 
 import argparse
@@ -33,14 +33,14 @@ PARITY = 1e-4
 
 
 class Matching(nn.Module):
-    """Pixels and token ids -> ``itm_logits``, to rank by, and ``itm_score``, float32 (B,)."""
+    """Pixels and token ids -> ``itm_logits`` for ranking and ``itm_score``, float32 (B,)."""
 
     inputs: tuple[str, ...] = ('pixels', 'token_ids')
     outputs: tuple[str, ...] = ('itm_logits', 'itm_score')
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
-        """Names of the heads that it runs; none where the model cannot do it."""
+        """Names of the heads that it runs; empty if the model lacks them."""
         return description.that_give('match')
 
     def __init__(self, model: MVLT) -> None:
@@ -49,11 +49,11 @@ class Matching(nn.Module):
         self.preprocessor: Any = model.data_preprocessor
 
     def text_mask(self, token_ids: torch.Tensor) -> torch.Tensor | None:
-        """Always a mask where [PAD] is hidden: whether there is one must not change the graph."""
+        """A mask even without [PAD]: the graph must not depend on it."""
         return None if self.preprocessor.attend_pad else token_ids != self.preprocessor.pad_id
 
     def normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Uint8 -> what the backbone reads, float32 (B, 3, H, W)."""
+        """Uint8 -> input of the encoder, float32 (B, 3, H, W)."""
         return (pixels.float() / 255 - self.preprocessor.mean) / self.preprocessor.std
 
     def cls(self, pixels: torch.Tensor, token_ids: torch.Tensor) -> torch.Tensor:
@@ -70,14 +70,14 @@ class Matching(nn.Module):
 
 
 class ImageTower(Matching):
-    """Pixels -> vectors of pictures alone, float32 (B, D) of length 1."""
+    """Pixels -> image embeddings, float32 (B, D) of length 1."""
 
     inputs = ('pixels',)
     outputs = ('image_embeds',)
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
-        """The one that makes vectors."""
+        """The head that gives embeddings."""
         return description.that_give('embedding')
 
     def forward(self, pixels: torch.Tensor) -> Any:  # type: ignore[override]
@@ -86,7 +86,7 @@ class ImageTower(Matching):
 
 
 class TextTower(ImageTower):
-    """Token ids -> vectors of captions alone, float32 (B, D) of length 1."""
+    """Token ids -> text embeddings, float32 (B, D) of length 1."""
 
     inputs = ('token_ids',)
     outputs = ('text_embeds',)
@@ -97,14 +97,14 @@ class TextTower(ImageTower):
 
 
 class Recognition(Matching):
-    """Pixels and token ids -> probabilities float32 (B, classes) of each head that names classes.
+    """Pixels and token ids -> probabilities float32 (B, classes) of each category head.
 
-    Those that learn from the picture alone do not read the token ids.
+    Heads on the image alone ignore the token ids.
     """
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
-        """All that name classes by [CLS] or by the picture alone."""
+        """The category heads on [CLS] or on the image alone."""
         heads = description.heads
         kinds = {name: MODELS.get(heads[name]['type']) for name in description.categories}
         return [name for name, kind in kinds.items() if hasattr(kind, 'read')]
@@ -124,14 +124,14 @@ class Recognition(Matching):
 
 
 class Completion(Matching):
-    """Pixels, token ids and hidden pixels bool (B, 1, H, W) -> picture float32 (B, 3, H, W)."""
+    """Pixels, token ids, mask bool (B, 1, H, W) -> image float32 (B, 3, H, W)."""
 
     inputs = ('pixels', 'token_ids', 'hidden')
     outputs = ('reconstruction',)
 
     @staticmethod
     def heads(description: ModelDescription) -> list[str]:
-        """The one that gives pictures."""
+        """The head that reconstructs images."""
         return description.reconstructing[:1]
 
     def forward(  # type: ignore[override]
@@ -168,13 +168,15 @@ def main() -> None:
     parser.add_argument(
         '--pairs', required=True, help='catalogue (CSV, Parquet) with at least 2 products'
     )
-    parser.add_argument('--tasks', nargs='+', choices=TASKS, help='default: all that it can do')
-    parser.add_argument('--count', type=int, default=50, help='pairs to compare on')
-    parser.add_argument('--queries', type=int, default=100, help='for R@1 of 101; 0 = none')
-    parser.add_argument('--seconds', type=float, default=3, help='to time each of them for')
+    parser.add_argument('--tasks', nargs='+', choices=TASKS, help='default: all tasks of the model')
+    parser.add_argument('--count', type=int, default=50, help='number of pairs to compare')
+    parser.add_argument(
+        '--queries', type=int, default=100, help='number of queries for R@1 of 101; 0 = skip'
+    )
+    parser.add_argument('--seconds', type=float, default=3, help='how long each file is timed')
     args = parser.parse_args()
     if args.count < 2:
-        raise ValueError(f'--count {args.count}: 2 pairs at least, or a batch cannot be free')
+        raise ValueError(f'--count {args.count}: give 2 or more, for a dynamic batch')
     description = read_trained(args.model).description
     able = [name for name, kind in TASKS.items() if kind.heads(description)]
     for task in set(args.tasks or ()) - set(able):
@@ -188,7 +190,9 @@ def main() -> None:
         for line in lines(task, report[task]):
             print(line, flush=True)
     write_json(args.out / 'comparison.json', report)
-    wrong = [task for task, one in report.items() if not one['onnx']['difference'] <= PARITY]
+    wrong = [
+        task for task, figures in report.items() if not figures['onnx']['difference'] <= PARITY
+    ]
     if wrong:
         raise ValueError(f'ONNX differs from PyTorch by more than {PARITY}: {", ".join(wrong)}')
 
@@ -197,9 +201,9 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
     """Write a task's files and measure them.
 
     Returns:
-        For ``pytorch``, ``torch.export``, ``onnx`` and ``int8``: ``megabytes``, ``difference`` (the
-        largest, from PyTorch, relative to the largest output above 1), ``pairs_per_second`` and,
-        for matching, ``recall_at_1``.
+        For ``pytorch``, ``torch.export``, ``onnx`` and ``int8``: ``megabytes``, ``difference``
+        (largest difference from PyTorch, relative to the largest output above 1),
+        ``pairs_per_second`` and, for matching, ``recall_at_1``.
     """
     opened = open_model(args.model, heads=TASKS[task].heads)
     module = TASKS[task](opened.model).eval()
@@ -241,13 +245,13 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
     truth = _each(runs['pytorch'][1], batch, len(rows), pad)
     report = {}
     for name, (path, run) in runs.items():
-        found = [_each(run, batch, size, pad) for size in (1, 7, len(rows))]
+        answers = [_each(run, batch, size, pad) for size in (1, 7, len(rows))]
         report[name] = dict(
             megabytes=_size(opened.model, path) / 2**20,
             difference=max(
                 float(np.abs(a - b).max() / max(1, np.abs(b).max()))
-                for one in found
-                for a, b in zip(one, truth)
+                for answer in answers
+                for a, b in zip(answer, truth)
             ),
             pairs_per_second=_speed(run, batch, args.seconds),
         )
@@ -261,28 +265,32 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
 def _batch(
     opened: OpenedModel, records: Records, rows: Sequence[int], task: str
 ) -> dict[str, np.ndarray]:
-    """Inputs of pairs, captions of all lengths; for completion every second 8 x 8 block hidden."""
+    """Inputs of pairs; for completion every second block of 8 x 8 pixels is masked."""
     pipeline = Pipeline({**opened.transforms, 'pack': PackPairInputs()})
     packed = [
         pipeline(dict(img=records.read(row), caption=records.caption(row) or ''))['inputs']
         for row in rows
     ]
-    found = dict(
-        pixels=np.stack([one['image'].numpy() for one in packed]),
-        token_ids=opened.model.data_preprocessor.pad([one['token_ids'] for one in packed]).numpy(),
+    batch = dict(
+        pixels=np.stack([inputs['image'].numpy() for inputs in packed]),
+        token_ids=opened.model.data_preprocessor.pad(
+            [inputs['token_ids'] for inputs in packed]
+        ).numpy(),
     )
     if task == 'completion':
-        height, width = found['pixels'].shape[2:]
+        height, width = batch['pixels'].shape[2:]
         board = np.add.outer(np.arange(height) // 8, np.arange(width) // 8) % 2 == 0
-        found['hidden'] = np.broadcast_to(board, (len(rows), 1, height, width)).copy()
-    return found
+        batch['hidden'] = np.broadcast_to(board, (len(rows), 1, height, width)).copy()
+    return batch
 
 
 def _torch(module: Callable) -> Run:
     @torch.no_grad()
     def run(batch: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        found = module(**{name: torch.from_numpy(value) for name, value in batch.items()})
-        return [one.numpy() for one in (found if isinstance(found, tuple) else (found,))]
+        outputs = module(**{name: torch.from_numpy(value) for name, value in batch.items()})
+        return [
+            output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))
+        ]
 
     return run
 
@@ -297,7 +305,7 @@ def _onnx(path: Path) -> Run:
 
 
 def _quantise(path: Path, out: Path) -> None:
-    """Matrix products and word vectors as int8; activations are quantised as they come."""
+    """Matrix products and token embeddings as int8; activations are quantised dynamically."""
     import logging
 
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -311,9 +319,9 @@ def _quantise(path: Path, out: Path) -> None:
 def _each(
     run: Run, batch: Mapping[str, np.ndarray], size: int, pad: int | None
 ) -> list[np.ndarray]:
-    """Answers of a batch in pieces of ``size``, each as long as its longest caption.
+    """Outputs of a batch in pieces of ``size``, each as long as its longest caption.
 
-    ``pad`` is the id of [PAD]; None = captions have one length.
+    ``pad`` is the id of [PAD]; None = all captions have the same length.
     """
     parts = []
     for start in range(0, _count(batch), size):
@@ -322,7 +330,7 @@ def _each(
             longest = int((part['token_ids'] != pad).sum(1).max())
             part['token_ids'] = np.ascontiguousarray(part['token_ids'][:, :longest])
         parts.append(run(part))
-    return [np.concatenate(one) for one in zip(*parts)]
+    return [np.concatenate(pieces) for pieces in zip(*parts)]
 
 
 def _speed(run: Run, batch: Mapping[str, np.ndarray], seconds: float) -> float:
@@ -343,7 +351,7 @@ def _count(batch: Mapping[str, np.ndarray]) -> int:
 def _recalls_at_1(
     opened: OpenedModel, records: Records, count: int, runs: Mapping[str, Run]
 ) -> dict[str, float]:
-    """Percent of ``count`` text queries whose match ranks first of 101; ties against the model."""
+    """R@1 of ``count`` text queries among 101, in percent; ties count against the model."""
     dataset: Any = records.dataset
     if dataset is None:
         raise ValueError('R@1 needs captions: give a catalogue, or --queries 0')
@@ -356,9 +364,9 @@ def _recalls_at_1(
         batch['token_ids'] = np.repeat(caption, len(query.candidates), axis=0)
         first = np.arange(len(query.candidates)) == 0
         for name, run in runs.items():
-            found = rank(np.arange(len(first)), len(first), run(batch)[0].__getitem__)
-            hits[name].append(found.rank_of(first) == 1)
-    return {name: 100 * float(np.mean(found)) for name, found in hits.items()}
+            ranking = rank(np.arange(len(first)), len(first), run(batch)[0].__getitem__)
+            hits[name].append(ranking.rank_of(first) == 1)
+    return {name: 100 * float(np.mean(correct)) for name, correct in hits.items()}
 
 
 def _size(model: MVLT, path: Path | None) -> int:
@@ -368,15 +376,15 @@ def _size(model: MVLT, path: Path | None) -> int:
 
 
 def lines(task: str, report: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """A table."""
-    said = [f'\n{task:<14}{"MB":>8}{"difference":>14}{"pairs/s":>10}{"R@1 of 101, %":>16}']
-    for name, one in report.items():
-        recall = f'{one["recall_at_1"]:.1f}' if 'recall_at_1' in one else ''
-        said.append(
-            f'{name:<14}{one["megabytes"]:>8.1f}{one["difference"]:>14.2e}'
-            f'{one["pairs_per_second"]:>10.0f}{recall:>16}'
+    """Lines of a table."""
+    table = [f'\n{task:<14}{"MB":>8}{"difference":>14}{"pairs/s":>10}{"R@1 of 101, %":>16}']
+    for name, figures in report.items():
+        recall = f'{figures["recall_at_1"]:.1f}' if 'recall_at_1' in figures else ''
+        table.append(
+            f'{name:<14}{figures["megabytes"]:>8.1f}{figures["difference"]:>14.2e}'
+            f'{figures["pairs_per_second"]:>10.0f}{recall:>16}'
         )
-    return said
+    return table
 
 
 if __name__ == '__main__':

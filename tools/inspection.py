@@ -1,4 +1,4 @@
-"""What one should know of a split before days of training on it."""
+"""Facts of a split to read before days of training on it."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -19,11 +19,11 @@ _BLOCK = 1024
 
 
 class Pictures(NamedTuple):
-    """Of the distinct pictures of a split.
+    """The distinct images of a split.
 
-    digests: SHA-256 of the decoded pixels -> the first row with them, and how many have them.
-    sizes: (width, height) of each readable one.
-    unreadable: a message each.
+    digests: SHA-256 of the decoded pixels -> the first row with them, and the number of rows.
+    sizes: (width, height) of each readable image.
+    unreadable: a message for each unreadable image.
     """
 
     digests: dict[bytes, tuple[int, int]]
@@ -34,14 +34,14 @@ class Pictures(NamedTuple):
 def read_pictures(
     dataset: PairDataset,
     workers: int = 1,
-    progress: Callable[[Iterable, int], Iterable] = lambda found, total: found,
+    progress: Callable[[Iterable, int], Iterable] = lambda results, total: results,
 ) -> Pictures:
-    """Decode every distinct picture once.
+    """Decode every distinct image once.
 
     Args:
         dataset: its pipeline is not run.
-        workers: threads; decoding lets others run.
-        progress: wraps the iteration; is told the number of pictures.
+        workers: threads; decoding releases the GIL.
+        progress: wraps the iteration; its second argument is the number of images.
     """
     load = LoadImage()
     rows: dict[Any, int] = {}
@@ -53,24 +53,24 @@ def read_pictures(
         try:
             image = load(dataset.load(record))['img']
         except OSError as error:
-            place = f'{dataset.ann_file}, row {record["row"]}: ' if 'row' in record else ''
-            return f'{place}{error}'
+            where = f'{dataset.ann_file}, row {record["row"]}: ' if 'row' in record else ''
+            return f'{where}{error}'
         digest = hashlib.sha256(f'{image.shape}'.encode() + image.tobytes()).digest()
         return row, digest, (image.shape[1], image.shape[0])
 
     digests: dict[bytes, tuple[int, int]] = {}
     sizes, unreadable = [], []
     with ThreadPoolExecutor(workers) as pool:
-        wanted = iter(rows.values())
+        remaining = iter(rows.values())
         blocks = iter(
-            lambda: list(islice(wanted, _BLOCK)), []
-        )  # a task a picture would fill memory
+            lambda: list(islice(remaining, _BLOCK)), []
+        )  # one task an image would fill the memory
         found_of = chain.from_iterable(pool.map(read, block) for block in blocks)
-        for found in progress(found_of, len(rows)):
-            if isinstance(found, str):
-                unreadable.append(found)
+        for result in progress(found_of, len(rows)):
+            if isinstance(result, str):
+                unreadable.append(result)
                 continue
-            row, digest, size = found
+            row, digest, size = result
             first, count = digests.get(digest, (row, 0))
             digests[digest] = (first, count + 1)
             sizes.append(size)
@@ -83,16 +83,17 @@ def describe(
     """Counts of a split.
 
     Args:
-        records: ``product_id``, ``caption`` and, where known, the categories, a row each.
+        records: one a row, with ``product_id``, ``caption`` and, if known, the categories.
         metainfo: names of categories and attributes.
-        lengths: of every caption, in tokens (or, without a tokenizer, in words).
-        max_length: tokens that the model reads; None = not known.
+        lengths: of every caption, in tokens, or in words without a tokenizer.
+        max_length: the model's context length in tokens; None = unknown.
 
     Returns:
-        ``rows``, ``products``, ``labels``; for each label ``classes``, ``single_product`` and
-        ``unseen`` ones (names that training lacks), products where it is ``unknown``;
-        ``caption_length`` percentiles and ``captions_cut``; ``shared_captions``: captions of more
-        than one product, and ``products_sharing``: how many products have one of them.
+        ``rows``, ``products``, ``labels``. For each label the number of ``classes``, names of
+        classes with a ``single_product``, names ``unseen`` in training, and the number of products
+        with an ``unknown`` class. ``caption_length`` percentiles and ``captions_cut``.
+        ``shared_captions``: captions of several products; ``products_sharing``: products with such
+        a caption.
     """
     products: dict[str, Mapping] = {}
     owners: dict[str, set[str]] = defaultdict(set)
@@ -100,33 +101,34 @@ def describe(
         products.setdefault(record['product_id'], record)
         owners[record['caption']].add(record['product_id'])
     shared = [ids for ids in owners.values() if len(ids) > 1]
-    found: dict[str, Any] = dict(rows=len(records), products=len(products))
+    summary: dict[str, Any] = dict(rows=len(records), products=len(products))
     known = dict.fromkeys((*CATEGORIES, *labels_of(metainfo)))
-    found['labels'] = [label for label in known if label in records[0]]
-    for level in found['labels']:
+    summary['labels'] = [label for label in known if label in records[0]]
+    for level in summary['labels']:
         names, trained = metainfo[level], metainfo.get(f'{level}_trained')
         counts = Counter(record[level] for record in products.values())
         unknown = counts.pop(-1, 0)
-        found[level] = dict(
+        summary[level] = dict(
             unknown=unknown,
             classes=len(counts),
             largest={names[c]: n for c, n in counts.most_common(3)},
             single_product=[names[c] for c, n in counts.items() if n == 1],
             unseen=[names[c] for c in counts if trained is not None and c >= trained],
         )
-    found['caption_length'] = {
+    summary['caption_length'] = {
         f'p{p}' if p < 100 else 'max': int(np.percentile(lengths, p)) for p in PERCENTILES
     }
-    found['captions_cut'] = None if max_length is None else sum(n > max_length for n in lengths)
-    found['shared_captions'] = len(shared)
-    found['products_sharing'] = len(set().union(*shared)) if shared else 0
-    return found
+    summary['captions_cut'] = None if max_length is None else sum(n > max_length for n in lengths)
+    summary['shared_captions'] = len(shared)
+    summary['products_sharing'] = len(set().union(*shared)) if shared else 0
+    return summary
 
 
 def short_of_candidates(records: Sequence[Mapping], negatives: int = 100) -> int:
-    """Products with fewer than ``negatives`` others of their sub-category, another caption each.
+    """Number of products with fewer than ``negatives`` candidates of their sub-category.
 
-    Their 101-lists are filled from further away, and are easier.
+    A candidate has another caption. Lists of these products have candidates of other
+    sub-categories too, and are easier.
     """
     products: dict[str, Mapping] = {}
     for record in records:
@@ -142,16 +144,16 @@ def short_of_candidates(records: Sequence[Mapping], negatives: int = 100) -> int
 
 
 def leaks(splits: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """``a, b`` -> product ids that are in both splits.
+    """``a, b`` -> product ids in both splits.
 
     Args:
         splits: name -> product id of every row.
     """
     names = list(splits)
-    found = {}
+    shared = {}
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
             common = sorted(set(splits[first]) & set(splits[second]))
             if common:
-                found[f'{first}, {second}'] = common
-    return found
+                shared[f'{first}, {second}'] = common
+    return shared

@@ -1,6 +1,6 @@
-"""Evaluate a model as a config describes, and write ``results.json`` into the work dir.
+"""Evaluate a model by a config, and write ``results.json`` into the work dir.
 
-A protocol, a config without a model, tests any model; a recipe's checkpoint must fit the recipe.
+A protocol (a config without a model) tests any model. A recipe tests its own checkpoints only.
 
 tools/test.py configs/mvlt/retrieval_fashiongen.py CHECKPOINT
 tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --rerank-topk 100
@@ -21,15 +21,15 @@ def main() -> None:
     add_options(parser)
     parser.add_argument(
         'checkpoint',
-        help=".pth, .safetensors or a published model folder; 'none': weights that the config's "
-        'model reads itself, e.g. of a folder of transformers',
+        help=".pth, .safetensors or a published model folder; 'none' if the config's model reads "
+        'its weights itself, e.g. from a folder of transformers',
     )
     parser.add_argument(
         '--rerank-topk',
         '--rerank',
         type=int,
         metavar='K',
-        help='rankings: exact scores only for the K best of the encoder of test_cfg',
+        help='rankings: rerank the K nearest by embedding with the matching head',
     )
     args = parser.parse_args()
     if args.rerank_topk is not None:
@@ -38,7 +38,7 @@ def main() -> None:
     model = None if args.checkpoint == 'none' else args.checkpoint
     if model is None and config.get('model') and not reads_weights(config.model):
         raise ValueError(
-            f'none: the model of {args.config} reads no weights by itself and would be tested at '
+            f'none: the model of {args.config} reads no weights itself, so its weights would be '
             'random; name a checkpoint'
         )
     build_runner(config, 'test', model, work_dir=args.work_dir, launcher=args.launcher).test()

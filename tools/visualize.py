@@ -1,4 +1,4 @@
-"""Draw the paper's figures for a model and data of one's own, as PNG and as one page.
+"""Draw the paper's figures for your model and data, as PNG files and as one page.
 
     tools/visualize.py architecture   configs/mvlt/pretrain_fashiongen.py                # Fig. 3
     tools/visualize.py units          configs/mvlt/generation_catalogue.py               # Fig. 4
@@ -8,8 +8,8 @@
     tools/visualize.py masks          configs/mvlt/generation_catalogue.py [CHECKPOINT]  # Fig. 8
     tools/visualize.py attention      configs/mvlt/retrieval_catalogue.py   CHECKPOINT   # [CLS]
 
---ids 10000 10017 draws these products, one figure laid out as the paper's. Without it the best and
-the worst are looked for among --pool records of the config's test data, at even distances.
+--ids 10000 10017 draws these products in one figure, as in the paper. Without --ids, the figure
+shows the best and the worst of --pool evenly spaced records of the config's test data.
 """
 
 import argparse
@@ -59,7 +59,7 @@ _MASKED = 'configs/mvlt/generation_catalogue.py'
 
 
 def main() -> None:
-    """Parse, ask the model, draw."""
+    """Parse, predict, draw."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -68,18 +68,18 @@ def main() -> None:
     parser.add_argument(
         'checkpoint',
         nargs='?',
-        help='.pth, .safetensors or a published model folder; architecture, units and masks do '
-        'without',
+        help='.pth, .safetensors or a published model folder; optional for architecture, units and '
+        'masks',
     )
     parser.add_argument('--out', type=Path, help='folder; default <work dir>/pictures/<kind>')
     parser.add_argument('--ids', nargs='+', metavar='ID', help='products to draw')
-    parser.add_argument('--count', type=int, default=6, help='best cases and worst cases to draw')
-    parser.add_argument('--pool', type=int, default=200, help='records to look among')
+    parser.add_argument('--count', type=int, default=6, help='number of best and of worst cases')
+    parser.add_argument('--pool', type=int, default=200, help='number of records to choose from')
     args = parser.parse_args()
     if not 1 <= args.count <= args.pool:
-        raise ValueError(f'--count {args.count} --pool {args.pool}: 1 <= count <= pool is needed')
+        raise ValueError(f'--count {args.count} --pool {args.pool}: give 1 <= count <= pool')
     if args.checkpoint is None and args.kind not in _WITHOUT:
-        raise ValueError(f'{args.kind} asks a model: name its CHECKPOINT behind the config')
+        raise ValueError(f'{args.kind} needs a model: name its CHECKPOINT behind the config')
     if args.kind == 'retrieval':
         args.cfg_options = {**args.cfg_options, **_pool_of(args)}
     config = config_from(args)
@@ -101,15 +101,15 @@ def main() -> None:
 
 
 def _pool_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Options of a ranking of some queries only, whose figures are not kept.
+    """Options of a ranking of some queries; no results are written.
 
     Raises:
-        ValueError: the config ranks nothing.
+        ValueError: the config is no ranking.
     """
     example = 'configs/mvlt/retrieval_catalogue.py'
     settings = section(load_config(args.config), 'test_cfg', example)
     if not issubclass(LOOPS.get(settings.type), RankingLoop):
-        raise ValueError(f'{args.config}: its test_cfg ranks nothing; take e.g. {example}')
+        raise ValueError(f'{args.config}: its test_cfg is no ranking; take e.g. {example}')
     options: dict[str, Any] = {'default_hooks.results': None}
     if 'num_queries' in settings:
         options |= {'test_cfg.num_queries': args.pool, 'test_cfg.products': args.ids}
@@ -117,14 +117,14 @@ def _pool_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def architecture(config: Config, folder: Path) -> list[Path]:
-    """The config's model with its sizes."""
+    """Draw the config's model with its sizes."""
     uncounted = [
         head.get('label', name)
         for name, head in heads_of(config.model).items()
         if head.get('num_classes') == 'data'
     ]
     one_each = {label: ['?'] for label in (*CATEGORIES, *uncounted)}
-    with torch.device('meta'):  # the data are not read for a drawing
+    with torch.device('meta'):  # a drawing needs no data
         model = MODELS.build(with_classes(config.model, one_each, 'the drawing'))
     written = []
     for kind in ('png', 'svg'):
@@ -137,26 +137,28 @@ def architecture(config: Config, folder: Path) -> list[Path]:
 
 
 def units(config: Config, args: argparse.Namespace) -> list[Section]:
-    """Masking units of (alpha x P) pixels side by side on the same products."""
-    own, frames = _frames(config, args)
+    """Masking units of (alpha x P) pixels, side by side on the same products."""
+    pipeline_mask, frames = _frames(config, args)
     rows = []
     for picture, words in frames:
         cells = [Cell(picture, words)]
         for alpha in ALPHAS:
-            unit = alpha * own.patch_size
+            unit = alpha * pipeline_mask.patch_size
             if picture.shape[0] % unit or picture.shape[1] % unit:
                 continue
-            mask = RandomGridMask(_ratio(own), alpha, own.patch_size)
+            mask = RandomGridMask(_ratio(pipeline_mask), alpha, pipeline_mask.patch_size)
             hidden = mask(dict(img=picture))['image_mask']
-            said = f'alpha {alpha}: {hidden.sum()} of {hidden.size} units of {unit} pixels'
-            cells.append(Cell(hide(picture, hidden), said))
+            label = f'alpha {alpha}: {hidden.sum()} of {hidden.size} units of {unit} pixels'
+            cells.append(Cell(hide(picture, hidden), label))
         rows.append(Row('', tuple(cells)))
-    note = f'{_ratio(own):.0%} of the units hidden; P = {own.patch_size} pixels.'
+    note = (
+        f'{_ratio(pipeline_mask):.0%} of the units masked; P = {pipeline_mask.patch_size} pixels.'
+    )
     return [Section('units', 'Masking units', note, tuple(rows))]
 
 
 def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
-    """Queries whose match ranks first and last, or those asked for, both directions."""
+    """Queries whose match ranks first and last, or the named products, both directions."""
     runner = build_runner(config, 'test', args.model, work_dir=args.work_dir)
     runner.test()
     loop: Any = runner.test_loop
@@ -167,16 +169,16 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
         rows: list[Row] = []
         for direction in ('tir', 'itr'):
             of_product = {
-                dataset.get_data_info(one['query'])['product_id']: one
-                for one in reversed(loop.results)
-                if one['direction'] == direction
+                dataset.get_data_info(result['query'])['product_id']: result
+                for result in reversed(loop.results)
+                if result['direction'] == direction
             }
             missing = [product for product in args.ids if product not in of_product]
             if missing:
                 raise ValueError(
-                    f'--ids {" ".join(missing)}: no query of {direction} is of it; there are e.g. '
-                    f'{", ".join(list(of_product)[:5])} (equal captions are one query, '
-                    'a file of candidates asks for its own products)'
+                    f'--ids {" ".join(missing)}: not among the queries of {direction}; take e.g. '
+                    f'{", ".join(list(of_product)[:5])} (equal captions are one query; a candidate '
+                    'file has its own queries)'
                 )
             chosen = [of_product[product] for product in args.ids]
             rows += ranking_rows(dataset, chosen, **rerank)
@@ -184,14 +186,14 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
         return [Section('retrieval', 'Text to image, image to text', note, tuple(rows))]
     sections = []
     for direction, title in (('tir', 'Text to image'), ('itr', 'Image to text')):
-        found = [one for one in loop.results if one['direction'] == direction]
-        found.sort(key=lambda one: one['rank'])
-        for which, chosen in (('best', found[: args.count]), ('worst', found[-args.count :])):
+        results = [result for result in loop.results if result['direction'] == direction]
+        results.sort(key=lambda result: result['rank'])
+        for which, chosen in (('best', results[: args.count]), ('worst', results[-args.count :])):
             sections.append(
                 Section(
                     f'{direction}_{which}',
                     f'{title}, {which}',
-                    f'Of {len(found)} queries those whose match ranks '
+                    f'Of {len(results)} queries, those whose match ranks '
                     f'{"first" if which == "best" else "last"}; protocol {name}. '
                     f'{scores}; green: the match.',
                     ranking_rows(dataset, chosen, **rerank),
@@ -201,40 +203,40 @@ def retrieval(config: Config, args: argparse.Namespace) -> list[Section]:
 
 
 def recognition(config: Config, args: argparse.Namespace) -> list[Section]:
-    """Products whose truth gets most and least probability, or those asked for."""
+    """Products whose true class is most and least probable, or the named products."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    found = category_cells(model, dataset, _rows(dataset, args, args.pool))
-    measure = 'probability of the truth, which is green'
+    cards = category_cells(model, dataset, _rows(dataset, args, args.pool))
+    measure = 'probability of the true class (green)'
     if args.ids:
-        cells = [cell for _, cell in found]
+        cells = [cell for _, cell in cards]
         return [Section('recognition', 'Categories', f'With the {measure}.', in_rows(cells, 4))]
     return _best_and_worst(
-        [(probability, (cell,)) for probability, cell in found], args.count, 'Categories', measure
+        [(probability, (cell,)) for probability, cell in cards], args.count, 'Categories', measure
     )
 
 
 def reconstruction(config: Config, args: argparse.Namespace) -> list[Section]:
-    """Pictures rebuilt best and worst, or those asked for."""
+    """Images reconstructed best and worst, or the named products."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
-    found = reconstruction_cells(model, dataset, _rows(dataset, args, args.pool))
-    measure = 'PSNR over the hidden part; the model sees the rest and the caption'
-    title = 'Masked, rebuilt, original'
+    cards = reconstruction_cells(model, dataset, _rows(dataset, args, args.pool))
+    measure = 'PSNR of the masked part; the model sees the rest and the caption'
+    title = 'Masked, reconstructed, original'
     if args.ids:
-        cells = [cell for _, three in found for cell in three]
+        cells = [cell for _, three in cards for cell in three]
         return [Section('reconstruction', title, f'With the {measure}.', in_rows(cells, 6))]
-    return _best_and_worst(found, args.count, title, measure)
+    return _best_and_worst(cards, args.count, title, measure)
 
 
 def _best_and_worst(
-    found: Sequence[tuple[float, Sequence[Cell]]], count: int, title: str, measure: str
+    cards: Sequence[tuple[float, Sequence[Cell]]], count: int, title: str, measure: str
 ) -> list[Section]:
     """Cards of the ``count`` highest and of the ``count`` lowest values."""
-    ordered = sorted(found, key=lambda one: -one[0])
+    ordered = sorted(cards, key=lambda card: -card[0])
     return [
         Section(
             name,
             f'{title}: {name}',
-            f'Of {len(ordered)} products those with the {which} {measure}.',
+            f'Of {len(ordered)} products, those with the {which} {measure}.',
             in_rows([cell for _, cells in chosen for cell in cells], 6),
         )
         for name, which, chosen in (
@@ -245,10 +247,10 @@ def _best_and_worst(
 
 
 def masks(config: Config, args: argparse.Namespace) -> list[Section]:
-    """The four mask styles side by side on the same products, and what a model makes of each."""
-    own, frames = _frames(config, args)
-    ratio, alpha = _ratio(own), own.unit // own.patch_size
-    styles = [style(ratio, alpha, own.patch_size) for style in STYLES]
+    """The four mask styles on the same products, and the reconstruction of each."""
+    pipeline_mask, frames = _frames(config, args)
+    ratio, alpha = _ratio(pipeline_mask), pipeline_mask.unit // pipeline_mask.patch_size
+    styles = [style(ratio, alpha, pipeline_mask.patch_size) for style in STYLES]
     cells = [[Cell(picture, words)] for picture, words in frames]
     if args.checkpoint is None:
         for style in styles:
@@ -258,35 +260,35 @@ def masks(config: Config, args: argparse.Namespace) -> list[Section]:
     else:
         model, dataset = load_model(config, args.checkpoint), _dataset(config)
         transforms = dataset.pipeline.transforms
-        place = transforms.index(dataset.pipeline.find(ImageMask))
+        position = transforms.index(dataset.pipeline.find(ImageMask))
         chosen = _rows(dataset, args, max(1, args.count // 2))
         for style in styles:
-            transforms[place] = style
-            found = reconstruction_cells(model, dataset, chosen)
-            for card, (_, (masked, rebuilt, _original)) in zip(cells, found):
+            transforms[position] = style
+            reconstructed = reconstruction_cells(model, dataset, chosen)
+            for card, (_, (masked, rebuilt, _original)) in zip(cells, reconstructed):
                 card += [masked._replace(words=type(style).__name__), rebuilt]
-    note = f'{ratio:.0%} hidden, by units of {own.unit} pixels or by pixels.'
+    note = f'{ratio:.0%} masked, by units of {pipeline_mask.unit} pixels or by pixels.'
     return [Section('masks', 'Mask styles', note, tuple(Row('', tuple(card)) for card in cells))]
 
 
 def attention(config: Config, args: argparse.Namespace) -> list[Section]:
-    """Where [CLS] looks."""
+    """What [CLS] attends to."""
     model, dataset = load_model(config, args.checkpoint), _dataset(config)
     tokenize = dataset.pipeline.tokenize()
     rows = _rows(dataset, args, args.count)
     return [
         Section(
             'attention',
-            'Where [CLS] looks',
-            'Last layer of each stage, mean over heads. Red: most of the weight on the picture; '
-            'bars: the words with most weight.',
+            'What [CLS] attends to',
+            'Last layer of each stage, mean over heads. Red: most of the weight on the image; '
+            'bars: the tokens with most weight.',
             attention_rows(model, dataset, rows, tokenize.tokenizer),
         )
     ]
 
 
 def _ratio(mask: ImageMask) -> float:
-    """Its share, the paper's half where it follows none (strokes as released)."""
+    """Its ratio; the paper's 0.5 if it has none (strokes as released)."""
     return 0.5 if mask.ratio is None else mask.ratio
 
 
@@ -297,27 +299,27 @@ def _dataset(config: Config) -> PairDataset:
 def _frames(
     config: Config, args: argparse.Namespace
 ) -> tuple[ImageMask, list[tuple[np.ndarray, str]]]:
-    """The test pipeline's mask, and pictures as they come to it, uint8 (H, W, 3), with captions."""
+    """The test pipeline's mask, and its input images, uint8 (H, W, 3), with captions."""
     settings = section(config, 'test_dataloader', _MASKED).dataset
     whole = DATASETS.build(settings)
-    own = whole.pipeline.find(ImageMask)
-    if own is None:
+    mask = whole.pipeline.find(ImageMask)
+    if mask is None:
         raise ValueError(
-            f'{args.config}: its test pipeline hides nothing; take one with an image mask, e.g. '
-            f'{_MASKED}'
+            f'{args.config}: its test pipeline masks no image; take a config with an image mask, '
+            f'e.g. {_MASKED}'
         )
     whole.pipeline, _ = whole.pipeline.around(ImageMask)
     rows = _rows(whole, args, max(1, args.count // 2))
-    return own, [
+    return mask, [
         (record['img'], record['caption']) for record in (whole.prepare_data(row) for row in rows)
     ]
 
 
 def _rows(dataset: PairDataset, args: argparse.Namespace, count: int) -> list[int]:
-    """The first row of each product asked for; else so many rows at even distances.
+    """The first row of each named product, or evenly spaced rows.
 
     Raises:
-        ValueError: a product is not there.
+        ValueError: an unknown product.
     """
     if not args.ids:
         count = min(count, len(dataset))
@@ -328,7 +330,7 @@ def _rows(dataset: PairDataset, args: argparse.Namespace, count: int) -> list[in
     unknown = [product for product in args.ids if product not in first]
     if unknown:
         raise ValueError(
-            f'--ids {" ".join(unknown)}: no such product in the test data; there are e.g. '
+            f'--ids {" ".join(unknown)}: no such product in the test data; take e.g. '
             f'{", ".join(list(first)[:5])}'
         )
     return [first[product] for product in args.ids]

@@ -33,7 +33,7 @@ KEPT = 'docs/results/zoo'
 METHOD = 'configs/mvlt'
 BASELINES = 'projects/baselines'
 MARKS = ('<!-- zoo: begin -->', '<!-- zoo: end -->')
-TOKENS = 16  # of the pair whose operations are counted
+TOKENS = 16  # of the pair for the operation count
 # key of results.json -> task and metric by their usual names
 METRICS = {
     **{f'retrieval/tir/R@{k}': ('Text-To-Image Retrieval', f'Recall@{k}') for k in (1, 5, 10)},
@@ -73,7 +73,7 @@ lists differences from the originals, and has published figures.
 
 
 def main() -> None:
-    """Parse, keep or write."""
+    """Parse, store or write."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -98,17 +98,19 @@ def main() -> None:
 
 
 def kept(recipe: str, results: list[Path], data_root: str | None, data: str, note: str) -> dict:
-    """What is kept of one training.
+    """The stored results of one training.
 
     Raises:
-        ValueError: the results are not of one checkpoint, or the note is not there.
+        ValueError: results of several checkpoints, or no such note.
     """
     if not (ROOT / note).is_file():
         raise ValueError(f'--note {note}: no such file below {ROOT}')
     read = [read_json(str(path), 'tools/test.py writes it') for path in results]
-    hashes = {one['checkpoint_sha256'] for one in read}
+    hashes = {result['checkpoint_sha256'] for result in read}
     if len(hashes) != 1:
-        raise ValueError(f'{", ".join(map(str, results))}: of {len(hashes)} checkpoints, not one')
+        raise ValueError(
+            f'{", ".join(map(str, results))}: of {len(hashes)} checkpoints; give the results of one'
+        )
     run = read[0]['run']
     return dict(
         date=str(datetime.date.fromtimestamp(results[0].stat().st_mtime)),
@@ -120,12 +122,12 @@ def kept(recipe: str, results: list[Path], data_root: str | None, data: str, not
         checkpoint_sha256=hashes.pop(),
         versions=read[0]['versions'],
         **size(recipe, data_root),
-        results={one['config']: _chosen(one) for one in read},
+        results={result['config']: _chosen(result) for result in read},
     )
 
 
 def _steps(run: dict) -> int:
-    """Of a training and of those that it started from."""
+    """Steps of a training and of the trainings that it started from."""
     before = run.get('started_from')
     return run.get('iter', 0) + (_steps(before) if before else 0)
 
@@ -139,14 +141,14 @@ def _chosen(result: dict) -> dict[str, Any]:
 
 
 def size(recipe: str, data_root: str | None) -> dict[str, float]:
-    """Parameters in millions, heads included, and GFLOP of one pair that is scored."""
+    """Parameters in millions, heads included, and GFLOP of scoring one pair."""
     options = {'model.backbone.init_cfg': None, 'load_from': None}
     config = resolve(load_config(str(ROOT / recipe), options, data_root))
     model = MODELS.build(config.model).eval().requires_grad_(False)
     side = config.image_size
     tokens = config.model.data_preprocessor.get('context_length') or TOKENS
     image, words = torch.zeros(1, 3, side, side), torch.full((1, tokens), 5)
-    torch.backends.mha.set_fastpath_enabled(False)  # one operation that is not counted
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused operation would not be counted
     with FlopCounterMode(display=False) as counter:
         if config.test_cfg.rerank != 'itm':
             model.image_embeds(image)
@@ -158,7 +160,7 @@ def size(recipe: str, data_root: str | None) -> dict[str, float]:
 
 
 def files(root: Path) -> dict[str, str]:
-    """Path below the repository -> content of everything that is generated."""
+    """Path below the repository -> content, of all generated files."""
     ours, theirs = _ours(root), _baselines(root)
     page = (root / METHOD / 'README.md').read_text(encoding='utf-8')
     begin, end = MARKS
@@ -179,31 +181,31 @@ def files(root: Path) -> dict[str, str]:
 
 
 def _ours(root: Path) -> list[dict]:
-    """One entry a recipe, set of data and number of steps; of a seed its newest run."""
-    found: dict[tuple, list[dict]] = defaultdict(list)
+    """One entry a recipe, data set and number of steps; of a seed the newest run."""
+    groups: dict[tuple, list[dict]] = defaultdict(list)
     for path in sorted((root / KEPT).glob('*.json')):
-        one = read_json(str(path), 'tools/zoo.py keep writes it')
-        found[one['recipe'], one['data'], one['steps']].append(one)
+        entry = read_json(str(path), 'tools/zoo.py keep writes it')
+        groups[entry['recipe'], entry['data'], entry['steps']].append(entry)
     entries = []
-    for runs in found.values():
-        of_seed = {one['seed']: one for one in sorted(runs, key=lambda one: one['date'])}
+    for runs in groups.values():
+        of_seed = {run['seed']: run for run in sorted(runs, key=lambda run: run['date'])}
         newest = [of_seed[seed] for seed in sorted(of_seed)]
-        protocols = {config: one for run in newest for config, one in run['results'].items()}
+        protocols = {config: result for run in newest for config, result in run['results'].items()}
         entries.append(
             dict(
-                max(newest, key=lambda one: one['date']),
+                max(newest, key=lambda run: run['date']),
                 seeds=[run['seed'] for run in newest],
                 protocols=[
                     dict(
                         config=config,
-                        candidates=one['candidates'],
+                        candidates=protocol['candidates'],
                         metrics=_together(
                             run['results'][config]['metrics']
                             for run in newest
                             if config in run['results']
                         ),
                     )
-                    for config, one in protocols.items()
+                    for config, protocol in protocols.items()
                 ],
             )
         )
@@ -229,7 +231,7 @@ def _baselines(root: Path) -> list[dict]:
                 date=measured['date'],
                 seeds=sorted(map(int, row['runs'])),
                 steps=', '.join(
-                    str(n) for n in sorted({one['steps'] for one in row['runs'].values()})
+                    str(n) for n in sorted({run['steps'] for run in row['runs'].values()})
                 ),
                 note=f'{BASELINES}/README.md',
                 protocols=[dict(candidates=101, metrics=_together(runs))],
@@ -239,13 +241,14 @@ def _baselines(root: Path) -> list[dict]:
 
 
 def _together(runs: Iterable[dict[str, float]]) -> dict[str, list[float]]:
-    """Metric -> mean and, of several runs, standard deviation."""
+    """Metric -> mean and, for several runs, standard deviation."""
     values: dict[str, list[float]] = defaultdict(list)
     for run in runs:
         for key, value in run.items():
             values[key].append(value)
     return {
-        key: [mean(one), *([stdev(one)] if len(one) > 1 else [])] for key, one in values.items()
+        key: [mean(numbers), *([stdev(numbers)] if len(numbers) > 1 else [])]
+        for key, numbers in values.items()
     }
 
 
@@ -253,8 +256,8 @@ def _table(entries: list[dict], site: bool = False) -> str:
     head = ['recipe', 'M params', 'GFLOP per pair', 'steps', 'seeds', 'candidates']
     head += ['TIR Recall@1 / 5 / 10', 'ITR Recall@1 / 5 / 10', 'log']
     lines = [head, ['---'] * len(head)]
-    for one in entries:
-        for protocol in one['protocols']:
+    for entry in entries:
+        for protocol in entry['protocols']:
             metrics = protocol['metrics']
             if 'retrieval/tir/R@1' not in metrics:
                 continue
@@ -262,19 +265,19 @@ def _table(entries: list[dict], site: bool = False) -> str:
                 ' / '.join(_cell(metrics[f'retrieval/{way}/R@{k}']) for k in (1, 5, 10))
                 for way in ('tir', 'itr')
             ]
-            name, note = Path(one['recipe']).stem, one['note']
-            link, log = f'[{name}]({name}.py)', f'[{one["date"]}](../../{note})'
+            name, note = Path(entry['recipe']).stem, entry['note']
+            link, log = f'[{name}]({name}.py)', f'[{entry["date"]}](../../{note})'
             if site:
                 link = f'`{name}`'
                 inside = note.startswith('docs/')
-                log = f'[{one["date"]}]({note.removeprefix("docs/")})' if inside else f'`{note}`'
+                log = f'[{entry["date"]}]({note.removeprefix("docs/")})' if inside else f'`{note}`'
             lines.append(
                 [
                     link,
-                    f'{one["parameters"]:.1f}',
-                    f'{one["gflop"]:.3f}',
-                    str(one['steps']),
-                    ', '.join(map(str, one['seeds'])),
+                    f'{entry["parameters"]:.1f}',
+                    f'{entry["gflop"]:.3f}',
+                    str(entry['steps']),
+                    ', '.join(map(str, entry['seeds'])),
                     str(protocol['candidates'] or 'all'),
                     *cells,
                     log,
@@ -289,27 +292,27 @@ def _cell(values: list[float]) -> str:
 
 def _metafile(collection: str, folder: str, entries: list[dict]) -> str:
     models = []
-    for one in entries:
+    for entry in entries:
         results = []
-        for protocol in one['protocols']:
+        for protocol in entry['protocols']:
             tasks: dict[str, dict[str, float]] = defaultdict(dict)
             for key, values in protocol['metrics'].items():
                 task, metric = METRICS[key]
                 tasks[task][metric] = round(values[0], 2)
             where = f', {protocol["candidates"] or "all"} candidates'
             results += [
-                dict(Task=task, Dataset=one['data'] + where, Metrics=metrics)
+                dict(Task=task, Dataset=entry['data'] + where, Metrics=metrics)
                 for task, metrics in tasks.items()
             ]
         models.append(
             {
-                'Name': one['recipe'].removeprefix('configs/').removesuffix('.py'),
+                'Name': entry['recipe'].removeprefix('configs/').removesuffix('.py'),
                 'In Collection': collection,
-                'Config': one['recipe'],
+                'Config': entry['recipe'],
                 'Metadata': {
-                    'Parameters': round(1e6 * one['parameters']),
-                    'FLOPs': round(1e9 * one['gflop']),
-                    'Training Log': one['note'],
+                    'Parameters': round(1e6 * entry['parameters']),
+                    'FLOPs': round(1e9 * entry['gflop']),
+                    'Training Log': entry['note'],
                 },
                 'Results': results,
                 'Weights': '',

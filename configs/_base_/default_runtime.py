@@ -1,4 +1,4 @@
-"""What every run shares: logging, checkpoints, seeds, and the checks before it starts."""
+"""Shared by all runs: logging, checkpoints, seeds, and the checks before a start."""
 
 from mmengine.hooks import (
     DistSamplerSeedHook,
@@ -30,7 +30,7 @@ default_hooks = dict(
         type=WholeCheckpointHook,
         interval=1,
         max_keep_ckpts=2,
-        save_best='retrieval/tir/R@10',  # where val_cfg measures it
+        save_best='retrieval/tir/R@10',  # if val_cfg measures it
         rule='greater',
     ),
     sampler_seed=dict(type=DistSamplerSeedHook),
@@ -44,15 +44,15 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl', timeout=1800),  # s until a process that hears nothing gives up
+    dist_cfg=dict(backend='nccl', timeout=1800),  # seconds until a silent process is an error
 )
 log_processor = dict(type=LogProcessor, window_size=50)
-# TensorBoard: visualizer.vis_backends.append(dict(type=TensorboardVisBackend)) in a config; so for
-# WandbVisBackend and MLflowVisBackend, all of mmengine.visualization
+# TensorBoard: visualizer.vis_backends.append(dict(type=TensorboardVisBackend)) in a config. W&B and
+# MLflow: WandbVisBackend and MLflowVisBackend of mmengine.visualization
 visualizer = dict(type=Visualizer, vis_backends=[dict(type=LocalVisBackend)])
 randomness = dict(seed=0)
-# activation_checkpointing = ['backbone.stages.0.layers.0', ...]: those modules keep no features but
-# compute them again on the way back; less memory, more time
+# activation_checkpointing = ['backbone.stages.0.layers.0', ...]: these modules compute their
+# features again in the backward pass; less memory, more time
 log_level = 'INFO'
 load_from = None
 resume = False

@@ -1,6 +1,8 @@
-"""The demo's MIG.
+"""MIG on the demo's products.
 
 Command: tools/test.py configs/demo/generation_demo.py CHECKPOINT
+Hardware: two CPU cores. Time: not measured. PSNR of masked pixels 15.1 dB
+(docs/results/2026-11-28-demo.md).
 """
 
 from mmengine.config import read_base

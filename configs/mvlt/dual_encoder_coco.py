@@ -1,10 +1,10 @@
-"""Towers on MS-COCO, the paper's network: contrast, hidden words, matching from hard pairs.
+"""Dual encoder on MS-COCO, the paper's network: contrast, MLM, matching with hard negatives.
 
-Beyond the paper, as later systems train: ALBEF's schedule, vectors of 256 and learnt temperature,
-over 10 epochs of COCO's pairs. Similarities are taken over the pairs of all processes. The image
-part starts from an ImageNet PVT-Tiny; at random: --cfg-options model.backbone.init_cfg=None.
+Not in the paper: ALBEF's schedule, embeddings of 256 dimensions and a learnable temperature, over
+10 epochs of COCO's pairs. Similarities are computed over the pairs of all processes. The image part
+starts from an ImageNet PVT-Tiny; to start at random: --cfg-options model.backbone.init_cfg=None.
 Command: tools/dist_train.sh configs/mvlt/dual_encoder_coco.py 8
-Hardware: 8 GPUs, batch 8 x 64. Time and metric: not measured here.
+Hardware: 8 GPUs, batch 8 x 64. Time and metric: not measured.
 """
 
 from mmcv.transforms import RandomFlip

@@ -1,9 +1,9 @@
-"""A variant of Table 6: ViLT's ranking loss, which the paper says MVLT does without.
+"""A variant of Table 6: ViLT's ranking loss, which MVLT does without (Sec. 4.4).
 
-An image, its caption and 15 wrong ones, softmax over the 16, after pretrain_coco.py; the paper's
-row is pretrain_coco.py itself, ranked by ITM.
+A softmax over an image's caption and 15 negatives, after pretrain_coco.py. The paper's row is
+pretrain_coco.py itself, ranked by ITM.
 Command: tools/dist_train.sh configs/mvlt/finetune_coco_vilt.py 8
-Hardware: 8 GPUs, batch 8 x 32. Time and metric: not measured here. retrieval_full_coco.py tests it.
+Hardware: 8 GPUs, batch 8 x 32. Time and metric: not measured. retrieval_full_coco.py tests it.
 """
 
 from mmengine.config import read_base

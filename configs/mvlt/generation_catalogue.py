@@ -1,6 +1,8 @@
-"""MIG on one's own catalogue: rebuild half-masked images.
+"""MIG on a catalogue: reconstruct half-masked images.
 
 Command: tools/test.py configs/mvlt/generation_catalogue.py CHECKPOINT --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time: seconds. PSNR 21.2 dB, of masked pixels 19.1 dB
+(pretrain_catalogue.py, docs/results/2026-11-23-products.md).
 """
 
 from mmengine.config import read_base

@@ -1,12 +1,12 @@
 """Pre-training on MS-COCO alone, ranked by ITM: the paper's row of Table 6.
 
 Sec. 4.4: "the same training standards as in [37]" (ViLT), "without extra training data and special
-retrieval losses". So the three objectives of Sec. 3.2 on COCO's training pairs, with ViLT's
-augmentation, optimiser and schedule; the image part starts from ImageNet, as in Sec. 4.1. The paper
-does not say how many epochs; ViLT fine-tunes for 10. What it does say, R@1 49.66 TIR and 65.38 ITR,
-retrieval_full_coco.py measures.
+retrieval losses". So this recipe trains the three objectives of Sec. 3.2 on COCO's training pairs
+with ViLT's augmentation, optimizer and schedule; the image part starts from ImageNet, as in
+Sec. 4.1. The paper does not state the epochs; ViLT fine-tunes for 10. retrieval_full_coco.py
+measures the paper's metric, R@1 TIR 49.66 and ITR 65.38.
 Command: tools/dist_train.sh configs/mvlt/pretrain_coco.py 8
-Hardware: 8 GPUs, batch 8 x 32. Time and metric: not measured here.
+Hardware: 8 GPUs, batch 8 x 32. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

@@ -1,12 +1,13 @@
 """Pre-training on Fashion-Gen: the paper's recipe (Sec. 3.2, 4.1; Eq. 8).
 
-Image and caption are masked together and the three losses taken in one pass. The image part starts
-from an ImageNet PVT-Tiny (Table 4), converted by tools/model_converters/to_mvlt.py pvt; at random:
---cfg-options model.backbone.init_cfg=None.
-Of the training products 1 % are held out to validate, as neither paper nor released code does; on
-all of them: --cfg-options val_cfg=None train_dataloader.dataset.dataset.split=all
+Image and caption are masked together; the three losses share one pass. The image part starts from
+an ImageNet PVT-Tiny (Table 4): convert it with tools/model_converters/to_mvlt.py pvt, or start at
+random with --cfg-options model.backbone.init_cfg=None.
+1 % of the training products are held out for validation; neither paper nor released code has a
+validation split. To train on all products: --cfg-options val_cfg=None
+train_dataloader.dataset.dataset.split=all
 Command: tools/dist_train.sh configs/mvlt/pretrain_fashiongen.py 8
-Hardware: 8 GPUs (the paper: 8 V100), batch 8 x 150. Time and metric: not measured here.
+Hardware: 8 GPUs (the paper: 8 V100), batch 8 x 150. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

@@ -1,13 +1,14 @@
 """Pre-training on Fashion-Gen: the released code's recipe, where it differs from the paper.
 
-Images are masked in odd steps only, [PAD] is attended to, MLM also learns from mismatched pairs,
-pictures are cropped to the product and not normalised, each is repeated three times an epoch (so an
-epoch sees a third of them), and the partial decoder rebuilds. Its slip in drawing masks is not
-repeated.
-Of the training products 1 % are held out to validate, as neither paper nor released code does; on
-all of them: --cfg-options val_cfg=None train_dataloader.dataset.dataset.split=all
+Images are masked in odd steps only, [PAD] is attended to, MLM also learns from negative pairs,
+images are cropped to the product and not normalised, and the partial decoder reconstructs. Each
+image is repeated three times an epoch, so an epoch sees a third of the images. The slip of its
+random masks is not repeated.
+1 % of the training products are held out for validation; neither paper nor released code has a
+validation split. To train on all products: --cfg-options val_cfg=None
+train_dataloader.dataset.dataset.split=all
 Command: tools/dist_train.sh configs/mvlt/pretrain_fashiongen_released.py 8
-Hardware: 8 GPUs, batch 8 x 150. Time and metric: not measured here.
+Hardware: 8 GPUs, batch 8 x 150. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

@@ -1,9 +1,10 @@
-"""Towers in a few minutes: a first look at what search makes of a catalogue of one's own.
+"""Quick start: a dual encoder on a catalogue in ten minutes.
 
-A tenth of the steps of dual_encoder_catalogue.py, without its moving average and its mixed
-pictures, which need more of them.
+A tenth of the steps of dual_encoder_catalogue.py, without its moving average and mixup, which need
+more steps.
 Command: tools/train.py configs/mvlt/quick_start_catalogue.py --data-root MY_CATALOGUE
-Hardware: two CPU cores. Time and metric: docs/results/.
+Hardware: two CPU cores. Time: 9.5 minutes of one thread. R@1 of 101: TIR 24.1, ITR 23.2, two seeds
+(docs/results/2026-11-28-first-look.md).
 """
 
 from mmengine.config import read_base
@@ -13,6 +14,6 @@ with read_base():
 
 train_cfg.max_iters = 560
 train_cfg.val_interval = 560
-default_hooks.logger.interval = 20  # a sign of life within half a minute
+default_hooks.logger.interval = 20  # first log line within half a minute
 default_hooks.average = None
 model.data_preprocessor.mixup = 0.0

@@ -1,6 +1,8 @@
-"""M-CR and S-CR on one's own catalogue: fine-tune the pre-trained model, then test.
+"""M-CR and S-CR on a catalogue: fine-tune the pre-trained model, then test.
 
 Command: tools/train.py configs/mvlt/recognition_catalogue.py --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time: 1.6 minutes. Accuracy 98.8 and 97.8 %, from image and title
+(docs/results/2026-11-23-products.md).
 """
 
 from mmcv.transforms import RandomFlip

@@ -1,7 +1,9 @@
-"""M-CR and S-CR of any model on one's own catalogue: nothing is trained.
+"""M-CR and S-CR of any model on a catalogue: nothing is trained.
 
-A protocol: the model is the folder's or the checkpoint's (recognition_catalogue.py trains one).
+A protocol: it tests the folder or checkpoint that you name (recognition_catalogue.py trains one).
 Command: tools/test.py configs/mvlt/recognition_eval_catalogue.py MODEL --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time: seconds. Accuracy of shop_catalogue.py: 97.9 and 95.1 %
+(docs/results/2026-11-28-second-round.md).
 """
 
 from mmengine.config import read_base

@@ -3,6 +3,7 @@
 The paper: accuracy 98.26 and 93.57, macro-F 0.896 and 0.829. Its settings are those of
 pre-training; 30 epochs are the released code's.
 Command: tools/dist_train.sh configs/mvlt/recognition_fashiongen.py 8
+Hardware: 8 GPUs, batch 8 x 150. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

@@ -1,11 +1,12 @@
-"""M-CR and S-CR on Fashion-Gen with the released network: fine-tune for 30 epochs, then test.
+"""M-CR and S-CR on Fashion-Gen with the released network: 30 epochs of fine-tuning, then test.
 
-A converted released checkpoint of recognition is tested without training. Its heads have 48 and
-122 rows, numbered by first appearance: 121 sub-categories of training and CORSETS & BODYSUITS,
-which only validation has (fidelity point 29). The published script starts from ImageNet weights
-and stops with an error; here fine-tuning starts from pre-training.
+A converted released checkpoint of recognition needs no training. Its heads have 48 and 122 rows,
+numbered by first appearance: 121 sub-categories of training and CORSETS & BODYSUITS, which only
+validation has (fidelity point 29). The published script starts from ImageNet weights and stops with
+an error; here fine-tuning starts from pre-training.
 Command: tools/dist_test.sh configs/mvlt/recognition_fashiongen_released.py CHECKPOINT 8
 The released log: accuracy 98.2477 and 93.5717, macro-F 0.8952777 and 0.8286231.
+Hardware: 8 GPUs, batch 8 x 150. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

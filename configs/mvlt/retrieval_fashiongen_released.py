@@ -1,7 +1,8 @@
 """TIR and ITR on Fashion-Gen with the released network (Table 2: R@1 34.60 and 33.10).
 
-Takes a converted released checkpoint: tools/model_converters/to_mvlt.py released.
+It takes a converted released checkpoint: tools/model_converters/to_mvlt.py released.
 Command: tools/dist_test.sh configs/mvlt/retrieval_fashiongen_released.py CHECKPOINT 8
+Hardware: 8 GPUs. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

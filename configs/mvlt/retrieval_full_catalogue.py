@@ -1,6 +1,7 @@
-"""TIR and ITR on one's own catalogue, full protocol, zero-shot after pre-training.
+"""TIR and ITR on a catalogue, full protocol, zero-shot after pre-training.
 
 Command: tools/test.py configs/mvlt/retrieval_full_catalogue.py CHECKPOINT --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time: 6.7 minutes by the matching head. Metrics: docs/zoo.md.
 """
 
 from mmengine.config import read_base

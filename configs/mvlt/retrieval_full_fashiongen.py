@@ -1,6 +1,7 @@
-"""TIR and ITR on Fashion-Gen, full protocol: 32,528 pictures x 7,519 products' captions, zero-shot.
+"""TIR and ITR on Fashion-Gen, full protocol: 32,528 images x 7,519 captions, zero-shot.
 
 Command: tools/dist_test.sh configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT 8 [--rerank-topk K]
+Hardware: 8 GPUs. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

@@ -1,8 +1,10 @@
-"""What search finds on one's own catalogue: every caption of the test split against all images.
+"""Search quality on a catalogue: every caption of the test split against all images.
 
-Ranked as by mvlt.apis.Search, service and page; another ranking: --cfg-options
+mvlt.apis.Search, the service and the web page rank alike. For another ranking: --cfg-options
 test_cfg.rerank=itm test_cfg.rerank_topk=100.
 Command: tools/test.py configs/mvlt/retrieval_search_catalogue.py MY_MODEL --data-root MY_CATALOGUE
+Hardware: two CPU cores. Time: seconds. R@1 TIR 35.3 of 824 images, dual_encoder_catalogue.py
+(docs/zoo.md).
 """
 
 from mmengine.config import read_base

@@ -1,11 +1,12 @@
-"""One model for a shop: search, matching, words, completion, categories and attributes.
+"""One model for a shop: search, matching, MLM, inpainting, categories and attributes.
 
-The towers of dual_encoder_catalogue.py learn at every step; what reads picture and caption
-together costs several times as much and learns at every fourth: matching from hard pairs, hidden
-words, masked pictures, and the categories from picture and title. From the picture alone they are
-main_category_by_image and sub_category_by_image; attributes are always named from it alone.
+The dual-encoder contrast of dual_encoder_catalogue.py learns at every step. Heads that encode image
+and text together cost several times as much and learn at every fourth: matching with hard
+negatives, MLM, MIR, and the categories from image and title. main_category_by_image and
+sub_category_by_image read the image alone; so do all attributes.
 Command: tools/train.py configs/mvlt/shop_catalogue.py --data-root MY_CATALOGUE
-Hardware: two CPU cores. Time and metric: docs/results/.
+Hardware: two CPU cores. Time: 2.6 hours of one thread. R@1 of 101: TIR 40.2, ITR 42.8
+(docs/results/2026-11-28-second-round.md).
 """
 
 from mmengine.config import read_base

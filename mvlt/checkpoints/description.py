@@ -232,7 +232,7 @@ def reading_of(config: Config) -> dict[str, dict[str, Any]]:
         found = {roles.get(one['type'], f'step_{name}'): one for name, one in found.items()}
     for one in found.values():
         # the tokenizer is the folder's; nobody reads the same pictures again and again
-        for key in ('tokenizer', 'download', 'keep', 'streams'):
+        for key in ('tokenizer', 'download', 'cache_size', 'streams'):
             one.pop(key, None)
     return found
 

@@ -1,7 +1,7 @@
-"""Base of the dual-encoder baselines on a catalogue: data, schedule, categories.
+"""Shared by all dual-encoder baselines on a catalogue: data, schedule, categories.
 
-Augmentation is random crop and flip; unlike this project's dual-encoder recipe there is no mixup
-and no augmentation of captions.
+Images are cropped and mirrored. Of this project's dual-encoder recipe, mixup, class names and
+caption templates are left out. It is inherited, not trained.
 """
 
 from mmcv.transforms import RandomFlip
@@ -19,7 +19,7 @@ with read_base():
     from mvlt.configs._base_.evaluations.retrieval import *
     from mvlt.configs._base_.schedules.iterations import *
 
-# mmpretrain's ResNet-18 of half the width: 4 x 4 cells at 64 px
+# mmpretrain's ResNet-18 of half the width, for images of 64 px: 4 x 4 cells
 cnn = dict(
     type='mmpretrain.ResNet',
     depth=18,

@@ -1,6 +1,7 @@
-"""This project's dual encoder under the baselines' budget.
+"""The dual encoder of this project under the baselines' budget.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 3.8 minutes. R@1 of 101: TIR 11.2, ITR 10.5 (README.md).
 """
 
 from mmengine.config import read_base

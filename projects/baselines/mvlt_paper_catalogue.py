@@ -1,6 +1,7 @@
 """The paper's recipe under the baselines' budget, with categories from the image alone.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.7 minutes. R@1 of 101: TIR 0.8, ITR 2.0 (README.md).
 """
 
 from mmengine.config import read_base

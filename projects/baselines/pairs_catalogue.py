@@ -1,6 +1,7 @@
-"""Base of the baselines that encode image and caption jointly, on a catalogue.
+"""Shared by all baselines on a catalogue that read image and text together.
 
-Half of the pairs are negatives, as in the paper's recipe; tokens are masked in all of them.
+Half of the pairs are negatives, as in the paper's recipe; tokens are masked in all pairs. It is
+inherited, not trained.
 """
 
 from mmengine.config import read_base

@@ -1,7 +1,7 @@
-"""Base of the rows of Table 6: COCO in Karpathy's split, ViLT's schedule, the full 5k ranking.
+"""Shared by the rows of Table 6: COCO in Karpathy's split, ViLT's schedule, full 5k ranking.
 
-The model has BERT's size and a ResNet-50's cells as regions. For features from a file see
-README.md.
+BERT's size; cells of a ResNet-50 stand for regions. README.md: features from a file. It is
+inherited, not trained.
 """
 
 from mmengine.config import read_base

@@ -1,7 +1,8 @@
-"""Colours of a catalogue's products, predicted from the image alone.
+"""The colour of a catalogue's products, from the image alone.
 
-The column of colours replaces the sub-category.
+The table's column of colours takes the role of the sub-category.
 Command: tools/train.py projects/example_head/colour_catalogue.py --data-root MY_CATALOGUE
+Hardware: one CPU core. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

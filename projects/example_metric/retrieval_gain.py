@@ -1,6 +1,7 @@
-"""The 101 protocol on a catalogue with a custom metric beside R@k.
+"""The 101 protocol on a catalogue, with a metric of your own beside R@k.
 
 Command: tools/test.py projects/example_metric/retrieval_gain.py CHECKPOINT --data-root MY_CATALOGUE
+Hardware: one CPU core. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

@@ -105,7 +105,7 @@ def test_check_dataset_reads_it(coco, demo_data):
     )
     checked = run_here(*command)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert 'train: 15 rows, 3 products, 3 pictures (0 unreadable)' in checked.stdout
+    assert 'train: 15 rows, 3 products, 3 images (0 unreadable)' in checked.stdout
     (coco / 'val2014/1.jpg').write_bytes(b'no picture')
     checked = run_here(*command)
     assert checked.returncode == 1 and 'val2014/1.jpg: unreadable image' in checked.stdout

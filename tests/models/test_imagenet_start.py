@@ -202,7 +202,7 @@ def test_what_is_missing_or_foreign_is_named():
     del state['blocks.0.mlp.fc2.bias']
     with pytest.raises(ValueError, match=r'1 tensors are missing, e.g. .*layers.0.mlp.2.bias'):
         convert_vit(state)
-    with pytest.raises(ValueError, match='is this a checkpoint of PVT-v2'):
+    with pytest.raises(ValueError, match='give a checkpoint of PVT-v2'):
         convert_pvt_v2(state)
 
 

@@ -13,7 +13,7 @@ def test_a_product_by_hand():
     left, right = torch.ones(2, 3), torch.ones(3, 5)
     with _Counter() as counter:
         (left @ right).view(10)
-    ((key, (flops, moved, calls)),) = counter.found.items()
+    ((key, (flops, moved, calls)),) = counter.operations.items()
     assert key == ('mm', 'fp32') and calls == 1
     assert flops == 2 * 2 * 3 * 5 and moved == 4 * (6 + 15 + 10)
 

@@ -74,7 +74,7 @@ def test_a_killed_build_resumes_and_two_processes_equal_one(embedding_folder, pi
 @pytest.mark.parametrize(
     ('catalogue', 'name', 'says'),
     [
-        ('nowhere', 'index', 'nowhere: a folder of pictures'),
+        ('nowhere', 'index', 'nowhere: give a folder of images'),
         (None, 'x' * 300, 'File name too long'),
     ],
 )

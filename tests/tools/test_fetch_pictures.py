@@ -127,11 +127,11 @@ def test_a_busy_server_is_retried(shop):
 @pytest.mark.parametrize(
     ('path', 'message', 'tries'),
     [
-        ('none', 'the server says 404 Not Found', 1),
-        ('down', 'the server says 500; tried 2 times', 2),
-        ('page', 'what comes is no picture (23 bytes)', 1),
+        ('none', 'the server answers 404 Not Found', 1),
+        ('down', 'the server answers 500; tried 2 times', 2),
+        ('page', 'not an image (23 bytes)', 1),
         ('cut', 'broken off after 40 of', 2),
-        ('long', '10.0 MB are more than 0.0', 1),
+        ('long', '10.0 MB, more than 0.0', 1),
         ('endless', 'more than 0.0 MB', 1),
         ('stalls', 'no answer in time; tried 2 times', 2),
         ('drips', 'no answer in time; tried 2 times', 2),
@@ -162,7 +162,7 @@ def test_only_public_addresses_are_fetched(monkeypatch, address):
 
     monkeypatch.setattr(socket, 'getaddrinfo', lookup)
     monkeypatch.setattr(socket, 'create_connection', refuse)
-    with pytest.raises(ValueError, match='which is not public; --private asks it'):
+    with pytest.raises(ValueError, match='not public; to allow it, add --private'):
         fetch('http://pictures.example/a.jpg', QUICK._replace(private=False))
 
 
@@ -201,11 +201,11 @@ def test_a_table(shop, tmp_path):
     pd.DataFrame(dict(Title=titles, Link=pages, image_link=links)).to_csv(path, index=False)
     command = ['tools/dataset_converters/fetch_pictures.py', path, out]
     refused = run_here(*command)
-    assert 'not public; --private asks it' in refused.stdout and refused.returncode == 0
+    assert 'not public; to allow it, add --private' in refused.stdout and refused.returncode == 0
     run = run_here(*command, '--private')
     assert run.returncode == 0, run.stderr
-    assert f'{shop}/none: the server says 404' in run.stdout
-    assert '2 pictures there, 1 not; 2 of 4 rows have none' in run.stdout
+    assert f'{shop}/none: the server answers 404' in run.stdout
+    assert '2 images downloaded, 1 failed; 2 of 4 rows have no image' in run.stdout
     table = pd.read_csv(out / 'products.csv', keep_default_na=False)
     assert list(table['Title']) == titles
     assert [len(list(filter(None, cell.split('|')))) for cell in table['image_link']] == [

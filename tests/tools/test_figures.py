@@ -52,7 +52,7 @@ def test_curves_of_a_resumed_run_have_each_step_once(tmp_path):
 
 
 def test_a_model_without_the_head_is_refused(masked_products):
-    with pytest.raises(ValueError, match='no head of categories'):
+    with pytest.raises(ValueError, match='no category head'):
         category_cells(build_small(), masked_products, [0])
 
 
@@ -123,7 +123,7 @@ def test_pipeline_rows_show_each_step(demo_data):
     assert "(another product's caption)" in row.title
     loaded, masked, tokens, hidden = row.cells
     assert loaded.words == 'load: LoadImage, 32 x 32'
-    assert masked.words == 'mask: CentreMask, 32 x 32, 25% hidden'
+    assert masked.words == 'mask: CentreMask, 32 x 32, 25% masked'
     assert (masked.picture[8:24, 8:24] == 190).all()
     assert np.array_equal(masked.picture[:8], loaded.picture[:8])
     assert tokens.words.startswith('tokenize: Tokenize: [CLS] ') and '[MASK]' not in tokens.words

@@ -122,7 +122,7 @@ def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
             'architecture.png',
             'architecture.svg',
         }
-    with pytest.raises(ValueError, match='asks a model: name its CHECKPOINT'):
+    with pytest.raises(ValueError, match='needs a model: name its CHECKPOINT'):
         _draw(monkeypatch, 'attention', 'mvlt/pretrain_fashiongen')
 
 
@@ -131,14 +131,14 @@ def test_visualize_refuses_configs_that_do_not_fit(checkpoint, demo_data, tmp_pa
         *('tools/visualize.py', 'masks', 'configs/demo/retrieval_demo.py', checkpoint),
         *('--data-root', demo_data),
     )
-    assert run.returncode == 2 and 'its test pipeline hides nothing' in run.stderr
+    assert run.returncode == 2 and 'its test pipeline masks no image' in run.stderr
     for kind, config, line in (
         (
             'retrieval',
             'configs/mvlt/finetune_coco_vilt.py',
             'has no test_cfg; take a config that has',
         ),
-        ('retrieval', 'configs/demo/generation_demo.py', 'its test_cfg ranks nothing'),
+        ('retrieval', 'configs/demo/generation_demo.py', 'its test_cfg is no ranking'),
     ):
         run = run_here('tools/visualize.py', kind, config, checkpoint)
         assert run.returncode == 2 and line in run.stderr and 'Traceback' not in run.stderr
@@ -166,9 +166,9 @@ def test_analyze_logs(tmp_path):
     assert run_here(tool, tmp_path / 'a', tmp_path / 'b', '--out', out).returncode == 0
     assert Image.open(out).width > 200
     run = run_here(tool, tmp_path / 'a', '--keys', 'loss_x', '--out', out)
-    assert run.returncode == 2 and "nothing was logged as 'loss_x'" in run.stderr
+    assert run.returncode == 2 and '--keys loss_x: not in the log' in run.stderr
     assert run_here(tool, tmp_path, '--out', out).returncode == 2
-    assert 'legal endings' in run_here(tool, tmp_path / 'a', '--out', tmp_path / 'x.txt').stderr
+    assert 'legal suffixes' in run_here(tool, tmp_path / 'a', '--out', tmp_path / 'x.txt').stderr
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_too_many_missing_images_fail(shop):
     (shop / 'images/5.png').write_bytes(b'no picture')
     run = _check(shop)  # a single image may always be missing
     assert run.returncode == 0 and 'training can start' in run.stdout
-    assert '1 unreadable pictures, which training leaves out, first: ' in run.stdout
+    assert '1 unreadable images, which training skips, first: ' in run.stdout
     assert 'row 7: ' in run.stdout
     for number in range(12):
         (shop / f'images/{number}.png').unlink()
@@ -219,8 +219,8 @@ def test_missing_images_and_guessed_columns_are_reported(shop):
     assert re.search(
         r"WARN .*row 7: .*no image 'images/5.png'.* left out, as 1 at most", run.stdout
     )
-    assert 'products.csv: columns are taken as {"columns": {"image": "image"' in run.stdout
-    assert '; --write keeps that in products.json' in run.stdout
+    assert 'products.csv: meaning of the columns: {"columns": {"image": "image"' in run.stdout
+    assert '; to correct it, run with --write and edit products.json' in run.stdout
     assert not (shop / 'products.json').exists()
     examples = [line for line in run.stdout.splitlines() if line.startswith('e.g. ')]
     assert len(examples) == 3
@@ -233,9 +233,9 @@ def test_write_stores_the_guessed_columns(shop):
     assert run.returncode == 0 and 'written into' in run.stdout, run.stdout
     written = json.loads((shop / 'products.json').read_text())
     assert written['columns']['image'] == 'image' and written['caption'] == '{title}'
-    assert 'as products.json says' in _check(shop).stdout
+    assert 'read from products.json' in _check(shop).stdout
     again = _check(shop, '--write')
-    assert again.returncode == 2 and 'products.json is there: edit it' in again.stderr
+    assert again.returncode == 2 and 'products.json exists: edit it' in again.stderr
     assert json.loads((shop / 'products.json').read_text()) == written
 
 
@@ -248,7 +248,7 @@ def test_an_empty_validation_split_only_warns(shop):
     (shop / 'products.json').write_text(json.dumps(content))
     run = _check(shop)
     assert run.returncode == 0, run.stdout
-    assert 'WARN val: no products; training validates nothing' in run.stdout
+    assert 'WARN val: no products; training does not validate' in run.stdout
 
 
 def test_equal_captions_fail(shop):
@@ -256,7 +256,7 @@ def test_equal_captions_fail(shop):
     (shop / 'products.json').write_text(json.dumps(content))
     run = _check(shop)
     assert run.returncode == 1
-    assert '2 products with different captions are needed' in run.stdout
+    assert 'needs 2 products with different captions' in run.stdout
 
 
 def test_missing_categories_fail(shop):

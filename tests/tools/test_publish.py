@@ -144,7 +144,7 @@ def test_mistakes_are_named(published, trained, tmp_path):
     assert done.returncode == 2 and 'name the config file too' in done.stderr
     (tmp_path / 'results.json').write_text('{"checkpoint_sha256": "0", "checkpoint": "b.pth"}')
     done = _publish(trained, tmp_path / 'out', '--results', tmp_path / 'results.json')
-    assert done.returncode == 2 and 'measured on another checkpoint (b.pth)' in done.stderr
+    assert done.returncode == 2 and 'results of another checkpoint (b.pth)' in done.stderr
     done = _publish(trained, tmp_path / 'out', '--tokenizer', tmp_path)
     assert done.returncode == 2 and 'is not there; name its folder' in done.stderr
     assert not (tmp_path / 'out').exists()

@@ -62,7 +62,7 @@ def test_records(folder):
 def test_the_tool_checks_and_writes_readable_records(folder):
     checked = _convert(folder, '--check')
     assert checked.returncode == 0, checked.stderr
-    assert 'train: 2 pictures, 1 products, 1 main and 2 sub-categories' in checked.stdout
+    assert 'train: 2 images, 1 products, 1 main and 2 sub-categories' in checked.stdout
     assert not list(folder.glob('*.json'))
     assert _convert(folder).returncode == 0
     dataset = PairJSON(data_root=str(folder), ann_file='valid.json', classes_from='train.json')
@@ -109,7 +109,7 @@ def test_bad_folders(folder):
         (b'', 'cut short'),
         (pickle.dumps([1]), 'needs the keys'),
         (pickle.dumps(dict(INFO, captions=' . ')), 'caption of product 7 is empty'),
-        (pickle.dumps(dict(INFO, img_name='../x.png')), "no picture '../x.png'"),
+        (pickle.dumps(dict(INFO, img_name='../x.png')), "no image '../x.png'"),
         (pickle.dumps(dict(INFO, captions=['a', 'b'])), 'not list'),
     ):
         path.write_bytes(content)
@@ -148,8 +148,8 @@ def test_released_lists_become_a_candidate_file(folder):
 def test_released_lists_with_unknown_images_or_another_layout(folder):
     records = list(read_released(folder, 'valid'))
     _lists(folder, ['7_2.png', 'none.png'])
-    with pytest.raises(ValueError, match=r"0.pkl: 1 of 2 pictures are not in .*e.g. 'none.png'"):
+    with pytest.raises(ValueError, match=r"0.pkl: 1 of 2 images are not in .*e.g. 'none.png'"):
         read_released_lists(folder, records)
     (folder / 'retrieve_TIR/0.pkl').write_bytes(pickle.dumps([1, 2]))
-    with pytest.raises(ValueError, match="each with 'img_name', was expected"):
+    with pytest.raises(ValueError, match="expected a dict of entries, each with 'img_name'"):
         read_released_lists(folder, records)

@@ -27,6 +27,6 @@ def test_what_is_no_such_checkpoint_leaves_nothing(tmp_path, monkeypatch):
     source, out = tmp_path / 'checkpoint.pth', tmp_path / 'vit.safetensors'
     torch.save(draw_weights(Sizes(), 0), source)
     monkeypatch.setattr(sys, 'argv', ['to_mvlt.py', 'vit', str(source), str(out)])
-    with pytest.raises(ValueError, match='is this a checkpoint of a plain ViT'):
+    with pytest.raises(ValueError, match='give a checkpoint of a plain ViT'):
         to_mvlt.main()
     assert not out.exists()

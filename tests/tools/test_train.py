@@ -17,4 +17,4 @@ def test_busy_cores(monkeypatch, load, threads, warned):
     warning = train.busy_cores()
     assert bool(warning) == warned
     if warned:
-        assert warning.startswith('other programs ask for 3.9 cores of 2') and '=1' in warning
+        assert warning.startswith('other programs use 3.9 of 2 cores') and '=1' in warning

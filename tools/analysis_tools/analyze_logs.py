@@ -1,9 +1,9 @@
-"""Plot what one or more trainings logged.
+"""Plot the logs of one or more trainings.
 
     tools/analysis_tools/analyze_logs.py work_dirs/pretrain_catalogue --out losses.png
     tools/analysis_tools/analyze_logs.py work_dirs/a work_dirs/b --keys loss_itm lr --out itm.svg
 
-A run that was resumed is one line.
+A resumed run is one line.
 """
 
 import argparse
@@ -17,7 +17,7 @@ KINDS = ('png', 'svg', 'pdf')
 
 
 def main() -> None:
-    """Read, draw."""
+    """Parse, read, draw."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -27,16 +27,16 @@ def main() -> None:
     args = parser.parse_args()
     kind = args.out.suffix.removeprefix('.')
     if kind not in KINDS:
-        raise ValueError(f'--out {args.out}: legal endings are {", ".join(KINDS)}')
+        raise ValueError(f'--out {args.out}: legal suffixes are {", ".join(KINDS)}')
     runs = {str(folder): read_scalars(folder) for folder in args.work_dirs}
     for folder, entries in runs.items():
         if not entries:
-            raise FileNotFoundError(f'{folder}: no training log (*/vis_data/scalars.json) in it')
+            raise FileNotFoundError(f'{folder}: no training log (*/vis_data/scalars.json)')
     logged = list(dict.fromkeys(key for run in runs.values() for entry in run for key in entry))
     keys = args.keys or [key for key in logged if key.startswith('loss')]
     unknown = [key for key in keys if key not in logged]
     if unknown:
-        raise KeyError(f"--keys: nothing was logged as '{unknown[0]}'; there are: {logged}")
+        raise KeyError(f'--keys {unknown[0]}: not in the log; legal: {logged}')
     with written_whole(args.out) as file:
         file.write(draw_losses(runs, keys, kind))
     print(args.out)

@@ -1,11 +1,11 @@
-"""Is one result better than another, query by query? A paired bootstrap and McNemar's test.
+"""Compare two results query by query: paired bootstrap and McNemar's test.
 
     tools/analysis_tools/compare.py work_dirs/first work_dirs/second
 
-Each is a folder of tools/test.py, or the results.json, rankings.json or predictions.json in it.
-Both must have answered the same queries with the same candidates. Printed are both figures, their
-difference with its 95 % interval (* where 0 lies outside; the queries of one product are drawn
-together), and, for shares of queries that are one of a product each, McNemar's p.
+Name two folders of tools/test.py, or the results.json, rankings.json or predictions.json in them.
+Both need the same queries and candidates. The table has both values and their difference with its
+95 % interval (* if 0 lies outside; queries of a product are drawn together). McNemar's p is printed
+for shares of queries if each product has one query.
 """
 
 import argparse
@@ -34,7 +34,8 @@ def main() -> None:
     both = [name for name in first if name in second]
     if not both:
         raise ValueError(
-            f'{args.first} has answers of {", ".join(first)}, {args.second} of {", ".join(second)}'
+            f'no common task: {args.first} has {", ".join(first)}, {args.second} has '
+            f'{", ".join(second)}'
         )
     print(f'{"":26}{"first":>10}{"second":>10}{"difference":>12}  {"95 % interval":22}{"p":>8}')
     for name in both:
@@ -44,11 +45,11 @@ def main() -> None:
 
 
 class Answers(NamedTuple):
-    """What a result says of each query.
+    """Results of each query.
 
-    keys: what makes a query the same one; for lists of candidates those, too.
-    values: (n,), ranks, or (n, 2), truth and prediction.
-    groups: the product of each query, or the query where the file names none.
+    keys: identify a query; for lists they include the candidates.
+    values: ranks (n,), or truth and prediction (n, 2).
+    groups: the product of each query, or the query if the file names none.
     """
 
     keys: list[Any]
@@ -60,7 +61,7 @@ def read_answers(path: Path) -> dict[str, Answers]:
     """Answers by task: 'tir', 'itr', or a category level.
 
     Raises:
-        FileNotFoundError, ValueError: no such file; none of ours.
+        FileNotFoundError, ValueError: no such file, or no file of tools/test.py.
     """
     folder = path if path.is_dir() else path.parent
     names = {'rankings.json', 'predictions.json'}
@@ -68,7 +69,7 @@ def read_answers(path: Path) -> dict[str, Answers]:
     files = [file for file in files if file.is_file()]
     if not files:
         raise FileNotFoundError(
-            f'{path}: no rankings.json or predictions.json there; tools/test.py writes them'
+            f'{path}: no rankings.json or predictions.json; run tools/test.py to write them'
         )
     answers: dict[str, Answers] = {}
     for file in files:
@@ -84,7 +85,7 @@ def _ranks(content: Sequence[dict]) -> dict[str, Answers]:
     answers = {}
     for direction in dict.fromkeys(query['direction'] for query in content):
         queries = [query for query in content if query['direction'] == direction]
-        # the full protocol has no draw, and keeps only the first candidates, which differ
+        # the full protocol has no draw and keeps the first candidates only, which differ
         keys = [
             (q['query'], q.get('draw', 0), tuple(q['candidates']) if 'draw' in q else ())
             for q in queries
@@ -98,21 +99,21 @@ def _classes(content: dict[str, Any]) -> dict[str, Answers]:
     products = content.pop('product_id', None)
     return {
         level: Answers(
-            list(enumerate(one['truth'])),
-            np.stack((one['truth'], one['predicted']), axis=1),
-            products or list(range(len(one['truth']))),
+            list(enumerate(entry['truth'])),
+            np.stack((entry['truth'], entry['predicted']), axis=1),
+            products or list(range(len(entry['truth']))),
         )
-        for level, one in content.items()
+        for level, entry in content.items()
     }
 
 
 def same_data(first: Path, second: Path) -> None:
-    """Refuse results whose results.json name other data or another protocol.
+    """Refuse results of different data or protocols, by their results.json.
 
-    What only one of them tells, as an older file may, is not compared.
+    A key in only one of them, as in an older file, is not compared.
 
     Raises:
-        ValueError: they do; the message names what differs.
+        ValueError: they differ; the message names the keys.
     """
     files = [(path if path.is_dir() else path.parent) / 'results.json' for path in (first, second)]
     results = [json.loads(file.read_text('utf-8')) if file.is_file() else {} for file in files]
@@ -127,28 +128,28 @@ def same_data(first: Path, second: Path) -> None:
 
 
 def matched(first: Answers, second: Answers, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Values of both in one order.
+    """Values of both in the same order.
 
     Raises:
         ValueError: other queries, other candidates or, for categories, another truth.
     """
-    place = {key: row for row, key in enumerate(second.keys)}
-    if set(first.keys) != set(place):
-        differing = len(set(first.keys) ^ set(place))
+    row_of = {key: row for row, key in enumerate(second.keys)}
+    if set(first.keys) != set(row_of):
+        differing = len(set(first.keys) ^ set(row_of))
         raise ValueError(
-            f'{name}: {differing} queries (or their candidates) of one are not in the other; '
-            'compare results on the same data, lists and seeds of candidates'
+            f'{name}: {differing} queries or candidates are in one result only; compare results of '
+            'the same data, candidate lists and seeds'
         )
-    return first.values, second.values[[place[key] for key in first.keys]]
+    return first.values, second.values[[row_of[key] for key in first.keys]]
 
 
 def right(values: np.ndarray, k: int = 1) -> np.ndarray:
-    """Which queries are right, bool (n,): ranks up to ``k``, or predictions that are the truth."""
+    """Which queries are right, bool (n,): rank up to ``k``, or predicted class is true."""
     return values <= k if values.ndim == 1 else values[:, 0] == values[:, 1]
 
 
 def macro_f(pairs: np.ndarray) -> float:
-    """Macro-F, 0 to 1, of truth and prediction (n, 2), over the classes of either."""
+    """Macro-F, 0 to 1, of truth and prediction (n, 2), over the classes of both."""
     truth, predicted = pairs.T
     classes = 1 + int(pairs.max())
     right = np.bincount(truth[truth == predicted], minlength=classes)
@@ -186,16 +187,17 @@ def _line(
     statistic: Callable[[np.ndarray], float],
     groups: Sequence[Any],
 ) -> str:
-    found = paired_bootstrap(first, second, statistic, groups)
+    difference = paired_bootstrap(first, second, statistic, groups)
     share = statistic is _percent
     digits = 2 if share else 3
-    interval = f'{found.low:+.{digits}f} to {found.high:+.{digits}f}'
-    # McNemar's test takes each query for itself
+    interval = f'{difference.low:+.{digits}f} to {difference.high:+.{digits}f}'
+    # McNemar's test needs independent queries
     alone = share and len(set(groups)) == len(groups)
     tested = f'{mcnemar(first, second):8.4f}' if alone else f'{"":8}'
     return (
         f'{name:26}{statistic(first):10.{digits}f}{statistic(second):10.{digits}f}'
-        f'{found.value:+12.{digits}f}  {interval:22}{tested}{" *" if found.significant else ""}'
+        f'{difference.value:+12.{digits}f}  {interval:22}{tested}'
+        + (' *' if difference.significant else '')
     )
 
 

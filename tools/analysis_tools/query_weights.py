@@ -1,10 +1,10 @@
-"""How much a picture should weigh beside words, and unwanted words beside wanted ones.
+"""Weights of an image beside a text, and of a negative query.
 
     tools/analysis_tools/query_weights.py MODEL CONFIG --data-root MY_CATALOGUE [--colour colour]
 
-"This, but red": a product's picture and a colour that its kind has, too; right are products of the
-kind in that colour. "Shoes, not black": a kind and one of its colours; right are products of the
-kind in another colour. Both on the config's val split, P@10 for each weight.
+"This, but red": a product's image and another colour of its category; positives are products of
+the category in that colour. "Shoes, not black": a category and one of its colours; positives are
+products of the category in another colour. Both on the config's val split, P@10 for each weight.
 """
 
 import argparse
@@ -21,8 +21,10 @@ from mvlt.datasets.inputs import to_array
 from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 
-WEIGHTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of pictures or unwanted words; words: 1
+# of the image or the negative query; the text has 1
+WEIGHTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 FIRST = 10
+RECIPE = 'configs/mvlt/dual_encoder_catalogue.py'
 
 
 def main() -> None:
@@ -30,21 +32,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('model', help='a model folder with towers')
+    parser.add_argument('model', help='a folder of a dual encoder')
     add_options(parser)
-    parser.add_argument('--colour', default='colour', help='the label that is changed')
-    parser.add_argument('--kind', default='sub_category', help='the label that stays')
+    parser.add_argument('--colour', default='colour', help='the attribute that changes')
+    parser.add_argument('--kind', default='sub_category', help='the category that stays')
     args = parser.parse_args()
     config = resolve(config_from(args), 'data')
-    known = section(config, 'train_dataloader', 'towers').dataset.get('attributes', {})
-    split = section(config, 'val_dataloader', 'towers').dataset
+    known = section(config, 'train_dataloader', RECIPE).dataset.get('attributes', {})
+    split = section(config, 'val_dataloader', RECIPE).dataset
     data = DATASETS.build(dict(split, attributes=known, pipeline=[]))
     records = [data.get_data_info(row) for row in range(len(data))]
     search = Search(args.model, 'unused', show_progress=False)
     pixels = [search.pixels(to_array(record['img_path'])) for record in records]
     images = search.embed_images(pixels)
     print(f'{len(records)} products; P@{FIRST} in percent')
-    print('weight  picture and words  unwanted words')
+    print('weight  image and text  negative query')
     kinds, colours = (
         np.array([record[key] for record in records]) for key in (args.kind, args.colour)
     )
@@ -52,10 +54,10 @@ def main() -> None:
     changed = changed_queries(kinds, colours)
     left_out = left_out_queries(kinds, colours)
     words = sorted({colour for _, _, colour in changed})
-    texts = dict(zip(words, search.text_embeds([names[1][one] for one in words])))
+    texts = dict(zip(words, search.text_embeds([names[1][colour] for colour in words])))
     pairs = sorted(set(left_out))
-    wanted = search.text_embeds([names[0][kind] for kind, _ in pairs])
-    unwanted = search.text_embeds([names[1][colour] for _, colour in pairs])
+    kind_embeds = search.text_embeds([names[0][kind] for kind, _ in pairs])
+    colour_embeds = search.text_embeds([names[1][colour] for _, colour in pairs])
     for weight in WEIGHTS:
         first = [
             precision(
@@ -66,34 +68,34 @@ def main() -> None:
         ]
         second = [
             precision(images @ (want - weight * no), (kinds == kind) & (colours != colour))
-            for want, no, (kind, colour) in zip(wanted, unwanted, pairs)
+            for want, no, (kind, colour) in zip(kind_embeds, colour_embeds, pairs)
         ]
-        print(f'{weight:6.2f}  {np.mean(first):17.1f}  {np.mean(second):14.1f}')
+        print(f'{weight:6.2f}  {np.mean(first):14.1f}  {np.mean(second):14.1f}')
 
 
 def changed_queries(kinds: np.ndarray, colours: np.ndarray) -> list[tuple[int, Any, Any]]:
-    """Product, its kind, and a colour that it has not and at least five of its kind have."""
-    found = []
+    """Product, its category, and another colour of at least five products of the category."""
+    queries = []
     for row, colour in product(range(len(kinds)), sorted({*colours.tolist()} - {-1})):
         right = (kinds == kinds[row]) & (colours == colour)
         if colours[row] not in (colour, -1) and right.sum() >= FIRST // 2:
-            found.append((row, kinds[row], colour))
-    return found
+            queries.append((row, kinds[row], colour))
+    return queries
 
 
 def left_out_queries(kinds: np.ndarray, colours: np.ndarray) -> list[tuple[Any, Any]]:
-    """Kinds and colours that at least five of them have, and ten have not."""
-    found = []
+    """Category and a colour that at least five of its products have, and at least ten lack."""
+    queries = []
     for kind, colour in product(sorted({*kinds.tolist()}), sorted({*colours.tolist()} - {-1})):
         of_kind = kinds == kind
         have = (of_kind & (colours == colour)).sum()
         if have >= FIRST // 2 and of_kind.sum() - have >= FIRST:
-            found.append((kind, colour))
-    return found
+            queries.append((kind, colour))
+    return queries
 
 
 def precision(scores: np.ndarray, right: Sequence[bool] | np.ndarray) -> float:
-    """Share of the first ten that are right, of those that could be, in percent."""
+    """Positives among the first ten, in percent of the maximum possible."""
     first = np.argsort(-scores, kind='stable')[:FIRST]
     return 100 * float(np.asarray(right)[first].sum()) / min(FIRST, int(np.sum(right)))
 

@@ -1,6 +1,6 @@
-"""Is one model better than another on the same queries, or was it luck of the queries?
+"""Significance of the difference of two models on the same queries.
 
-These say nothing of the luck of the training: for that, train several seeds.
+The tests ignore the variance of training: for that, train several seeds.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Difference(NamedTuple):
-    """First less second: ``value``, and the interval ``low`` to ``high`` that holds it."""
+    """First minus second: ``value``, and its confidence interval ``low`` to ``high``."""
 
     value: float
     low: float
@@ -18,7 +18,7 @@ class Difference(NamedTuple):
 
     @property
     def significant(self) -> bool:
-        """Whether 0 lies outside of the interval."""
+        """Whether 0 lies outside the interval."""
         return self.low > 0 or self.high < 0
 
 
@@ -33,24 +33,27 @@ def paired_bootstrap(
 ) -> Difference:
     """Percentile interval of ``statistic(first) - statistic(second)`` (Efron, 1979).
 
-    Queries are drawn anew with replacement, the same ones for both; those of one group (the views
-    of a product, its captions, several draws of candidates) together, since they err together.
+    Queries are resampled with replacement, the same for both models. Queries of a group (images of
+    a product, its captions, several draws of candidates) are drawn together, because their errors
+    are correlated.
 
     Args:
-        first, second: (n, ...), what is known of each query; one order.
+        first, second: (n, ...), results of each query, in the same order.
         statistic: of such an array; the mean by default.
-        groups: what each query belongs to, (n,); None = each is alone.
+        groups: group of each query, (n,); None = each query is a group.
         confidence: 0 to 1.
-        resamples: how often they are drawn.
+        resamples: number of draws.
         seed: of the draws.
 
     Raises:
-        ValueError: arrays of different length, or of no query.
+        ValueError: arrays of different length, or no query.
     """
     from scipy.stats import bootstrap  # slow to import
 
     if len(first) != len(second) or not len(first):
-        raise ValueError(f'{len(first)} and {len(second)} queries: the same ones are needed')
+        raise ValueError(
+            f'{len(first)} and {len(second)} queries: give results of the same queries'
+        )
     everything = np.arange(len(first))
     names = everything if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     rows = np.arange(int(names.max()) + 1)
@@ -63,7 +66,7 @@ def paired_bootstrap(
     if len(rows) == 1:
         value = difference(rows)
         return Difference(value, value, value)
-    found = bootstrap(
+    interval = bootstrap(
         (rows,),
         difference,
         vectorized=False,
@@ -72,22 +75,26 @@ def paired_bootstrap(
         method='percentile',
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Difference(difference(rows), float(found.low), float(found.high))
+    return Difference(difference(rows), float(interval.low), float(interval.high))
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     """Two-sided p of McNemar's exact test (1947): do two models miss different queries?
 
-    Of the queries that just one of them has right, each is as likely to be the one or the other's.
+    Null hypothesis: a query that only one model has right is equally likely to be either model's.
 
     Example:
         first alone is right 9 times, second alone once: p = 2 (C(10, 0) + C(10, 1)) / 2^10 = 0.021.
 
     Args:
-        first, second: bool (n,), whether a query is right; one order.
+        first, second: bool (n,), whether a query is right, in the same order.
     """
     from scipy.stats import binomtest  # slow to import
 
     first, second = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
-    one, other = int((first & ~second).sum()), int((second & ~first).sum())
-    return float(binomtest(one, one + other).pvalue) if one + other else 1.0
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    return (
+        float(binomtest(only_first, only_first + only_second).pvalue)
+        if only_first + only_second
+        else 1.0
+    )

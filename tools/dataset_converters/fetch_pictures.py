@@ -1,12 +1,11 @@
-"""Bring the pictures that a table names by addresses to files.
+"""Download the images of a table of addresses.
 
     tools/dataset_converters/fetch_pictures.py EXPORT.csv MY_CATALOGUE [--column 'Image Src']
 
-Writes MY_CATALOGUE/images/ and MY_CATALOGUE/products.csv, the table with files in the place of
-addresses, several of a cell as ``a.jpg|b.jpg``. What is there already is not fetched again, so the
-same command goes on after a stop. An address that gives no picture is a line of the output, and
-its cell is left empty. Only public addresses are asked, redirections too: a table may come from
-anybody.
+Writes MY_CATALOGUE/images/ and MY_CATALOGUE/products.csv: the table with files in place of
+addresses, several in a cell as ``a.jpg|b.jpg``. Run the same command again to resume; downloaded
+files are kept. An address without an image is reported, and its cell stays empty. Only public
+addresses are requested, also after a redirection: a table may come from anybody.
 """
 
 import argparse
@@ -38,12 +37,12 @@ _AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 
 class Limits(NamedTuple):
-    """What one picture may take.
+    """Limits of one download.
 
-    seconds: until it is there, redirections included; and between two of its bytes.
+    seconds: for all of it, redirections included; and between two bytes.
     max_bytes: of the file.
-    retries: further tries where a server fails, stalls or breaks off.
-    private: addresses of the own network are asked, too.
+    retries: further tries if a server fails, stalls or breaks off.
+    private: also request addresses of the local network.
     """
 
     seconds: float = 20
@@ -56,25 +55,25 @@ DEFAULT = Limits()
 
 
 class _PassingError(OSError):
-    """A failure that another try may not meet."""
+    """A temporary failure."""
 
 
 class _Connection(http.client.HTTPConnection):
-    """Connects to an address that was checked, so that no name can change what it means."""
+    """Connects to a checked address, so a name cannot change its meaning in between."""
 
     def __init__(self, host: str, port: int, limits: Limits, tls: bool) -> None:
         super().__init__(host, port, timeout=limits.seconds)
         self.limits, self.tls = limits, tls
 
     def connect(self) -> None:
-        """Of all addresses of the host each must be public."""
-        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        for *_, address in found:
+        """Connect; every address of the host must be public."""
+        addresses = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        for *_, address in addresses:
             if not self.limits.private and not ipaddress.ip_address(address[0]).is_global:
                 raise ValueError(
-                    f'{self.host} is {address[0]}, which is not public; --private asks it'
+                    f'{self.host} is {address[0]}, not public; to allow it, add --private'
                 )
-        host, port = str(found[0][4][0]), self.port
+        host, port = str(addresses[0][4][0]), self.port
         self.sock = socket.create_connection((host, port), timeout=self.timeout)
         if self.tls:
             context = ssl.create_default_context()
@@ -82,10 +81,10 @@ class _Connection(http.client.HTTPConnection):
 
 
 def fetch(address: str, limits: Limits = DEFAULT) -> bytes:
-    """The bytes of a picture.
+    """The bytes of an image.
 
     Raises:
-        OSError, ValueError: there is none; why.
+        OSError, ValueError: no image; the message says why.
     """
     for turn in range(limits.retries + 1):
         try:
@@ -117,9 +116,9 @@ def _fetch_once(address: str, limits: Limits) -> bytes:
                 address = urljoin(address, str(answer.getheader('Location')))
                 continue
             if answer.status in _AGAIN:
-                raise _PassingError(f'the server says {answer.status}')
+                raise _PassingError(f'the server answers {answer.status}')
             if answer.status != 200:
-                raise ValueError(f'the server says {answer.status} {answer.reason}')
+                raise ValueError(f'the server answers {answer.status} {answer.reason}')
             return _body(answer, limits, until)
         finally:
             connection.close()
@@ -127,26 +126,28 @@ def _fetch_once(address: str, limits: Limits) -> bytes:
 
 
 def _body(answer: http.client.HTTPResponse, limits: Limits, until: float) -> bytes:
-    said = answer.getheader('Content-Length') or ''
-    if said.isdigit() and int(said) > limits.max_bytes:
-        raise ValueError(f'{int(said) / 1e6:.1f} MB are more than {limits.max_bytes / 1e6:.1f}')
-    found = bytearray()
+    length = answer.getheader('Content-Length') or ''
+    if length.isdigit() and int(length) > limits.max_bytes:
+        raise ValueError(
+            f'{int(length) / 1e6:.1f} MB, more than {limits.max_bytes / 1e6:.1f}; raise --max-mb'
+        )
+    content = bytearray()
     while block := answer.read1(_BLOCK):
-        found += block
-        if len(found) > limits.max_bytes:
-            raise ValueError(f'more than {limits.max_bytes / 1e6:.1f} MB')
+        content += block
+        if len(content) > limits.max_bytes:
+            raise ValueError(f'more than {limits.max_bytes / 1e6:.1f} MB; raise --max-mb')
         if time.monotonic() > until:
             raise TimeoutError
-    if said.isdigit() and len(found) < int(said):
-        raise _PassingError(f'broken off after {len(found)} of {said} bytes')
-    return bytes(found)
+    if length.isdigit() and len(content) < int(length):
+        raise _PassingError(f'broken off after {len(content)} of {length} bytes')
+    return bytes(content)
 
 
 def fetch_to(address: str, folder: Path, limits: Limits = DEFAULT) -> str:
-    """Write a picture into a folder under a name that follows from its address; that name.
+    """Write an image into a folder and return its name, a hash of the address.
 
     Raises:
-        OSError, ValueError: there is no picture; why.
+        OSError, ValueError: no image; the message says why.
     """
     stem = hashlib.sha256(address.encode()).hexdigest()[:20]
     if known := next(folder.glob(f'{stem}.*'), None):
@@ -157,7 +158,7 @@ def fetch_to(address: str, folder: Path, limits: Limits = DEFAULT) -> str:
             suffix = (opened.format or '').lower()
             opened.verify()
     except Exception as error:  # Pillow's decoders raise many kinds
-        raise ValueError(f'what comes is no picture ({len(content)} bytes)') from error
+        raise ValueError(f'not an image ({len(content)} bytes)') from error
     name = f'{stem}.{"jpg" if suffix in ("jpeg", "mpo") else suffix}'
     with written_whole(folder / name) as file:
         file.write(content)
@@ -165,23 +166,27 @@ def fetch_to(address: str, folder: Path, limits: Limits = DEFAULT) -> str:
 
 
 def addresses_in(cell: str) -> list[str]:
-    """Of a cell with one or several: by bars, blanks, line breaks, commas before the next one."""
-    return [one.strip(' ,;') for one in re.split(r'[|\s]+|[,;](?=\s*https?://)', cell) if one]
+    """The addresses in a cell, separated by bars, blanks, line breaks or commas."""
+    return [
+        address.strip(' ,;')
+        for address in re.split(r'[|\s]+|[,;](?=\s*https?://)', cell)
+        if address
+    ]
 
 
 def fetch_all(
     addresses: Iterable[str], folder: Path, limits: Limits, workers: int
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Address -> file of what is there afterwards, and address -> why of what is not."""
-    wanted = list(dict.fromkeys(addresses))
+    """Address -> file of each download, and address -> reason of each failure."""
+    distinct = list(dict.fromkeys(addresses))
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, str] = {}
     failed: dict[str, str] = {}
     with ThreadPoolExecutor(workers) as pool:
         waiting: dict[Any, str] = {
-            pool.submit(fetch_to, one, folder, limits): one for one in wanted
+            pool.submit(fetch_to, address, folder, limits): address for address in distinct
         }
-        for done in track(as_completed(waiting), description='fetching', total=len(wanted)):
+        for done in track(as_completed(waiting), description='fetching', total=len(distinct)):
             address = waiting[done]
             try:
                 files[address] = done.result()
@@ -196,14 +201,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('table', help='CSV, Parquet, sheet, ...')
-    parser.add_argument('catalogue', type=Path, help='folder to make')
-    parser.add_argument('--column', help='of addresses; default: the only one that holds some')
-    parser.add_argument('--workers', type=int, default=16, help='pictures at once')
-    parser.add_argument('--seconds', type=float, default=20, help='that one may take')
-    parser.add_argument('--max-mb', type=float, default=20, help='that one may have')
+    parser.add_argument('table', help='CSV, Parquet, Excel, ...')
+    parser.add_argument('catalogue', type=Path, help='the new folder')
+    parser.add_argument('--column', help='of addresses; default: the only column with addresses')
+    parser.add_argument('--workers', type=int, default=16, help='parallel downloads')
+    parser.add_argument('--seconds', type=float, default=20, help='limit of a download')
+    parser.add_argument('--max-mb', type=float, default=20, help='limit of an image')
     parser.add_argument('--retries', type=int, default=3)
-    parser.add_argument('--private', action='store_true', help='ask the own network, too')
+    parser.add_argument(
+        '--private', action='store_true', help='also request addresses of the local network'
+    )
     args = parser.parse_args()
     path = find_table(args.table)
     out = args.catalogue / 'products.csv'
@@ -215,28 +222,28 @@ def main() -> None:
         raise KeyError(f"{path} has no column '{column}'; it has {', '.join(table)}")
     limits = Limits(args.seconds, int(args.max_mb * 1e6), args.retries, args.private)
     cells = {cell: addresses_in(cell) for cell in table[column].unique()}
-    wanted = [one for several in cells.values() for one in several]
-    files, failed = fetch_all(wanted, args.catalogue / 'images', limits, args.workers)
+    addresses = [address for several in cells.values() for address in several]
+    files, failed = fetch_all(addresses, args.catalogue / 'images', limits, args.workers)
     named = {
-        cell: '|'.join(f'images/{files[one]}' for one in several if one in files)
+        cell: '|'.join(f'images/{files[address]}' for address in several if address in files)
         for cell, several in cells.items()
     }
     table[column] = table[column].map(named)
     with written_whole(out) as file:
         file.write(table.to_csv(index=False).encode())
     print(
-        f'{out}: {len(files)} pictures there, {len(failed)} not; '
-        f'{int((table[column] == "").sum())} of {len(table)} rows have none'
+        f'{out}: {len(files)} images downloaded, {len(failed)} failed; '
+        f'{int((table[column] == "").sum())} of {len(table)} rows have no image'
     )
 
 
 def _column(table: Any, source: str) -> str:
-    found = [name for name in table if has_addresses(table[name])]
-    likely = [name for name in found if re.search('(?i)ima?ge?|pic|photo|foto|bild', name)]
-    if len(likely or found) != 1:
-        names = ', '.join(likely or found) or 'none'
+    columns = [name for name in table if has_addresses(table[name])]
+    likely = [name for name in columns if re.search('(?i)ima?ge?|pic|photo|foto|bild', name)]
+    if len(likely or columns) != 1:
+        names = ', '.join(likely or columns) or 'none'
         raise ValueError(f'{source}: columns with addresses: {names}; name one with --column')
-    return str((likely or found)[0])
+    return str((likely or columns)[0])
 
 
 if __name__ == '__main__':

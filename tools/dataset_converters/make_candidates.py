@@ -2,8 +2,8 @@
 
     tools/dataset_converters/make_candidates.py configs/mvlt/retrieval_fashiongen.py candidates.json
 
-The lists are of the config's test data; numbers of queries and candidates and the first seed are
-those of its test_cfg. The same config and seed give the same bytes on any machine. To rank them:
+The config gives the test data; its test_cfg gives the numbers of queries and candidates and the
+first seed. The same config and seed give the same bytes on any machine. To rank the lists:
 tools/test.py CONFIG CHECKPOINT --cfg-options test_cfg.candidates=candidates.json
 """
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument('--draws', type=int, default=5, help='seeds seed, seed + 1, ...')
     args = parser.parse_args()
     if args.draws < 1:
-        raise ValueError(f'--draws {args.draws}: one at least is needed')
+        raise ValueError(f'--draws {args.draws}: give 1 or more')
     MMLogger.get_instance('make_candidates')
     config = resolve(config_from(args), 'data')
     example = 'configs/mvlt/retrieval_catalogue.py'
@@ -63,23 +63,23 @@ def candidate_content(
     num_candidates: int = 101,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
 ) -> dict[str, Any]:
-    """What a file of drawn lists holds: the same bytes for the same arguments on any machine.
+    """Content of a candidate file, the same for the same arguments on any machine.
 
     Args:
         records: of the evaluated split; see :func:`mvlt.datasets.draw_candidates`.
-        data: what the records are of, e.g. annotation file and split.
+        data: origin of the records, e.g. annotation file and split.
         num_queries, num_candidates: of each draw.
         seeds: one a draw.
 
     Raises:
-        ValueError: there are too few products for a list.
+        ValueError: too few products for a list.
     """
     ids = row_ids(records)
     draws: list[dict[str, Any]] = []
     for seed in seeds:
         lists = [
-            [ids[row] for row in one.candidates]
-            for one in draw_candidates(records, num_queries, num_candidates, seed)
+            [ids[row] for row in query.candidates]
+            for query in draw_candidates(records, num_queries, num_candidates, seed)
         ]
         draws.append(dict(seed=seed, **{direction: lists for direction in DIRECTIONS}))
     protocol = dict(

@@ -2,9 +2,9 @@
 
     tools/dataset_converters/make_demo_data.py work_dirs/demo/data
 
-A product is a cut (sub-category) with colour, pattern, second colour and material; its caption
-names them all, and its views show them. Products of one cut differ in nothing else, so retrieval
-among them means reading the words and looking at the picture.
+A product is a cut (sub-category) with colour, pattern, second colour and material. Its caption
+names all of them, its views show them. Products of one cut differ in nothing else, so retrieval
+needs both text and image.
 """
 
 import argparse
@@ -40,7 +40,7 @@ PATTERNS = {
 }
 MATERIALS = ('cotton', 'leather', 'wool')
 
-# Half outlines, clockwise from the top middle, in units of the picture's side; x is mirrored.
+# Half outlines, clockwise from the top middle, in units of the image's side; x is mirrored.
 _TOP = [(0.5, 0.2), (0.58, 0.16), (0.68, 0.18)]
 CUTS: dict[str, tuple[str, list[tuple[float, float]]]] = {
     'T-SHIRTS': (
@@ -114,7 +114,7 @@ VIEWS = ('front', 'turned', 'back', 'detail')
 
 
 class Product(NamedTuple):
-    """What the captions and the pictures of one product say."""
+    """The properties of one product, in its captions and images."""
 
     product_id: int
     cut: str
@@ -144,10 +144,10 @@ def draw_products(per_cut: int, seed: int, first_id: int = 1) -> list[Product]:
     """Different products, ``per_cut`` of each cut, in random order.
 
     Raises:
-        ValueError: more are asked for than there are different looks.
+        ValueError: more products than different looks.
     """
     if per_cut > 500:
-        raise ValueError(f'{per_cut} products a cut; there are not enough different looks, 500 do')
+        raise ValueError(f'{per_cut} products a cut: too few different looks; give 500 or fewer')
     draw = random.Random(seed)
     products = []
     for cut in CUTS:
@@ -163,7 +163,7 @@ def draw_products(per_cut: int, seed: int, first_id: int = 1) -> list[Product]:
 
 
 def split_products(products: Sequence[Product], train: int) -> tuple[list[Product], list[Product]]:
-    """The first ``train`` products of each cut, and the others: no look is in both."""
+    """The first ``train`` products of each cut, and the rest; no look is in both."""
     seen: Counter[str] = Counter()
     splits: tuple[list[Product], list[Product]] = ([], [])
     for product in products:
@@ -173,18 +173,18 @@ def split_products(products: Sequence[Product], train: int) -> tuple[list[Produc
 
 
 def render(product: Product, view: str, side: int, seed: int) -> np.ndarray:
-    """A picture of the product on white, uint8 (side, side, 3), RGB.
+    """An image of the product on white, uint8 (side, side, 3), RGB.
 
     Args:
         view: 'front', 'turned' (narrower, at an angle), 'back' (mirrored) or 'detail' (closer).
         side: pixels.
-        seed: small differences in place and size.
+        seed: of small differences in position and size.
     """
     draw = random.Random(f'{seed}:{product.product_id}:{view}')
     big = 2 * side
     outline = _outline(product.cut, big)
     cloth = _cloth(product, big, draw)
-    line = 2 * max(big // 100, 1) + 1  # a filter of 1 ends some releases of Pillow
+    line = 2 * max(big // 100, 1) + 1  # a filter of 1 crashes some releases of Pillow
     edge = ImageChops.subtract(outline, outline.filter(ImageFilter.MinFilter(line)))
     cloth.paste(tuple(c // 2 for c in COLOURS[product.colour]), mask=edge)
     picture = Image.new('RGB', (big, big), 'white')
@@ -214,14 +214,14 @@ def write_fashion_gen(
 ) -> Iterator[int]:
     """Write products as a Fashion-Gen split; yields the number of products drawn so far.
 
-    The file appears under its name only when it is whole.
+    The file gets its name when it is whole.
 
     Args:
         path: the ``.h5`` file.
         products: rows follow their order, ``views`` rows a product.
-        views: 1 to 4 pictures a product.
-        side: of the pictures; the real files have 256.
-        seed: of the pictures.
+        views: 1 to 4 images a product.
+        side: of the images; the real files have 256.
+        seed: of the images.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +242,7 @@ def write_fashion_gen(
 
 
 def _columns(rows: Sequence[tuple[Product, str]]) -> dict[str, np.ndarray]:
-    """The 15 columns beside the images, (N, 1) each but ``index_2``, text in latin-1."""
+    """The 15 columns beside the images, (N, 1) each except ``index_2``; text in latin-1."""
 
     def text(values: Iterable[str]) -> np.ndarray:
         return np.array([value.encode('latin-1') for value in values])[:, None]
@@ -317,7 +317,7 @@ def _textured(cloth: Image.Image, material: str, big: int, draw: random.Random) 
 def _affine(
     big: int, width: float, height: float, angle: float, shift: Sequence[float]
 ) -> tuple[float, ...]:
-    """Pillow's six numbers: from a place in the new picture to its place in the old one."""
+    """Pillow's six numbers: from a position in the new image to that in the old image."""
     cos, sin, middle = np.cos(angle), np.sin(angle), big / 2
     a, b, d, e = cos / width, sin / width, -sin / height, cos / height
     dx, dy = middle + shift[0], middle + shift[1]
@@ -325,22 +325,22 @@ def _affine(
 
 
 def main() -> None:
-    """Parse and write what is not there yet."""
+    """Parse, and write the missing files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('out', type=Path)
     parser.add_argument('--train', type=int, default=250, help='products a sub-category')
     parser.add_argument('--validation', type=int, default=105, help='products a sub-category')
-    parser.add_argument('--views', type=int, default=3, help='pictures a product, 1 to 4')
-    parser.add_argument('--side', type=int, default=64, help='of the pictures, pixels')
+    parser.add_argument('--views', type=int, default=3, help='images a product, 1 to 4')
+    parser.add_argument('--side', type=int, default=64, help='of the images, pixels')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     splits = split_products(draw_products(args.train + args.validation, args.seed), args.train)
     for split, products in zip(('train', 'validation'), splits):
         path = args.out / f'fashiongen_{args.side}_{args.side}_{split}.h5'
         if path.exists():
-            print(f'{path} is there already')
+            print(f'{path} exists')
             continue
         for _ in track(
             write_fashion_gen(path, products, args.views, args.side, args.seed),
@@ -348,7 +348,9 @@ def main() -> None:
             total=len(products),
         ):
             pass
-        print(f'{path}: {len(products)} products of {len(CUTS)} kinds, {args.views} views each')
+        print(
+            f'{path}: {len(products)} products, {len(CUTS)} sub-categories, {args.views} views each'
+        )
 
 
 if __name__ == '__main__':

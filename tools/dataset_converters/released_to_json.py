@@ -3,10 +3,10 @@
     tools/dataset_converters/released_to_json.py FOLDER [--check]
 
 FOLDER holds ``extracted_{train,valid}_images/*.png`` and ``full_{train,valid}_info_PAI/*.pkl``, one
-pickle a picture. Writes FOLDER/train.json and FOLDER/valid.json, which mvlt.datasets.PairJSON
-reads, and, where retrieve_TIR and retrieve_ITR are there, FOLDER/candidates.json with their
-101-lists, for test_cfg.candidates of a retrieval config. A pickle may name any function and have it
-called; this reader refuses one that asks for a class.
+pickle an image. Writes FOLDER/train.json and FOLDER/valid.json for mvlt.datasets.PairJSON. If
+retrieve_TIR and retrieve_ITR exist, it also writes FOLDER/candidates.json with their lists of 101,
+for test_cfg.candidates of a retrieval config. A pickle can call any function, so this reader
+refuses every pickle that asks for a class.
 """
 
 import argparse
@@ -35,7 +35,7 @@ KEYS = dict(
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Containers, strings and numbers need no class; a file that asks for one is refused."""
+    """Refuses every class: containers, strings and numbers need none."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f'it asks for {module}.{name}')
@@ -45,10 +45,10 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_plain_pickle(path: Path) -> Any:
-    """What a pickle of plain containers, strings and numbers holds.
+    """Content of a pickle of plain containers, strings and numbers.
 
     Raises:
-        ValueError: it asks for a class or a function, whatever that may be, or is cut short.
+        ValueError: it asks for a class or a function, or is cut short.
     """
     try:
         with open(path, 'rb') as file:
@@ -63,14 +63,14 @@ def read_plain_pickle(path: Path) -> Any:
 
 
 def read_released(root: str | Path, split: str) -> Iterator[dict[str, str]]:
-    """Records of a processed folder as :class:`mvlt.datasets.PairJSON` wants them.
+    """Records of a processed folder for :class:`mvlt.datasets.PairJSON`.
 
     Args:
-        root: the folder that holds ``full_<split>_info_PAI`` and ``extracted_<split>_images``.
+        root: the folder with ``full_<split>_info_PAI`` and ``extracted_<split>_images``.
         split: 'train' or 'valid'.
 
     Raises:
-        FileNotFoundError, KeyError, ValueError: a folder, a picture or a key is missing, a caption
+        FileNotFoundError, KeyError, ValueError: a folder, an image or a key is missing, a caption
             is empty, or a pickle is refused; the message names the file.
     """
     root = Path(root)
@@ -91,30 +91,30 @@ def read_released(root: str | Path, split: str) -> Iterator[dict[str, str]]:
 def read_released_lists(
     root: str | Path, records: Sequence[dict[str, str]]
 ) -> dict[str, list[list[str]]]:
-    """The released 101-lists, ``retrieve_TIR/*.pkl`` and ``retrieve_ITR/*.pkl``, as ids.
+    """The released lists of 101, ``retrieve_TIR/*.pkl`` and ``retrieve_ITR/*.pkl``, as ids.
 
-    A pickle holds a dict of entries, the positive first, each with ``img_name``; which are looked
-    up among the records of the validation split.
+    A pickle holds a dict of entries, the positive first. The ``img_name`` of each is looked up
+    among the records of the validation split.
 
     Args:
         root: the processed folder.
-        records: of :func:`read_released` for 'valid', in the order in which they are kept.
+        records: of :func:`read_released` for 'valid', in the same order.
 
     Returns:
-        ``tir`` and ``itr``: lists of row ids (:mod:`mvlt.datasets.candidate_files`); a direction
-        whose folder is missing is absent.
+        ``tir`` and ``itr``: lists of row ids (:mod:`mvlt.datasets.candidate_files`), without a
+        direction whose folder is missing.
 
     Raises:
-        ValueError: a pickle is refused, has another layout, or names a picture that the records
-            lack; the message names the file.
+        ValueError: a pickle is refused, has another layout, or names an unknown image; the message
+            names the file.
     """
-    ids = {Path(one['image']).name: name for one, name in zip(records, row_ids(records))}
-    found = {}
+    ids = {Path(record['image']).name: name for record, name in zip(records, row_ids(records))}
+    lists = {}
     for direction in DIRECTIONS:
         folder = Path(root) / f'retrieve_{direction.upper()}'
         if folder.is_dir():
-            found[direction] = [_one_list(path, ids) for path in sorted(folder.glob('*.pkl'))]
-    return found
+            lists[direction] = [_one_list(path, ids) for path in sorted(folder.glob('*.pkl'))]
+    return lists
 
 
 def _one_list(path: Path, ids: Mapping[str, str]) -> list[str]:
@@ -123,13 +123,13 @@ def _one_list(path: Path, ids: Mapping[str, str]) -> list[str]:
         names = [entry['img_name'] for entry in content.values()]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path}: a dict of entries, each with 'img_name', was expected ({error})"
+            f"{path}: expected a dict of entries, each with 'img_name' ({error})"
         ) from error
     unknown = [name for name in names if name not in ids]
     if unknown or len(names) < 2:
         raise ValueError(
-            f'{path}: {len(unknown)} of {len(names)} pictures are not in the validation split'
-            + (f", e.g. '{unknown[0]}'" if unknown else '; two at least are needed')
+            f'{path}: {len(unknown)} of {len(names)} images are not in the validation split'
+            + (f", e.g. '{unknown[0]}'" if unknown else '; a list needs at least two')
         )
     return [ids[name] for name in names]
 
@@ -137,57 +137,57 @@ def _one_list(path: Path, ids: Mapping[str, str]) -> list[str]:
 def _record(path: Path, root: Path, images: str) -> dict[str, str]:
     content = read_plain_pickle(path)
     if not isinstance(content, dict) or not KEYS.keys() <= content.keys():
-        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise KeyError(f'{path}: needs the keys {", ".join(KEYS)}; it has {found}')
+        keys = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise KeyError(f'{path}: needs the keys {", ".join(KEYS)}; it has {keys}')
     record = {key: ' '.join(_text(content[theirs], path).split()) for theirs, key in KEYS.items()}
     if not any(character.isalnum() for character in record['caption']):
         raise ValueError(f'{path}: the caption of product {record["product_id"]} is empty')
     name = record['image']
     if Path(name).name != name or not (root / images / name).is_file():
-        raise FileNotFoundError(f"{path}: no picture '{name}' in {root / images}")
+        raise FileNotFoundError(f"{path}: no image '{name}' in {root / images}")
     return {**record, 'image': f'{images}/{name}'}
 
 
 def _text(value: Any, path: Path) -> str:
-    """A string; a list of one string is what some files hold for a caption."""
+    """A string; some files hold a caption as a list of one string."""
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     if not isinstance(value, str | int):
-        raise ValueError(f'{path}: a text or a number was expected, not {type(value).__name__}')
+        raise ValueError(f'{path}: expected a text or a number, not {type(value).__name__}')
     return str(value)
 
 
 def main() -> None:
-    """Parse, read everything, then write whole files."""
+    """Parse, read everything, then write the files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('folder', type=Path)
     parser.add_argument('--check', action='store_true', help='only validate, write nothing')
     args = parser.parse_args()
-    found = {}
+    splits = {}
     for split in SPLITS:
         records = list(track(read_released(args.folder, split), description=split, total=None))
-        found[split] = records
+        splits[split] = records
         categories = Counter(record['main_category'] for record in records)
         print(
-            f'{split}: {len(records)} pictures, '
+            f'{split}: {len(records)} images, '
             f'{len({record["product_id"] for record in records})} products, '
             f'{len(categories)} main and {len({r["sub_category"] for r in records})} sub-categories'
         )
-    lists = read_released_lists(args.folder, found['valid'])
+    lists = read_released_lists(args.folder, splits['valid'])
     for direction, ids in lists.items():
         print(f'{direction}: {len(ids)} lists of {max(map(len, ids), default=0)} candidates')
     if args.check:
         print('nothing written (--check)')
         return
-    for split, records in found.items():
+    for split, records in splits.items():
         write_json(args.folder / f'{split}.json', dict(records=records))
         print(f'{args.folder / split}.json written')
     if lists:
         content = candidate_file(
             dict(source='retrieve_TIR and retrieve_ITR of the released code'),
-            dict(ann_file='valid.json', rows=len(found['valid'])),
+            dict(ann_file='valid.json', rows=len(splits['valid'])),
             [lists],
         )
         write_json(args.folder / 'candidates.json', content, indent=None)

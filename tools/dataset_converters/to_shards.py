@@ -1,11 +1,10 @@
-"""Write the pairs that a config trains, validates or tests on as tar shards (WebDataset's layout).
+"""Write the pairs of a config's split as tar shards (WebDataset's layout).
 
-    tools/dataset_converters/to_shards.py configs/mvlt/dual_encoder_catalogue.py SHARDS --data-root
-    SHOP
+    tools/dataset_converters/to_shards.py CONFIG SHARDS --data-root MY_CATALOGUE
 
-Writes SHARDS/train-000000.tar, ... of at most --samples pairs; read with dataset type TarPairs and
-ann_file='train-*.tar'. JPEG files go in as they are; other pictures are written as PNG. Needs
-webdataset (pip install webdataset).
+Writes SHARDS/train-000000.tar, ... of at most --samples pairs. To read them, set dataset type
+TarPairs and ann_file='train-*.tar'. JPEG files are copied, other images are written as PNG. Needs
+webdataset: pip install webdataset
 """
 
 import argparse
@@ -26,7 +25,7 @@ LOADERS = dict(train='train_dataloader', val='val_dataloader', test='test_datalo
 
 
 def main() -> None:
-    """Parse, write, say how much."""
+    """Parse, write, report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -49,12 +48,12 @@ def write(dataset: Any, out: Path, split: str, samples: int) -> int:
 
     Args:
         dataset: a :class:`mvlt.datasets.PairDataset`.
-        out: the folder; it must not have shards of this split.
-        split: how their names begin.
+        out: the folder, without shards of this split.
+        split: begins the file names.
         samples: pairs a shard.
 
     Raises:
-        FileExistsError: there are such shards.
+        FileExistsError: the folder has such shards.
     """
     try:
         from webdataset import ShardWriter

@@ -11,9 +11,9 @@ _INK, _LINE = '#23202b', '#8d879b'
 
 
 class Stage(NamedTuple):
-    """What one stage is: M_k layers over a map of rows x columns and C_k channels (Table 1).
+    """One stage: M_k layers over a map of rows x columns and C_k channels (Table 1).
 
-    keys: image tokens that attention looks at, after reduction.
+    keys: image keys of attention, after reduction.
     parameters: of embeddings and layers.
     """
 
@@ -26,29 +26,29 @@ class Stage(NamedTuple):
 
 
 def stages_of(model: MVLT) -> list[Stage]:
-    """The stages of a model's backbone for its own image size."""
-    backbone, found = model.backbone, []
+    """The stages of a model's encoder at its image size."""
+    backbone, stages = model.backbone, []
     for stage, stride, dims in zip(backbone.stages, backbone.strides, backbone.embed_dims):
         side = backbone.image_size // stride
         attention: Any = stage.layers[0].attention
         keys = attention.image_keys((side, side))
-        found.append(Stage(len(stage.layers), dims, side, side, keys, _count(stage)))
-    return found
+        stages.append(Stage(len(stage.layers), dims, side, side, keys, _count(stage)))
+    return stages
 
 
 def draw_architecture(
     model: MVLT, title: str, kind: str = 'png', uncounted: Collection[str] = ()
 ) -> bytes:
-    """Fig. 3 for any model of this project: inputs, stages, decoder, heads, with their sizes.
+    """Fig. 3 for any model here: inputs, stages, decoder, heads, with their sizes.
 
     Args:
-        model: built, on any device (``meta`` will do).
+        model: on any device, also ``meta``.
         title: heading.
         kind: 'png', 'svg' or 'pdf'.
-        uncounted: category heads whose number of classes the data will tell.
+        uncounted: category heads whose number of classes depends on the data.
 
     Raises:
-        ValueError: the model's encoder is dual.
+        ValueError: the encoder is dual.
     """
     if not model.is_joint:
         raise ValueError('a dual-encoder model cannot be drawn as Fig. 3: it has no joint stages')
@@ -67,7 +67,7 @@ def draw_architecture(
     panel.text(0.3, 5.9, title, fontsize=12, weight='bold', va='center', color=_INK)
     pen = _Pen(panel)
     side = backbone.image_size
-    words = f'{backbone.vocab_size:,} words'
+    words = f'{backbone.vocab_size:,} tokens in all'
     pen.box(0.3, 4.25, 1.9, 0.9, _TEXT, ['caption', f'{backbone.context_length} tokens', words])
     pen.box(0.3, 1.95, 1.9, 0.9, _IMAGE, ['image', f'{side} x {side} x 3'])
     left = 2.9
@@ -76,17 +76,17 @@ def draw_architecture(
         text = f'$T^{{{number}}}$  {backbone.context_length} x {stage.channels}'
         pen.box(left, 4.45, 1.9, 0.5, _TEXT, [text])
         layers = 'layer' if stage.layers == 1 else 'layers'
-        said = [f'{stage.layers} {layers}, {_short(stage.parameters)}']
-        pen.box(left, 3.4, 1.9, 0.6, _BOTH, [*said, f'{stage.keys} image keys'])
+        summary = [f'{stage.layers} {layers}, {_short(stage.parameters)}']
+        pen.box(left, 3.4, 1.9, 0.6, _BOTH, [*summary, f'{stage.keys} image keys'])
         tall = 0.35 + 0.95 * (stage.rows / stages[0].rows) ** 0.5
         name = f'{stage.rows} x {stage.columns} x {stage.channels}'
         pen.box(left, 2.4 - tall / 2, 1.9, tall, _IMAGE, [f'$V^{{{number}}}$  {name}'])
-        for place in (4.7, 2.4):
-            pen.arrow(left - (0.7 if number == 1 else 0.6), place, left, place)
+        for y in (4.7, 2.4):
+            pen.arrow(left - (0.7 if number == 1 else 0.6), y, left, y)
         if model.neck is not None:
             pen.arrow(left + 0.95, 2.4 - tall / 2, left + 0.95, 1.1, dashed=True)
         left += 2.5
-    end, place = left - 0.6, 4.7
+    end, y = left - 0.6, 4.7
     heads, decoding = {}, None
     for name, module in model.heads.items():
         classes = getattr(module, 'num_classes', None)
@@ -98,21 +98,22 @@ def draw_architecture(
     unknown = {name.replace('_', ' ') for name in uncounted}
     for name, module in heads.items():
         label = name if name in unknown else f'{name}, {_short(_count(module))}'
-        pen.box(left, place - 0.28, 2.1, 0.56, _HEAD, [label])
-        pen.arrow(end, 4.7, left, place)
-        place -= 0.75
+        pen.box(left, y - 0.28, 2.1, 0.56, _HEAD, [label])
+        pen.arrow(end, 4.7, left, y)
+        y -= 0.75
     if model.neck is not None:
         across = end - 2.9
         name = f'{type(model.neck).__name__}, {_short(_count(model.neck))}'
         pen.box(2.9, 0.4, across, 0.7, _BOTH, [f'{name}: a map at 1/{model.neck.stride}'])
-        said = (
+        caption = (
             ['MIR', f'{side} x {side} x 3'] if model.gives('pixels') else [type(decoding).__name__]
         )
-        pen.box(left, 0.35, 2.1, 0.8, _HEAD, [*said, _short(_count(decoding))])
+        pen.box(left, 0.35, 2.1, 0.8, _HEAD, [*caption, _short(_count(decoding))])
         pen.arrow(end, 0.75, left, 0.75)
-    own = _short(_count(backbone.words))
+    token_weights = _short(_count(backbone.words))
     total = (
-        f'{type(backbone).__name__}; {_short(_count(model))} weights, {own} of them word vectors'
+        f'{type(backbone).__name__}; {_short(_count(model))} weights, {token_weights} of them '
+        'token embeddings'
     )
     panel.text(0.3, 5.6, total, fontsize=9, color=_INK)
     buffer = io.BytesIO()
@@ -130,27 +131,27 @@ class _Pen:
     def box(
         self, x: float, y: float, width: float, height: float, colour: str, lines: list[str]
     ) -> None:
-        """A box with its lower left corner at x, y; the first line a little larger."""
+        """A box with its lower left corner at x, y; its first line is larger."""
         from matplotlib.patches import FancyBboxPatch
 
         style = 'round,pad=0,rounding_size=0.06'
         patch = FancyBboxPatch((x, y), width, height, style, facecolor=colour, edgecolor=_LINE)
         self.panel.add_patch(patch)
         for number, line in enumerate(lines):
-            place = y + height / 2 + 0.2 * ((len(lines) - 1) / 2 - number)
+            line_y = y + height / 2 + 0.2 * ((len(lines) - 1) / 2 - number)
             size = 8.5 if number == 0 else 7.5
             self.panel.text(
-                x + width / 2, place, line, fontsize=size, ha='center', va='center', color=_INK
+                x + width / 2, line_y, line, fontsize=size, ha='center', va='center', color=_INK
             )
 
     def arrow(self, x: float, y: float, to_x: float, to_y: float, dashed: bool = False) -> None:
-        """From x, y to to_x, to_y."""
+        """An arrow from x, y to to_x, to_y."""
         arrow = dict(arrowstyle='->', color=_LINE, linestyle='--' if dashed else '-')
         self.panel.annotate('', (to_x, to_y), (x, y), arrowprops=arrow)
 
 
 def _count(module: Any) -> int:
-    return sum(one.numel() for one in module.parameters() if one.requires_grad)
+    return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
 
 
 def _short(count: int) -> str:

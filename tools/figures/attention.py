@@ -1,4 +1,4 @@
-"""Where the [CLS] token looks: in each stage, at which part of the picture and at which words.
+"""Attention of [CLS] in each stage, over the image and over the tokens.
 
 Legend: B batch, N image tokens, T text tokens.
 """
@@ -26,31 +26,31 @@ def cls_attention(model: MVLT, inputs: dict[str, Any]) -> list[tuple[torch.Tenso
 
     Args:
         model: in evaluation mode.
-        inputs: what the data preprocessor returns under ``inputs``.
+        inputs: the data preprocessor's ``inputs``.
 
     Returns:
-        For each stage ``image`` float (B, h, w), h x w the grid of its image keys, and ``text``
-        float (B, T); the two sum to 1 for each sample.
+        For each stage ``image`` float (B, h, w), over the grid of its image keys, and ``text``
+        float (B, T); both together sum to 1 for each sample.
 
     Raises:
         ValueError: the model's encoder is dual.
     """
     if not model.is_joint:
         raise ValueError('a dual-encoder model cannot show [CLS] attention: it reads no pair')
-    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    maps: list[tuple[torch.Tensor, torch.Tensor]] = []
     with _recorded(model) as calls:
         model(inputs)
     for attention, (x, size, key_mask) in calls:
         weights = attention.weights(x, size, key_mask, query=size[0] * size[1]).mean(1)
         grid = attention.key_grid(size)
         image, text = weights.split((grid[0] * grid[1], weights.shape[1] - grid[0] * grid[1]), 1)
-        found.append((image.unflatten(1, grid), text))
-    return found
+        maps.append((image.unflatten(1, grid), text))
+    return maps
 
 
 @contextmanager
 def _recorded(model: MVLT) -> Iterator[list[tuple[Any, tuple]]]:
-    """What the last attention of every stage is called with."""
+    """Arguments of the last attention of every stage."""
     calls: list[tuple[Any, tuple]] = []
     handles = [
         stage.layers[-1].attention.register_forward_pre_hook(
@@ -68,22 +68,24 @@ def _recorded(model: MVLT) -> Iterator[list[tuple[Any, tuple]]]:
 def attention_rows(
     model: MVLT, dataset: BaseDataset, rows: Sequence[int], tokenizer: CaptionTokenizer
 ) -> tuple[Row, ...]:
-    """A product a row: its picture, and for each stage where [CLS] looks; bars are its words."""
+    """A product a row: its image, and the attention of [CLS] in each stage; bars are tokens."""
     batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]))
     stages = cls_attention(model, batch['inputs'])
     drawn = []
-    for place, row in enumerate(rows):
-        picture = to_array(batch['inputs']['pixels'][place])
+    for position, row in enumerate(rows):
+        picture = to_array(batch['inputs']['pixels'][position])
         cells = [Cell(picture, dataset.get_data_info(row)['caption'], 'query')]
-        ids = batch['inputs']['token_ids'][place].tolist()
+        ids = batch['inputs']['token_ids'][position].tolist()
         for number, (image, text) in enumerate(stages, 1):
-            share = float(image[place].sum())
-            best = text[place].argsort(descending=True)[:_WORDS].tolist()
+            share = float(image[position].sum())
+            best = text[position].argsort(descending=True)[:_WORDS].tolist()
             cells.append(
                 Cell(
-                    _heat(picture, image[place].cpu().numpy()),
-                    f'stage {number}: {100 * share:.0f} % on the picture',
-                    bars=tuple(Bar(tokenizer.token(ids[i]), float(text[place][i])) for i in best),
+                    _heat(picture, image[position].cpu().numpy()),
+                    f'stage {number}: {100 * share:.0f} % on the image',
+                    bars=tuple(
+                        Bar(tokenizer.token(ids[i]), float(text[position][i])) for i in best
+                    ),
                 )
             )
         drawn.append(Row('', tuple(cells)))
@@ -91,7 +93,7 @@ def attention_rows(
 
 
 def _heat(picture: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The picture, faded where nothing looks, red where most does."""
+    """The image: faded without attention, red with most."""
     heat = Image.fromarray((255 * weights / weights.max()).astype(np.uint8))
     size = (picture.shape[1], picture.shape[0])
     share = np.asarray(heat.resize(size, Image.Resampling.BILINEAR))[..., None] / 255

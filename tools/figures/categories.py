@@ -1,4 +1,4 @@
-"""What a model takes products for, as cards (Fig. 6 of the paper)."""
+"""Predicted categories of products, as cards (Fig. 6 of the paper)."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from mvlt.visualization.examples import picture_of, predict
 def category_cells(
     model: MVLT, dataset: BaseDataset, rows: Sequence[int], best: int = 3
 ) -> list[tuple[float, Cell]]:
-    """Picture, truth and the ``best`` most probable classes of each level: Fig. 6.
+    """Image, true class and the ``best`` most probable classes of each category: Fig. 6.
 
     Returns:
-        For each row the lowest probability that any level gives to the truth, and the card.
+        For each row the lowest probability of a true class, and the card.
 
     Raises:
         ValueError: the model has no category head.
@@ -23,10 +23,10 @@ def category_cells(
     levels = {head.label for head in model.heads.values() if hasattr(head, 'num_classes')}
     if not levels:
         raise ValueError(
-            'the config has no head of categories to draw; take a recognition config, e.g. '
+            'the config has no category head; take a recognition config, e.g. '
             'configs/mvlt/recognition_catalogue.py'
         )
-    found = []
+    cards = []
     for row, sample in zip(rows, predict(model, dataset, rows)):
         bars: list[Bar] = []
         words, certain = [], 1.0
@@ -41,9 +41,9 @@ def category_cells(
                 Bar(names[i] if i < len(names) else f'row {i}', float(scores[i]), i == truth)
                 for i in order
             ]
-            # a class that training lacks has no probability at all
+            # a class missing in training has no probability
             certain = min(certain, float(scores[truth]) if truth < len(scores) else 0.0)
             right = right and order[0] == truth
         mark = 'right' if right else 'wrong'
-        found.append((certain, Cell(picture_of(dataset, row), '; '.join(words), mark, tuple(bars))))
-    return found
+        cards.append((certain, Cell(picture_of(dataset, row), '; '.join(words), mark, tuple(bars))))
+    return cards

@@ -9,15 +9,15 @@ from mvlt.tools.figures.page import bytes_uri
 
 
 def read_scalars(work_dir: str | Path) -> list[dict[str, float]]:
-    """Logged values of a work dir in the order of steps; a later run replaces a repeated step."""
+    """Logged values of a work dir by step; a later run replaces a repeated step."""
     steps: dict[float, dict[str, float]] = {}
     for file in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
         for line in file.read_text().splitlines():
             try:
                 entry = json.loads(line)
-            except json.JSONDecodeError:  # a run that was killed may leave half a line
+            except json.JSONDecodeError:  # a killed run may leave half a line
                 continue
-            if 'step' in entry:  # of training, or of the validation behind it
+            if 'step' in entry:  # of training, or of the validation after it
                 steps.setdefault(entry['step'], {}).update(entry)
     return [steps[step] for step in sorted(steps)]
 
@@ -25,7 +25,7 @@ def read_scalars(work_dir: str | Path) -> list[dict[str, float]]:
 def draw_losses(
     runs: Mapping[str, Sequence[Mapping[str, float]]], names: Sequence[str], kind: str
 ) -> bytes:
-    """One panel a name over training steps, one line a run.
+    """One panel a name, one line a run, over training steps.
 
     Args:
         runs: run -> its entries (:func:`read_scalars`).

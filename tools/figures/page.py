@@ -1,4 +1,4 @@
-"""Pages that need no network, no script and no second file: sheets, and the report of the demo."""
+"""Self-contained pages: sheets, and the report of the demo."""
 
 import base64
 import io
@@ -19,13 +19,13 @@ from mvlt.visualization.sheet import to_array
 def write_sheet(
     folder: str | Path, title: str, sections: Sequence[Section], facts: Mapping[str, Any]
 ) -> list[Path]:
-    """Write ``index.html``, which needs no network, no script and no second file, and the PNGs.
+    """Write ``index.html``, without scripts or links to other files, and PNG files.
 
     Args:
-        folder: made if missing.
+        folder: created if missing.
         title: heading of the page.
-        sections: what to show; each also becomes ``<name>.png``.
-        facts: where it comes from, e.g. config and checkpoint.
+        sections: its content; each also becomes ``<name>.png``.
+        facts: origin, e.g. config and checkpoint.
 
     Returns:
         The files.
@@ -49,7 +49,7 @@ def write_sheet(
 
 
 def write_report(path: str | Path, **content: Any) -> None:
-    """Fill ``report.html``, the page of the demo, and write it, whole or not at all.
+    """Write the page of the demo from ``report.html``, whole or not at all.
 
     Args:
         path: the page.
@@ -60,11 +60,11 @@ def write_report(path: str | Path, **content: Any) -> None:
 
 
 def picture_uri(pixels: np.ndarray | torch.Tensor, side: int = 160) -> str:
-    """A PNG data URI, enlarged in whole steps so that pixels stay sharp.
+    """A PNG data URI, enlarged by a whole factor so that pixels stay sharp.
 
     Args:
         pixels: see :func:`to_array`.
-        side: at least so many pixels wide, if a whole factor below 8 reaches it.
+        side: minimum width in pixels; the factor is at most 8.
     """
     image = Image.fromarray(to_array(pixels))
     factor = min(8, max(1, -(-side // image.width)))
@@ -80,7 +80,7 @@ def bytes_uri(content: bytes, kind: str) -> str:
 
 
 def _environment() -> Environment:
-    """The templates beside this file; words are escaped, pictures become data URIs."""
+    """The templates beside this file; text is escaped, images become data URIs."""
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     templates.filters['uri'] = picture_uri
     return templates

@@ -1,4 +1,4 @@
-"""A record after each transform of its pipeline, so that one sees what a model is shown."""
+"""A record after each transform of its pipeline, up to the model's input."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,13 @@ from mvlt.visualization import Cell, Row, hide
 
 
 def pipeline_rows(dataset: Any, rows: Sequence[int]) -> tuple[Row, ...]:
-    """A record a row, a card after each transform; what nothing changes is not drawn again.
+    """A record a row, a card after each transform.
 
-    Hidden parts of the picture are grey; hidden words stand as ``word>[MASK]``.
+    Masked pixels are grey; a masked token is ``word>[MASK]``.
 
     Args:
         dataset: a PairDataset, or MatchingPairs or RankingGroups around one.
-        rows: which records.
+        rows: numbers of the records.
     """
     return tuple(_row(dataset, row) for row in rows)
 
@@ -26,9 +26,9 @@ def _row(dataset: Any, row: int) -> Row:
         inner = inner.dataset
     record = inner.get_data_info(row)
     results = inner.load(dataset.draw(record) if hasattr(dataset, 'draw') else record)
-    said = f'{results["product_id"]}: {results["caption"]}'
+    title = f'{results["product_id"]}: {results["caption"]}'
     if 'matched' in results:
-        said += ' (matched)' if results['matched'] else " (another product's caption)"
+        title += ' (matched)' if results['matched'] else " (another product's caption)"
     cells = []
     for step, transform in inner.pipeline.steps.items():
         if isinstance(transform, PackPairInputs):
@@ -45,9 +45,9 @@ def _row(dataset: Any, row: int) -> Row:
         words = f'{name}, {width} x {height}'
         if 'image_mask' in results:
             picture = hide(picture, results['image_mask'])
-            words += f', {results["image_mask"].mean():.0%} hidden'
+            words += f', {results["image_mask"].mean():.0%} masked'
         cells.append(Cell(picture, words))
-    return Row(said, tuple(cells))
+    return Row(title, tuple(cells))
 
 
 def _words(results: dict, transform: Tokenize | MaskWords) -> str:

@@ -1,10 +1,10 @@
-"""Write a trained model as one folder of data: weights, architecture, tokenizer, categories, card.
+"""Write a trained model as one folder: weights, architecture, tokenizer, categories, card.
 
     tools/model_converters/publish.py work_dirs/pretrain_catalogue/iter_6000.pth MY_MODEL \\
         --licence CC-BY-4.0 --data 'our catalogue of 2026' --results work_dirs/*/results.json
 
 The inferencers of mvlt.apis, tools/train.py --from, tools/test.py, tools/export.py and the web page
-take the folder; it holds no code and can be put on a model hub as it is.
+take the folder. It holds no code and can be uploaded to a model hub.
 """
 
 import argparse
@@ -32,22 +32,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('checkpoint', help='.pth of a training, or .safetensors with --config')
-    parser.add_argument('out', type=Path, help='the folder to make')
-    parser.add_argument(
-        '--config', help='its config file; default: the config that the checkpoint holds'
-    )
+    parser.add_argument('out', type=Path, help='the new folder')
+    parser.add_argument('--config', help='config file; default: the config in the checkpoint')
     parser.add_argument('--data-root', help='with --config: replaces its data_root')
-    parser.add_argument('--tokenizer', help='folder; default: that of the config')
+    parser.add_argument('--tokenizer', help='folder; default: as in the config')
     parser.add_argument('--name', help='title of the card; default: the name of the folder')
     parser.add_argument('--licence', default='unknown', help='of the weights, an SPDX identifier')
-    parser.add_argument('--data', default='', help='what it was trained on, a line for the card')
+    parser.add_argument('--data', default='', help='training data, a line for the card')
     parser.add_argument(
-        '--limits', nargs='*', default=[], help='what it cannot do, a sentence each, for the card'
+        '--limits', nargs='*', default=[], help='limits of the model, a sentence each, for the card'
     )
     parser.add_argument(
         '--results',
         nargs='*',
-        help='results.json of tools/test.py on this checkpoint; default: those below its work dir',
+        help='results.json of tools/test.py for this checkpoint; default: all below its work dir',
     )
     args = parser.parse_args()
     config = None
@@ -62,9 +60,9 @@ def main() -> None:
     weights = save(fitting(trained.description, trained.state), weights_metadata(run))
     digests = {file_sha256(args.checkpoint), hashlib.sha256(weights).hexdigest()}
     if args.results is None:
-        folder = Path(args.checkpoint).parent  # at most two deep: it may be anybody's folder
-        below = [one for deep in ('', '*/', '*/*/') for one in folder.glob(f'{deep}results.json')]
-        results = [one for path in sorted(below) if (one := _measured(str(path), digests))]
+        folder = Path(args.checkpoint).parent  # at most two deep: the folder may hold anything
+        below = [file for deep in ('', '*/', '*/*/') for file in folder.glob(f'{deep}results.json')]
+        results = [result for path in sorted(below) if (result := _measured(str(path), digests))]
     else:
         results = [_results(path, digests) for path in args.results]
     card = model_card(
@@ -84,25 +82,25 @@ def main() -> None:
 
 
 def _measured(path: str, digests: set[str]) -> dict[str, Any] | None:
-    """Figures of these very weights, as a checkpoint or in a folder; None of others."""
-    found = read_json(path, 'tools/test.py writes it')
-    return found if found.get('checkpoint_sha256') in digests else None
+    """Results of these weights, as a checkpoint or in a folder; None for other weights."""
+    result = read_json(path, 'tools/test.py writes it')
+    return result if result.get('checkpoint_sha256') in digests else None
 
 
 def _results(path: str, digests: set[str]) -> dict[str, Any]:
-    found = _measured(path, digests)
-    if found is None:
+    result = _measured(path, digests)
+    if result is None:
         other = read_json(path, '').get('checkpoint')
-        raise ValueError(f'{path}: measured on another checkpoint ({other})')
-    return found
+        raise ValueError(f'{path}: results of another checkpoint ({other})')
+    return result
 
 
 def _data(meta: Mapping[str, Any]) -> str:
-    """What the config in a checkpoint says of its training data; no path of a machine."""
+    """The training data by the config in a checkpoint, without paths of a machine."""
     try:
         dataset = stored_config(meta['cfg'], 'the checkpoint').train_dataloader['dataset']
     except (AttributeError, KeyError, TypeError, ValueError):
-        return 'Not said.'
+        return 'Unknown.'
     while 'dataset' in dataset:
         dataset = dataset['dataset']
     kind = str(dataset.get('type', '')).rpartition('.')[2]
@@ -129,19 +127,19 @@ def model_card(
         description: of the model.
         results: contents of ``results.json``.
         licence: SPDX identifier, or 'unknown'.
-        data: a line; '' = not said.
-        meta: of the checkpoint; tells seed and steps.
-        limits: what it cannot do, a sentence each.
+        data: a line; '' = unknown.
+        meta: of the checkpoint, with seed and steps.
+        limits: of the model, a sentence each.
     """
     named = ', '.join(name.replace('_', ' ') for name in description.categories)
     can = [
         words
         for able, words in (
-            (description.that_give('embedding'), 'search by vectors, from words and from pictures'),
-            (description.that_give('match'), 'score a picture with a text; search, both ways'),
-            (named, f'name its {named}'),
-            (description.reconstructing, 'complete masked pictures'),
-            (description.that_give('words'), 'predict hidden words'),
+            (description.that_give('embedding'), 'search by embeddings, from text and from images'),
+            (description.that_give('match'), 'score an image with a text; search both ways'),
+            (named, f'name the {named}'),
+            (description.reconstructing, 'inpaint masked images'),
+            (description.that_give('words'), 'predict masked tokens'),
         )
         if able
     ]
@@ -159,7 +157,7 @@ def model_card(
         f'# {name}\n',
         'A Masked Vision-Language Transformer (MVLT) for fashion. It can:\n',
         *(f'- {words}' for words in can),
-        *(['\nIt cannot:\n', *(f'- {one}' for one in limits)] if limits else []),
+        *(['\nIt cannot:\n', *(f'- {limit}' for limit in limits)] if limits else []),
         '\n## Use\n',
         '```python\nfrom mvlt.apis import FeatureExtractor\n\n'
         "result = FeatureExtractor('THIS_FOLDER')('image.jpg', 'its title')\n"
@@ -174,16 +172,16 @@ def model_card(
         lines.append(f'\n{level.replace("_", " ").capitalize()}, {len(names)}: {", ".join(names)}.')
     lines.append('\n## Measured\n')
     if not results:
-        lines.append('Nothing yet: `tools/test.py CONFIG THIS_FOLDER`.')
-    for one in results:
+        lines.append('Nothing yet. Run `tools/test.py CONFIG THIS_FOLDER`.')
+    for result in results:
         protocol = ', '.join(
-            f'{key} {value}' for key, value in one['protocol'].items() if key != 'candidates'
+            f'{key} {value}' for key, value in result['protocol'].items() if key != 'candidates'
         )
         lines += [
-            f'{one["config"]}; {protocol}; data: {one["data"].get("ann_file", "unknown")}, split '
-            f'{one["data"].get("split", "of its own file")}\n',
+            f'{result["config"]}; {protocol}; data: {result["data"].get("ann_file", "unknown")}, '
+            f'split {result["data"].get("split", "of its own file")}\n',
             '| metric | value |\n|---|---|',
-            *(f'| {key} | {value:.4g} |' for key, value in one['metrics'].items()),
+            *(f'| {key} | {value:.4g} |' for key, value in result['metrics'].items()),
             '',
         ]
     lines += ['\n## Licence\n', licence]

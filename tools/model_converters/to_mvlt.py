@@ -5,10 +5,9 @@
     tools/model_converters/to_mvlt.py pvt_v2 pvt_v2_b1.pth checkpoints/pvt_v2_b1.safetensors
     tools/model_converters/to_mvlt.py vit vit_small_patch32_224.pth checkpoints/vit_s32.safetensors
 
-`pvt` is for PVTVL, `pvt_v2` (B0 to B5, B2-Li; timm's names, too) for PVTV2VL, `vit` (timm's,
-torchvision's or mmpretrain's names) for ViTVL. A config takes a released model as `load_from`, the
-others as
-`model.backbone.init_cfg=dict(type=PretrainedImagePart, checkpoint=...)`.
+`pvt` is for PVTVL, `pvt_v2` (B0 to B5, B2-Li; also timm's names) for PVTV2VL, `vit` (timm's,
+torchvision's or mmpretrain's names) for ViTVL. Set a released model as `load_from`, an ImageNet
+model as `model.backbone.init_cfg=dict(type=PretrainedImagePart, checkpoint=...)`.
 """
 
 import argparse
@@ -47,7 +46,7 @@ def main() -> None:
     stored = read_checkpoint(args.checkpoint)
     state: Any = stored.get('model', stored)
     renamed = CONVERTERS[args.source](state)
-    # results then know that these are the authors' weights
+    # results.json then names them as the authors' weights
     metadata = weights_metadata(dict(source='released') if args.source == 'released' else None)
     with written_whole(args.out) as file:
         file.write(save({key: value.contiguous() for key, value in renamed.items()}, metadata))
@@ -58,7 +57,7 @@ def main() -> None:
         + ')'
     )
     dropped = folded_or_unused(state, args.source)
-    print(f'{len(dropped)} folded into others or not needed: {", ".join(dropped) or "none"}')
+    print(f'{len(dropped)} merged into other tensors or not needed: {", ".join(dropped) or "none"}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Names of other code's weights -> names of this project's."""
+"""Convert names of other projects' weights to names of this project."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -40,8 +40,7 @@ _HEADS = {
     'sup_cls_head': 'heads.main_category',
     'sub_cls_head': 'heads.sub_category',
 }
-# pattern of a name elsewhere -> name here; {0}, {1}, ... are the pattern's groups, a leading stage
-# number counted from 0
+# pattern of another name -> name here; {0}, {1}, ... are the pattern's groups; stages count from 0
 _PATCHES = (
     (r'patch_embed(\d)\.proj\.(weight|bias)', 'backbone.stages.{0}.patches.projection.{1}'),
     (r'patch_embed(\d)\.norm\.(weight|bias)', 'backbone.stages.{0}.patches.norm.{1}'),
@@ -110,7 +109,7 @@ _RELEASED = (
     (r't2i_head\.score\.0\.(weight|bias)', 'heads.mir.pixels.{0}'),
 )
 # timm's names of PVT-v2, torchvision's and mmpretrain's of a ViT -> those of their authors; {0} is
-# the first group, a stage number counted from 1 there
+# the first group; stages count from 1 there
 _ELSEWHERE = dict(
     pvt_v2=(
         (r'patch_embed\.(.+)', 'patch_embed1.{0}'),
@@ -189,34 +188,34 @@ def convert_released(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 def convert_pvt(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """State dict of an ImageNet PVT (Tiny, Small, Medium, Large) -> the image part of PVTVL.
 
-    The names carry the prefix ``backbone.``; text, words and heads are left to start at random.
+    Names have the prefix ``backbone.``; text, tokens and heads start at random.
     Class token, class position and classifier are dropped.
 
     Raises:
-        ValueError: a tensor has no place here, or one is missing.
+        ValueError: an unknown tensor, or a missing one.
     """
     return _rename(dict(state), _PVT, 'pvt', (*_PROJECTION, *_PATCH_NORM, *_POSITIONS), _LAYER)
 
 
 def convert_pvt_v2(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """State dict of an ImageNet PVT-v2 (B0 to B5, B2-Li), its authors' or timm's, for PVTV2VL.
+    """State dict of an ImageNet PVT-v2 (B0 to B5, B2-Li; authors' or timm's) -> PVTV2VL.
 
     As :func:`convert_pvt`; B2-Li needs ``linear=True``, the others ``linear=False``.
 
     Raises:
-        ValueError: a tensor has no place here, or one is missing.
+        ValueError: an unknown tensor, or a missing one.
     """
     needed = (*_PROJECTION, *_PATCH_NORM, *_STAGE_NORM)
     return _rename(_as_the_authors(state, 'pvt_v2'), _PVT_V2, 'pvt_v2', needed, _PVT_V2_LAYER)
 
 
 def convert_vit(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """State dict of an ImageNet ViT, timm's (DeiT's), torchvision's or mmpretrain's, for ViTVL.
+    """State dict of an ImageNet ViT (timm's, DeiT's, torchvision's, mmpretrain's) -> ViTVL.
 
-    As :func:`convert_pvt`. Queries, keys and values, one tensor there, are taken apart.
+    As :func:`convert_pvt`. The common tensor of queries, keys and values is split.
 
     Raises:
-        ValueError: a tensor has no place here, or one is missing.
+        ValueError: an unknown tensor, or a missing one.
     """
     split = {}
     for name, value in _as_the_authors(state, 'vit').items():
@@ -231,8 +230,8 @@ def convert_vit(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def _as_the_authors(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Names of other libraries -> those of the model's authors; others stay."""
-    found = {}
+    """Names of other libraries -> names of the model's authors; unknown names stay."""
+    renamed = {}
     for name, value in state.items():
         for pattern, target in _ELSEWHERE.get(kind, ()):
             if match := re.fullmatch(pattern, name):
@@ -241,15 +240,15 @@ def _as_the_authors(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
                     groups[0] = str(int(groups[0]) + 1)
                 name = target.format(*groups)
                 break
-        found[name] = value
-    return found
+        renamed[name] = value
+    return renamed
 
 
 def folded_or_unused(state: Mapping[str, Any], source: str) -> list[str]:
-    """Names of ``state`` that have no tensor of their own in the result.
+    """Names of ``state`` without a tensor of the same role in the result.
 
     Args:
-        state: what was converted.
+        state: the converted state dict.
         source: 'released', 'pvt', 'pvt_v2' or 'vit'.
     """
     unused, state = _UNUSED[source], _as_the_authors(state, source)
@@ -265,15 +264,15 @@ def _rename(
     layer: Mapping[str, str],
     stages: str = '0123',
 ) -> dict[str, torch.Tensor]:
-    """Names of this project.
+    """The tensors under names of this project.
 
     Args:
-        state: names elsewhere -> tensors.
-        rules: pattern of a name elsewhere, name here.
-        kind: where it comes from, a key of ``_UNUSED``.
-        needed: what every stage has beside its layers.
-        layer: what every layer has, the reduction of keys apart.
-        stages: that there must be.
+        state: other names -> tensors.
+        rules: pattern of another name, name here.
+        kind: the source, a key of ``_UNUSED``.
+        needed: tensors of every stage beside its layers.
+        layer: tensors of every layer, except the reduction of keys.
+        stages: the required stages.
     """
     source, unused = _SOURCES[kind], _UNUSED[kind]
     renamed: dict[str, torch.Tensor] = {}
@@ -294,20 +293,20 @@ def _rename(
             unknown.append(name)
     if unknown:
         raise ValueError(
-            f'{len(unknown)} tensors have no place in this project, e.g. '
-            f'{", ".join(sorted(unknown)[:3])}: is this a checkpoint of {source}?'
+            f'{len(unknown)} unknown tensors, e.g. {", ".join(sorted(unknown)[:3])}: give a '
+            f'checkpoint of {source}'
         )
-    found = {name.split('.')[2] for name in renamed if name.startswith('backbone.stages')}
-    if found != set(stages):
+    present = {name.split('.')[2] for name in renamed if name.startswith('backbone.stages')}
+    if present != set(stages):
         raise ValueError(
-            f'stages {sorted(int(i) + 1 for i in found)} found, '
-            f'{"four" if len(stages) == 4 else "one"} needed: is this a checkpoint of {source}?'
+            f'the checkpoint has stages {sorted(int(i) + 1 for i in present)}, '
+            f'{"four are" if len(stages) == 4 else "one is"} needed: give a checkpoint of {source}'
         )
     lacking = _lacking(renamed, stages, needed, layer)
     if lacking:
         raise ValueError(
             f'{len(lacking)} tensors are missing, e.g. {", ".join(sorted(lacking)[:3])} (names of '
-            f'this project): the checkpoint of {source} is not whole'
+            f'this project): give a whole checkpoint of {source}'
         )
     return renamed
 
@@ -318,15 +317,15 @@ def _lacking(
     beside: Sequence[str],
     layer: Mapping[str, str],
 ) -> set[str]:
-    """Names that every such backbone has, up to its last layer, and this one does not.
+    """Names missing in ``renamed``, up to its last layer.
 
-    The reduction of keys is a part of some stages only, but then of all of a stage's layers.
+    Only some stages reduce keys; in such a stage, all layers do.
     """
     needed = set()
     for stage in stages:
         prefix = f'backbone.stages.{stage}'
-        own = [name[len(prefix) + 1 :] for name in renamed if name.startswith(f'{prefix}.')]
-        split = [name.split('.', 2)[1:] for name in own if name.startswith('layers.')]
+        names = [name[len(prefix) + 1 :] for name in renamed if name.startswith(f'{prefix}.')]
+        split = [name.split('.', 2)[1:] for name in names if name.startswith('layers.')]
         layers = range(max((int(number) for number, _ in split), default=0) + 1)
         kinds = {kind for _, kind in split}
         kinds |= {
@@ -341,7 +340,7 @@ def _lacking(
 
 
 def _grid(positions: torch.Tensor) -> torch.Tensor:
-    """(1, N, C) -> (1, C, side, side); a class position in front is dropped."""
+    """(1, N, C) -> (1, C, side, side), without the class position."""
     side = int(positions.shape[1] ** 0.5)
     square = positions[:, positions.shape[1] - side * side :]
     return square.transpose(1, 2).reshape(1, -1, side, side).clone()

@@ -1,10 +1,10 @@
-"""A catalogue of one's own: a table and a folder of pictures below `data_root`.
+"""A catalogue of your own: a table and a folder of images below `data_root`.
 
-A file `products.json` beside the table names its columns; without it those below hold where the
-table has them, else they are guessed, and what was decided is written there. Say each
-thing once in the caption: a hidden word that stands there twice is guessed from its twin, not from
-the picture. The split follows a hash of the product id (80 / 10 / 10). The tokenizer is trained on
-the training captions when it is not there yet.
+`products.json` beside the table names its columns. Without it, the columns below count if the table
+has them; otherwise columns are guessed. Run `tools/check_dataset.py --write` to write the file.
+State each fact once in a caption: a masked token that occurs twice is guessed from its twin, not
+from the image. The split follows a hash of the product id (80 / 10 / 10). The tokenizer is trained
+on the training captions if it is missing.
 """
 
 from mmengine.config import read_base
@@ -28,7 +28,7 @@ train_set = dict(
     ),
     caption='{productDisplayName}',
     split='train',
-    max_missing_ratio=0.05,  # share of the rows that may lack a picture or a caption
+    max_missing_ratio=0.05,  # share of rows without an image or a caption
     on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )
 val_set = dict(train_set, split='val', test_mode=True, on_error='raise')

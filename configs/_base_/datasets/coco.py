@@ -1,10 +1,11 @@
 """MS-COCO 2014 in Karpathy's split: dataset_coco.json beside train2014/ and val2014/.
 
-Read as ViLT does (Kim et al., 2021; fidelity point 33): 40 tokens, a short side of 384 pixels,
-RandAugment (2, 9) in training, before resizing. Its magnitude is 9 of 30, every chosen one is
-applied, Invert is none of them. What differs: ViLT keeps the aspect and pads batches, here the long
-side is squeezed to 384 too; translations are 4.7 % of a side, 30 of 640 pixels; mmpretrain's
-SolarizeAdd brightens dark pixels only, and its colours weigh red and blue the other way round.
+Images and captions are read as in ViLT (Kim et al., 2021; fidelity point 33): 40 tokens, a short
+side of 384 pixels, RandAugment (2, 9) in training, before resizing. Its magnitude is 9 of 30, every
+chosen policy is applied, Invert is not among them. Differences: ViLT keeps the aspect and pads
+batches, here the long side is squeezed to 384 too; translations are 4.7 % of a side (30 of 640
+pixels); mmpretrain's SolarizeAdd brightens dark pixels only, and its colours weigh red and blue the
+other way round.
 """
 
 from mmengine.config import read_base
@@ -30,7 +31,7 @@ test_set = dict(train_set, split='test', test_mode=True, on_error='raise')
 tokenizer = dict(tokenizer='bert-base-uncased', download=False)
 augment = dict(
     type=RandAugment,
-    _scope_='mmpretrain',  # where its policies are found
+    _scope_='mmpretrain',  # where its policies are registered
     num_policies=2,
     magnitude_level=9,
     total_level=30,

@@ -1,4 +1,4 @@
-"""The demo's drawn products (made by make_demo_data.py) in Fashion-Gen's layout, 64 px."""
+"""The demo's drawn products (make_demo_data.py) in Fashion-Gen's layout, 64 pixels."""
 
 from mmengine.config import read_base
 

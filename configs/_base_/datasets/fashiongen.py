@@ -1,4 +1,4 @@
-"""Fashion-Gen, raw HDF5 (docs: data layouts in mvlt/datasets/fashion_gen.py)."""
+"""Fashion-Gen, raw HDF5 (mvlt/datasets/fashion_gen.py describes the layout)."""
 
 from mmengine.config import read_base
 

@@ -1,4 +1,4 @@
-"""Fashion-Gen as the released code shows it: pictures cropped to the product, then resized."""
+"""Fashion-Gen as in the released code: images cropped to the product, then resized."""
 
 from mmengine.config import read_base
 

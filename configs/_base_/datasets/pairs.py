@@ -1,8 +1,8 @@
-"""How pictures and captions are read: the steps in their order, and the loaders that only read.
+"""How images and captions are read: the steps in order, and the loaders.
 
-A data file says which records, fills `pipeline.tokenize` and gives the loaders their dataset. A
-task fills the steps that it needs, e.g. `pipeline.mask`; None leaves a step out. 'image_size' is
-the data file's number (configs/README.md).
+A data config chooses the records, fills `pipeline.tokenize` and gives the loaders their dataset. A
+task fills the steps that it needs, e.g. `pipeline.mask`; None removes a step. The data config sets
+`image_size` (configs/README.md).
 """
 
 from mmcv.transforms import Resize

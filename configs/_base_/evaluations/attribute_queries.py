@@ -1,10 +1,10 @@
-"""Short queries, as shoppers type them, and classes named by prompts: see AttributeQueryLoop."""
+"""Short attribute queries, as shoppers type, and zero-shot classes: AttributeQueryLoop."""
 
 from mvlt.engine import AttributeQueryLoop
 from mvlt.evaluation import PrecisionMetric
 from mvlt.retrieval import Encoder
 
-test_heads = ('itc',)  # which of a model a protocol tests
+test_heads = ('itc',)  # the heads that a protocol tests
 test_cfg = dict(
     type=AttributeQueryLoop,
     phrases=dict(

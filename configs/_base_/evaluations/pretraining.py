@@ -1,4 +1,4 @@
-"""What pre-training has learnt, on held-out pairs: rebuilt images and hidden words."""
+"""Pre-training on held-out pairs: reconstructed images and masked tokens."""
 
 from mmengine.runner import TestLoop
 

@@ -7,7 +7,7 @@ from mvlt.evaluation import CategoryMetric
 test_heads = (
     'main_category',
     'sub_category',
-)  # which of a model a protocol tests
+)  # the heads that a protocol tests
 test_cfg = dict(type=TestLoop)
 test_evaluator = [
     dict(type=CategoryMetric, category='main_category'),

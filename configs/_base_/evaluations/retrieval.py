@@ -1,10 +1,10 @@
-"""TIR and ITR, the 101 protocol: the positive and 100 others of its sub-category (Sec. 3.3)."""
+"""TIR and ITR, 101 protocol: the positive and 100 others of its sub-category (Sec. 3.3)."""
 
 from mvlt.engine import RetrievalLoop
 from mvlt.evaluation import RetrievalMetric
 from mvlt.retrieval import Encoder, PairScorer
 
-test_heads = ('itc', 'itm')  # which of a model a protocol tests
+test_heads = ('itc', 'itm')  # the heads that a protocol tests
 test_cfg = dict(
     type=RetrievalLoop,
     directions=('tir', 'itr'),
@@ -14,7 +14,7 @@ test_cfg = dict(
     draws=1,
     candidates=None,  # or a file of tools/dataset_converters/make_candidates.py
     rerank='itm',  # None: by embeddings alone; 'sum': by both
-    rerank_topk=None,  # K: only the K most similar
+    rerank_topk=None,  # K: rerank the K most similar
     encoder=dict(type=Encoder),
     scorer=dict(type=PairScorer),
     batch_size=256,

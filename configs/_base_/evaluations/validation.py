@@ -1,7 +1,7 @@
-"""While training: text to image on a seeded part of the val split, of lists of 51.
+"""Validation: text to image on a seeded part of the val split, in lists of 51.
 
-The checkpoint that is best by R@10 is kept beside the newest. Without it: --cfg-options
-val_cfg=None. A config of one's own ends a training that gets no better with mmengine's hook:
+Training keeps the checkpoint with the best R@10 beside the newest. To switch validation off:
+--cfg-options val_cfg=None. To stop a training that no longer improves, add mmengine's hook:
 default_hooks.stop = dict(type=EarlyStoppingHook, monitor='retrieval/tir/R@10', rule='greater',
 patience=5).
 """
@@ -15,7 +15,7 @@ val_cfg = dict(
     directions=('tir',),
     num_queries=200,
     num_candidates=51,
-    fewer=True,  # in a small catalogue
+    fewer=True,  # shorter lists in a small catalogue
     seed=0,
     rerank='itm',
     rerank_topk=None,

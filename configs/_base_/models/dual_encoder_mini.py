@@ -1,6 +1,6 @@
-"""A small MVLT with towers for pictures of 64 px and a machine without a GPU. Not in the paper.
+"""A small dual-encoder MVLT for 64 pixels and a machine without a GPU. Not in the paper.
 
-PVT-v2-VL's overlapping patches and convolutions learn more from few pairs than PVT-VL does
+The overlapping patches and convolutions of PVT-v2-VL learn more from few pairs than PVT-VL does
 (docs/results/).
 """
 

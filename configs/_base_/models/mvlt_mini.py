@@ -1,8 +1,8 @@
-"""A small MVLT for pictures of 64 px and a machine without a GPU. Not in the paper.
+"""A small MVLT for images of 64 pixels and a machine without a GPU. Not in the paper.
 
-It keeps the paper's pyramid, objectives and loss weights (Eq. 8). Narrower stages; reductions that
-leave as many image keys as 64 px can give; no dropout on words, under which a narrow model does not
-learn to match in thousands of steps.
+It keeps the paper's pyramid, objectives and loss weights (Eq. 8). Its stages are narrower, its
+reductions leave as many image keys as 64 pixels can give, and tokens have no dropout: with dropout
+a narrow model does not learn matching in thousands of steps.
 """
 
 from mvlt.models import (

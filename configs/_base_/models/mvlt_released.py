@@ -1,6 +1,6 @@
 """MVLT as its authors released it: partial decoder, [PAD] attended to, no normalisation.
 
-For its checkpoints (tools/model_converters/to_mvlt.py released) and its figures.
+For the released checkpoints (tools/model_converters/to_mvlt.py released) and their figures.
 """
 
 from mvlt.models import (

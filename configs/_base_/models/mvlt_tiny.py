@@ -1,4 +1,4 @@
-"""MVLT with PVT-VL Tiny, all three objectives: paper Table 1, Eq. 8 (weights 10, 1, 1)."""
+"""MVLT with PVT-VL Tiny and all three objectives: Table 1, Eq. 8 (weights 10, 1, 1)."""
 
 from mvlt.models import (
     MVLT,
@@ -17,7 +17,7 @@ model = dict(
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         context_length=None,  # 128 pads every caption to 128 tokens
-        attend_pad=False,  # True: as the released code
+        attend_pad=False,  # True: as in the released code
         mask_fill=1e-6,
     ),
     backbone=dict(

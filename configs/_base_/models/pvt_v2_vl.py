@@ -1,4 +1,4 @@
-"""PVT-v2-VL B1 (beyond the paper), in place of PVT-VL."""
+"""PVT-v2-VL B1 in place of PVT-VL. Not in the paper."""
 
 from mvlt.models import PVTV2VL
 

@@ -1,4 +1,4 @@
-"""Single-scale ViT-VL, ViT-S/32 (Fig. 4a), and a decoder for its one map, in place of PVT-VL."""
+"""Single-scale ViT-VL, ViT-S/32 (Fig. 4a), and a decoder for its map, in place of PVT-VL."""
 
 from mvlt.models import LightDecoder, ViTVL
 

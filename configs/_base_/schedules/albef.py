@@ -1,6 +1,6 @@
-"""ALBEF's pre-training schedule (Li et al., 2021): AdamW 1e-4 down to 1e-5, weight decay 0.02.
+"""ALBEF's pre-training schedule (Li et al., 2021): AdamW 1e-4 to 1e-5, weight decay 0.02.
 
-Counted in steps: 15,000 are 30 epochs of Fashion-Gen's 260,490 rows at batch 512. Warm-up of 1,000.
+15,000 steps are 30 epochs of Fashion-Gen's 260,490 rows at batch 512; 1,000 steps of warm-up.
 """
 
 from mmengine.optim import CosineAnnealingLR, LinearLR

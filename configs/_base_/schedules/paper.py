@@ -1,7 +1,7 @@
 """The paper's schedule (Sec. 4.1): AdamW, lr 2.5e-3 at batch 1200, weight decay 1e-4, cosine.
 
-The paper is silent on epochs and warm-up; 150 epochs are the released code's, 5 epochs of warm-up
-are its and PVT's.
+The paper states neither epochs nor warm-up. 150 epochs are the released code's; 5 epochs of warm-up
+are the released code's and PVT's.
 """
 
 from mmengine.optim import CosineAnnealingLR, LinearLR

@@ -1,6 +1,6 @@
 """The released code's schedule: lr 2.5e-4 x batch / 512, weight decay 0.01, 150 epochs.
 
-Warm-up of 5 epochs from 1e-6 (at batch 1200), cosine down to 1e-5; no decay on biases and norms
+5 epochs of warm-up from 1e-6 (at batch 1200), cosine down to 1e-5, no decay on biases and norms
 (timm's rule).
 """
 

@@ -1,4 +1,4 @@
-"""ViLT's schedule for fine-tuning: AdamW 1e-4, 10 epochs, 10 % warm-up, then linearly to 0.
+"""ViLT's schedule for fine-tuning: AdamW 1e-4, 10 epochs, 10 % warm-up, then linear to 0.
 
 Betas 0.9 and 0.98, weight decay 0.01, none on biases and norms (fidelity point 33).
 """

@@ -1,10 +1,10 @@
-"""Fig. 1, top, by classification: clusters of hidden patches' features (not in Table 3).
+"""Fig. 1, top, by classification: feature clusters of masked patches (not in Table 3).
 
-As features_regression.py; 1,024 clusters are fitted on 2,000 training pictures before training. The
-paper's Fig. 1 speaks of "probabilities" and does not say of what.
+As features_regression.py, with 1,024 clusters fitted on 2,000 training images before training. The
+paper's Fig. 1 speaks of "probabilities" and does not state of what.
 
 Command: tools/dist_train.sh configs/mvlt/ablations/features_clusters.py 8
-Time and metric: not measured here.
+Hardware: 8 GPUs, batch 8 x 150. Time and metric: not measured.
 """
 
 from mmengine.config import read_base

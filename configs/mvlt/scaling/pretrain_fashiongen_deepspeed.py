@@ -1,7 +1,7 @@
-"""Pre-training by DeepSpeed, ZeRO stage 1: optimizer states spread over the GPUs.
+"""Pre-training with DeepSpeed, ZeRO stage 1: optimizer states are sharded over the GPUs.
 
-DeepSpeed (`pip install deepspeed`) is not among the required packages, its checkpoints are folders,
-and it clips and scales gradients itself, in bfloat16.
+DeepSpeed is an optional package: `pip install deepspeed`. Its checkpoints are folders; it clips and
+scales gradients itself, in bfloat16.
 Command: tools/dist_train.sh configs/mvlt/scaling/pretrain_fashiongen_deepspeed.py 8
 Hardware: several GPUs. Time and metric: not measured.
 """
@@ -21,7 +21,7 @@ strategy = dict(
     zero_optimization=dict(stage=1, overlap_comm=True),
 )
 optim_wrapper.type = DeepSpeedOptimWrapper
-# ranking and drawing ask parts of the model, which sharded weights do not allow: no validation
+# no validation: ranking and drawing call parts of the model, which sharded weights do not allow
 val_cfg = None
 val_dataloader = None
 val_evaluator = None

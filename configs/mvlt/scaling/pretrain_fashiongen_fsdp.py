@@ -1,8 +1,8 @@
-"""Pre-training with weights, gradients and optimizer states spread over the GPUs (FSDP).
+"""Pre-training with FSDP: weights, gradients and optimizer states are sharded over the GPUs.
 
-For models that one GPU cannot hold. The checkpoints are those of the config it inherits.
+For models that one GPU cannot hold. Its checkpoints are those of pretrain_fashiongen.py.
 Command: tools/dist_train.sh configs/mvlt/scaling/pretrain_fashiongen_fsdp.py 8
-Hardware: several GPUs; two CPU processes do in tests. Time and metric: not measured.
+Hardware: several GPUs; tests use two CPU processes. Time and metric: not measured.
 """
 
 from mmengine.config import read_base
@@ -15,7 +15,7 @@ with read_base():
 
 runner_type = FlexibleRunner
 strategy = dict(type=ShardedStrategy, sync_bn='torch')
-# ranking and drawing ask parts of the model, which sharded weights do not allow: no validation
+# no validation: ranking and drawing call parts of the model, which sharded weights do not allow
 val_cfg = None
 val_dataloader = None
 val_evaluator = None

@@ -1,6 +1,7 @@
-"""VSE: hinge loss over all negatives of the batch.
+"""VSE: the hinge over all negatives of the batch.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 2.6 minutes. R@1 of 101: TIR 13.8, ITR 15.2 (README.md).
 """
 
 from mmengine.config import read_base

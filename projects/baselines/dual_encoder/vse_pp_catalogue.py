@@ -1,6 +1,7 @@
-"""VSE++: hinge loss over the hardest negative of the batch.
+"""VSE++: the hinge over the hardest negative of the batch.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 3.2 minutes. R@1 of 101: TIR 5.5, ITR 4.0 (README.md).
 """
 
 from mmengine.config import read_base

@@ -1,6 +1,7 @@
-"""BLIP, small, from random weights: contrastive loss and matching with hard negatives.
+"""BLIP, small and at random: contrast, and matching with hard negatives.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.4 minutes. R@1 of 101: TIR 8.5, ITR 8.2 (README.md).
 """
 
 from mmengine.config import read_base

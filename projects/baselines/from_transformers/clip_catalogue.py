@@ -1,6 +1,7 @@
-"""CLIP, small, from random weights; README.md explains how to load pretrained weights.
+"""CLIP, small and at random. README.md: how to use weights from a folder.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.1 minutes. R@1 of 101: TIR 18.2, ITR 19.2 (README.md).
 """
 
 from mmengine.config import read_base

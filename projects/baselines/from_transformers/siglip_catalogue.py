@@ -1,6 +1,7 @@
-"""SigLIP, small, from random weights: sigmoid loss of each pair; captions padded to one length.
+"""SigLIP, small and at random: a sigmoid loss of each pair; captions padded to one length.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.2 minutes. R@1 of 101: TIR 16.2, ITR 18.0 (README.md).
 """
 
 from mmengine.config import read_base

@@ -1,4 +1,4 @@
-"""Base of CLIP, SigLIP and BLIP: sizes of small models from random weights."""
+"""Sizes of the small random models CLIP, SigLIP and BLIP. It is inherited, not trained."""
 
 from mmengine.config import read_base
 

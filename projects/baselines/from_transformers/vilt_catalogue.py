@@ -1,6 +1,7 @@
-"""ViLT, small, from random weights: masked tokens and matching.
+"""ViLT, small and at random: MLM and matching.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.7 minutes. R@1 of 101: TIR 0.2, ITR 1.5 (README.md).
 """
 
 from mmengine.config import read_base

@@ -1,6 +1,7 @@
 """SCAN, image to text: each region attends to the tokens.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.5 minutes. R@1 of 101: TIR 5.5, ITR 3.2 (README.md).
 """
 
 from mmengine.config import read_base

@@ -1,6 +1,7 @@
 """SCAN, text to image: each token attends to the regions.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.0 minutes. R@1 of 101: TIR 5.2, ITR 2.5 (README.md).
 """
 
 from mmengine.config import read_base

@@ -1,6 +1,7 @@
 """FashionBERT: 8 x 8 patches, their features as distributions, an adaptive loss.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.3 minutes. R@1 of 101: TIR 0.8, ITR 1.0 (README.md).
 """
 
 from mmengine.config import read_base

@@ -1,6 +1,7 @@
-"""ImageBERT: masked tokens, classes and features of masked regions, matching.
+"""ImageBERT: MLM, masked regions as classes and as features, matching.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 3.9 minutes. R@1 of 101: TIR 1.2, ITR 1.2 (README.md).
 """
 
 from mmengine.config import read_base

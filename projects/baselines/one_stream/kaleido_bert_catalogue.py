@@ -3,6 +3,7 @@
 Alignment-guided masking needs a captioning model; here tokens are masked at random.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 3.6 minutes. R@1 of 101: TIR 0.8, ITR 1.0 (README.md).
 """
 
 from mmengine.config import read_base

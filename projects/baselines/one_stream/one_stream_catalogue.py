@@ -1,6 +1,7 @@
-"""Base of the one-stream baselines: tokens and cells in one transformer.
+"""Tokens and cells in one transformer, shared by the one-stream baselines.
 
-Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+It is inherited; to train it alone: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Time and metric: not measured.
 """
 
 from mmengine.config import read_base

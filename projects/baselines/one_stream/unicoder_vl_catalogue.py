@@ -1,6 +1,7 @@
-"""Unicoder-VL: masked tokens, classes of masked regions, matching.
+"""Unicoder-VL: MLM, masked regions as classes, matching.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 4.5 minutes. R@1 of 101: TIR 0.8, ITR 1.2 (README.md).
 """
 
 from mmengine.config import read_base

@@ -1,6 +1,7 @@
-"""UNITER: masks either tokens or regions; word-region alignment by optimal transport.
+"""UNITER: masks tokens or regions of a pair; aligns them by optimal transport.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
+Hardware: one thread. Time: 3.9 minutes. R@1 of 101: TIR 0.8, ITR 1.0 (README.md).
 """
 
 from mmengine.config import read_base
