@@ -1,7 +1,6 @@
-"""Draw products, train, evaluate and report: what `make demo` runs.
+"""The demo (`make demo`): draw products, train, evaluate, publish, report.
 
-Each step is a command that one could type; it is printed. Run it again to resume; delete
-work_dirs/demo to start afresh.
+It prints the command of each step. Run it again to resume; delete work_dirs/demo to start again.
 """
 
 import json
@@ -31,16 +30,16 @@ TASKS = {'retrieval': 'retrieval', 'generation': 'generation', 'recognition': 'r
 
 
 def main() -> None:
-    """Run what is missing, in order; write the page."""
+    """Run missing steps and write the report."""
     started = time.monotonic()
     steps = plan()
     run(steps, ROOT)
     report(steps[1].result)
-    print(f'\n{REPORT} is there after {(time.monotonic() - started) / 60:.1f} minutes: open it')
+    print(f'\ndone in {(time.monotonic() - started) / 60:.1f} minutes: open {REPORT}')
 
 
 def plan() -> list[Step]:
-    """Draw products, train a model, evaluate it three times, publish it."""
+    """Steps: draw products, train, evaluate three tasks, publish."""
     tool = 'dataset_converters/make_demo_data.py'
     draw = Step('products', DATA, (tool, str(DATA)), DATA / 'fashiongen_64_64_validation.h5')
     train = config_step('training', load_config('demo/shop_demo'), ROOT / 'shop')
@@ -69,7 +68,7 @@ def _config(task: str) -> Config:
 
 
 def report(trained: Path) -> None:
-    """Write the page from what the steps have left."""
+    """Write the report from the steps' results."""
     results = {task: json.loads((ROOT / f'{task}_test/results.json').read_text()) for task in TASKS}
     rankings = json.loads((ROOT / 'retrieval_test/rankings.json').read_text())
     write_report(
@@ -92,9 +91,7 @@ def report(trained: Path) -> None:
                     'loss_mlm',
                 ),
                 'Loss of the categories': ('loss_main_category', 'loss_sub_category'),
-                'On products held out: captions whose picture is the first of 31, percent': (
-                    'retrieval/tir/R@1',
-                ),
+                'Validation: text-to-image R@1 of 31 candidates, percent': ('retrieval/tir/R@1',),
             }.items()
         },
         examples=[*_rankings(rankings), *_answers(open_model(trained).model)],
@@ -106,10 +103,10 @@ def _rankings(rankings: list[dict]) -> list[Section]:
     titles = dict(
         tir=(
             'Text to image',
-            'A caption and the five pictures that are most like it of 101 of its own kind, with '
-            'the similarity. Green: the product itself. The first queries, not chosen.',
+            'A caption and its top 5 of 101 images of the same sub-category, with similarity. '
+            'Green: the right product. These are the first queries, not a selection.',
         ),
-        itr=('Image to text', 'A picture and the five captions that are most like it of 101.'),
+        itr=('Image to text', 'An image and its top 5 of 101 captions.'),
     )
     first = {
         name: [query for query in rankings if query['direction'] == name][:6] for name in titles
@@ -123,7 +120,7 @@ def _rankings(rankings: list[dict]) -> list[Section]:
 def _answers(model: MVLT) -> list[Section]:
     rows = [3 * row for row in range(6)]  # the first view of each of six products
     categories = category_cells(model, _dataset('recognition'), rows)
-    rebuilt = reconstruction_cells(model, _dataset('generation'), rows)
+    reconstructed = reconstruction_cells(model, _dataset('generation'), rows)
     return [
         Section(
             'categories',
@@ -133,9 +130,9 @@ def _answers(model: MVLT) -> list[Section]:
         ),
         Section(
             'reconstructions',
-            'Masked, rebuilt, original',
-            'Half of the units are hidden (grey); the model sees the rest and the caption.',
-            in_rows([cell for _, cells in rebuilt for cell in cells], 6),
+            'Masked, reconstructed, original',
+            'Half of the units are masked (grey); the model sees the rest and the caption.',
+            in_rows([cell for _, cells in reconstructed for cell in cells], 6),
         ),
     ]
 
@@ -150,14 +147,14 @@ def _tables(results: dict) -> list[dict]:
     recalls = {'R@1': '.1f', 'R@5': '.1f', 'R@10': '.1f', 'SumR': '.1f'}
     recognised = results['recognition']['metrics']
     scores = {'classes_of_truth': '.0f', 'accuracy': '.1f', 'macro_f': '.3f', 'SumC': '.1f'}
-    rebuilt = results['generation']['metrics']
+    reconstruction = results['generation']['metrics']
     signal = {'images': '.0f', 'psnr': '.2f', 'ssim': '.3f', 'masked_psnr': '.2f'}
     return [
         dict(
             title='Retrieval, percent',
-            note=f'{protocol["num_queries"]["tir"]} queries a direction on products that training '
-            f'has not seen; each ranks {protocol["num_candidates"]} candidates of one '
-            'sub-category; ties count against the model',
+            note=f'{protocol["num_queries"]["tir"]} queries per direction on held-out products; '
+            f'each ranks {protocol["num_candidates"]} candidates of the same sub-category; ties '
+            'count against the model',
             head=('', *recalls),
             rows=[
                 ['text to image (TIR)', *_cells(ranked, 'retrieval/tir', recalls)],
@@ -167,8 +164,8 @@ def _tables(results: dict) -> list[dict]:
         ),
         dict(
             title='Recognition',
-            note=f'{recognised["main_category/samples"]:.0f} pictures of products that training '
-            'has not seen; macro-F over the classes in truth or predictions',
+            note=f'{recognised["main_category/samples"]:.0f} images of held-out products; macro-F '
+            'over the classes in truth or predictions',
             head=('', 'classes', 'accuracy, %', 'macro-F', 'SumC'),
             rows=[
                 ['main category (M-CR)', *_cells(recognised, 'main_category', scores)],
@@ -177,16 +174,18 @@ def _tables(results: dict) -> list[dict]:
         ),
         dict(
             title='Masked image generation',
-            note='half of the units hidden at random; PSNR in dB over the whole picture and over '
-            'the hidden part, there beside a fill with the mean of what is visible',
-            head=('pictures', 'PSNR', 'SSIM', 'PSNR, hidden part', 'mean fill'),
-            rows=[_cells(rebuilt, 'reconstruction', signal | {'mean_fill_masked_psnr': '.2f'})],
+            note='half of the units masked at random; PSNR in dB over the image and over the '
+            'masked part; mean fill: the masked part filled with the mean of the visible part',
+            head=('images', 'PSNR', 'SSIM', 'PSNR, masked part', 'mean fill'),
+            rows=[
+                _cells(reconstruction, 'reconstruction', signal | {'mean_fill_masked_psnr': '.2f'})
+            ],
         ),
     ]
 
 
 def _dataset(task: str) -> PairDataset:
-    """What was evaluated, by the config that the run has left."""
+    """The dataset of an evaluation, from the run's config."""
     config = load_config(ROOT / f'{task}_test' / f'{TASKS[task]}_demo.py')
     return DATASETS.build(config.test_dataloader.dataset)
 

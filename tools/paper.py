@@ -1,12 +1,11 @@
-"""Reproduce rows of the paper's tables: pre-train, rank, fine-tune, recognise, print the table.
+"""Reproduce rows of the paper's tables: pre-train, fine-tune, evaluate, print.
 
     tools/paper.py table3 --rows d1 d3 final --seeds 0 1 --data-root MY_CATALOGUE
     tools/paper.py table2 --data fashiongen --gpus 8
 
-Each step is a command of its own, with the config that it runs and its output in its folder below
---work-dir. What is there is passed over; a run that was stopped goes on from its last checkpoint.
-Rows are those of Table 3, 'final', or any config that is named mvlt/ablations/... (on a catalogue
-mvlt/ablations/catalogue/...). The small settings of a trial: --length and --tune-length.
+Each step is a command; its config and output are in its folder below --work-dir. Run it again to
+resume. Rows are those of Table 3, 'final', or any config mvlt/ablations/... (on a catalogue
+mvlt/ablations/catalogue/...). For a short trial set --length and --tune-length.
 """
 
 import argparse
@@ -31,33 +30,33 @@ TABLES = dict(
     table4=('e1', 'final'),
 )
 PROTOCOLS = {'101': 'retrieval', '101x5': 'retrieval_101x5', 'full': 'retrieval_full'}
-# configs beside a row's own, asked for by their whole name
+# variants of a row's config; use their full name
 _VARIANTS = ('c2_stroke_released', 'c3_square_released', 'e1_with_pvt')
 
 
 def main() -> None:
-    """Parse, run what is missing, print."""
+    """Run missing steps and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('table', choices=TABLES)
-    parser.add_argument('--rows', nargs='+', help='default: all of the table')
+    parser.add_argument('--rows', nargs='+', help="default: all of the table's")
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     parser.add_argument('--data', choices=('catalogue', 'fashiongen'), default='catalogue')
     parser.add_argument('--data-root', help="default: the configs' own")
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/paper'))
     parser.add_argument('--protocols', nargs='+', choices=PROTOCOLS, default=['101'])
     parser.add_argument(
-        '--finetune', action='store_true', help='fine-tune for retrieval too, and rank once more'
+        '--finetune', action='store_true', help='also fine-tune for retrieval and rank again'
     )
     parser.add_argument(
         '--no-recognition', action='store_true', help='for data without two category levels'
     )
     parser.add_argument('--length', type=int, help='steps (Fashion-Gen: epochs) of pre-training')
-    parser.add_argument('--tune-length', type=int, help='the same, of what is fine-tuned')
+    parser.add_argument('--tune-length', type=int, help='steps (epochs) of fine-tuning')
     for name, use in (
-        ('cfg', 'of every pre-training, e.g. train_dataloader.batch_size=32'),
-        ('test', 'of every ranking, e.g. test_cfg.num_candidates=50'),
+        ('cfg', 'options of all pre-trainings, e.g. train_dataloader.batch_size=32'),
+        ('test', 'options of all rankings, e.g. test_cfg.num_candidates=50'),
     ):
         parser.add_argument(
             f'--{name}-options',
@@ -81,7 +80,7 @@ def main() -> None:
 
 
 def _rows(table: str, data: str) -> tuple[str, ...]:
-    """A table's rows; on a catalogue E1 has a twin of its own, which needs ImageNet weights."""
+    """A table's rows; on a catalogue E1 is compared with a twin with ImageNet weights."""
     if data == 'catalogue' and table == 'table4':
         return ('e1', 'e1_with_pvt')
     return tuple(row for row in TABLES[table] if data != 'catalogue' or row != 'e1')
@@ -91,27 +90,27 @@ def config_of(row: str, data: str) -> Path:
     """The config that pre-trains a row.
 
     Raises:
-        ValueError: no such row; the message lists them.
+        ValueError: no such row.
     """
     if row == 'final':
         return config_path(f'mvlt/pretrain_{data}')
     folder = f'mvlt/ablations{"/catalogue" if data == "catalogue" else ""}'
-    known = {
+    paths = {
         name.rpartition('/')[2]: config_path(name)
         for name in packaged_configs()
         if name.rpartition('/')[0] == folder
     }
-    for name, path in known.items():
+    for name, path in paths.items():
         if name == row or (name.startswith(f'{row}_') and name not in _VARIANTS):
             return path
-    raise ValueError(f'--rows {row}: no such row; legal: final, {", ".join(known)}')
+    raise ValueError(f'--rows {row}: no such row; legal: final, {", ".join(paths)}')
 
 
 def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
-    """The steps of a row and a seed; writes their configs.
+    """Steps of a row and seed; writes their configs.
 
     Raises:
-        ValueError: a step was begun with other settings.
+        ValueError: a step was started with other settings.
     """
     path = config_of(row, args.data)
     folder = args.work_dir / f'{path.stem}_seed_{seed}'
@@ -123,7 +122,7 @@ def plan(row: str, seed: int, args: argparse.Namespace) -> Iterator[Step]:
         return config_step(name, config, folder / kind, gpus=args.gpus, **more)
 
     def test(protocol: str) -> Config:
-        """A protocol: the model is the checkpoint's."""
+        """A protocol without a model: the checkpoint brings it."""
         name = f'mvlt/{PROTOCOLS[protocol]}_{args.data}'
         return load_config(name, {**args.test_options, **common}, args.data_root)
 
@@ -159,16 +158,16 @@ def _shortened(
 
 
 def _model_of(start: Config, config: Config) -> dict[str, Any]:
-    """Options that give a task's config the sizes of the model that was pre-trained.
+    """Options that give a task's config the pre-trained model.
 
     Raises:
-        ValueError: it was pre-trained on pictures of another side than the task reads.
+        ValueError: pre-training and task differ in image size.
     """
-    sides = [one.model.backbone.image_size for one in (start, config)]
+    sides = [settings.model.backbone.image_size for settings in (start, config)]
     if sides[0] != sides[1]:
         raise ValueError(
-            f'pre-training at {sides[0]} pixels, {config.filename} reads {sides[1]}: another size '
-            'needs configs of one own that say it (image_size), and tools/train.py, tools/test.py'
+            f'pre-training at {sides[0]} pixels, but {config.filename} reads {sides[1]}: write '
+            'configs with that image_size and run tools/train.py and tools/test.py'
         )
     options: dict[str, Any] = {
         'model.backbone': dict(start.model.backbone.to_dict(), init_cfg=None, _delete_=True),
@@ -182,13 +181,13 @@ def _model_of(start: Config, config: Config) -> dict[str, Any]:
 
 
 def shorter(config: Config, length: int) -> dict[str, Any]:
-    """Options that train for another length: the warm-up stays, up to half of it.
+    """Options that change the length; warm-up is at most half of it.
 
     Raises:
         ValueError: a length below 2.
     """
     if length < 2:
-        raise ValueError(f'a length of {length}: warm-up and the rest need 2 at least')
+        raise ValueError(f'length {length}: give at least 2 (warm-up and decay)')
     unit = 'max_epochs' if 'max_epochs' in config.train_cfg else 'max_iters'
     saving = config.default_hooks.checkpoint.interval
     options = {
@@ -197,7 +196,7 @@ def shorter(config: Config, length: int) -> dict[str, Any]:
     }
     for name, scheduler in config.param_scheduler.items():
         for key in ('begin', 'end'):
-            if key in scheduler:  # without an end it ends with the training
+            if key in scheduler:  # without one it ends with the training
                 options[f'param_scheduler.{name}.{key}'] = min(scheduler[key], length // 2)
     return options
 

@@ -1,8 +1,8 @@
-"""Runs commands one after the other; what is done stays done.
+"""Resumable plans: commands that run one after the other.
 
-The same steps resume where they were stopped: a step whose result is there is passed over, a
-training goes on from its last checkpoint. The folder of a step holds the config that it runs
-(``config/``), its output (``output.txt``) and its time (``time.json``).
+Run the same steps again to resume: finished steps are skipped, a training continues from its last
+checkpoint. A step's folder holds its config (``config/``), its output (``output.txt``) and its time
+(``time.json``).
 """
 
 import os
@@ -30,11 +30,11 @@ TOOLS = Path(__file__).resolve().parent
 
 
 class Step(NamedTuple):
-    """A command, and the file that shows that it is done.
+    """A command and its result file.
 
-    name: steps whose names are equal after a colon are of a kind, and take about as long.
+    name: steps with the same name after the last colon take about the same time.
     command: a script below tools/ and its arguments.
-    needs: the checkpoint that is trained on, evaluated or published; the result must be of it.
+    needs: the checkpoint to train on, evaluate or publish; the result must belong to it.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Step(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What its name says after the last colon."""
+        """The name after the last colon."""
         return self.name.rpartition(': ')[2]
 
     @property
     def is_done(self) -> bool:
-        """Whether the result is there, whole, and of the checkpoint that is there now.
+        """Whether the result exists, is complete and belongs to the checkpoint.
 
         Raises:
             ValueError: a model was made from another checkpoint.
@@ -64,14 +64,14 @@ class Step(NamedTuple):
             return True
         try:
             training = run_of(str(self.result))
-        except ValueError:  # cut short
+        except ValueError:  # truncated
             return False
         starts = (training, training.get('started_from') or {})
         names = [run.get('experiment_name') for run in starts]
         if self.needs and run_of(str(self.needs)).get('experiment_name') not in names:
             raise ValueError(
-                f'{self.result.parent} was made from another {self.needs.name} than {self.needs}: '
-                'delete that folder'
+                f'{self.result.parent} was made from another {self.needs.name}, not from '
+                f'{self.needs}: delete that folder'
             )
         return True
 
@@ -84,13 +84,13 @@ def config_step(
     start: Path | None = None,
     gpus: int = 1,
 ) -> Step:
-    """A step that trains what a config describes, or evaluates ``checkpoint`` by it.
+    """A step that trains a config, or evaluates ``checkpoint`` by it.
 
     Args:
         start: the checkpoint that the training starts from.
 
     Raises:
-        ValueError: the folder was begun with another config or number of GPUs.
+        ValueError: the folder was started with another config or number of GPUs.
     """
     tool, more = ('test', [str(checkpoint)]) if checkpoint else ('train', [])
     script = f'dist_{tool}.sh' if gpus > 1 else f'{tool}.py'
@@ -105,19 +105,19 @@ def config_step(
 
 
 def keep_config(config: Config, folder: Path, gpus: int = 1) -> Path:
-    """Write a flat config into the folder of the step that runs it.
+    """Write a flat config into its step's folder.
 
     Raises:
-        ValueError: the step was begun with another one.
+        ValueError: the step was started with another config.
     """
     path = folder / 'config' / f'{Path(config.filename).stem}.py'
-    text = f'{config.pretty_text}gpus = {gpus}\n'  # the batch of all follows from it
+    text = f'{config.pretty_text}gpus = {gpus}\n'  # determines the total batch size
     if path.is_file() and path.read_text('utf-8') != text:
         old, new = _flat(load_config(path).to_dict()), _flat(dict(config.to_dict(), gpus=gpus))
         changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        told = (f'{key} {old.get(key)} then, {new.get(key)} now' for key in changed[:3])
+        changes = (f'{key} {old.get(key)} then, {new.get(key)} now' for key in changed[:3])
         raise ValueError(
-            f'{folder} was begun with other settings ({"; ".join(told)}): delete it, or name '
+            f'{folder} was started with other settings ({"; ".join(changes)}): delete it, or give '
             'another --work-dir'
         )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,35 +135,35 @@ def _flat(settings: Mapping[str, Any], before: str = '') -> dict[str, Any]:
 
 
 def run(steps: Sequence[Step], work_dir: Path, **environment: str) -> None:
-    """Run what is not done, in order; print how long the rest will take.
+    """Run unfinished steps in order; print the remaining time.
 
     Args:
-        work_dir: of all; steps below it tell how long others of their kind will take.
+        work_dir: folder of all steps; finished ones give the time of others of their kind.
         environment: variables for the commands.
 
     Raises:
-        ValueError: a step failed; the message names it, its output and its command.
+        ValueError: a step failed.
     """
     for number, step in enumerate(steps, 1):
         title = f'[{number}/{len(steps)}] {step.name}'
         if step.is_done:
-            print(f'{title}: there', flush=True)
+            print(f'{title}: done before', flush=True)
             continue
         command = [str(TOOLS / step.command[0]), *step.command[1:]]
         command = [sys.executable, *command] if command[0].endswith('.py') else command
         typed = shlex.join(command).replace(f'{Path.cwd()}/', '')
         print(f'{title}\n$ {typed}', flush=True)
-        behind = [later.kind for later in steps[number:] if not later.result.is_file()]
+        later = [step.kind for step in steps[number:] if not step.result.is_file()]
         usual = _usual_seconds(work_dir)
-        status = _execute(step, command, environment, title, [step.kind, *behind], usual)
+        status = _execute(step, command, environment, title, [step.kind, *later], usual)
         if status or not step.is_done:
             output = step.folder / 'output.txt'
-            lines = output.read_text('utf-8', 'replace').splitlines() or ['it says nothing']
+            lines = output.read_text('utf-8', 'replace').splitlines() or ['no output']
             reason = next((line for line in lines if line.startswith('error: ')), lines[-1])
-            reason = reason.removeprefix('error: ') if status else f'it left no {step.result}'
+            reason = reason.removeprefix('error: ') if status else f'{step.result} is missing'
             raise ValueError(
                 f'{step.name}: {reason} (status {status}, output in {output}); run this again to '
-                f'resume, or the step alone: {typed}'
+                f'resume, or run the step alone: {typed}'
             )
 
 
@@ -175,7 +175,7 @@ def _execute(
     kinds: Sequence[str],
     usual: Mapping[str, float],
 ) -> int:
-    """Run a command, print now and then what is left, keep its time; the status it ends with."""
+    """Run a command, print the remaining time, write ``time.json``; return the exit status."""
     step.folder.mkdir(parents=True, exist_ok=True)
     record = step.folder / 'time.json'
     resumes = '--resume' in command and record.is_file() and any(step.folder.glob('*.pth'))
@@ -193,8 +193,8 @@ def _execute(
             left = _time_left(step.folder, kinds, usual, time.monotonic() - started)
             print(f'{begin}{title}: {left}', end=end, flush=True)
     except KeyboardInterrupt as error:
-        process.wait()  # a training leaves a checkpoint
-        raise KeyboardInterrupt('the same command resumes') from error
+        process.wait()  # a training saves a checkpoint
+        raise KeyboardInterrupt('run the same command to resume') from error
     finally:
         seconds = time.monotonic() - started
         times = dict(kind=step.kind, cpu_seconds=earlier + _cpu_of_commands() - cpu)
@@ -207,19 +207,19 @@ def _execute(
 def _time_left(
     folder: Path, kinds: Sequence[str], usual: Mapping[str, float], elapsed: float
 ) -> str:
-    """What is left of the first of some steps, and of all."""
+    """Remaining time of the running step and of all steps."""
     left = [usual.get(kind) for kind in kinds]
     left[0] = None if left[0] is None else max(0.0, left[0] - elapsed)
     if (logged := _logged_eta(folder)) is not None:
         left[0] = logged
     unknown = sorted({kind for kind, seconds in zip(kinds, left) if seconds is None})
     first = '?' if left[0] is None else _clock(left[0])
-    rest = f' and what {", ".join(unknown)} will take' if unknown else ''
-    return f'{first} left, of all {_clock(sum(filter(None, left)))}{rest}'
+    rest = f' plus {", ".join(unknown)}' if unknown else ''
+    return f'{first} left, in all {_clock(sum(filter(None, left)))}{rest}'
 
 
 def _usual_seconds(work_dir: Path) -> dict[str, float]:
-    """Kind -> mean seconds of the steps that ran in one go."""
+    """Kind -> mean seconds of the uninterrupted steps."""
     times = defaultdict(list)
     for path in work_dir.rglob('time.json'):
         record = read_json(str(path), 'delete it')
@@ -229,19 +229,19 @@ def _usual_seconds(work_dir: Path) -> dict[str, float]:
 
 
 def _logged_eta(folder: Path) -> float | None:
-    """Seconds that a step's output says are left; None where it does not."""
+    """Remaining seconds in a step's output; None = not printed."""
     with open(folder / 'output.txt', 'rb') as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 4000))
         text = file.read().decode(errors='replace')
-    told = re.findall(r'eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|scored, (\d+) s left', text)
-    if not told:
+    etas = re.findall(r'eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)|scored, (\d+) s left', text)
+    if not etas:
         return None
-    days, hours, minutes, seconds, scoring = (int(number or 0) for number in told[-1])
+    days, hours, minutes, seconds, scoring = (int(number or 0) for number in etas[-1])
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds + scoring)
 
 
 def cpu_seconds(folder: Path) -> float:
-    """Processor time of the step of a folder, interrupted parts included."""
+    """Processor seconds of a folder's step, interrupted parts included."""
     return read_json(str(folder / 'time.json'), 'delete its folder')['cpu_seconds']
 
 

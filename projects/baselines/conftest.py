@@ -1,4 +1,4 @@
-"""What the families' tests share."""
+"""Fixtures of the baselines' tests."""
 
 import time
 
@@ -26,7 +26,7 @@ SMALL = {
 
 
 def draw_noise(files):
-    """Pictures of which no two patches are alike."""
+    """Write images of noise, so that all patches differ."""
     for number, file in enumerate(files):
         noise = np.random.default_rng(number).integers(0, 255, (40, 30, 3), np.uint8)
         Image.fromarray(noise).save(file)
@@ -34,8 +34,7 @@ def draw_noise(files):
 
 @pytest.fixture
 def two_steps(catalogue, tmp_path):
-    """Config of a row -> its model after two steps, and the metrics of a ranking."""
-
+    """Config of a row -> the model after two steps, and the metrics of a ranking."""
     draw_noise((catalogue / 'images').iterdir())
 
     def run(path, options=None, root=None):
@@ -48,7 +47,7 @@ def two_steps(catalogue, tmp_path):
         runner.train()
         after = [weight.detach() for weight in runner.model.parameters()]
         assert all(weight.isfinite().all() for weight in after)
-        moved = sum(not torch.equal(one, two) for one, two in zip(before, after))
+        moved = sum(not torch.equal(old, new) for old, new in zip(before, after))
         assert moved > len(after) / 2
         metrics = runner.test()
         return runner.model, metrics

@@ -11,7 +11,7 @@ from mmpretrain.datasets import RandomResizedCrop
 
 from mvlt.datasets import EndlessSampler, LoadImage
 from mvlt.models import MVLT, CategoryHead, DualEncoder, PairDataPreprocessor
-from projects.baselines.two_towers.two_towers import RegionEncoder, WordGRU
+from projects.baselines.dual_encoder.vse import RegionEncoder, TextGRU
 
 with read_base():
     from mvlt.configs._base_.datasets.catalogue import *
@@ -34,7 +34,7 @@ model = dict(
     backbone=dict(
         type=DualEncoder,
         image_encoder=dict(type=RegionEncoder, cnn=cnn, cnn_dims=256),
-        text_encoder=dict(type=WordGRU),
+        text_encoder=dict(type=TextGRU),
         vocab_size=vocab_size,
     ),
     heads=dict(

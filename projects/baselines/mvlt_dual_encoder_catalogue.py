@@ -10,7 +10,7 @@ with read_base():
     from mvlt.configs.mvlt.dual_encoder_catalogue import *
 
 default_hooks.checkpoint.save_best = None
-# as in quick_start_catalogue.py: both need more steps than a budget of minutes has
+# as in quick_start_catalogue.py: both need more steps than minutes allow
 default_hooks.average = None
 model.data_preprocessor.mixup = 0.0
 val_dataloader = None

@@ -1,9 +1,9 @@
-"""Bottom-up attention's files of region features to the one that LoadRegions reads.
+"""Convert bottom-up attention's region features to the HDF5 file of LoadRegions.
 
     python -m projects.baselines.region_files FEATURES.tsv [MORE.tsv ...] regions.h5
 
-The usual files (Anderson et al., 2018) are tab-separated: image_id, image_w, image_h, num_boxes,
-boxes and features, the last two float32 in base64. All pictures need as many boxes (36).
+The files (Anderson et al., 2018) are tab-separated: image_id, image_w, image_h, num_boxes, boxes
+and features, the last two as base64 of float32. All images need the same number of boxes (36).
 """
 
 import argparse
@@ -22,10 +22,10 @@ FIELDS = ('image_id', 'image_w', 'image_h', 'num_boxes', 'boxes', 'features')
 
 
 def read_regions(path: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Id, features (N, D) and boxes (N, 4) in 0..1 of each picture.
+    """Id, features (N, D) and boxes (N, 4) in 0..1 of each image.
 
     Raises:
-        ValueError: a row that cannot be read; the message names it.
+        ValueError: an unreadable row.
     """
     csv.field_size_limit(sys.maxsize)
     with open(path, encoding='utf-8', newline='') as file:
@@ -45,10 +45,10 @@ def read_regions(path: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 
 
 def write_regions(paths: Sequence[str], out: str) -> int:
-    """Write the file, whole or not at all; how many pictures there are.
+    """Write the file, whole or not at all; return the number of images.
 
     Raises:
-        ValueError: pictures with different numbers of boxes, or none.
+        ValueError: no images, or different numbers of boxes.
     """
     partial = Path(f'{out}.partial')
     count = 0
@@ -66,18 +66,18 @@ def write_regions(paths: Sequence[str], out: str) -> int:
                                 (0, *array.shape),
                                 array.dtype,
                                 maxshape=(None, *array.shape),
-                                chunks=(1, *array.shape),  # a product is read at once, and alone
+                                chunks=(1, *array.shape),  # one read for a product
                             )
                         if file[key].shape[1:] != array.shape:
                             raise ValueError(
-                                f'{path}, picture {name}: {key} {array.shape}, those before '
-                                f'{file[key].shape[1:]}; extract as many boxes of each picture'
+                                f'{path}, image {name}: {key} {array.shape}, earlier images '
+                                f'{file[key].shape[1:]}; extract as many boxes of each image'
                             )
                         file[key].resize(count + 1, 0)
                         file[key][count] = array
                     count += 1
         if not count:
-            raise ValueError(f'{", ".join(paths)}: no picture in them')
+            raise ValueError(f'{", ".join(paths)}: no images in these files')
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
@@ -85,14 +85,14 @@ def write_regions(paths: Sequence[str], out: str) -> int:
 
 
 def main() -> None:
-    """Parse and convert."""
+    """Convert."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('files', nargs='+', help='tab-separated files')
     parser.add_argument('out', help='the HDF5 file to write')
     args = parser.parse_args()
-    print(f'{args.out}: regions of {write_regions(args.files, args.out)} pictures')
+    print(f'{args.out}: regions of {write_regions(args.files, args.out)} images')
 
 
 if __name__ == '__main__':

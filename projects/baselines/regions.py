@@ -1,7 +1,7 @@
-"""What regions of a picture stand in these models: cells of a CNN, or features from a file.
+"""Regions of an image: cells of a CNN, or detector features from a file.
 
-The originals read features of a detector (bottom-up attention). Without one, cells of a small CNN,
-trained with the model, take their place; who has the features reads them by :class:`LoadRegions`.
+The original models read a detector's features (bottom-up attention); :class:`LoadRegions` reads
+such files. Without them, cells of a small CNN, trained with the model, replace regions.
 
 Legend: B batch, N regions, C channels.
 """
@@ -23,14 +23,13 @@ BOX = 5  # left, top, right, bottom in 0..1, and the area
 
 
 class Regions(nn.Module):
-    """Pictures, or regions from a file, -> features of regions and their boxes.
+    """Images, or regions from a file -> region features and boxes.
 
     Args:
         dims: C.
-        cnn: settings of mmpretrain's backbone, whose last map's cells are regions; it is given
-            float (B, 3, H, W).
+        cnn: config of an mmpretrain backbone; cells of its last map are the regions.
         cnn_dims: channels of that map.
-        region_dims: size of a region's feature in a file, box not counted; None = there is none.
+        region_dims: size of a region's feature in a file, without the box; None = use the CNN.
     """
 
     def __init__(
@@ -46,14 +45,14 @@ class Regions(nn.Module):
         return self.cnn(image)[-1]
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, tuple[int, int]]:
-        """Pictures (B, 3, H, W) or a file's regions (B, N, D + 5).
+        """Images (B, 3, H, W) or regions of a file (B, N, D + 5).
 
         Returns:
-            Features (B, N, C), boxes (B, N, 5), and the grid (h, w); (N, 1) for those of a file.
+            Features (B, N, C), boxes (B, N, 5) and the grid (h, w); (N, 1) for regions of a file.
         """
         if self.cnn is None:
-            found, boxes = image[..., :-BOX], image[..., -BOX:]
-            return self.norm(self.linear(found)), boxes, (image.shape[1], 1)
+            features, boxes = image[..., :-BOX], image[..., -BOX:]
+            return self.norm(self.linear(features)), boxes, (image.shape[1], 1)
         cells = self.map(image)
         size = (cells.shape[2], cells.shape[3])
         boxes = cell_boxes(size).to(cells).expand(len(cells), -1, -1)
@@ -71,17 +70,17 @@ def cell_boxes(size: tuple[int, int]) -> torch.Tensor:
 
 @TRANSFORMS.register_module()
 class LoadRegions(BaseTransform):
-    """A record's regions from a file, in the place of its picture: ``img`` float32 (N, D + 5).
+    """Load regions from a file instead of an image: ``img`` float32 (N, D + 5).
 
-    It stands for ``pipeline.load``; steps that change pixels are None then.
+    Use it as ``pipeline.load`` and set the steps that change pixels to None.
 
     Args:
-        file: HDF5 or npz with ``ids`` (products; text), ``features`` float (products, N, D) and
-            ``boxes`` float (products, N, 4), left, top, right and bottom in 0..1
-            (``region_files.py`` makes one of bottom-up attention's).
+        file: HDF5 or npz with ``ids`` (text, a product each), ``features`` float (products, N, D)
+            and ``boxes`` float (products, N, 4): left, top, right, bottom in 0..1.
+            ``region_files.py`` converts bottom-up attention's files.
 
     Raises:
-        KeyError: a product has no regions in the file.
+        KeyError: the file lacks a product.
         ValueError: a box outside 0..1.
     """
 
@@ -92,17 +91,19 @@ class LoadRegions(BaseTransform):
 
     @property
     def files(self) -> tuple[str]:
-        """What rankings that are gone on with must find unchanged."""
+        """Files that must not change before a ranking is resumed."""
         return (self.file,)
 
     def transform(self, results: dict) -> dict:
         """Add ``img``."""
-        # no handle survives a fork; arrays do
+        # HDF5 handles do not survive a fork; arrays do
         if self._opened is None or (
             self._opened[0] != os.getpid() and not isinstance(self._opened[1], dict)
         ):
             self._opened = (os.getpid(), _open(self.file))
-            self._rows = {_text(one): row for row, one in enumerate(self._opened[1]['ids'][:])}
+            self._rows = {
+                _text(product_id): row for row, product_id in enumerate(self._opened[1]['ids'][:])
+            }
         arrays = self._opened[1]
         row = self._rows.get(results['product_id'])
         if row is None:
@@ -114,7 +115,7 @@ class LoadRegions(BaseTransform):
         if boxes.min() < -1e-3 or boxes.max() > 1 + 1e-3:
             raise ValueError(
                 f'{self.file}: a box of product {results["product_id"]} lies outside 0..1: divide '
-                "pixels by the picture's width and height"
+                "pixels by the image's width and height"
             )
         area = (boxes[:, 2:3] - boxes[:, 0:1]) * (boxes[:, 3:4] - boxes[:, 1:2])
         features = np.asarray(arrays['features'][row], np.float32)
@@ -127,13 +128,13 @@ class LoadRegions(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomRegionMask(ImageMask):
-    """Hide regions of a file, each with a probability; where they lie is told.
+    """Mask each region of a file with a probability, but not its box.
 
-    ``image_mask`` is bool (N, D + 5), False in the last five columns. It stands for
-    ``pipeline.mask`` behind :class:`LoadRegions`.
+    ``image_mask`` is bool (N, D + 5), False in the last five columns. Use it as ``pipeline.mask``
+    after :class:`LoadRegions`.
 
     Args:
-        ratio: of hidden regions, 0 to 1; 0.15 in UNITER, ImageBERT and ViLBERT.
+        ratio: probability, 0 to 1; 0.15 in UNITER, ImageBERT and ViLBERT.
         prob: see :class:`mvlt.datasets.ImageMask`.
     """
 
@@ -149,15 +150,15 @@ class RandomRegionMask(ImageMask):
 
 @MODELS.register_module()
 class RegionTargets(nn.Module):
-    """What heads predict of hidden regions of a file: the features themselves.
+    """Targets for masked regions of a file: their features.
 
-    It stands for ``targets`` of MaskedFeatureHead and, by way of clusters, of MaskedClusterHead.
+    Use it as ``targets`` of MaskedFeatureHead or, clustered, of MaskedClusterHead.
 
     Args:
         channels: D, as ``model.backbone.region_dims``.
     """
 
-    stride = None  # a region is a cell of the model's map, whatever that counts for
+    stride = None  # a region is a cell of the model's map, at any stride
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -171,7 +172,7 @@ class RegionTargets(nn.Module):
 def _open(path: str) -> Any:
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f'{path}: no such file of regions; see projects/baselines/README.md'
+            f'{path}: no such file of regions; make one as projects/baselines/README.md explains'
         )
     if path.endswith('.npz'):
         with np.load(path) as file:

@@ -1,11 +1,10 @@
-"""Train and measure every baseline and both recipes of this project, under one budget.
+"""Train and measure all baselines and both recipes of this project under one budget.
 
     python -m projects.baselines.run_all --data-root PRODUCTS --work-dir work_dirs/baselines
-    python -m projects.baselines.run_all --table            # README's table of what was measured
+    python -m projects.baselines.run_all --table            # writes README's table
 
-Each row trains for as many steps as a short trial says that the same minutes of processor time of
-one thread hold, on the same data, and ranks the same candidate file; the minutes that it took are
-in the table. What is done stays done: the same command goes on where it was stopped.
+All rows share data, candidate file and budget: minutes of one thread's processor time. A short
+trial converts the budget to a number of steps. Run the command again to resume.
 """
 
 import argparse
@@ -38,11 +37,11 @@ METRICS = {
 
 
 class Row(NamedTuple):
-    """A line of the table.
+    """A row of the table.
 
-    name: of its config, without ``_catalogue``.
-    folder: that it lies in, below this one.
-    title: as the papers call it.
+    name: config without ``_catalogue``.
+    folder: folder of the config, below this one.
+    title: name in the papers.
     """
 
     name: str
@@ -51,26 +50,26 @@ class Row(NamedTuple):
 
     @property
     def config(self) -> str:
-        """Its path below the repository."""
+        """Path below the repository."""
         path = HERE / self.folder / f'{self.name}_catalogue.py'
         return str(path.relative_to(ROOT))
 
     @property
     def published(self) -> str:
-        """R@1 of both directions as the paper's tables have them."""
+        """R@1 of both directions in the paper's tables; '-' = not published."""
         names = [column_of(dict(experiment_name=f'{self.name}_{data}')) for data in DATA]
         for name, (data, source) in zip(names, DATA.values()):
             name = (name or '').removesuffix(', trained')
-            told = [PAPER[f'retrieval/{way}/R@1'].get(name) for way in ('tir', 'itr')]
-            if None not in told:
+            tir, itr = (PAPER[f'retrieval/{way}/R@1'].get(name) for way in ('tir', 'itr'))
+            if tir is not None and itr is not None:
                 table = 'Table 5, zero-shot' if name == 'CLIP' else source
-                return f'{told[0]:.2f}, {told[1]:.2f} ({data}, {table})'
+                return f'{tir:.2f}, {itr:.2f} ({data}, {table})'
         return '-'
 
 
 ROWS = (
-    Row('vse', 'two_towers', 'VSE'),
-    Row('vse_pp', 'two_towers', 'VSE++'),
+    Row('vse', 'dual_encoder', 'VSE'),
+    Row('vse_pp', 'dual_encoder', 'VSE++'),
     Row('scan_t2i', 'late_interaction', 'SCAN, text to image'),
     Row('scan_i2t', 'late_interaction', 'SCAN, image to text'),
     Row('pfan', 'late_interaction', 'PFAN'),
@@ -92,24 +91,24 @@ ROWS = (
 
 
 def main() -> None:
-    """Parse, run what is missing, print the table."""
+    """Run missing steps and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--data-root', help='a catalogue (products.csv and its pictures)')
+    parser.add_argument('--data-root', help='catalogue: products.csv and its images')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/baselines'))
-    parser.add_argument('--minutes', type=float, default=25.0, help='of one thread, a training')
-    parser.add_argument('--queries', type=int, default=1000, help='of each direction')
+    parser.add_argument('--minutes', type=float, default=25.0, help='budget of a training')
+    parser.add_argument('--queries', type=int, default=1000, help='queries per direction')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1])
     parser.add_argument('--rows', nargs='+', choices=[row.name for row in ROWS])
-    parser.add_argument('--keep', type=Path, help='write what was measured to this JSON file, too')
-    parser.add_argument('--table', action='store_true', help="write README.md's table, run nothing")
+    parser.add_argument('--keep', type=Path, help='write the results to this JSON file, too')
+    parser.add_argument('--table', action='store_true', help="only write README.md's table")
     args = parser.parse_args()
     if args.table:
         write_table()
         return
     if args.data_root is None:
-        raise ValueError('--data-root is needed: the folder of a catalogue')
+        raise ValueError('give --data-root, the folder of a catalogue')
     rows = [row for row in ROWS if args.rows is None or row.name in args.rows]
     measured = measure(rows, args)
     print(table(measured))
@@ -118,7 +117,7 @@ def main() -> None:
 
 
 def measure(rows: list[Row], args: argparse.Namespace) -> dict[str, Any]:
-    """Run everything that is not there yet; what was measured."""
+    """Run missing steps; return the results."""
     environment = dict(OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
     probes = (step for row in rows for step in _probes(row, args))
     run([_candidates(args), *probes], args.work_dir, **environment)
@@ -134,7 +133,7 @@ def measure(rows: list[Row], args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _candidates(args: argparse.Namespace) -> Step:
-    """Draws the lists that every row ranks."""
+    """Sample the candidate lists that all rows rank."""
     options = {'test_cfg.num_queries': args.queries}
     config = load_config('mvlt/retrieval_catalogue', options, args.data_root)
     out = args.work_dir / 'candidates.json'
@@ -144,7 +143,7 @@ def _candidates(args: argparse.Namespace) -> Step:
 
 
 def _probes(row: Row, args: argparse.Namespace) -> list[Step]:
-    """Two short trainings, from their beginning: by how much they differ is a step's time."""
+    """Two short trainings from scratch; their difference gives the time of a step."""
     steps = [_step(row, 'probe', count, _schedule(count), args) for count in PROBES]
     return [
         step._replace(command=tuple(word for word in step.command if word != '--resume'))
@@ -153,7 +152,7 @@ def _probes(row: Row, args: argparse.Namespace) -> list[Step]:
 
 
 def plan(row: Row, seed: int, args: argparse.Namespace) -> list[Step]:
-    """Train one row with one seed, rank and recognise."""
+    """Steps of a row and seed: train, rank, recognise."""
     training = {'randomness.seed': seed, **_schedule(_length(row, args))}
     train = _step(row, 'trained', seed, training, args)
     ranking = {'test_cfg.candidates': str((args.work_dir / 'candidates.json').resolve())}
@@ -189,13 +188,13 @@ def _schedule(length: int) -> dict[str, Any]:
 
 
 def _step_seconds(row: Row, args: argparse.Namespace) -> float:
-    """Processor time of a training step."""
+    """Processor seconds of a training step."""
     first, last = (cpu_seconds(args.work_dir / row.name / f'probe_{count}') for count in PROBES)
     return round((last - first) / (PROBES[1] - PROBES[0]), 4)
 
 
 def _length(row: Row, args: argparse.Namespace) -> int:
-    """Steps that fill the minutes."""
+    """Training steps within the budget."""
     return max(30, int(args.minutes * 60 / _step_seconds(row, args)))
 
 
@@ -215,7 +214,7 @@ def _measured(row: Row, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(measured: dict[str, Any]) -> str:
-    """Markdown: measured means and standard deviations, published figures beside them."""
+    """Markdown: means and standard deviations beside published results."""
     head = ['row', 'M param.', 'GFLOP a pair', 'steps', 'minutes', 'TIR R@1 / 5 / 10']
     head += ['ITR R@1 / 5 / 10', 'M-CR, S-CR', 'published TIR, ITR R@1']
     lines = [head, ['---'] * len(head)]
@@ -257,12 +256,12 @@ def _cell(values: list[float]) -> str:
 
 
 def write_table() -> None:
-    """Put the table of ``results.json`` between README's marks."""
+    """Write the table of ``results.json`` between README's marks."""
     path, (begin, end) = HERE / 'README.md', MARKS
     measured = json.loads(RESULTS.read_text(encoding='utf-8'))
     before, _, rest = path.read_text(encoding='utf-8').partition(begin)
-    text = f'{before}{begin}\n{table(measured)}{end}{rest.partition(end)[2]}'
-    path.write_text(text, encoding='utf-8')
+    after = rest.partition(end)[2]
+    path.write_text(f'{before}{begin}\n{table(measured)}{end}{after}', encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""What backbones share that read words and regions together, in one stream or in two.
+"""Base of the backbones that read tokens and regions, in one stream or two.
 
 Legend: B batch, N regions, T tokens, C channels.
 """
@@ -16,21 +16,21 @@ from projects.baselines.regions import BOX, Regions
 
 
 def layer(dims: int, num_heads: int) -> nn.TransformerEncoderLayer:
-    """A layer of BERT's, norms first: at random start that trains without long warm-up."""
+    """A pre-norm transformer layer; it trains from scratch without a long warm-up."""
     return nn.TransformerEncoderLayer(
         dims, num_heads, 4 * dims, 0.0, 'gelu', batch_first=True, norm_first=True
     )
 
 
 class WordsAndRegions(BaseModule):
-    """Tables and projections of both; a subclass has the layers.
+    """Embeddings and projections of tokens and regions; subclasses add layers.
 
     Args:
-        vocab_size: rows of the word table.
-        context_length: the longest caption in tokens.
+        vocab_size: rows of the token embeddings.
+        context_length: longest caption in tokens.
         dims: C.
-        token_embed_dim: of a word vector.
-        stride: pixels of a picture along a cell's side.
+        token_embed_dim: size of a token embedding.
+        stride: pixels along a cell's side.
         cnn, cnn_dims, region_dims: see :class:`Regions`.
     """
 
@@ -50,7 +50,7 @@ class WordsAndRegions(BaseModule):
         self.embed_dims = (dims,)
         self.strides = (stride,)
         self.words = TokenEmbedding(vocab_size, token_embed_dim, max(512, context_length), 0.0)
-        # BERT's start: at 1, as torch has it, the tied decoder's logits are too large
+        # as in BERT; with torch's default of 1 the tied decoder's logits are too large
         for table in (self.words.words, self.words.positions):
             nn.init.normal_(table.weight, std=0.02)
         self.text = nn.Linear(token_embed_dim, dims)
@@ -59,13 +59,13 @@ class WordsAndRegions(BaseModule):
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Word vectors (tokenizer, token_embed_dim)."""
+        """Token embeddings (vocab_size, token_embed_dim)."""
         return self.words.words.weight
 
     @abstractmethod
     def encode_pair(self, *args: Any, **kwargs: Any) -> PairFeatures:
-        """Encode picture and caption together."""
+        """Encode image and caption together."""
 
-    def located(self, found: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-        """Regions (B, N, C) that know their place."""
-        return found + self.box(boxes.to(found.dtype))
+    def located(self, features: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+        """Add box embeddings to regions (B, N, C)."""
+        return features + self.box(boxes.to(features.dtype))

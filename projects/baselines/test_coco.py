@@ -1,4 +1,4 @@
-"""Contract: the rows of Table 6 train on Karpathy's split and rank all of it."""
+"""Contract: the rows of Table 6 train on Karpathy's split and rank its whole test split."""
 
 import pytest
 
@@ -26,16 +26,16 @@ def test_a_row_of_table_6(two_steps, tmp_path, row):
     (tmp_path / 'coco').mkdir()
     write_coco(tmp_path / 'coco', images=12)
     draw_noise((tmp_path / 'coco').glob('*/*.jpg'))
-    train_tokenizer(['a small red thing on a table'], tmp_path / 'words', 60)
+    train_tokenizer(['a small red thing on a table'], tmp_path / 'tokenizer', 60)
     options = {f'model.backbone.{key}': value for key, value in ROWS[row].items()}
     if 'vilt' not in row:
         options['model.backbone.cnn'] = dict(CNN, _delete_=True)
         options['model.heads.region_classes.num_clusters'] = 4
     train = 'train_dataloader.dataset.dataset.pipeline'
-    options |= {f'{train}.words.tokenizer': str(tmp_path / 'words')}
+    options |= {f'{train}.words.tokenizer': str(tmp_path / 'tokenizer')}
     for pipeline in (train, 'test_dataloader.dataset.pipeline'):
         options |= {
-            f'{pipeline}.tokenize.tokenizer': str(tmp_path / 'words'),
+            f'{pipeline}.tokenize.tokenizer': str(tmp_path / 'tokenizer'),
             f'{pipeline}.resize.scale': (64, 64),
         }
     options |= {

@@ -1,4 +1,4 @@
-"""Contract: regions from files stand in the place of pictures, from the table to the ranking."""
+"""Contract: models train on and rank regions from files instead of images."""
 
 import base64
 from types import SimpleNamespace
@@ -17,13 +17,13 @@ from projects.baselines.regions import LoadRegions, RandomRegionMask, cell_boxes
 def _tsv(path, ids, count=3, size=8):
     rng = np.random.default_rng(0)
     lines = []
-    for one in ids:
+    for image_id in ids:
         arrays = [
             np.tile([10.0, 0.0, 40.0, 30.0], (count, 1)).astype(np.float32),
             rng.normal(size=(count, size)).astype(np.float32),
         ]
         coded = [base64.b64encode(array.tobytes()).decode() for array in arrays]
-        lines.append('\t'.join([str(one), '40', '60', str(count), *coded]))
+        lines.append('\t'.join([str(image_id), '40', '60', str(count), *coded]))
     path.write_text('\n'.join(lines))
     return path
 
@@ -31,19 +31,19 @@ def _tsv(path, ids, count=3, size=8):
 def test_bottom_up_attention_to_regions(tmp_path):
     out = tmp_path / 'regions.h5'
     assert write_regions([_tsv(tmp_path / 'a.tsv', [7, 8])], str(out)) == 2
-    found = LoadRegions(str(out)).transform(dict(product_id='8'))['img']
-    assert found.shape == (3, 8 + 5) and found.dtype == np.float32
-    np.testing.assert_allclose(found[0, -5:], [0.25, 0, 1, 0.5, 0.375])
+    regions = LoadRegions(str(out)).transform(dict(product_id='8'))['img']
+    assert regions.shape == (3, 8 + 5) and regions.dtype == np.float32
+    np.testing.assert_allclose(regions[0, -5:], [0.25, 0, 1, 0.5, 0.375])
     with h5py.File(out) as file:
-        assert file['features'].chunks == (1, 3, 8)  # a product is read alone
-        np.testing.assert_array_equal(file['features'][1], found[:, :8])
+        assert file['features'].chunks == (1, 3, 8)  # one read for a product
+        np.testing.assert_array_equal(file['features'][1], regions[:, :8])
     with pytest.raises(KeyError, match='no regions of product 9; it has 2'):
         LoadRegions(str(out)).transform(dict(product_id='9'))
     with pytest.raises(FileNotFoundError, match='no such file of regions'):
         LoadRegions(str(tmp_path / 'none.npz')).transform(dict(product_id='9'))
 
 
-def test_a_file_that_is_none_leaves_nothing(tmp_path):
+def test_a_broken_file_leaves_nothing(tmp_path):
     (tmp_path / 'a.tsv').write_text('7\t40\t60\tmany\tAAAA\tAAAA')
     with pytest.raises(ValueError, match='a.tsv, row 1: invalid literal'):
         write_regions([str(tmp_path / 'a.tsv')], str(tmp_path / 'out.h5'))
@@ -60,21 +60,21 @@ def test_boxes_in_pixels_are_refused(tmp_path):
         LoadRegions(str(tmp_path / 'a.npz')).transform(dict(product_id='7'))
 
 
-def test_hidden_regions_keep_their_place():
+def test_masked_regions_keep_their_boxes():
     mask = RandomRegionMask(1.0).transform(dict(img=np.zeros((3, 8 + 5), np.float32)))
     assert mask['image_mask'][:, :8].all() and not mask['image_mask'][:, 8:].any()
     assert not RandomRegionMask(0.0).mask(3, 8 + 5).any()
-    regions, hidden = torch.rand(2, 3, 13), torch.from_numpy(mask['image_mask'])
-    hidden = torch.stack((hidden, hidden & False))
-    found = PairDataPreprocessor().normalise(regions, hidden)
-    assert not found[0, :, :8].any() and torch.equal(found[0, :, 8:], regions[0, :, 8:])
-    assert torch.equal(found[1], regions[1])
+    regions, image_mask = torch.rand(2, 3, 13), torch.from_numpy(mask['image_mask'])
+    image_mask = torch.stack((image_mask, image_mask & False))
+    normalised = PairDataPreprocessor().normalise(regions, image_mask)
+    assert not normalised[0, :, :8].any() and torch.equal(normalised[0, :, 8:], regions[0, :, 8:])
+    assert torch.equal(normalised[1], regions[1])
     with pytest.raises(ValueError, match='of image units does not fit'):
         PairDataPreprocessor().normalise(regions, torch.zeros(2, 4, 4, dtype=torch.bool))
 
 
-def test_the_error_of_hidden_regions_by_hand():
-    # features (0, 2) are (-1, 1) normalised; told (0, 0) of the hidden region: an error of 1
+def test_the_error_of_masked_regions_by_hand():
+    # features (0, 2) are (-1, 1) normalised; (0, 0) is predicted: an error of 1
     head = MaskedFeatureHead(4, 32, dict(type='RegionTargets', channels=2))  # COCO's stride
     torch.nn.init.zeros_(head.predict_patches.weight)
     torch.nn.init.zeros_(head.predict_patches.bias)
@@ -93,7 +93,7 @@ def test_the_error_of_hidden_regions_by_hand():
         'one_stream/uniter',
         'two_streams/vilbert',
         'late_interaction/pfan',
-        'two_towers/vse_pp',
+        'dual_encoder/vse_pp',
     ],
 )
 def test_a_model_of_regions_trains_and_ranks(two_steps, tmp_path, row):

@@ -1,4 +1,4 @@
-"""Contract: every row has a config; the table in the README is what was measured."""
+"""Contract: every row has a config; the README's table equals the results."""
 
 import argparse
 import json
@@ -23,13 +23,13 @@ def test_the_papers_systems_are_all_there():
     assert published['UNITER'] == '50.30, 64.40 (COCO 5k, Table 6)'
     assert published['CLIP'] == '16.30, 13.60 (Fashion-Gen, Table 5, zero-shot)'
     assert published['MVLT, the paper'] == '34.60, 33.10 (Fashion-Gen, Table 2)'
-    assert [title for title, told in published.items() if told == '-'] == [
+    assert [title for title, recalls in published.items() if recalls == '-'] == [
         *('SCAN, image to text', 'SigLIP', 'BLIP', 'MVLT, dual encoder')
     ]
 
 
 def test_the_plan_of_a_row(tmp_path):
-    """A trial of 4 and of 24 steps, 2 seconds a step: 60 steps in two minutes."""
+    """Trials of 4 and 24 steps, 2 seconds a step: 60 steps in two minutes."""
     args = argparse.Namespace(work_dir=tmp_path, minutes=2, data_root=None, seeds=[5])
     row = run_all.ROWS[0]
     for step, seconds in zip(run_all._probes(row, args), (10.0, 50.0)):
@@ -43,7 +43,7 @@ def test_the_plan_of_a_row(tmp_path):
     assert recognise.test_cfg.type == 'TestLoop'
     args.minutes = 3
     with pytest.raises(
-        ValueError, match=r'begun with other settings .train_cfg.max_iters 60 then, 90 now'
+        ValueError, match=r'started with other settings .train_cfg.max_iters 60 then, 90 now'
     ):
         run_all.plan(row, 5, args)
 
@@ -61,7 +61,7 @@ def test_table_by_hand():
     assert '| 3.7 | 0.137 | 50 | 1.5 ± 0.7 | 2.0 ± 1.4 / 2.0 ± 1.4 / 2.0 ± 1.4 |' in text
 
 
-@pytest.mark.skipif(not run_all.RESULTS.is_file(), reason='nothing was measured')
+@pytest.mark.skipif(not run_all.RESULTS.is_file(), reason='no results')
 def test_the_readme_has_what_was_measured():
     text = (run_all.HERE / 'README.md').read_text()
     measured = json.loads(run_all.RESULTS.read_text())

@@ -21,4 +21,4 @@ test_dataloader.dataset.columns.sub_category = 'baseColour'
 test_evaluator = dict(type=CategoryMetric, category='sub_category', head='colour')
 load_from = None
 default_hooks.tokenizer.train_size = vocab_size
-find_unused_parameters = True  # of several processes: nothing of the words is used
+find_unused_parameters = True  # several processes: nothing reads the text encoder

@@ -1,4 +1,7 @@
-"""What a product's picture alone says, e.g. its colour: a head that the package does not know."""
+"""A head outside the package: an attribute, e.g. the colour, from the image alone.
+
+Legend: B batch, C channels.
+"""
 
 from typing import Any
 
@@ -13,13 +16,13 @@ from mvlt.structures import Batch
 
 @MODELS.register_module()
 class ColourHead(Head):
-    """Mean of the picture's last map -> one of the colours. The caption is not read.
+    """Mean of the image's last feature map -> colour. Captions are not read.
 
     Args:
-        in_channels: of the backbone's last stage; the model fills it in.
-        num_classes: colours, or 'data': counted in the training data.
-        label: which label of the samples holds the colour.
-        name: that the head has; the model fills it in.
+        in_channels: C of the backbone's last stage; the model fills it in.
+        num_classes: colours; 'data' counts them in the training data.
+        label: the label that holds the colour.
+        name: prefix of the predictions; the model fills it in.
     """
 
     reads = ('image',)

@@ -1,4 +1,4 @@
-"""Contract: a head from outside learns, answers and is counted, by its config alone."""
+"""Contract: a config alone trains and evaluates a head from outside."""
 
 import csv
 
@@ -25,7 +25,7 @@ def _shop(root):
     return root
 
 
-def test_it_learns_colours_and_runs_the_picture_alone(tmp_path, monkeypatch):
+def test_it_learns_colours_from_the_image_alone(tmp_path, monkeypatch):
     config = load_config(
         'projects/example_head/colour_catalogue.py',
         {

@@ -1,4 +1,4 @@
-"""The demo's pre-training with the mask of this project.
+"""The demo's pre-training with stripes as masks.
 
 Command: tools/train.py projects/example_mask/pretrain_stripes.py
 Hardware: one CPU core. Time and metric: not measured.

@@ -1,4 +1,4 @@
-"""A mask that the library does not know: whole rows of units."""
+"""A mask outside the library: whole rows of units."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from mvlt.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class StripeMask(UnitMask):
-    """Rows of units, drawn at random; the last row in part where the count asks for it."""
+    """Random rows of units; the last row is cut to reach the exact count."""
 
     def draw(self, rows: int, columns: int, count: int) -> np.ndarray:
         """See :meth:`mvlt.datasets.UnitMask.draw`."""

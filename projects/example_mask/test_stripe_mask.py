@@ -1,4 +1,4 @@
-"""Contract: a part from outside works by its config alone."""
+"""Contract: a config alone uses a mask from outside."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Discounted gain of the match: a figure of one's own over the same rankings."""
+"""Discounted gain of the positive's rank: a custom metric over rankings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from mvlt.registry import METRICS
 
 
 def discounted_gain(ranks: Sequence[int]) -> float:
-    """Mean of 1 / log2(1 + rank): 1 where every match ranks first."""
+    """Mean of 1 / log2(1 + rank): 1 if every positive ranks first."""
     return float(np.mean(1 / np.log2(1 + np.asarray(ranks))))
 
 
@@ -22,10 +22,10 @@ class GainMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Each sample has ``direction`` and ``rank``."""
-        self.results += [(one['direction'], int(one['rank'])) for one in data_samples]
+        self.results += [(sample['direction'], int(sample['rank'])) for sample in data_samples]
 
     def compute_metrics(self, results: list[tuple[str, int]]) -> dict[str, float]:
-        """Ranks -> figures."""
+        """Mean gain of each direction."""
         directions = sorted({direction for direction, _ in results})
         return {
             direction: discounted_gain([rank for name, rank in results if name == direction])

@@ -1,4 +1,4 @@
-"""Contract: a metric from outside counts what a ranking loop hands it."""
+"""Contract: a metric from outside evaluates a loop's rankings."""
 
 import numpy as np
 import pytest

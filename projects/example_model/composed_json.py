@@ -1,7 +1,7 @@
-"""Rank pictures for a reference picture and a text together, a query of two streams.
+"""Image ranking for a query of a reference image and a text.
 
-A record of train.json and test.json is ``image`` (what is to be found), ``reference``, ``caption``
-(what is to change) and ``product_id``, strings all.
+A record of train.json and test.json has four strings: ``image`` (the target), ``reference``,
+``caption`` (what to change) and ``product_id``.
 Command: tools/train.py projects/example_model/composed_json.py --data-root MY_DATA
 Then: tools/test.py projects/example_model/composed_json.py CHECKPOINT --data-root MY_DATA
 Hardware: one CPU core. Time and metric: not measured.
@@ -15,7 +15,7 @@ from mvlt.datasets import EndlessSampler, LoadImage, PackPairInputs, PairJSON, T
 from mvlt.engine import StreamRankingLoop
 from mvlt.evaluation import RetrievalMetric
 from mvlt.models import PairDataPreprocessor
-from projects.example_model.composed_towers import ComposedTowers
+from projects.example_model.composed_query import ComposedQuery
 
 with read_base():
     from mvlt.configs._base_.default_runtime import *
@@ -51,7 +51,7 @@ test_dataloader = dict(
     dataset=dict(train_set, ann_file='test.json', test_mode=True),
 )
 model = dict(
-    type=ComposedTowers,
+    type=ComposedQuery,
     vocab_size=vocab_size,
     query_streams=query_streams,
     data_preprocessor=dict(type=PairDataPreprocessor),

@@ -9,13 +9,13 @@ Hardware: one CPU core. Time and metric: not measured.
 from mmengine.config import read_base
 
 from mvlt.models import PairDataPreprocessor
-from projects.example_model.colour_towers import ColourTowers
+from projects.example_model.colour_dual_encoder import ColourDualEncoder
 
 with read_base():
     from mvlt.configs.mvlt.finetune_catalogue import *
 
 model = dict(
-    type=ColourTowers,
+    type=ColourDualEncoder,
     vocab_size=vocab_size,
     data_preprocessor=dict(type=PairDataPreprocessor),
 )

@@ -1,10 +1,9 @@
-"""Search as a service: an index of a catalogue behind HTTP.
+"""Search service: an index of a catalogue behind HTTP.
 
     python -m projects.search_service.app --model MY_MODEL --catalogue MY_CATALOGUE
 
-Anyone who reaches it may search; who writes shows the token of the environment's
-MVLT_SEARCH_TOKEN (without one nobody writes). It fetches nothing from an address that a visitor
-names. /docs describes every request.
+Everyone may search. Writing needs the token in the environment variable MVLT_SEARCH_TOKEN; without
+the variable nobody can write. The service fetches no addresses. /docs lists all requests.
 """
 
 import argparse
@@ -42,10 +41,10 @@ from mvlt.retrieval.index.base import MAX_ID, check_id
 from projects.search_service.batching import BatchedSearch
 
 MAX_TEXT = 200  # characters
-MAX_PICTURES = 8  # of a request
-MAX_BYTES = 20_000_000  # of a request
-MAX_PIXELS = 25_000_000  # of a picture
-UPLOADS = 'uploads'  # below the pictures' folder
+MAX_IMAGES = 8  # a request
+MAX_BYTES = 20_000_000  # a request
+MAX_PIXELS = 25_000_000  # an image
+UPLOADS = 'uploads'  # below the folder of images
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
@@ -53,12 +52,12 @@ Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 
 
 class Query(BaseModel):
-    """What is searched for; see :class:`mvlt.apis.Search`."""
+    """A search request; see :class:`mvlt.apis.Search`."""
 
     model_config = ConfigDict(extra='forbid')
 
     text: Text | None = None
-    products: list[Id] = Field(default=[], max_length=MAX_PICTURES)
+    products: list[Id] = Field(default=[], max_length=MAX_IMAGES)
     negative_query: Text | None = None
     where: dict[str, Any] | None = None
     topk: int = Field(default=10, ge=1, le=200)
@@ -68,12 +67,12 @@ class Query(BaseModel):
 
 
 class Settings(BaseModel):
-    """How a service is run.
+    """Settings of a service.
 
-    token: of those who write; '' = nobody does.
-    rate: requests of one address, as ``limits`` writes them.
-    seconds: that a request may take.
-    compact_hours: between two compactions of the index; 0 = none.
+    token: needed for writing; '' = read-only.
+    rate: requests per client address, in the syntax of ``limits``.
+    seconds: time limit of a request.
+    compact_hours: interval between compactions of the index; 0 = never.
     """
 
     token: str = ''
@@ -91,8 +90,8 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stop = Event()
-        keeper = Thread(target=_keep_up, args=(search, settings.compact_hours, stop), daemon=True)
-        keeper.start()
+        args = (search, settings.compact_hours, stop)
+        Thread(target=_compact_regularly, args=args, daemon=True).start()
         yield
         stop.set()
         await run_in_threadpool(search.close)
@@ -110,9 +109,9 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
         if path not in ('healthz', 'metrics') and not limiter.hit(rate, host):
             response: Response = _refusal(429, f'more than {settings.rate} requests')
         elif request.method in ('POST', 'PUT') and not length.isdecimal():
-            response = _refusal(411, 'a Content-Length is needed')
+            response = _refusal(411, 'send a Content-Length header')
         elif length.isdecimal() and int(length) > MAX_BYTES:
-            response = _refusal(413, f'a request has {MAX_BYTES:,} bytes at most')
+            response = _refusal(413, f'send at most {MAX_BYTES:,} bytes')
         else:
             response = await call_next(request)
         metrics.count(path, response.status_code, time.monotonic() - started)
@@ -125,15 +124,15 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     @app.exception_handler(RequestValidationError)
     async def wrong(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = '.'.join(str(part) for part in first['loc'] if part != 'body')
-        return _refusal(422, f'{place}: {first["msg"]}')
+        field = '.'.join(str(part) for part in first['loc'] if part != 'body')
+        return _refusal(422, f'{field}: {first["msg"]}')
 
     @app.exception_handler(Exception)
     async def broken(_: Request, error: Exception) -> JSONResponse:
-        return _refusal(500, 'this cannot be answered; the log says why')
+        return _refusal(500, 'internal error; see the log of the service')
 
     def ask(work: Callable[[], Any]) -> Any:
-        """What ``work`` gives within the time; a user's mistake is a refusal."""
+        """Call ``work`` within the time limit; a ValueError becomes a 4xx."""
         try:
             with within(settings.seconds):
                 return work()
@@ -145,29 +144,28 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
 
     def writer(request: Request) -> None:
         if not settings.token:
-            raise HTTPException(403, 'nobody writes: the service was started without a token')
+            raise HTTPException(403, 'read-only: the service was started without a token')
         given = request.headers.get('authorization', '').encode()
         if not hmac.compare_digest(given, f'Bearer {settings.token}'.encode()):
-            raise HTTPException(401, 'writing needs the header "Authorization: Bearer TOKEN"')
+            raise HTTPException(401, 'send the header "Authorization: Bearer TOKEN"')
 
     @app.post('/search')
     def search_text(query: Query) -> dict[str, Any]:
-        """Products for a text, products that look like others, or both."""
-        asked = query.model_dump()
-        return _answer(ask(lambda: search(**asked)))
+        """Find products by a text, by similar products, or both."""
+        return _answer(ask(lambda: search(**query.model_dump())))
 
     @app.post('/similar')
     def search_images(
         images: Annotated[list[UploadFile], File()],
         query: Annotated[str, Form(max_length=10_000)] = '{}',
     ) -> dict[str, Any]:
-        """Products that look like uploaded pictures; ``query`` is JSON as of /search."""
+        """Find products similar to uploaded images; ``query`` is the JSON of /search."""
         try:
-            asked = Query.model_validate_json(query).model_dump()
+            options = Query.model_validate_json(query).model_dump()
         except ValueError as error:
             raise HTTPException(422, f'query: {_first_line(error)}') from error
-        pictures = [_picture(one) for one in _few(images)]
-        return _answer(ask(lambda: search(images=pictures, **asked)))
+        pixels = [_read(upload) for upload in _checked(images)]
+        return _answer(ask(lambda: search(images=pixels, **options)))
 
     @app.put('/products/{product_id:path}', dependencies=[Depends(writer)])
     def upsert(
@@ -175,20 +173,23 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
         images: Annotated[list[UploadFile], File()],
         values: Annotated[str, Form(max_length=100_000)] = '{}',
     ) -> dict[str, Any]:
-        """Add a product or replace it; ``values`` is JSON, column -> value."""
+        """Add or replace a product; ``values`` is JSON, column -> value."""
         ask(lambda: check_id(product_id))
         if search.images is None:
             raise HTTPException(403, 'the service was started without a folder of images')
         try:
             cells = json.loads(values)
         except ValueError as error:
-            raise HTTPException(422, f'values: no JSON ({error})') from error
+            raise HTTPException(422, f'values: invalid JSON ({error})') from error
         if not isinstance(cells, dict) or {'img_path', 'product_id', 'images'} & set(cells):
-            raise HTTPException(422, 'values: an object of column -> value, without img_path')
-        with _stored(search.images, _few(images)) as paths:
-            below = [str(path.relative_to(search.images)) for path in paths]
-            ask(lambda: _upsert(search, product_id, paths, below, cells))
-        return dict(product_id=product_id, pictures=len(paths))
+            raise HTTPException(
+                422,
+                'values: send an object of column -> value, without img_path, product_id, images',
+            )
+        with _stored(search.images, _checked(images)) as paths:
+            img_paths = [str(path.relative_to(search.images)) for path in paths]
+            ask(lambda: search.upsert(product_id, paths, img_paths, **cells))
+        return dict(product_id=product_id, images=len(paths))
 
     @app.delete('/products/{product_id:path}', dependencies=[Depends(writer)])
     def delete(product_id: str) -> dict[str, Any]:
@@ -197,55 +198,55 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
             raise HTTPException(404, 'no such product')
         return dict(product_id=product_id)
 
-    @app.get('/pictures/{product_id:path}')
-    def picture(product_id: str) -> FileResponse:
-        """The first picture of a product."""
+    @app.get('/images/{product_id:path}')
+    def image(product_id: str) -> FileResponse:
+        """Return the first image of a product."""
         rows = ask(lambda: search.index.fetch([product_id])).sort_by('image_index').to_pylist()
-        below = rows[0]['img_path'] if rows else None
-        # links in the catalogue's folder are its owner's; visitors cannot make any
-        if below is None or search.images is None or '..' in Path(below).parts:
+        img_path = rows[0]['img_path'] if rows else None
+        # symbolic links in the catalogue's folder are trusted: visitors cannot create any
+        if img_path is None or search.images is None or '..' in Path(img_path).parts:
             raise HTTPException(404, 'no such product')
-        path = search.images / below
-        if Path(below).is_absolute():
-            raise HTTPException(404, 'its image lies outside the folder of images')
+        if Path(img_path).is_absolute():
+            raise HTTPException(404, 'the image lies outside the folder of images')
+        path = search.images / img_path
         if not path.is_file():
-            raise HTTPException(404, 'its picture is not there')
+            raise HTTPException(404, 'the image file is missing')
         return FileResponse(path, headers={'X-Content-Type-Options': 'nosniff'})
 
     @app.get('/healthz')
     def health() -> dict[str, Any]:
-        """Whether the index answers, and how many pictures it has."""
-        return dict(status='ok', pictures=ask(search.count))
+        """Check the index and count its images."""
+        return dict(status='ok', images=ask(search.count))
 
     @app.get('/metrics')
     def prometheus() -> Response:
-        """For Prometheus."""
+        """Return metrics for Prometheus."""
         return Response(generate_latest(metrics.registry), media_type='text/plain; version=0.0.4')
 
     @app.get('/docs', include_in_schema=False)
     def docs() -> Response:
-        return Response(_described(app.openapi()), media_type='text/html')
+        return Response(_docs_page(app.openapi()), media_type='text/html')
 
     return app
 
 
 class Metrics:
-    """Counters of one service."""
+    """Prometheus metrics of one service."""
 
     def __init__(self, search: BatchedSearch) -> None:
         self.registry = CollectorRegistry()
         names = ['path', 'status']
         self.requests = Counter('mvlt_requests', 'Requests', names, registry=self.registry)
         self.seconds = Histogram(
-            'mvlt_request_seconds', 'Time of a request', ['path'], registry=self.registry
+            'mvlt_request_seconds', 'Duration of a request', ['path'], registry=self.registry
         )
-        pictures = Gauge('mvlt_index_pictures', 'Pictures in the index', registry=self.registry)
-        pictures.set_function(search.count)
+        images = Gauge('mvlt_index_images', 'Images in the index', registry=self.registry)
+        images.set_function(search.count)
 
     def count(self, path: str, status: int, seconds: float) -> None:
-        """One more request; unknown paths are one, or a visitor could make any number."""
-        known = ('search', 'similar', 'products', 'pictures', 'healthz', 'metrics', 'docs')
-        path = path if path in known else 'other'
+        """Count a request; unknown paths share a label, or visitors could add any number."""
+        routes = ('search', 'similar', 'products', 'images', 'healthz', 'metrics', 'docs')
+        path = path if path in routes else 'other'
         self.requests.labels(path, status).inc()
         self.seconds.labels(path).observe(seconds)
 
@@ -254,36 +255,36 @@ def _refusal(status: int, line: str) -> JSONResponse:
     return JSONResponse(dict(error=line), status)
 
 
-def _answer(found: list[dict[str, Any]]) -> dict[str, Any]:
-    return dict(found=[{k: v for k, v in one.items() if k != 'img_path'} for one in found])
+def _answer(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return dict(results=[{k: v for k, v in row.items() if k != 'img_path'} for row in rows])
 
 
 def _first_line(error: BaseException) -> str:
     return ' '.join(str(error).split())[:300]
 
 
-def _few(images: list[UploadFile]) -> list[UploadFile]:
-    if not 0 < len(images) <= MAX_PICTURES:
-        raise HTTPException(422, f'images: 1 to {MAX_PICTURES} pictures')
+def _checked(images: list[UploadFile]) -> list[UploadFile]:
+    if not 0 < len(images) <= MAX_IMAGES:
+        raise HTTPException(422, f'images: send 1 to {MAX_IMAGES}')
     return images
 
 
-def _picture(upload: UploadFile) -> Any:
+def _read(upload: UploadFile) -> Any:
     try:
         return read_image(io.BytesIO(upload.file.read()), MAX_PIXELS)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise HTTPException(
-            422, f'images: no picture that can be read, of {MAX_PIXELS:,} pixels at most'
+            422, f'images: unreadable image, or more than {MAX_PIXELS:,} pixels'
         ) from error
 
 
 @contextlib.contextmanager
 def _stored(root: Path, uploads: list[UploadFile]) -> Any:
-    """Paths of uploads, kept by content; what was not there before goes if the work fails."""
+    """Store uploads by their hash and yield their paths; remove new files if the work fails."""
     new: list[Path] = []
     paths: list[Path] = []
     for upload in uploads:
-        _picture(upload)
+        _read(upload)
         upload.file.seek(0)
         content = upload.file.read()
         with Image.open(io.BytesIO(content)) as image:
@@ -302,70 +303,67 @@ def _stored(root: Path, uploads: list[UploadFile]) -> Any:
         raise
 
 
-def _upsert(
-    search: BatchedSearch, product_id: str, paths: list[Path], below: list[str], cells: dict
-) -> None:
-    search.upsert(product_id, paths, below, **cells)
-
-
-def _keep_up(search: BatchedSearch, hours: float, stop: Event) -> None:
-    """Compact the index once in so many hours."""
+def _compact_regularly(search: BatchedSearch, hours: float, stop: Event) -> None:
     while hours and not stop.wait(hours * 3600):
         try:
             search.index.compact()
-        except Exception as error:  # another process writes: the next time will do
+        except Exception as error:  # e.g. another process writes: try again next time
             print_log(f'compaction: {_first_line(error)}', 'current', level=30)
 
 
-def _described(api: dict[str, Any]) -> str:
-    """The requests as a page that loads nothing from elsewhere."""
+def _docs_page(api: dict[str, Any]) -> str:
+    """The requests as HTML that loads nothing from elsewhere."""
     rows = [
-        f'<h3><code>{method.upper()} {path}</code></h3><p>{one.get("description", "")}</p>'
+        f'<h3><code>{method.upper()} {path}</code></h3><p>{operation.get("description", "")}</p>'
         for path, methods in api['paths'].items()
-        for method, one in methods.items()
+        for method, operation in methods.items()
     ]
     schema = json.dumps(api['components']['schemas'].get('Query', {}), indent=1)
     return (
         '<!doctype html><meta charset="utf-8"><title>MVLT search</title>'
         '<body style="font-family: sans-serif; max-width: 50em; margin: auto">'
         f'<h1>MVLT search</h1>{"".join(rows)}<h3>Query</h3><pre>{schema}</pre>'
-        '<p>All of it: <a href="/openapi.json">openapi.json</a></p>'
+        '<p>Full description: <a href="/openapi.json">openapi.json</a></p>'
     )
 
 
 def main() -> None:
-    """Parse, open, serve until SIGTERM or ctrl-C."""
+    """Serve until SIGTERM or ctrl-C."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--model', required=True, help='folder of publish.py, a dual encoder')
+    parser.add_argument('--model', required=True, help='dual encoder, a folder of publish.py')
     parser.add_argument(
-        '--catalogue', help='table or folder of images, whose index is updated before serving'
+        '--catalogue', help='table or folder of images; updates the index before serving'
     )
     parser.add_argument(
-        '--index', help='of tools/build_index.py; default: the one that the page has, too'
+        '--index', help='index of tools/build_index.py; default: shared with the web page'
     )
-    parser.add_argument('--images', help="default: the catalogue's folder; uploads go below it")
-    parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 lets other machines in')
+    parser.add_argument(
+        '--images', help="folder of images and uploads; default: the catalogue's folder"
+    )
+    parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 accepts other machines')
     parser.add_argument('--port', type=int, default=8000)
-    parser.add_argument('--rate', default='50/second', help='requests of one address')
-    parser.add_argument('--seconds', type=float, default=10, help='that a request may take')
-    parser.add_argument('--compact-hours', type=float, default=24, help='0 = never')
+    parser.add_argument('--rate', default='50/second', help='requests per client address')
+    parser.add_argument('--seconds', type=float, default=10, help='time limit of a request')
+    parser.add_argument(
+        '--compact-hours', type=float, default=24, help='interval of compactions; 0 = never'
+    )
     args = parser.parse_args()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     if not args.catalogue and not args.index:
-        raise ValueError('give --catalogue, or the --index of one')
+        raise ValueError('give --catalogue or --index')
     search = BatchedSearch(args.model, args.index, args.images)
     if args.catalogue:
         print(search.build(args.catalogue), flush=True)
-    count = search.count()  # an index that does not fit is refused before the port is opened
+    count = search.count()  # refuses an index of another model before the port is opened
     settings = Settings(
         token=os.environ.get('MVLT_SEARCH_TOKEN', ''),
         rate=args.rate,
         seconds=args.seconds,
         compact_hours=args.compact_hours,
     )
-    print(f'{count} pictures; http://{args.host}:{args.port} (ctrl-C stops it)', flush=True)
+    print(f'{count} images; http://{args.host}:{args.port} (ctrl-C stops it)', flush=True)
     uvicorn.run(
         create_app(search, settings),
         host=args.host,

@@ -1,4 +1,4 @@
-"""One model for many requests: what waits at the same time is computed at once."""
+"""One model for many requests: waiting requests are embedded in one batch."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -12,24 +12,24 @@ import torch
 from mvlt.apis import Search
 from mvlt.deadline import left
 
-AT_ONCE = 64  # texts or pictures
+MAX_BATCH = 64  # requests
 
 
 class BatchedSearch(Search):
-    """A search whose model runs in one thread, on all that has been asked meanwhile.
+    """A search whose model runs in one thread and batches waiting requests.
 
     Args: see :class:`mvlt.apis.Search`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._asked: SimpleQueue = SimpleQueue()
+        self._queue: SimpleQueue = SimpleQueue()
         self._thread = Thread(target=self._work, name='model', daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """What has been asked is answered, then the thread ends."""
-        self._asked.put(None)
+        """Answer waiting requests, then end the thread."""
+        self._queue.put(None)
         self._thread.join()
 
     def embed_texts(self, token_ids: Sequence[torch.Tensor]) -> np.ndarray:
@@ -42,30 +42,30 @@ class BatchedSearch(Search):
 
     def _ask(self, kind: str, inputs: Sequence[torch.Tensor]) -> np.ndarray:
         future: Future = Future()
-        self._asked.put((kind, list(inputs), future))
+        self._queue.put((kind, list(inputs), future))
         return future.result(left())
 
     def _work(self) -> None:
         compute = dict(texts=super().embed_texts, images=super().embed_images)
         last = False
         while not last:
-            waiting = [self._asked.get()]
-            while not self._asked.empty() and len(waiting) < AT_ONCE:
-                waiting.append(self._asked.get())
+            waiting = [self._queue.get()]
+            while not self._queue.empty() and len(waiting) < MAX_BATCH:
+                waiting.append(self._queue.get())
             last = None in waiting
             for kind in compute:
-                asked = [one for one in waiting if one is not None and one[0] == kind]
-                if asked:
-                    self._answer(compute[kind], asked)
+                batch = [request for request in waiting if request and request[0] == kind]
+                if batch:
+                    self._answer(compute[kind], batch)
 
-    def _answer(self, compute: Any, asked: list[tuple[str, list, Future]]) -> None:
+    def _answer(self, compute: Any, batch: list[tuple[str, list, Future]]) -> None:
         try:
-            vectors = compute([one for _, inputs, _ in asked for one in inputs])
+            embeddings = compute([item for _, inputs, _ in batch for item in inputs])
         except BaseException as error:
-            for _, _, future in asked:
+            for _, _, future in batch:
                 future.set_exception(error)
             return
         start = 0
-        for _, inputs, future in asked:
-            future.set_result(vectors[start : start + len(inputs)])
+        for _, inputs, future in batch:
+            future.set_result(embeddings[start : start + len(inputs)])
             start += len(inputs)

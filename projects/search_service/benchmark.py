@@ -1,9 +1,9 @@
-"""Many clients at a service: how long they wait, how much memory it takes.
+"""Benchmark of the service: latency and memory under many clients.
 
     python -m projects.search_service.benchmark MY_MODEL MY_INDEX --products 100000 --minutes 5
 
-Makes an index of so many products, the vectors of MY_INDEX spread by small noise, serves it in a
-process of its own, and asks it over HTTP: one client alone, then twenty, each a query a second.
+Fills an index with noisy copies of MY_INDEX's embeddings, serves it in another process and queries
+it over HTTP: one client alone, then twenty clients with one query a second each.
 """
 
 import argparse
@@ -23,27 +23,27 @@ from mvlt.files import write_json
 from mvlt.retrieval.index import open_index
 from mvlt.tools.benchmark_search import BLOCK, Rows
 
-WORDS = ('blue jeans', 'red shoes', 'white shirt', 'black bag', 'green watch', 'men sandals')
+TEXTS = ('blue jeans', 'red shoes', 'white shirt', 'black bag', 'green watch', 'men sandals')
 PORT = 8765
 
 
 def main() -> None:
-    """Parse, fill, serve, ask."""
+    """Fill, serve, measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('model')
-    parser.add_argument('index', help='of the model; whose vectors are the seeds')
+    parser.add_argument('index', help='an index of the model; its embeddings are copied')
     parser.add_argument('--products', type=int, default=100_000)
     parser.add_argument('--clients', type=int, default=20)
     parser.add_argument('--minutes', type=float, default=5)
     parser.add_argument('--out')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        place = str(Path(folder, 'index'))
-        fill(args.model, args.index, place, args.products)
+        index = str(Path(folder, 'index'))
+        fill(args.model, args.index, index, args.products)
         command = [sys.executable, '-m', 'projects.search_service.app', '--port', str(PORT)]
-        command += ['--model', args.model, '--index', place, '--rate', '100000/second']
+        command += ['--model', args.model, '--index', index, '--rate', '100000/second']
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
@@ -59,35 +59,35 @@ def main() -> None:
         write_json(args.out, report)
 
 
-def fill(model: str, seeds: str, place: str, count: int) -> None:
-    """An index with the columns of another one, and as many rows as wanted."""
+def fill(model: str, seeds: str, out: str, count: int) -> None:
+    """Write an index of ``count`` rows with the columns of another index."""
     search = Search(model, seeds)
-    known = search.index.fetch(sorted(set(search.index.keys()['product_id'].to_pylist())))
-    vectors = known['vector'].combine_chunks().flatten()
-    rows = Rows(np.asarray(vectors).reshape(len(known), -1), search.index.description.dims)
-    index = open_index(place, search.index.description)
+    seed_rows = search.index.fetch(sorted(set(search.index.keys()['product_id'].to_pylist())))
+    vectors = seed_rows['vector'].combine_chunks().flatten()
+    rows = Rows(np.asarray(vectors).reshape(len(seed_rows), -1), search.index.description.dims)
+    index = open_index(out, search.index.description)
     names = list(index.description.columns)
     with index.writing():
         for start in range(0, count, BLOCK):
             numbers = np.arange(start, min(start + BLOCK, count))
-            cells = known.take(numbers % len(known)).to_pydict()
-            own = dict(
+            cells = seed_rows.take(numbers % len(seed_rows)).to_pydict()
+            hashes = dict(
                 image_index=[0] * len(numbers),
                 image_hash=cells['image_hash'],
                 row_hash=cells['row_hash'],
             )
-            made = index.rows(
+            batch = index.rows(
                 rows.vectors(start, len(numbers)),
                 {name: cells[name] for name in names},
                 product_id=[str(i) for i in numbers],
-                **own,
+                **hashes,
             )
-            index.upsert(made)
+            index.upsert(batch)
         index.compact()
 
 
 def wait() -> None:
-    """Until the service answers."""
+    """Wait until the service answers."""
     for _ in range(300):
         try:
             httpx.get(f'http://127.0.0.1:{PORT}/healthz')
@@ -98,7 +98,7 @@ def wait() -> None:
 
 
 async def measure(pid: int, clients: int, seconds: float) -> dict:
-    """Waiting times in ms, memory in MB, errors."""
+    """Latency in ms, memory in MB, errors."""
     alone, _ = await ask(1, 30, pause=0.0)
     memory = [resident_mb(pid)]
     together: list[float] = []
@@ -109,15 +109,15 @@ async def measure(pid: int, clients: int, seconds: float) -> dict:
         together += waited
         errors += wrong
         memory.append(resident_mb(pid))
-    found = dict(queries=len(together), errors=errors, memory_mb=memory)
+    report = dict(queries=len(together), errors=errors, memory_mb=memory)
     for name, waited in (('alone', alone), ('together', together)):
         for share in (50, 95):
-            found[f'{name}_p{share}_ms'] = 1e3 * float(np.percentile(waited, share))
-    return found
+            report[f'{name}_p{share}_ms'] = 1e3 * float(np.percentile(waited, share))
+    return report
 
 
 async def ask(clients: int, seconds: float, pause: float) -> tuple[list[float], int]:
-    """What each query of some clients waited, and how many were not answered."""
+    """Latency in s of each query, and the number of failed ones."""
     waited: list[float] = []
     errors = 0
 
@@ -128,10 +128,10 @@ async def ask(clients: int, seconds: float, pause: float) -> tuple[list[float], 
             until = time.monotonic() + seconds
             turn = number
             while (started := time.monotonic()) < until:
-                query = dict(text=WORDS[turn % len(WORDS)], topk=10)
+                query = dict(text=TEXTS[turn % len(TEXTS)], topk=10)
                 answer = await http.post('/search', json=query)
                 waited.append(time.monotonic() - started)
-                errors += answer.status_code != 200 or len(answer.json()['found']) != 10
+                errors += answer.status_code != 200 or len(answer.json()['results']) != 10
                 turn += 1
                 await asyncio.sleep(max(0.0, pause - (time.monotonic() - started)))
 
@@ -140,7 +140,7 @@ async def ask(clients: int, seconds: float, pause: float) -> tuple[list[float], 
 
 
 def resident_mb(pid: int) -> float:
-    """Memory of a process."""
+    """Resident memory of a process."""
     status = Path(f'/proc/{pid}/status').read_text().split('VmRSS:')[1]
     return int(status.split()[0]) / 1e3
 

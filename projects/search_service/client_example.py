@@ -1,6 +1,6 @@
-"""A client of the search service: search, more like this, add, delete.
+"""Example client of the search service: search, find similar, add, delete.
 
-MVLT_SEARCH_TOKEN=... python client_example.py http://127.0.0.1:8000 'red shoes' [PICTURE]
+MVLT_SEARCH_TOKEN=... python client_example.py http://127.0.0.1:8000 'red shoes' [IMAGE]
 """
 
 import json
@@ -12,12 +12,12 @@ import httpx
 
 
 def main() -> None:
-    """Search for a text; with a picture, also for what looks like it, and add and delete it."""
-    address, text, *picture = sys.argv[1:]
+    """Search by a text; given an image, find similar products, add it and delete it."""
+    address, text, *images = sys.argv[1:]
     token = os.environ.get('MVLT_SEARCH_TOKEN', '')
     with httpx.Client(base_url=address, timeout=30) as client:
         show(client.post('/search', json=dict(text=text, topk=3)))
-        for path in picture:
+        for path in images:
             files = [('images', (Path(path).name, Path(path).read_bytes()))]
             show(client.post('/similar', files=files, data=dict(query=json.dumps(dict(topk=3)))))
             headers = dict(Authorization=f'Bearer {token}')
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def show(response: httpx.Response) -> None:
-    """Print an answer; a refusal says why in ``error``."""
+    """Print an answer; ``error`` explains a refusal."""
     print(response.status_code, json.dumps(response.json(), indent=1))
 
 

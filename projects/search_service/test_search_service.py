@@ -1,4 +1,4 @@
-"""Contract: a real HTTP client finds, adds and deletes; what is wrong is one line with a 4xx."""
+"""Contract: an HTTP client searches, adds and deletes; mistakes get one line and a 4xx."""
 
 import importlib
 import io
@@ -25,7 +25,7 @@ TOKEN = dict(Authorization='Bearer secret')
 
 @pytest.fixture(scope='module')
 def shop(tmp_path_factory):
-    """20 products of a colour each, with a price."""
+    """20 products, each with a colour and a price."""
     root = tmp_path_factory.mktemp('shop')
     (root / 'images').mkdir()
     lines = ['image,id,title,category,price']
@@ -38,7 +38,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def serve(embedding_folder, shop, tmp_path_factory):
-    """(settings) -> address of a service with an index of its own."""
+    """(settings) -> address and search of a new service."""
     servers = []
 
     def start(**settings):
@@ -46,8 +46,8 @@ def serve(embedding_folder, shop, tmp_path_factory):
             embedding_folder, tmp_path_factory.mktemp('i') / 'index', device='cpu'
         )
         search.build(shop)
-        made = app.create_app(search, app.Settings(**settings))
-        server = uvicorn.Server(uvicorn.Config(made, port=0, log_level='error'))
+        service = app.create_app(search, app.Settings(**settings))
+        server = uvicorn.Server(uvicorn.Config(service, port=0, log_level='error'))
         thread = threading.Thread(target=server.run)
         thread.start()
         servers.append((server, thread))
@@ -70,8 +70,8 @@ def service(serve):
 
 @pytest.fixture
 def client(service):
-    with httpx.Client(base_url=service[0], timeout=30) as made:
-        yield made
+    with httpx.Client(base_url=service[0], timeout=30) as http:
+        yield http
 
 
 def png(colour=(0, 200, 0), size=(40, 60)):
@@ -84,45 +84,45 @@ def files(*contents):
     return [('images', ('a.png', content)) for content in contents]
 
 
-def test_search_is_that_of_python(client, service):
-    found = client.post('/search', json=dict(text='a red shoe', topk=5)).json()['found']
+def test_search_equals_the_python_api(client, service):
+    results = client.post('/search', json=dict(text='a red shoe', topk=5)).json()['results']
     expected = service[1]('a red shoe', topk=5)
-    assert [one['product_id'] for one in found] == [one['product_id'] for one in expected]
-    assert found[0]['score'] == pytest.approx(expected[0]['score'], abs=1e-5)
-    assert 'img_path' not in found[0] and found[0]['caption'].startswith('Bag')
+    assert [row['product_id'] for row in results] == [row['product_id'] for row in expected]
+    assert results[0]['score'] == pytest.approx(expected[0]['score'], abs=1e-5)
+    assert 'img_path' not in results[0] and results[0]['caption'].startswith('Bag')
     where = dict(price=dict(max=3))
-    cheap = client.post('/search', json=dict(text='shoe', where=where)).json()['found']
-    assert {one['product_id'] for one in cheap} == {'0', '1', '2', '3'}
+    cheap = client.post('/search', json=dict(text='shoe', where=where)).json()['results']
+    assert {row['product_id'] for row in cheap} == {'0', '1', '2', '3'}
 
 
-def test_more_like_this(client):
-    found = client.post('/similar', files=files(png((12 * 7, 0, 255 - 12 * 7)))).json()['found']
-    assert found[0]['product_id'] == '7'
+def test_similar_products(client):
+    results = client.post('/similar', files=files(png((12 * 7, 0, 255 - 12 * 7)))).json()['results']
+    assert results[0]['product_id'] == '7'
     query = json.dumps(dict(text='shoe', topk=2, where=dict(main_category='Bags')))
-    found = client.post('/similar', files=files(png()), data=dict(query=query)).json()['found']
-    assert len(found) == 2 and all(int(one['product_id']) % 2 == 0 for one in found)
-    alike = client.post('/search', json=dict(products=['7'])).json()['found']
-    assert '7' not in {one['product_id'] for one in alike}
+    results = client.post('/similar', files=files(png()), data=dict(query=query)).json()['results']
+    assert len(results) == 2 and all(int(row['product_id']) % 2 == 0 for row in results)
+    similar = client.post('/search', json=dict(products=['7'])).json()['results']
+    assert '7' not in {row['product_id'] for row in similar}
 
 
-def test_a_product_comes_and_goes(client, service, shop):
+def test_add_and_delete_a_product(client, service, shop):
     path = '/products/green%2Fone'
     values = dict(values=json.dumps(dict(price=5, caption='Green thing')))
     assert client.put(path, files=files(png()), data=values).status_code == 401
     done = client.put(path, files=files(png()), data=values, headers=TOKEN)
-    assert done.json() == dict(product_id='green/one', pictures=1)
-    best = client.post('/similar', files=files(png())).json()['found'][0]
+    assert done.json() == dict(product_id='green/one', images=1)
+    best = client.post('/similar', files=files(png())).json()['results'][0]
     assert best['product_id'] == 'green/one' and best['caption'] == 'Green thing'
-    picture = client.get('/pictures/green%2Fone')
-    assert picture.content == png() and picture.headers['content-type'] == 'image/png'
-    assert client.get('/pictures/3').content == (shop / 'images/3.png').read_bytes()
+    image = client.get('/images/green%2Fone')
+    assert image.content == png() and image.headers['content-type'] == 'image/png'
+    assert client.get('/images/3').content == (shop / 'images/3.png').read_bytes()
     assert client.delete(path, headers=TOKEN).status_code == 200
     assert client.delete(path, headers=TOKEN).json() == dict(error='no such product')
-    assert client.get('/healthz').json() == dict(status='ok', pictures=20)
+    assert client.get('/healthz').json() == dict(status='ok', images=20)
 
 
 def bomb():
-    """A PNG that says it has 10 thousand million pixels."""
+    """A PNG whose header claims 10 thousand million pixels."""
     head = struct.pack('>IIBBBBB', 100_000, 100_000, 8, 2, 0, 0, 0)
 
     def chunk(kind, data):
@@ -156,12 +156,12 @@ def test_a_wrong_query_is_refused(client, query, says):
 def test_wrong_requests_are_refused_and_leave_nothing(client, service, shop):
     before = sorted((shop / 'uploads').glob('*')) if (shop / 'uploads').is_dir() else []
     put = dict(headers=TOKEN)
-    for content in (b'', b'no picture', png()[:60], bomb(), b'GIF89a' + bytes(99)):
+    for content in (b'', b'no image', png()[:60], bomb(), b'GIF89a' + bytes(99)):
         for refused in (
             client.post('/similar', files=files(content)),
             client.put('/products/x', files=files(content), **put),
         ):
-            assert refused.status_code == 422 and 'no picture' in refused.json()['error']
+            assert refused.status_code == 422 and 'unreadable image' in refused.json()['error']
     for values in ('[]', '{', json.dumps(dict(price='cheap')), json.dumps(dict(img_path='/etc'))):
         refused = client.put(
             '/products/x', files=files(png((1, 2, 3))), data=dict(values=values), **put
@@ -177,14 +177,14 @@ def test_wrong_requests_are_refused_and_leave_nothing(client, service, shop):
     assert client.post('/search', content=b'{').status_code == 422
     assert client.post('/search', content=iter([b'{}'])).status_code == 411
     assert client.post('/similar', content=bytes(app.MAX_BYTES + 1)).status_code == 413
-    for path in ('/pictures/none', '/pictures/..%2F..%2Fproducts.csv', '/nowhere'):
+    for path in ('/images/none', '/images/..%2F..%2Fproducts.csv', '/nowhere'):
         refused = client.get(path)
         assert refused.status_code == 404 and refused.headers['content-type'] == 'application/json'
     after = sorted((shop / 'uploads').glob('*')) if (shop / 'uploads').is_dir() else []
     assert before == after and service[1].count() == 20
 
 
-def test_another_writer_is_told(client, service, tmp_path):
+def test_a_second_writer_gets_409(client, service, tmp_path):
     code = (
         'import sys, time; from mvlt.retrieval.index import open_index\n'
         'with open_index(sys.argv[1]).writing(): print("held", flush=True); time.sleep(60)'
@@ -202,7 +202,7 @@ def test_another_writer_is_told(client, service, tmp_path):
         holder.wait()
 
 
-def test_limits_of_time_and_number(serve):
+def test_time_and_rate_limits(serve):
     address, search = serve(rate='5/minute', seconds=0.5)
     with httpx.Client(base_url=address, timeout=30) as client:
         assert client.put('/products/x', files=files(png())).status_code == 403
@@ -216,38 +216,38 @@ def test_limits_of_time_and_number(serve):
         assert codes[-1] == 429 and client.get('/healthz').status_code == 200
 
 
-def test_twenty_clients_at_once_get_their_own_answers(service):
-    words = [f'{colour} {kind}' for colour in ('red', 'blue', 'green') for kind in ('shoe', 'bag')]
+def test_twenty_clients_at_once_get_the_right_answers(service):
+    texts = [f'{colour} {kind}' for colour in ('red', 'blue', 'green') for kind in ('shoe', 'bag')]
 
     def ask(i):
-        response = httpx.post(f'{service[0]}/search', json=dict(text=words[i % 6]), timeout=30)
-        return [one['product_id'] for one in response.json()['found']]
+        response = httpx.post(f'{service[0]}/search', json=dict(text=texts[i % 6]), timeout=30)
+        return [row['product_id'] for row in response.json()['results']]
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(ask, range(60)))
-    expected = [[one['product_id'] for one in service[1](one)] for one in words]
+    expected = [[row['product_id'] for row in service[1](text)] for text in texts]
     assert answers == [expected[i % 6] for i in range(60)]
 
 
-def test_metrics_and_documents(client):
+def test_metrics_and_docs(client):
     client.get('/nowhere/1')
     text = client.get('/metrics').text
     assert 'mvlt_requests_total{path="other",status="404"}' in text
-    assert 'mvlt_index_pictures 20.0' in text and 'path="search"' in text
+    assert 'mvlt_index_images 20.0' in text and 'path="search"' in text
     page = client.get('/docs').text
     assert '/search' in page and 'http' not in page.replace('"/', '')
     assert '/similar' in client.get('/openapi.json').json()['paths']
 
 
-def test_an_error_of_ours_tells_nothing(service, monkeypatch):
+def test_an_internal_error_reveals_nothing(service, monkeypatch):
     monkeypatch.setattr(service[1], 'embed_query', lambda *_: 1 / 0)
     refused = httpx.post(f'{service[0]}/search', json=dict(text='shoe'))
     assert refused.status_code == 500
-    assert refused.json() == dict(error='this cannot be answered; the log says why')
+    assert refused.json() == dict(error='internal error; see the log of the service')
 
 
 def test_the_command_serves_and_stops(embedding_folder, shop, tmp_path):
-    """As make serve runs it; SIGTERM ends it with the request in work answered."""
+    """As in make serve; SIGTERM ends it after the running requests."""
     index = tmp_path / 'index'
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
@@ -257,7 +257,7 @@ def test_the_command_serves_and_stops(embedding_folder, shop, tmp_path):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert '20 products: 20 new' in process.stdout.readline()
-        assert f'20 pictures; http://127.0.0.1:{port}' in process.stdout.readline()
+        assert f'20 images; http://127.0.0.1:{port}' in process.stdout.readline()
         address = f'http://127.0.0.1:{port}'
         transport = httpx.HTTPTransport(retries=20)
         with httpx.Client(transport=transport, timeout=30) as client:
@@ -273,13 +273,13 @@ def test_the_command_serves_and_stops(embedding_folder, shop, tmp_path):
                 address,
                 'shoes',
             ]
-            said = subprocess.run(example, capture_output=True, text=True, check=True).stdout
-            assert said.startswith('200') and said.count('"product_id"') == 3
+            output = subprocess.run(example, capture_output=True, text=True, check=True).stdout
+            assert output.startswith('200') and output.count('"product_id"') == 3
     finally:
         process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM)
 
 
-def test_nan_is_not_found(service):
+def test_nan_is_refused(service):
     with pytest.raises(ValueError, match='finite'):
         service[1].index.search(np.full(service[1].index.description.dims, np.nan), 3)

@@ -1,9 +1,9 @@
-"""A web page for a model and a catalogue: search, captions, categories, completion.
+"""Web page for a model and a catalogue: search, captions, categories, completion.
 
     python -m projects.web_demo.app --model MY_MODEL --catalogue MY_CATALOGUE/products.csv
 
-Everything stays on this machine: no request leaves it, nobody outside reaches it unless --host says
-so. Each part of the page takes the first model that has the head for it; without one it is absent.
+The page sends nothing anywhere, and other machines cannot reach it unless --host allows it. Each
+part uses the first model with the head for it; without such a model the part is hidden.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import torch
 
 from mvlt.apis.completion import Style
 from mvlt.command_line import run_command
-from projects.web_demo.answers import ALL, AT_ONCE, BRUSH, MAX_WORDS, Page
+from projects.web_demo.page import ALL, BRUSH, CONCURRENCY, MAX_TEXT, Page
 from projects.web_demo.uploads import MAX_MEGABYTES, guarded
 
 WAITING = 40  # requests that may wait
-EVENT: dict = dict(api_visibility='private', concurrency_id='model', concurrency_limit=AT_ONCE)
+EVENT: dict = dict(api_visibility='private', concurrency_id='model', concurrency_limit=CONCURRENCY)
 
 CSS = """
 footer {display: none !important}
@@ -34,63 +34,65 @@ footer {display: none !important}
 
 
 def build(page: Page) -> gr.Blocks:
-    """The page: a tab for each thing that its models can do."""
+    """The page, with a tab for each task of its models."""
     with gr.Blocks(title='MVLT', analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
-        gr.Markdown('# MVLT\nWords and pictures of a catalogue, compared by one model.')
+        gr.Markdown('# MVLT\nSearch, captions and categories of a catalogue by one model.')
         if page.shop is not None:
             with gr.Tab('Search'):
                 _search(page)
         if page.caption_in is not None:
             with gr.Tab('Captions'), gr.Row():
                 with gr.Column():
-                    shown = _upload('picture')
+                    shown = _upload('image')
                     rank = gr.Button('Rank captions', variant='primary', elem_id='rank')
                 ranked = gr.HTML(elem_id='ranked')
                 rank.click(page.captions, shown, ranked, **EVENT)
         if page.recognise is not None:
             with gr.Tab('Categories'), gr.Row():
                 with gr.Column():
-                    product = _upload('product')
-                    title = gr.Textbox(label='Title (if there is one)', max_length=MAX_WORDS)
-                    name = gr.Button('Name categories', variant='primary', elem_id='name')
+                    image = _upload('product')
+                    caption = gr.Textbox(label='Caption (optional)', max_length=MAX_TEXT)
+                    button = gr.Button('Predict categories', variant='primary', elem_id='name')
                 with gr.Column():
-                    bars = [
+                    labels = [
                         gr.Label(label=level.replace('_', ' '), elem_id=f'bars_{level}')
                         for level in page.recognise.description.categories
                     ]
-                name.click(page.categories, [product, title], bars, **EVENT)
+                button.click(page.categories, [image, caption], labels, **EVENT)
         if page.complete_with is not None:
             with gr.Tab('Completion'):
                 with gr.Row():
-                    drawn = guarded(
+                    editor = guarded(
                         gr.ImageEditor(
                             type='filepath',
                             image_mode='RGBA',
                             format='png',
-                            label='Picture; paint over what is to be completed',
+                            label='Image; paint over the part to complete',
                             sources=['upload', 'clipboard'],
                             transforms=(),
                             brush=gr.Brush(default_size=24, colors=['#b3365b']),
                             layers=False,
                             buttons=[],
-                            elem_id='drawn',
+                            elem_id='editor',
                         )
                     )
                     with gr.Column():
                         style = gr.Radio(
-                            [BRUSH, *get_args(Style)], value=BRUSH, label='Hide', elem_id='style'
+                            [BRUSH, *get_args(Style)], value=BRUSH, label='Mask', elem_id='style'
                         )
                         ratio = gr.Slider(
-                            0.1, 0.9, 0.5, step=0.1, label='Share (not for the brush)'
+                            0.1, 0.9, 0.5, step=0.1, label='Mask ratio (not for the brush)'
                         )
-                        caption = gr.Textbox(label='Title (if there is one)', max_length=MAX_WORDS)
-                        complete = gr.Button('Complete', variant='primary', elem_id='complete')
+                        editor_caption = gr.Textbox(label='Caption (optional)', max_length=MAX_TEXT)
+                        complete_button = gr.Button(
+                            'Complete', variant='primary', elem_id='complete'
+                        )
                 completed = gr.Gallery(
                     label='Completed', columns=2, elem_id='completed', buttons=[]
                 )
-                complete.click(
+                complete_button.click(
                     page.complete,
-                    [drawn, caption, style, ratio],
+                    [editor, editor_caption, style, ratio],
                     completed,
                     **EVENT,
                 )
@@ -99,12 +101,12 @@ def build(page: Page) -> gr.Blocks:
 
 
 def _search(page: Page) -> None:
-    """Words, a picture, filters; a click on what was found asks for more like it."""
+    """Search by text, image and filters; a click on a result finds similar products."""
     assert page.shop is not None
     embeds = page.shop.embeds
     with gr.Row():
         with gr.Column(scale=3):
-            words = gr.Textbox(label='Words', max_length=MAX_WORDS, elem_id='words')
+            text = gr.Textbox(label='Text', max_length=MAX_TEXT, elem_id='text')
             with gr.Row():
                 narrow = [
                     gr.Dropdown(
@@ -116,32 +118,34 @@ def _search(page: Page) -> None:
                 low = gr.Number(None, label='Price from', elem_id='low')
                 high = gr.Number(None, label='to', elem_id='high')
         with gr.Column():
-            once = gr.Checkbox(label='Show look-alikes once', visible=embeds, elem_id='once')
-            like = _upload('looks', 'Picture that it should look like', embeds, 200)
+            deduplicate = gr.Checkbox(label='Hide near-duplicates', visible=embeds, elem_id='dedup')
+            like = _upload('query_image', 'Query image', embeds, 200)
     go = gr.Button('Search', variant='primary', elem_id='search')
-    said = gr.Markdown(elem_id='said')
-    found = gr.Gallery(
-        label='Found; a click finds more like it' if embeds else 'Found',
+    summary = gr.Markdown(elem_id='summary')
+    results = gr.Gallery(
+        label='Results; click to find similar products' if embeds else 'Results',
         columns=4,
-        elem_id='found',
+        elem_id='results',
         object_fit='contain',
         buttons=[],
         allow_preview=not embeds,
     )
     ids = gr.JSON([], visible=False)  # a State would hold a connection open for each visitor
-    asked = [words, like, low, high, once, *narrow]
-    for event in (go.click, words.submit):
-        event(page.search, asked, [found, said, ids], **EVENT)
+    inputs = [text, like, low, high, deduplicate, *narrow]
+    for event in (go.click, text.submit):
+        event(page.search, inputs, [results, summary, ids], **EVENT)
 
-    def alike(at: gr.SelectData, known: list[str], *chosen: Any) -> tuple:
-        return page.search('', None, *chosen, like=known[int(at.index)])
+    def similar(at: gr.SelectData, product_ids: list[str], *chosen: Any) -> tuple:
+        return page.search('', None, *chosen, like=product_ids[int(at.index)])
 
     if embeds:
-        found.select(alike, [ids, low, high, once, *narrow], [found, said, ids], **EVENT)
+        results.select(
+            similar, [ids, low, high, deduplicate, *narrow], [results, summary, ids], **EVENT
+        )
 
 
 def launch(blocks: gr.Blocks, host: str, port: int | None, block: bool = True) -> str:
-    """Serve the page until it is stopped; its address if ``block`` is False."""
+    """Serve the page until ctrl-C; return its address at once if ``block`` is False."""
     local = ('system-ui', 'sans-serif')
     theme = gr.themes.Base(font=local, font_mono=('monospace',), primary_hue='pink')
     _, address, _ = blocks.launch(
@@ -166,7 +170,7 @@ def launch(blocks: gr.Blocks, host: str, port: int | None, block: bool = True) -
     return address
 
 
-def _upload(name: str, label: str = 'Picture', visible: bool = True, height: int = 320) -> gr.Image:
+def _upload(name: str, label: str = 'Image', visible: bool = True, height: int = 320) -> gr.Image:
     return guarded(
         gr.Image(
             type='filepath',
@@ -182,7 +186,7 @@ def _upload(name: str, label: str = 'Picture', visible: bool = True, height: int
 
 
 def main() -> None:
-    """Parse, load, serve."""
+    """Load and serve."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -190,37 +194,36 @@ def main() -> None:
     parser.add_argument(
         '--model',
         nargs='+',
-        help='folders of tools/model_converters/publish.py; default: those of make demo',
+        help="folders of tools/model_converters/publish.py; default: the demo's",
     )
     parser.add_argument(
         '--catalogue',
-        help='CSV, Parquet, a folder of pictures, or a config, whose test data are shown; default: '
-        "the demo's",
+        help='CSV, Parquet, a folder of images, or a config (its test data); default: the demo',
     )
     parser.add_argument(
-        '--index', help='of tools/build_index.py; default: the one that the service has, too'
+        '--index', help='index of tools/build_index.py; default: shared with the service'
     )
-    parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 lets other machines in')
+    parser.add_argument('--host', default='127.0.0.1', help='0.0.0.0 accepts other machines')
     parser.add_argument('--port', type=int, default=7860)
     args = parser.parse_args()
     if bool(args.model) != bool(args.catalogue):
-        raise ValueError('--model and --catalogue: give both, or neither for the demo')
+        raise ValueError('give both --model and --catalogue, or neither for the demo')
     models = args.model or [f'{demo}/shop']
     for model in models:
         if not Path(model).is_dir():
             raise FileNotFoundError(
-                f'{model}: no such model folder; tools/model_converters/publish.py makes one of a '
-                "checkpoint, make demo makes the demo's"
+                f'{model}: no such model folder; make one with tools/model_converters/publish.py, '
+                'or run make demo'
             )
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // AT_ONCE))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // CONCURRENCY))
     gallery = args.catalogue or 'configs/demo/retrieval_demo.py'
     page = build(Page(models, gallery, index=args.index))
     try:
         launch(page, args.host, args.port)
     except OSError as error:
         raise OSError(
-            f'{args.host}, port {args.port}: in use, or not of this machine; name others with '
-            '--port, --host'
+            f'{args.host}:{args.port}: port in use, or not an address of this machine; change '
+            '--port or --host'
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Pages that the tests share: of a model without towers, and of one with an index."""
+"""Pages of a joint model and of a dual encoder with an index."""
 
 import importlib
 
@@ -13,7 +13,7 @@ def _app():
 
 @pytest.fixture(scope='module')
 def shop(tmp_path_factory):
-    """20 products in two categories; no page may take their titles for tags."""
+    """20 products in two categories; their captions look like HTML tags."""
     root = tmp_path_factory.mktemp('shop')
     (root / 'images').mkdir()
     lines = ['image,id,title,category']
@@ -41,7 +41,7 @@ def address(page_of):
 
 @pytest.fixture(scope='module')
 def shop_page(embedding_folder, shop, tmp_path_factory):
-    """A model with towers: an index, with a price for each product."""
+    """A dual encoder: an index, with a price for each product."""
     table = (shop / 'products.csv').read_text().splitlines()
     lines = [f'{line},{"price" if not i else i - 1}' for i, line in enumerate(table)]
     (shop / 'priced.csv').write_text('\n'.join(lines))

@@ -1,4 +1,4 @@
-"""Search of the page: the catalogue's columns as filters."""
+"""Search of the page, with the catalogue's columns as filters."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from mvlt.apis import Search
 from mvlt.checkpoints.loading import OpenedModel
 from mvlt.retrieval.records import Source
 
-MAX_NAMES = 60  # a column with more different cells is no list to choose from
+MAX_VALUES = 60  # columns with more distinct values are no filters
 MAX_FILTERS = 5
 DUPLICATE = 0.97  # cosine of two images
 
@@ -20,9 +20,9 @@ class Shop:
     """A catalogue and its index.
 
     Args:
-        model: embeds or matches.
-        gallery: what is searched.
-        index: see :class:`mvlt.apis.Search`; None = the place that the service has, too.
+        model: a model with an embedding or a matching head.
+        gallery: see :meth:`mvlt.apis.Search.build`.
+        index: see :class:`mvlt.apis.Search`; None = shared with the service.
     """
 
     def __init__(
@@ -49,12 +49,13 @@ class Shop:
         topk: int,
         deduplicate: bool = False,
     ) -> list[dict[str, Any]]:
-        """Rows for a text, an image and a product that they should look like.
+        """Rows for a query of text, image and product.
 
         Args:
-            chosen: column -> the one value that they must have.
-            prices: lowest and highest, None = any.
-            deduplicate: products that look nearly the same are one.
+            like: id of the query product.
+            chosen: column -> required value.
+            prices: lowest and highest; None = any.
+            deduplicate: show near-duplicates once.
         """
         where: dict[str, Any] = dict(chosen)
         bounds = {key: value for key, value in zip(('min', 'max'), prices) if value is not None}
@@ -70,7 +71,7 @@ class Shop:
         )
 
     def image(self, row: dict[str, Any]) -> Image.Image | None:
-        """A row's image, small enough to send; None if it cannot be read."""
+        """A row's thumbnail; None if the image is unreadable."""
         try:
             image = Image.fromarray(self.search.read_image(row))
         except (OSError, ValueError):
@@ -80,14 +81,14 @@ class Shop:
 
 
 def _names(table: Mapping[str, Any], kinds: Mapping[str, str], rows: int) -> dict[str, list[str]]:
-    """Columns to choose from, the categories first: name -> its different cells, sorted."""
+    """Filters, categories first: column -> sorted distinct values."""
     levels = ('main_category', 'sub_category')
     cells = {name: _distinct(column) for name, column in table.items()}
     names = sorted(cells, key=lambda name: (name not in levels, len(cells[name])))
     few = {
         name: sorted(cells[name])
         for name in names
-        if 1 < len(cells[name]) <= min(MAX_NAMES, rows // 2) and kinds.get(name) == 'text'
+        if 1 < len(cells[name]) <= min(MAX_VALUES, rows // 2) and kinds.get(name) == 'text'
     }
     return dict(list(few.items())[:MAX_FILTERS])
 

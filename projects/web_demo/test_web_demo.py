@@ -1,4 +1,4 @@
-"""Contract: the page answers requests made by hand, in time, and fetches and shows nothing else."""
+"""Contract: the page answers handmade requests in time; it fetches and reads nothing else."""
 
 import importlib
 import json
@@ -33,17 +33,19 @@ def test_no_path_reaches_the_file_system(address, path):
     assert caught.value.code in (403, 404)
 
 
-@pytest.mark.parametrize('address_of_a_picture', ['http://{}/a.png', 'https://{}/', 'ftp://{}/a'])
-def test_no_address_is_fetched(shop_address, address_of_a_picture):
-    """Whatever a request made by hand names, nobody is called."""
+@pytest.mark.parametrize('image_address', ['http://{}/a.png', 'https://{}/', 'ftp://{}/a'])
+def test_no_address_is_fetched(shop_address, image_address):
+    """A handmade request makes the page call no address."""
     import socket
 
     with socket.create_server(('127.0.0.1', 0)) as server:
         server.settimeout(1)
-        path = address_of_a_picture.format(f'localhost:{server.getsockname()[1]}')
+        path = image_address.format(f'localhost:{server.getsockname()[1]}')
         file = dict(path=path, url=path, meta={'_type': 'gradio.FileData'})
         config = json.load(urllib.request.urlopen(f'{shop_address}config'))
-        event = next(one for one in config['dependencies'] if len(one['inputs']) > 3)
+        event = next(
+            dependency for dependency in config['dependencies'] if len(dependency['inputs']) > 3
+        )
         data = ['', file, None, None, False, *['all'] * (len(event['inputs']) - 5)]
         body = dict(fn_index=event['id'], session_hash='a' + str(len(path)), data=data)
         request = urllib.request.Request(
@@ -53,24 +55,26 @@ def test_no_address_is_fetched(shop_address, address_of_a_picture):
         )
         urllib.request.urlopen(request)
         stream = f'{shop_address}gradio_api/queue/data?session_hash={body["session_hash"]}'
-        said = urllib.request.urlopen(stream).read().decode()
-        assert '"success":false' in said and '"success":true' not in said
+        stream_text = urllib.request.urlopen(stream).read().decode()
+        assert '"success":false' in stream_text and '"success":true' not in stream_text
         with pytest.raises(TimeoutError):
             server.accept()
 
 
-@pytest.mark.parametrize('said_to_be', [dict(meta={'_type': 'gradio.FileData'}), {}])
+@pytest.mark.parametrize('meta', [dict(meta={'_type': 'gradio.FileData'}), {}])
 @pytest.mark.parametrize('inputs', [1, 2, 4])  # captions, categories, completion
-def test_a_path_in_a_request_by_hand_is_no_upload(address, shop, said_to_be, inputs):
-    """Gradio alone reads any picture of the machine if `meta` is left out."""
+def test_a_path_in_a_request_by_hand_is_no_upload(address, shop, meta, inputs):
+    """Gradio alone reads any image of the machine if `meta` is missing."""
     config = json.load(urllib.request.urlopen(f'{address}config'))
-    event = next(one for one in config['dependencies'] if len(one['inputs']) == inputs)
-    file = dict(path=str(shop / 'images/3.png'), **said_to_be)
+    event = next(
+        dependency for dependency in config['dependencies'] if len(dependency['inputs']) == inputs
+    )
+    file = dict(path=str(shop / 'images/3.png'), **meta)
     if inputs == 4:
         file = dict(background=file, layers=[], composite=None)
     body = dict(
         fn_index=event['id'],
-        session_hash=f'by-hand-{inputs}-{len(said_to_be)}',
+        session_hash=f'by-hand-{inputs}-{len(meta)}',
         data=[file, '', 'grid', 0.5][:inputs],
     )
     request = urllib.request.Request(
@@ -80,8 +84,8 @@ def test_a_path_in_a_request_by_hand_is_no_upload(address, shop, said_to_be, inp
     )
     urllib.request.urlopen(request)
     stream = f'{address}gradio_api/queue/data?session_hash={body["session_hash"]}'
-    said = urllib.request.urlopen(stream).read().decode()
-    assert '"success":false' in said and '"success":true' not in said
+    stream_text = urllib.request.urlopen(stream).read().decode()
+    assert '"success":false' in stream_text and '"success":true' not in stream_text
 
 
 def test_requests_end_in_time(page_of, monkeypatch):
@@ -99,14 +103,16 @@ def test_requests_end_in_time(page_of, monkeypatch):
     assert time.monotonic() - started < 3
 
 
-def test_a_request_that_hangs_keeps_no_place(page_of, monkeypatch):
+def test_a_hanging_request_frees_its_slot(page_of, monkeypatch):
     import time
 
     page = page_of(seconds=0.3)
     answer = page.shop
     monkeypatch.setattr(page, 'shop', lambda *_, **__: time.sleep(2))
     with ThreadPoolExecutor(2) as pool:  # as many as may run
-        assert all('No answer' in said for said in pool.map(lambda _: _message(page), range(2)))
+        assert all(
+            'No answer' in message for message in pool.map(lambda _: _message(page), range(2))
+        )
     page.seconds = 20
     monkeypatch.setattr(page, 'shop', answer)
     started = time.monotonic()
@@ -124,41 +130,41 @@ def _message(page):
 def test_what_a_visitor_may_ask(page_of, shop):
     page = page_of()
     assert len(page.search('bag ' * 2000)[0]) == 12
-    with pytest.raises(gr.Error, match='Upload a picture first'):
+    with pytest.raises(gr.Error, match='Upload an image first'):
         page.captions(None)
-    with pytest.raises(gr.Error, match='Upload a picture first'):
+    with pytest.raises(gr.Error, match='Upload an image first'):
         page.complete(None, '', 'grid', 0.5)
-    drawn = dict(background=str(shop / 'images/1.png'), layers=[])
+    painted = dict(background=str(shop / 'images/1.png'), layers=[])
     with pytest.raises(gr.Error, match='Paint over'):
-        page.complete(drawn, '', 'brush', 0.5)
-    with pytest.raises(gr.Error, match='No such style'):
-        page.complete(drawn, '', 'os.system', 0.5)
+        page.complete(painted, '', 'brush', 0.5)
+    with pytest.raises(gr.Error, match='Unknown mask style'):
+        page.complete(painted, '', 'os.system', 0.5)
     for style in ('random', 'grid', 'stroke', 'centre'):
-        (seen, _), (completed, _) = page.complete(drawn, 'a bag', style, 7)
+        (seen, _), (completed, _) = page.complete(painted, 'a bag', style, 7)
         assert seen.shape == completed.shape == (60, 40, 3) and (seen == 190).all()
     layer = np.zeros((60, 40, 4), np.uint8)
     layer[:10] = 255
     Image.fromarray(layer).save(shop / 'layer.png')
-    drawn['layers'] = [str(shop / 'layer.png')]
-    (seen, _), _ = page.complete(drawn, '', 'brush', 0.5)
+    painted['layers'] = [str(shop / 'layer.png')]
+    (seen, _), _ = page.complete(painted, '', 'brush', 0.5)
     assert (seen[:10] == 190).all() and not (seen[10:] == 190).all()
 
 
-def test_a_folder_of_pictures_has_no_captions_and_no_categories(shop, model_folder):
+def test_a_folder_of_images_has_no_captions_and_no_categories(shop, model_folder):
     page = app.Page([model_folder], shop / 'images')
     assert page.caption_in is None and page.filters == {}
     assert len(page.search('bag')[0]) == 12
     app.build(page)
 
 
-def test_pictures_that_are_no_files(embedding_folder, demo_data):
-    """As the demo's: in one HDF5 file, under product ids that are no rows."""
-    views = FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_validation.h5'), test_mode=True)
-    page = app.Page([embedding_folder], views)
-    cards, said, ids = page.search('a red bag')
-    assert len(cards) == 12 and said.startswith('12 of ')
-    records = [views.get_data_info(row) for row in range(len(views))]
+def test_images_in_hdf5(embedding_folder, demo_data):
+    """The demo's images: one HDF5 file, product ids that are no row numbers."""
+    dataset = FashionGen(ann_file=str(demo_data / 'fashiongen_64_64_validation.h5'), test_mode=True)
+    page = app.Page([embedding_folder], dataset)
+    cards, summary, ids = page.search('a red bag')
+    assert len(cards) == 12 and summary.startswith('12 of ')
+    records = [dataset.get_data_info(row) for row in range(len(dataset))]
     for (image, _), product_id in zip(cards, ids):
-        rows = [row for row, one in enumerate(records) if one['product_id'] == product_id]
-        own = [views.load(dict(records[row]))['img'] for row in rows]
-        assert any(np.array_equal(np.asarray(image), picture) for picture in own)
+        rows = [row for row, record in enumerate(records) if record['product_id'] == product_id]
+        views = [dataset.load(dict(records[row]))['img'] for row in rows]
+        assert any(np.array_equal(np.asarray(image), view) for view in views)

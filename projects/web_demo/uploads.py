@@ -1,4 +1,4 @@
-"""What of a visitor's is read: uploads that are pictures, and nothing else."""
+"""Uploaded images, the only files that the page reads."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,21 +14,21 @@ from mvlt.datasets.transforms.loading import read_image
 
 MAX_MEGABYTES = 8
 MAX_PIXELS = 25_000_000
-UNREADABLE = f'This is no picture that can be read, or it has more than {MAX_PIXELS:,} pixels.'
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses twice as many before it decodes any
+UNREADABLE = f'Unreadable image, or more than {MAX_PIXELS:,} pixels.'
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow refuses twice as many before decoding
 
 
 def refusal(message: str) -> gr.Error:
-    """What a visitor did wrong: words on the page, a line in the log, no traceback."""
+    """A visitor's mistake: a message on the page, a line in the log, no traceback."""
     print('refused:', ' '.join(message.split()), flush=True)
     return gr.Error(message, print_exception=False)
 
 
 def guarded(component: Any) -> Any:
-    """A component that reads uploads only, and refuses without telling where a file lies.
+    """Make a component read uploads only; its errors name no paths.
 
-    Gradio itself takes any path that a request made by hand names, if the request leaves out that
-    it is a file, and fetches any address.
+    Gradio itself reads any path in a handmade request without file metadata, and fetches any
+    address.
     """
     read = component.preprocess
 
@@ -42,7 +42,7 @@ def guarded(component: Any) -> Any:
             raise refusal(UNREADABLE) from error
 
     async def moved(path: Any) -> str | None:
-        # Gradio would fetch an address that a request names, before it asks preprocess
+        # Gradio fetches addresses before it calls preprocess
         if '://' in str(path):
             raise refusal(UNREADABLE)
         return await move(path)
@@ -54,7 +54,7 @@ def guarded(component: Any) -> Any:
 
 
 def _paths(payload: Any) -> Iterator[str]:
-    """Every path in what a request brings."""
+    """Every path in the payload of a request."""
     if isinstance(payload, BaseModel):
         payload = payload.model_dump()
     if isinstance(payload, dict):
@@ -62,26 +62,26 @@ def _paths(payload: Any) -> Iterator[str]:
             yield str(payload['path'])
         payload = list(payload.values())
     if isinstance(payload, list | tuple):
-        for one in payload:
-            yield from _paths(one)
+        for part in payload:
+            yield from _paths(part)
 
 
-def picture_of(path: str | None) -> np.ndarray:
-    """An upload as uint8 (H, W, 3), or a refusal that does not say where it lies."""
+def read_upload(path: str | None) -> np.ndarray:
+    """An upload as uint8 (H, W, 3); errors name no path."""
     if not path:
-        raise refusal('Upload a picture first.')
+        raise refusal('Upload an image first.')
     try:
         return read_image(path, MAX_PIXELS)
     except OSError as error:
         raise refusal(UNREADABLE) from error
 
 
-def brushed(layers: Sequence[str | None], size: tuple[int, int]) -> np.ndarray:
-    """What was painted over, bool (H, W)."""
-    hidden = np.zeros(size, dtype=bool)
+def brush_mask(layers: Sequence[str | None], size: tuple[int, int]) -> np.ndarray:
+    """The painted area, bool (H, W)."""
+    painted = np.zeros(size, dtype=bool)
     for path in layers:
         if path:
             with Image.open(path) as layer:
                 alpha = layer.convert('RGBA').getchannel('A').resize((size[1], size[0]))
-            hidden |= np.asarray(alpha) > 0
-    return hidden
+            painted |= np.asarray(alpha) > 0
+    return painted

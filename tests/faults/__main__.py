@@ -1,14 +1,13 @@
-"""Inject faults into a small real training and write down what was survived.
+"""Inject faults into a small real training and report the outcome.
 
     python -m tests.faults                       # all: about 10 minutes on two cores
     python -m tests.faults --kills 4 --only kills files
 
-kills: kill -9 of a training that saves a checkpoint of more than 200 MB again and again and keeps
-one; half of them while it is being written. The same command then goes on; the end is compared,
-bit for bit, with a run that was never killed. disk: a limit on the size of files while saving.
-resume: stopped and resumed against uninterrupted, over loops, data workers, processes, gradient
-accumulation and moving averages. processes: a data worker or a rank killed. files: what
-tests/faults/faulty_files.py makes. Writes docs/results/<date>-faults.md.
+kills: kill -9 of a training that often saves a checkpoint of more than 200 MB; half of the kills
+hit while saving. The run resumes, and its end is compared bit for bit with an uninterrupted run.
+disk: a limit on file sizes while saving. resume: resumed against uninterrupted runs, over loops,
+data workers, processes, gradient accumulation and moving averages. processes: a data worker or a
+rank killed. files: tests/faults/faulty_files.py. Writes docs/results/<date>-faults.md.
 """
 
 import argparse
@@ -40,7 +39,7 @@ SMALL = {
     'model.backbone.depths': (1, 1, 1, 1),
     'model.neck.channels': None,
 }
-# a checkpoint of more than 200 MB: some 20 million weights and their two moments
+# checkpoint above 200 MB: about 20 million weights and their two moments
 LARGE = {
     'model.backbone.embed_dims': (64, 128, 320, 512),
     'model.backbone.num_heads': (1, 2, 5, 8),
@@ -53,13 +52,13 @@ Row = tuple[str, str, str, str, str]  # fault, injected, survived, work lost, se
 
 
 def main() -> None:
-    """Parse, inject, write."""
+    """Inject faults and write the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--only', nargs='+', choices=PARTS, default=list(PARTS))
     parser.add_argument('--kills', type=int, default=40)
-    parser.add_argument('--seed', type=int, default=0, help='of the moments')
+    parser.add_argument('--seed', type=int, default=0, help='of the times of kills')
     parser.add_argument('--out', type=Path, default=Path('docs/results'))
     args = parser.parse_args()
     rows: list[Row] = []
@@ -87,27 +86,25 @@ def main() -> None:
 
 
 def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
-    """Kill a training again and again; compare its end with that of one that was left alone."""
+    """Kill a training many times; compare its end with an uninterrupted run."""
     draw = random.Random(args.seed)
     config = training.config(folder, data, LARGE, STEPS, interval=2, keep=1)
     work_dir = folder / 'killed'
-    found: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
+    kept_runs: dict[bool, list[tuple[int, float]]] = {True: [], False: []}
     lost: dict[bool, list[str]] = {True: [], False: []}
-    caught = 0  # in the middle of writing
+    caught = 0  # kills while a file was being written
     for number in range(args.kills):
         while_saving = number % 2 == 0
-        if (
-            training.newest(work_dir) >= STEPS - 6
-        ):  # begin again: there is to be something left to kill
+        if training.newest(work_dir) >= STEPS - 6:  # almost done: start again
             shutil.rmtree(work_dir)
         logs = len(training.logs(work_dir))
         began = time.monotonic()
         run = training.start(config, work_dir, '--resume')
-        training.wait(run, partial(training.steps_of_its_own, work_dir, logs))
+        training.wait(run, partial(training.has_new_steps, work_dir, logs))
         recovered = time.monotonic() - began
         if while_saving:
             saving = partial(training.saving, work_dir, run.pid)
-            for _ in range(draw.randint(0, 2)):  # not always the first
+            for _ in range(draw.randint(0, 2)):  # not always the first save
                 training.wait(run, saving)
                 training.wait(run, lambda saving=saving: not saving())  # type: ignore[misc]
             training.wait(run, saving)
@@ -124,21 +121,21 @@ def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
         cut = [path.name for path in work_dir.glob('*.pth') if not training.readable(path)]
         if kept < completed or cut:
             lost[while_saving].append(
-                f'kill {number}: step {completed} was saved, {kept} found, cut: {cut}'
+                f'kill {number}: step {completed} saved, {kept} kept, truncated: {cut}'
             )
-        found[while_saving].append((done - kept, recovered))
+        kept_runs[while_saving].append((done - kept, recovered))
     size = max((path.stat().st_size for path in work_dir.glob('*.pth')), default=0) / 1e6
     for run_name, options in (('killed', ['--resume']), ('whole', [])):
         training.finish(training.start(config, folder / run_name, *options))
     same = training.same(folder / 'killed', folder / 'whole', STEPS)
     rows = []
-    inside = f' ({caught} caught in the middle of the file)'
+    inside = f' ({caught} in the middle of the file)'
     for while_saving, name, more in (
         (True, 'while saving', inside),
-        (False, 'at any moment', ''),
+        (False, 'at any time', ''),
     ):
-        steps = [one for one, _ in found[while_saving]]
-        seconds = [one for _, one in found[while_saving]]
+        steps = [item for item, _ in kept_runs[while_saving]]
+        seconds = [item for _, item in kept_runs[while_saving]]
         wrong = lost[while_saving]
         if steps:
             rows.append(
@@ -149,16 +146,16 @@ def kills(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
                     '; '.join([str(len(steps) - len(wrong)), *wrong]),
                     f'{sum(steps) / len(steps):.1f} steps, at most {max(steps)}; '
                     f'completed checkpoints: {len(wrong)}',
-                    f'{sum(seconds) / len(seconds):.1f}, process start included',
+                    f'{sum(seconds) / len(seconds):.1f}, with process start',
                 )
             )
     verdict = 'bit for bit' if same else 'NOT the same'
-    rows.append(('end after all kills against a run without any', '1', verdict, '0 steps', ''))
+    rows.append(('end after all kills against an uninterrupted run', '1', verdict, '0 steps', ''))
     return rows
 
 
 def disk(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
-    """No room for a checkpoint: the old one stays, a line is said, the run stops or goes on."""
+    """No room for a checkpoint: keep the old one, print a line, stop or continue."""
     rows = []
     for on_failure in ('stop', 'continue'):
         work_dir = folder / on_failure
@@ -178,8 +175,8 @@ def disk(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
         output = training.log(work_dir).read_text()
         whole = newest_checkpoint(str(work_dir)) == str(work_dir / 'iter_2.pth')
         ended = run.returncode == (2 if on_failure == 'stop' else 0)
-        said = 'could not be written' in output and 'Free disk space' in output
-        good = whole and ended and said and not list(work_dir.glob('.*.partial'))
+        explained = 'could not be written' in output and 'Free disk space' in output
+        good = whole and ended and explained and not list(work_dir.glob('.*.partial'))
         rows.append(
             (f"no room while saving, on_failure='{on_failure}'", '1', str(int(good)), 'none', '')
         )
@@ -187,7 +184,7 @@ def disk(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
 
 
 def resume(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
-    """Every combination, stopped at step 4 of 6, which in epochs is within the second."""
+    """All combinations, stopped at step 4 of 6; with epochs, within the second one."""
     rows = []
     for epochs in (False, True):
         for workers in (0, 2):
@@ -226,7 +223,7 @@ def resume(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
 
 
 def processes(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
-    """A data worker, and one of two ranks, killed in the middle."""
+    """Kill a data worker, and one of two ranks."""
     rows = []
     config = training.config(folder, data, SMALL, 400, interval=5, keep=1)
     options = ['--cfg-options', 'train_dataloader.num_workers=2']
@@ -238,7 +235,7 @@ def processes(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
     output = training.log(folder / 'worker').read_text()
     seconds = f'{time.monotonic() - began:.1f} until it ended'
     good = run.returncode != 0 and 'error: DataLoader worker' in output
-    rows.append(('data worker killed', '1', f'{int(good)}: ends with a line', '', seconds))
+    rows.append(('data worker killed', '1', f'{int(good)}: ends with an error line', '', seconds))
 
     run = training.start(config, folder / 'rank', processes=2)
     training.wait(run, lambda: training.newest(folder / 'rank') >= 5)
@@ -255,28 +252,30 @@ def processes(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
     logs = len(training.logs(folder / 'restart'))
     kill_rank(1, folder / 'restart')
     kept = training.newest(folder / 'restart')
-    training.wait(run, partial(training.steps_of_its_own, folder / 'restart', logs))
+    training.wait(run, partial(training.has_new_steps, folder / 'restart', logs))
     seconds = f'{time.monotonic() - began:.1f}'
     run.wait()
     good = run.returncode == 0 and training.newest(folder / 'restart') == 400
     name = 'one of two ranks killed, MAX_RESTARTS=1'
-    rows.append((name, '1', f'{int(good)}: goes on to the end', f'{before - kept} steps', seconds))
+    rows.append(
+        (name, '1', f'{int(good)}: continues to the end', f'{before - kept} steps', seconds)
+    )
     return rows
 
 
 def files(args: argparse.Namespace, folder: Path, data: Path) -> list[Row]:
-    """Bad and hostile files, each read by what reads its kind."""
+    """Read bad and hostile files."""
     marker = folder / 'ran'
     rows = []
     for name, cases in (('bad input', BAD), ('hostile file', hostile(marker))):
         wrong = []
         for number, case in enumerate(cases):
-            place = folder / f'{name[:3]}{number}'
-            place.mkdir(parents=True)
-            said = outcome(case, place)
-            if said:
-                wrong.append(f'{case.kind}: {said}')
-        good = f'{len(cases) - len(wrong)} named, or read as they should be'
+            case_folder = folder / f'{name[:3]}{number}'
+            case_folder.mkdir(parents=True)
+            problem = outcome(case, case_folder)
+            if problem:
+                wrong.append(f'{case.kind}: {problem}')
+        good = f'{len(cases) - len(wrong)} named in an error, or read correctly'
         if name == 'hostile file':
             good += f'; {int(marker.exists())} ran'
         kinds = ', '.join(case.kind for case in cases)

@@ -1,9 +1,9 @@
-"""Forty catalogues as shops have them: which are taken, which refused, and what is said.
+"""Forty awkward catalogues: which are accepted, which refused, with which messages.
 
     python -m tests.faults.awkward_tables > table.md
 
-Each is the same 24 products, spoilt in one way; what is taken must give the same captions and
-pictures as the good one, but for what is said to be left out.
+Each has the same 24 products, changed in one way. Accepted catalogues must give the captions and
+images of the good one, except for reported omissions.
 """
 
 import json
@@ -28,35 +28,34 @@ Change = Callable[[Path, pd.DataFrame], pd.DataFrame | None]
 
 
 class Case(NamedTuple):
-    """A way to spoil a catalogue.
+    """A changed catalogue.
 
-    change: folder and table -> the table to write as ``products.csv``, None where it has written
-        one itself.
-    taken: whether it is to be taken.
-    rows: that are left then; None = as many as products.
+    change: folder and table -> the table to write as ``products.csv``; None = already written.
+    accepted: whether it should be accepted.
+    rows: expected rows; None = one for each product.
     """
 
     name: str
     change: Change
-    taken: bool = True
+    accepted: bool = True
     rows: int | None = None
 
 
 def write_good(root: Path) -> pd.DataFrame:
-    """24 products of three kinds with their pictures, and their table as text."""
+    """Write images of 24 products in three categories; return their table."""
     (root / 'images').mkdir(parents=True)
     rows = []
     for i in range(COUNT):
         Image.new('RGB', (24, 32), (10 * i, 90, 255 - 10 * i)).save(root / f'images/p{i}.jpg')
-        kind = ('Shoe', 'Bag', 'Hat')[i % 3]
+        category = ('Shoe', 'Bag', 'Hat')[i % 3]
         rows.append(
             dict(
                 id=f'{1000 + i}',
                 image=f'images/p{i}.jpg',
-                title=f'Élégant {kind} number {i}, "new"; fine',
+                title=f'Élégant {category} number {i}, "new"; fine',
                 colour=('Red', 'Blue')[i % 2],
                 brand='Acme',
-                category=kind,
+                category=category,
                 price=f'{i}.50',
             )
         )
@@ -90,7 +89,7 @@ def _some(column: str, value: str, rows: range) -> Change:
     return change
 
 
-def _pictures_gone(count: int) -> Change:
+def _images_missing(count: int) -> Change:
     def change(root: Path, table: pd.DataFrame) -> pd.DataFrame:
         for i in range(count):
             (root / f'images/p{i}.jpg').unlink()
@@ -112,7 +111,7 @@ def _json_lines(table: pd.DataFrame, path: Path) -> None:
 
 def _views(root: Path, table: pd.DataFrame) -> pd.DataFrame:
     images = list(table['image'])
-    table['image'] = [f'{one}|{other}' for one, other in zip(images, images[1:] + images[:1])]
+    table['image'] = [f'{first}|{second}' for first, second in zip(images, images[1:] + images[:1])]
     return table
 
 
@@ -141,9 +140,9 @@ def _unquoted(root: Path, table: pd.DataFrame) -> None:
 CASES = [
     Case('semicolons (Excel in Europe)', _csv(sep=';')),
     Case('tabs in a .csv', _csv(sep='\t')),
-    Case('bars', _csv(sep='|')),
+    Case('vertical bars', _csv(sep='|')),
     Case("a first line 'sep=;'", _csv(sep=';', before='sep=;\n')),
-    Case('UTF-8 with a mark', _csv(encoding='utf-8-sig')),
+    Case('UTF-8 with a byte order mark', _csv(encoding='utf-8-sig')),
     Case('UTF-16', _csv(encoding='utf-16')),
     Case('cp1252 (Western Windows)', _csv(encoding='cp1252')),
     Case('semicolons in cp1252', _csv(sep=';', encoding='cp1252')),
@@ -167,38 +166,40 @@ CASES = [
     Case('no suffix', _cells('image', lambda cell: cell[:-4])),
     Case('another case of the suffix', _upper),
     Case('blanks around cells', _cells('image', lambda cell: f' {cell}  ')),
-    Case('several pictures in a cell', _views, rows=2 * COUNT),
+    Case('several images in a cell', _views, rows=2 * COUNT),
     Case(
         'German names of columns',
         _rename(id='Artikelnummer', image='Bild', title='Titel', colour='Farbe'),
     ),
-    Case('names as Shopify has them', _rename(id='Handle', title='Title', category='Type')),
-    Case('pictures in a column of no known name', _rename(image='f1')),
-    Case('captions in a column of no known name', _rename(title='t1')),
-    Case('HTML in titles', _cells('title', lambda cell: f'<p><b>{cell}</b></p>')),
+    Case("Shopify's column names", _rename(id='Handle', title='Title', category='Type')),
+    Case('images in a column with an unknown name', _rename(image='f1')),
+    Case('captions in a column with an unknown name', _rename(title='t1')),
+    Case('HTML in captions', _cells('title', lambda cell: f'<p><b>{cell}</b></p>')),
     Case('cells of a megabyte', lambda root, table: table.assign(more='word ' * 200_000)),
-    Case('some titles are empty', _some('title', '', range(3))),
-    Case('all titles are empty', _some('title', '', range(COUNT))),
-    Case('one picture is missing', _pictures_gone(1), rows=COUNT - 1),
+    Case('some captions are empty', _some('title', '', range(3))),
+    Case('all captions are empty', _some('title', '', range(COUNT))),
+    Case('one image is missing', _images_missing(1), rows=COUNT - 1),
     Case('unknown categories', _some('category', '', range(5))),
     Case('a row with too few cells', _ragged),
     Case('equal rows', lambda root, table: pd.concat([table, table[:2]]), rows=COUNT + 2),
-    Case('different products of one id', _some('id', '7', range(10))),
-    Case('half of the pictures are missing', _pictures_gone(12), taken=False),
-    Case('a text with commas without quotes', _unquoted, taken=False),
+    Case('different products with one id', _some('id', '7', range(10))),
+    Case('half of the images are missing', _images_missing(12), accepted=False),
+    Case('a text with commas without quotes', _unquoted, accepted=False),
     Case(
-        'addresses in the place of pictures',
+        'URLs instead of image files',
         _cells('image', lambda cell: f'https://shop.example/{cell}'),
-        taken=False,
+        accepted=False,
     ),
-    Case('no column of pictures', lambda root, table: table.drop(columns='image'), taken=False),
-    Case('an id is missing', _some('id', '', range(1)), taken=False),
-    Case('a quote that is not closed', _text('id,image,title\n1,images/p1.jpg,"a\n'), taken=False),
+    Case('no column of images', lambda root, table: table.drop(columns='image'), accepted=False),
+    Case('an id is missing', _some('id', '', range(1)), accepted=False),
+    Case(
+        'a quote that is not closed', _text('id,image,title\n1,images/p1.jpg,"a\n'), accepted=False
+    ),
 ]
 
 
 class Outcome(NamedTuple):
-    """Captions by picture of what was taken, or None, and the lines that were said."""
+    """Captions by image name (None = refused), number of rows, log lines."""
 
     captions: dict[str, str] | None
     rows: int
@@ -208,14 +209,14 @@ class Outcome(NamedTuple):
 class _Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        self.messages.append(record.getMessage())
 
 
 def try_case(case: Case, root: Path) -> Outcome:
-    """Open it as training does, and read every picture."""
+    """Open the catalogue as training does and read every image."""
     table = case.change(root, write_good(root))
     if isinstance(table, pd.DataFrame):
         table.to_csv(root / 'products.csv', index=False)
@@ -226,27 +227,27 @@ def try_case(case: Case, root: Path) -> Outcome:
         config = resolve(load_config(CONFIG, data_root=str(root)), 'data')
         settings = config.train_dataloader.dataset
         dataset = DATASETS.build(dict(settings.dataset, split='all', pipeline=[]))
-        found = [dataset.get_data_info(i) for i in range(len(dataset))]
+        records = [dataset.get_data_info(i) for i in range(len(dataset))]
     except (KeyError, ValueError, OSError) as error:
         line = str(error.args[0] if isinstance(error, KeyError) else error)
-        return Outcome(None, 0, [*log.said, line])
+        return Outcome(None, 0, [*log.messages, line])
     captions = {}
-    for record in found:
+    for record in records:
         with Image.open(record['img_path']) as opened:
             opened.load()
         captions[Path(record['img_path']).stem] = record['caption']
-    return Outcome(captions, len(found), log.said)
+    return Outcome(captions, len(records), log.messages)
 
 
 def main() -> None:
     """Print the table."""
-    print('| catalogue | | what is said |\n|---|---|---|')
+    print('| catalogue | | messages |\n|---|---|---|')
     for number, case in enumerate(CASES):
         folder = Path(tempfile.mkdtemp())
         outcome = try_case(case, folder / f'shop{number}')
-        lines = [one.replace(f'{folder}/shop{number}', 'SHOP') for one in outcome.lines]
-        lines = [one.replace('|', '\\|') for one in lines if 'written, what' not in one]
-        verdict = 'refused' if outcome.captions is None else f'taken, {outcome.rows} rows'
+        lines = [line.replace(f'{folder}/shop{number}', 'SHOP') for line in outcome.lines]
+        lines = [line.replace('|', '\\|') for line in lines if 'written, what' not in line]
+        verdict = 'refused' if outcome.captions is None else f'accepted, {outcome.rows} rows'
         print(f'| {case.name} | {verdict} | {"<br>".join(lines) or "-"} |')
         shutil.rmtree(folder)
 

@@ -1,4 +1,4 @@
-"""Files that are broken or hostile, and who is to read them."""
+"""Broken and hostile files, and their readers."""
 
 import csv
 import json
@@ -41,7 +41,7 @@ Read = Callable[[], Any]
 class Case(NamedTuple):
     """A kind of file.
 
-    make: folder -> what reads it. named: what the error must name; '' = it is to be read.
+    make: folder -> its reader. named: text that the error must contain; '' = must be readable.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Case(NamedTuple):
 
 
 def outcome(case: Case, folder: Path) -> str:
-    """'' if the case is met as it should be, else what happened."""
+    """'' if the reader behaves as expected, else the problem."""
     read = case.make(folder)
     try:
         read()
@@ -60,12 +60,12 @@ def outcome(case: Case, folder: Path) -> str:
             return ''
         return f'{type(error).__name__}: {message}'
     except Exception as error:
-        return f'{type(error).__name__}, which no tool turns into a line: {error}'
+        return f'{type(error).__name__}, which no tool reports in one line: {error}'
     return f'read, though {case.named} should be refused' if case.named else ''
 
 
 class Runs:
-    """Unpickled, it makes a folder: a stand-in for any code."""
+    """An object whose unpickling makes a folder, as a stand-in for any code."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = str(marker)
@@ -74,7 +74,7 @@ class Runs:
         return os.mkdir, (self.marker,)
 
 
-def _picture(folder: Path, name: str, content: bytes | None) -> Read:
+def _image(folder: Path, name: str, content: bytes | None) -> Read:
     if content is not None:
         (folder / name).write_bytes(content)
     return lambda: read_image(str(folder / name))
@@ -87,7 +87,7 @@ def _encoded(folder: Path, suffix: str, mode: str = 'RGB', **options: Any) -> by
 
 
 def _bomb() -> bytes:
-    """A PNG of 50 kB that says it has 60,000 x 60,000 pixels."""
+    """A PNG of 50 kB whose header claims 60,000 x 60,000 pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return (
@@ -101,7 +101,7 @@ def _bomb() -> bytes:
 
 def _in_mode(mode: str, suffix: str) -> Callable[[Path], Read]:
     def make(folder: Path) -> Read:
-        read = _picture(folder, f'{mode}{suffix}', _encoded(folder, suffix, mode))
+        read = _image(folder, f'{mode}{suffix}', _encoded(folder, suffix, mode))
         return lambda: _expect(read().shape == (30, 40, 3))
 
     return make
@@ -109,18 +109,18 @@ def _in_mode(mode: str, suffix: str) -> Callable[[Path], Read]:
 
 def _rotated(folder: Path) -> Read:
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held upright
-    read = _picture(folder, 'rotated.jpg', _encoded(folder, '.jpg', exif=exif))
+    exif[0x0112] = 6  # camera held upright
+    read = _image(folder, 'rotated.jpg', _encoded(folder, '.jpg', exif=exif))
     return lambda: _expect(read().shape == (40, 30, 3))
 
 
-def _expect(true: bool) -> None:
-    if not true:
-        raise ValueError('read, but wrongly')
+def _expect(condition: bool) -> None:
+    if not condition:
+        raise ValueError('read incorrectly')
 
 
 def _catalogue(rows: list[dict[str, str]] | bytes, **settings: Any) -> Callable[[Path], Read]:
-    """A catalogue whose picture a.png is there."""
+    """A catalogue with the image a.png."""
 
     def make(folder: Path) -> Read:
         Image.new('RGB', (40, 30)).save(folder / 'a.png')
@@ -161,7 +161,7 @@ def _long_caption(folder: Path) -> Read:
     return lambda: _expect(len(tokenize(dict(caption='shoe ' * 10_000))['token_ids']) == 64)
 
 
-def _vocabulary(content: str) -> Callable[[Path], Read]:
+def _tokenizer(content: str) -> Callable[[Path], Read]:
     def make(folder: Path) -> Read:
         (folder / 'vocab.txt').write_text(content)
         return lambda: Tokenize(max_length=8, tokenizer=str(folder)).tokenizer
@@ -225,24 +225,24 @@ def _cut_safetensors(folder: Path) -> bytes:
 
 
 def _nothing(file: h5py.File) -> None:
-    """Leave it as it is."""
+    """No change."""
 
 
 PNG = b'\x89PNG\r\n\x1a\n'
 BAD = [
-    Case('picture cut short', lambda f: _picture(f, 'x.jpg', _encoded(f, '.jpg')[:300]), 'x.jpg'),
-    Case('picture of 0 bytes', lambda f: _picture(f, 'x.jpg', b''), 'x.jpg'),
-    Case('text as a picture', lambda f: _picture(f, 'x.jpg', b'hello'), 'x.jpg'),
-    Case('PNG of noise', lambda f: _picture(f, 'x.png', PNG + bytes(500)), 'x.png'),
-    Case('no such picture', lambda f: _picture(f, 'x.jpg', None), 'x.jpg'),
-    Case('decompression bomb', lambda f: _picture(f, 'x.png', _bomb()), 'pixels'),
-    Case('CMYK picture', _in_mode('CMYK', '.jpg')),
-    Case('palette picture', _in_mode('P', '.png')),
-    Case('16-bit picture', _in_mode('I;16', '.png')),
-    Case('transparent picture', _in_mode('RGBA', '.png')),
-    Case('grey picture with transparency', _in_mode('LA', '.png')),
-    Case('1-bit picture', _in_mode('1', '.png')),
-    Case('picture rotated by EXIF', _rotated),
+    Case('truncated image', lambda f: _image(f, 'x.jpg', _encoded(f, '.jpg')[:300]), 'x.jpg'),
+    Case('image of 0 bytes', lambda f: _image(f, 'x.jpg', b''), 'x.jpg'),
+    Case('text as an image', lambda f: _image(f, 'x.jpg', b'hello'), 'x.jpg'),
+    Case('PNG of noise', lambda f: _image(f, 'x.png', PNG + bytes(500)), 'x.png'),
+    Case('no such image', lambda f: _image(f, 'x.jpg', None), 'x.jpg'),
+    Case('decompression bomb', lambda f: _image(f, 'x.png', _bomb()), 'pixels'),
+    Case('CMYK image', _in_mode('CMYK', '.jpg')),
+    Case('palette image', _in_mode('P', '.png')),
+    Case('16-bit image', _in_mode('I;16', '.png')),
+    Case('transparent image', _in_mode('RGBA', '.png')),
+    Case('grey image with transparency', _in_mode('LA', '.png')),
+    Case('1-bit image', _in_mode('1', '.png')),
+    Case('image rotated by EXIF', _rotated),
     Case('table in latin-1', _catalogue('id,image,title\n1,a.png,Hélène'.encode('latin-1'))),
     Case('table of 0 bytes', _catalogue(b''), 'products.csv'),
     Case('table without rows', _catalogue(b'id,image,title\n'), 'products.csv'),
@@ -250,37 +250,37 @@ BAD = [
     Case('missing column', _catalogue([_row()], caption='{colour}'), 'colour'),
     Case('empty caption', _catalogue([_row(title=' ')]), 'row 2'),
     Case('product without an id', _catalogue([_row(id='')]), 'row 2'),
-    Case('picture that is not there', _catalogue([_row(image='b.png')]), 'row 2'),
+    Case('missing image', _catalogue([_row(image='b.png')]), 'row 2'),
     Case('path out of the folder', _catalogue([_row(image='../../etc/passwd')]), 'below data_root'),
     Case('absolute path', _catalogue([_row(image='/etc/passwd')]), 'below data_root'),
-    Case('description cut short', _description, 'products.json'),
-    Case('caption of 10,000 words', _long_caption),
-    Case('tokenizer without special tokens', _vocabulary('shoe\n'), 'vocab.txt'),
-    Case('tokenizer of 0 bytes', _vocabulary(''), 'vocab.txt'),
-    Case('HDF5 cut short', _fashion_gen(_nothing, cut=3000), 'train.h5'),
+    Case('truncated description', _description, 'products.json'),
+    Case('caption of 10,000 tokens', _long_caption),
+    Case('tokenizer without special tokens', _tokenizer('shoe\n'), 'vocab.txt'),
+    Case('tokenizer of 0 bytes', _tokenizer(''), 'vocab.txt'),
+    Case('truncated HDF5', _fashion_gen(_nothing, cut=3000), 'train.h5'),
     Case('HDF5 without a column', _fashion_gen(_without_column), 'input_name'),
-    Case('HDF5 with pixels that are no numbers', _fashion_gen(_float_pixels), 'float64'),
-    Case('JSON cut short', _json('dataset_coco.json', '{"images": [', COCOCaptions), 'cut short'),
+    Case('HDF5 with NaN pixels', _fashion_gen(_float_pixels), 'float64'),
+    Case('truncated JSON', _json('dataset_coco.json', '{"images": [', COCOCaptions), 'cut short'),
     Case('JSON of another layout', _json('x.json', '{"a": 1}', PairJSON), 'x.json'),
     Case(
         'JSON with wrong fields',
         _json('x.json', json.dumps(dict(records=[dict(image='a.png')])), PairJSON),
         'records[0]',
     ),
-    Case('checkpoint cut short', _checkpoint('x.pth', _half), 'x.pth'),
+    Case('truncated checkpoint', _checkpoint('x.pth', _half), 'x.pth'),
     Case('checkpoint of 0 bytes', _checkpoint('x.pth', lambda f: b''), 'x.pth'),
     Case('text as a checkpoint', _checkpoint('x.pth', lambda f: b'hello'), 'x.pth'),
     Case('checkpoint of a list', _checkpoint('x.pth', lambda f: _saved(f, [1])), 'holds list'),
-    Case('safetensors cut short', _checkpoint('x.safetensors', _cut_safetensors), 'x.safetensors'),
+    Case('truncated safetensors', _checkpoint('x.safetensors', _cut_safetensors), 'x.safetensors'),
     Case('no such config', lambda f: lambda: load_config(f / 'x.py'), 'x.py'),
 ]
 
 
 def hostile(marker: Path) -> list[Case]:
-    """Pickles that would make the folder ``marker``, where files are read; none may."""
+    """Pickles and code that would make the folder ``marker``; no reader may run them."""
     pickled = pickle.dumps(Runs(marker))
 
-    def place(name: str, read: Callable[[Path], Any]) -> Callable[[Path], Read]:
+    def pickle_at(name: str, read: Callable[[Path], Any]) -> Callable[[Path], Read]:
         def make(folder: Path) -> Read:
             (folder / name).write_bytes(pickled)
             return lambda: read(folder)
@@ -299,13 +299,13 @@ def hostile(marker: Path) -> list[Case]:
         def read() -> None:
             use_safe_files()  # as a run does
             loaded = CheckpointLoader.load_checkpoint(str(folder / 'x.pth'))
-            _expect('config' not in loaded['meta'])  # mmengine runs it when it resumes
+            _expect('config' not in loaded['meta'])  # mmengine runs this code on resume
 
         return read
 
     def model_folder(folder: Path) -> Read:
-        train_tokenizer(['a bag'], folder / 'words', 50)
-        out = write_small_model(folder / 'model', folder / 'words')
+        train_tokenizer(['a bag'], folder / 'tokenizer', 50)
+        out = write_small_model(folder / 'model', folder / 'tokenizer')
         content = json.loads((out / 'config.json').read_text())
         content['model']['backbone'] = dict(type='os.mkdir', path=str(marker))
         (out / 'config.json').write_text(json.dumps(content))
@@ -335,59 +335,61 @@ def hostile(marker: Path) -> list[Case]:
         ),
         Case(
             'bare pickle as a checkpoint',
-            place('x.pth', lambda f: read_checkpoint(f'{f}/x.pth')),
+            pickle_at('x.pth', lambda f: read_checkpoint(f'{f}/x.pth')),
             'x.pth',
         ),
-        Case('code as the config in a checkpoint', config),
+        Case('code as the config of a checkpoint', config),
         Case(
             'pickle as safetensors',
-            place('x.safetensors', lambda f: read_checkpoint(f'{f}/x.safetensors')),
+            pickle_at('x.safetensors', lambda f: read_checkpoint(f'{f}/x.safetensors')),
             'x.safetensors',
         ),
-        Case('a model folder that asks for a function', model_folder, 'os.mkdir'),
-        Case('code as the config that a checkpoint was trained by', trained, 'x.pth'),
+        Case('a model folder that names a function', model_folder, 'os.mkdir'),
+        Case("code as a checkpoint's training config", trained, 'x.pth'),
         Case('objects in a shard of scores', objects, '0000000_0000002.npy'),
         Case(
             'pickle as a table',
-            place('x.csv', lambda f: Catalogue(ann_file='x.csv', data_root=str(f), **table)),
+            pickle_at('x.csv', lambda f: Catalogue(ann_file='x.csv', data_root=str(f), **table)),
             'x.csv',
         ),
         Case(
             'pickle as Parquet',
-            place(
+            pickle_at(
                 'x.parquet', lambda f: Catalogue(ann_file='x.parquet', data_root=str(f), **table)
             ),
             'x.parquet',
         ),
         Case(
             'pickle as annotations',
-            place('x.json', lambda f: PairJSON(ann_file='x.json', data_root=str(f))),
+            pickle_at('x.json', lambda f: PairJSON(ann_file='x.json', data_root=str(f))),
             'x.json',
         ),
         Case(
             'pickle as HDF5',
-            place('x.h5', lambda f: FashionGen(ann_file='x.h5', data_root=str(f))),
+            pickle_at('x.h5', lambda f: FashionGen(ann_file='x.h5', data_root=str(f))),
             'x.h5',
         ),
         Case(
             'pickle as a tokenizer',
-            place('vocab.txt', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer),
+            pickle_at('vocab.txt', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer),
             'vocab.txt',
         ),
         Case(
             'pickle as a tokenizer',
-            place('tokenizer.json', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer),
+            pickle_at(
+                'tokenizer.json', lambda f: Tokenize(max_length=8, tokenizer=str(f)).tokenizer
+            ),
             'tokenizer.json',
         ),
         Case(
             'pickle among released annotations',
-            place('x.pkl', lambda f: read_plain_pickle(f / 'x.pkl')),
+            pickle_at('x.pkl', lambda f: read_plain_pickle(f / 'x.pkl')),
             'x.pkl',
         ),
         Case(
             'pickle as candidates',
-            place('candidates.json', lambda f: read_candidates(f'{f}/candidates.json', [])),
+            pickle_at('candidates.json', lambda f: read_candidates(f'{f}/candidates.json', [])),
             'candidates.json',
         ),
-        Case('pickle as a picture', place('x.jpg', lambda f: read_image(f'{f}/x.jpg')), 'x.jpg'),
+        Case('pickle as a image', pickle_at('x.jpg', lambda f: read_image(f'{f}/x.jpg')), 'x.jpg'),
     ]

@@ -1,11 +1,10 @@
-"""Kill an index while it is written, fill its disk, damage it; write down what was survived.
+"""Kill an index while writing, fill its disk, damage it; report the outcome.
 
     python -m tests.faults.index --kills 40
 
-kills: kill -9 of a process that upserts, deletes and compacts without end and says what is
-confirmed. Then the index is opened: what was confirmed must be there, and the next process goes
-on. disk: a limit on the size of files. damage: a file cut short, emptied, filled with other bytes.
-Writes docs/results/<date>-index-faults.md.
+kills: kill -9 of a process that upserts, deletes, compacts and prints confirmed changes. The index
+must then hold all confirmed changes. disk: a limit on file sizes. damage: a file truncated,
+emptied, overwritten. Writes docs/results/<date>-index-faults.md.
 """
 
 import argparse
@@ -32,17 +31,17 @@ Row = tuple[str, str, str]
 
 
 def main() -> None:
-    """Parse, inject, write."""
+    """Inject faults and write the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--kills', type=int, default=40)
-    parser.add_argument('--seed', type=int, default=0, help='of the moments')
+    parser.add_argument('--seed', type=int, default=0, help='of the times of kills')
     parser.add_argument('--out', type=Path, default=Path('docs/results'))
     parser.add_argument('--writer', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.writer:
-        write_without_end(args.writer, args.seed)
+        write_forever(args.writer, args.seed)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for row in (
@@ -62,19 +61,19 @@ def main() -> None:
 
 
 def rows_of(index: Index, version: float, products: list[int]) -> object:
-    """Rows of products, all of one version."""
-    vectors = np.random.default_rng(int(version)).normal(size=(len(products), D))
-    own = dict(view=[0] * len(products), content=[''] * len(products), cells=[''] * len(products))
-    ids = [str(one) for one in products]
+    """Rows of products, all with the same version."""
+    embeddings = np.random.default_rng(int(version)).normal(size=(len(products), D))
+    cells = dict(view=[0] * len(products), content=[''] * len(products), cells=[''] * len(products))
+    ids = [str(product) for product in products]
     columns = dict(version=[version] * len(ids))
-    return index.rows(vectors.astype(np.float32), columns, product_id=ids, **own)
+    return index.rows(embeddings.astype(np.float32), columns, product_id=ids, **cells)
 
 
-def write_without_end(place: str, seed: int) -> None:
-    """Upsert, delete, compact; print each change once it is confirmed."""
-    index = open_index(place)
+def write_forever(path: str, seed: int) -> None:
+    """Upsert, delete, compact; print each change after its confirmation."""
+    index = open_index(path)
     rng = random.Random(seed)
-    version = float(1 + max((one or 0 for one in versions(index).values()), default=0))
+    version = float(1 + max((value or 0 for value in versions(index).values()), default=0))
     while True:
         products = rng.sample(range(300), 20)
         print('try', version, *products, flush=True)
@@ -82,7 +81,7 @@ def write_without_end(place: str, seed: int) -> None:
         print('upserted', version, *products, flush=True)
         gone = rng.sample(products, 3)
         print('try', 0, *gone, flush=True)
-        index.delete([str(one) for one in gone])
+        index.delete([str(value) for value in gone])
         print('deleted', 0, *gone, flush=True)
         if version % 4 == 0:
             index.compact(kept_seconds=0)
@@ -90,15 +89,15 @@ def write_without_end(place: str, seed: int) -> None:
 
 
 def versions(index: Index) -> dict[int, float]:
-    """Product -> the version that the index has of it."""
+    """Product -> its version in the index."""
     ids = index.keys()['product_id'].to_pylist()
     rows = index.fetch(ids).to_pylist()
-    assert len(rows) == len({row['product_id'] for row in rows}), 'a product stands there twice'
+    assert len(rows) == len({row['product_id'] for row in rows}), 'a product has two rows'
     return {int(row['product_id']): row['version'] for row in rows}
 
 
 def kills(folder: Path, count: int, seed: int) -> Row:
-    """How often what was confirmed was there after a kill."""
+    """How often confirmed changes survived a kill."""
     open_index(folder, DESCRIPTION)
     rng = random.Random(seed)
     expected: dict[int, float] = {}
@@ -110,7 +109,7 @@ def kills(folder: Path, count: int, seed: int) -> Row:
             text=True,
         )
         assert process.stdout is not None
-        first = process.stdout.readline()  # it has started
+        first = process.stdout.readline()  # the writer has started
         time.sleep(rng.uniform(0.0, 1.5))
         process.kill()
         lines = [first, *process.stdout.read().splitlines()]
@@ -128,25 +127,25 @@ def kills(folder: Path, count: int, seed: int) -> Row:
                 else:
                     expected.pop(product, None)
         index = open_index(folder)
-        found = versions(index)
+        stored = versions(index)
         certain = {k: v for k, v in expected.items() if k not in tried}
-        survived += {k: v for k, v in found.items() if k not in tried} == certain
-        assert len(index.search(np.ones(D), 10)) == min(10, len(found))
-        expected = found
-    said = f'{survived} of {count}: what was confirmed ({changes} changes) is there'
-    return 'kill -9 while upserting, deleting, compacting', str(count), said
+        survived += {k: v for k, v in stored.items() if k not in tried} == certain
+        assert len(index.search(np.ones(D), 10)) == min(10, len(stored))
+        expected = stored
+    outcome = f'{survived} of {count}: confirmed changes ({changes}) are kept'
+    return 'kill -9 while upserting, deleting, compacting', str(count), outcome
 
 
 def parsed(lines: list[str]) -> Iterator[tuple[str, float, list[int]]]:
-    """What a writer said; a line that was cut is left out."""
+    """Changes that a writer printed; truncated lines are skipped."""
     for line in lines:
         what, *numbers = line.split() or ['']
         if len(numbers) in (4, 21):
-            yield what, float(numbers[0]), [int(one) for one in numbers[1:]]
+            yield what, float(numbers[0]), [int(number) for number in numbers[1:]]
 
 
 def full_disk(folder: Path) -> Row:
-    """An upsert that does not fit is refused in one line and changes nothing."""
+    """An upsert without room fails in one line and changes nothing."""
     index = open_index(folder, DESCRIPTION)
     index.upsert(rows_of(index, 1.0, list(range(50))))
     code = (
@@ -166,13 +165,13 @@ def full_disk(folder: Path) -> Row:
         signal.signal(signal.SIGXFSZ, before)
     lines = [line for line in done.stderr.splitlines() if line.startswith('error')]
     kept = set(versions(open_index(folder)).values()) == {1.0}
-    said = lines[-1].replace(str(folder), 'INDEX')[:160] if lines else 'no line'
-    outcome = f'status {done.returncode}, "{said}"; {"nothing is lost" if kept else "LOST"}'
+    message = lines[-1].replace(str(folder), 'INDEX')[:160] if lines else 'no line'
+    outcome = f'status {done.returncode}, "{message}"; {"nothing lost" if kept else "LOST"}'
     return 'files of at most 200 kB', '1', outcome
 
 
 def damage(folder: Path) -> Iterator[Row]:
-    """Files cut, emptied, overwritten: one line with a remedy, never another answer."""
+    """Files truncated, emptied, overwritten: one line with a remedy, never a wrong answer."""
     whole = folder / 'whole'
     index = open_index(whole, DESCRIPTION)
     index.upsert(rows_of(index, 1.0, list(range(500))))
@@ -193,20 +192,20 @@ def damage(folder: Path) -> Iterator[Row]:
             broken.write_bytes(way(broken.read_bytes()))
             what = outcome(other)
             outcomes[what] = outcomes.get(what, 0) + 1
-        said = '; '.join(f'{n} x {what}' for what, n in sorted(outcomes.items()))
-        yield (f'each file {name}', str(len(files)), said)
+        summary = '; '.join(f'{n} x {what}' for what, n in sorted(outcomes.items()))
+        yield (f'each file {name}', str(len(files)), summary)
 
 
-def outcome(place: Path) -> str:
-    """What opening and searching a damaged index gives."""
+def outcome(path: Path) -> str:
+    """Outcome of opening and searching a damaged index."""
     try:
-        index = open_index(place)
-        found = index.search(np.ones(D), 10)
+        index = open_index(path)
+        rows = index.search(np.ones(D), 10)
     except (ValueError, OSError) as error:
         return 'one line with a remedy' if 'again' in str(error) else f'UNCLEAR: {error}'
     except BaseException as error:
         return f'UNCLEAR: {type(error).__name__}'
-    return 'read all the same' if len(found) == 10 else 'FEWER FOUND'
+    return 'read correctly' if len(rows) == 10 else 'FEWER RESULTS'
 
 
 if __name__ == '__main__':

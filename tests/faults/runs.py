@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: where they listen, how one dies, whether two ended alike."""
+"""Trainings in other processes: free ports, killed ranks, differences."""
 
 import os
 import signal
@@ -10,17 +10,17 @@ import torch
 
 
 def free_port() -> int:
-    """A port that nobody listens at now."""
+    """A free TCP port."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         return free.getsockname()[1]
 
 
 def kill_rank(rank: int, work_dir: Path) -> None:
-    """`kill -9` the process of a rank, found by its command line and environment.
+    """`kill -9` a rank's process, identified by command line and environment.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no such process.
     """
     for process in Path('/proc').glob('[0-9]*'):
         try:
@@ -34,21 +34,21 @@ def kill_rank(rank: int, work_dir: Path) -> None:
     raise ValueError(f'no process of rank {rank} to kill')
 
 
-def difference(one: Any, other: Any, place: str = '') -> str | None:
-    """Where two nests of containers, tensors and plain values first differ; None = nowhere."""
-    if type(one) is not type(other):
-        return place or '.'
-    if isinstance(one, torch.Tensor):
-        return None if torch.equal(one, other) else place
-    if isinstance(one, dict | list | tuple):
-        if isinstance(one, dict):
-            if one.keys() != other.keys():
-                return place or '.'
-            pairs = {key: (value, other[key]) for key, value in one.items()}
+def difference(first: Any, second: Any, path: str = '') -> str | None:
+    """Path of the first difference of two nested structures; None = equal."""
+    if type(first) is not type(second):
+        return path or '.'
+    if isinstance(first, torch.Tensor):
+        return None if torch.equal(first, second) else path
+    if isinstance(first, dict | list | tuple):
+        if isinstance(first, dict):
+            if first.keys() != second.keys():
+                return path or '.'
+            pairs = {key: (value, second[key]) for key, value in first.items()}
         else:
-            if len(one) != len(other):
-                return place or '.'
-            pairs = dict(enumerate(zip(one, other)))
-        found = (difference(*pair, f'{place}.{key}') for key, pair in pairs.items())
-        return next((where for where in found if where), None)
-    return None if one == other else place or '.'
+            if len(first) != len(second):
+                return path or '.'
+            pairs = dict(enumerate(zip(first, second)))
+        differences = (difference(*pair, f'{path}.{key}') for key, pair in pairs.items())
+        return next((where for where in differences if where), None)
+    return None if first == second else path or '.'

@@ -1,4 +1,4 @@
-"""Contract: every bad file is named in one line or read rightly, and no hostile one runs."""
+"""Contract: bad files are read correctly or named in one line; hostile files run nothing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Contract: a difference is found wherever it is, and only there."""
+"""Contract: the first difference of nested structures is located."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The small training that faults are injected into: made, started, watched, compared."""
+"""A small training for fault injection: start, watch, compare."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def draw_data(root: Path) -> Path:
     train, validation = draw_products(4, seed=0), draw_products(2, seed=1, first_id=1000)
     for name, products in dict(train=train, validation=validation).items():
         list(write_fashion_gen(root / f'fashiongen_64_64_{name}.h5', products, views=2, side=64))
-    captions = [f'{one.name}. {one.description}' for one in (*train, *validation)]
+    captions = [f'{product.name}. {product.description}' for product in (*train, *validation)]
     train_tokenizer(captions, root / 'tokenizer', 1000)
     return root
 
@@ -31,7 +31,7 @@ def draw_data(root: Path) -> Path:
 def config(
     folder: Path, data: Path, model: dict[str, Any], steps: int, interval: int, keep: int
 ) -> Path:
-    """A config file of one's own: the demo's pre-training, small, with a short schedule."""
+    """Write a config: the demo's pre-training, small, with a short schedule."""
     folder.mkdir(parents=True, exist_ok=True)
     options = {
         **model,
@@ -74,22 +74,22 @@ def start(
 
 
 def log(work_dir: Path) -> Path:
-    """What the runs of a work dir have printed."""
+    """Output of a work dir's runs."""
     return work_dir.with_suffix('.log')
 
 
 def finish(run: subprocess.Popen) -> None:
     if run.wait():
-        raise ValueError(f'a run that nothing was done to failed: {run.args!r}')
+        raise ValueError(f'a run without faults failed: {run.args!r}')
 
 
 def wait(run: subprocess.Popen, until: Callable[[], bool], seconds: float = 120) -> None:
-    """Until something is so, or the run has ended."""
+    """Wait for a condition or the end of the run."""
     deadline = time.monotonic() + seconds
     while not until() and run.poll() is None:
         if time.monotonic() > deadline:
             run.kill()
-            raise ValueError(f'nothing for {seconds:.0f} s')
+            raise ValueError(f'no progress for {seconds:.0f} s')
         time.sleep(0.005)
 
 
@@ -98,12 +98,12 @@ def saving(work_dir: Path, pid: int) -> bool:
 
 
 def newest(work_dir: Path) -> int:
-    """Step of the newest file that has a checkpoint's name."""
+    """Step of the newest checkpoint by file name."""
     return max((int(path.stem.split('_')[1]) for path in work_dir.glob('iter_*.pth')), default=0)
 
 
 def steps(work_dir: Path) -> int:
-    """The last step that a log tells of."""
+    """The last logged step."""
     lines = [
         line
         for log in logs(work_dir)[-1:]
@@ -117,7 +117,7 @@ def logs(work_dir: Path) -> list[Path]:
     return sorted(work_dir.glob('*/vis_data/scalars.json'))
 
 
-def steps_of_its_own(work_dir: Path, before: int) -> bool:
+def has_new_steps(work_dir: Path, before: int) -> bool:
     return len(logs(work_dir)) > before and steps(work_dir) > 0
 
 
@@ -128,14 +128,14 @@ def readable(path: Path) -> bool:
         return False
 
 
-def same(one: Path, other: Path, step: int) -> bool:
-    """Whether two runs ended with the same weights, averages and states of the optimizer."""
+def same(run_a: Path, run_b: Path, step: int) -> bool:
+    """Whether two runs have equal weights, averages and optimizer states."""
     keys = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
-    first, second = (read_checkpoint(str(folder / f'iter_{step}.pth')) for folder in (one, other))
+    first, second = (read_checkpoint(str(folder / f'iter_{step}.pth')) for folder in (run_a, run_b))
     return all(difference(first.get(key), second.get(key)) is None for key in keys)
 
 
 def children(pid: int) -> Sequence[int]:
-    """Data workers of a process."""
+    """Ids of a process's children, e.g. data workers."""
     listed = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
     return [int(child) for child in listed]

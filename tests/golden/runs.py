@@ -1,10 +1,10 @@
-"""Small runs whose figures must not change when the code is rearranged.
+"""Small runs whose results must not change when the code is refactored.
 
-    python -m tests.golden.runs          # remakes tests/golden/*.json
+    python -m tests.golden.runs          # rewrites tests/golden/*.json
 
-Nothing that a refactoring may move decides the figures: weights follow from a tensor's name (under
-its name of today, see ``canonical``), random numbers from step and sample, pictures are noise that
-no library draws or resizes, and training runs in float64.
+The results do not depend on the code's structure: weights follow from a tensor's original name (see
+``canonical``), random numbers from step and sample. Images are noise that no library resizes, and
+training runs in float64.
 """
 
 import csv
@@ -47,7 +47,7 @@ TRAININGS = (
     'demo/pretrain_demo',
 )
 GENERATIONS = ('mvlt/generation_fashiongen', 'mvlt/generation_catalogue', 'demo/generation_demo')
-# protocol, options, recipe of the model; None = the pre-training on such data
+# protocol, options, recipe of the model; None = the pre-training on the same data
 RANKINGS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     '101': ('mvlt/retrieval_catalogue', {'test_cfg.num_candidates': 9}, None),
     '101 x 5': ('mvlt/retrieval_101x5_catalogue', {'test_cfg.num_candidates': 9}, None),
@@ -65,11 +65,11 @@ RANKINGS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     'full, captions apart': ('mvlt/retrieval_full_coco', {}, None),
     '101, fashion': ('mvlt/retrieval_fashiongen', {'test_cfg.num_candidates': 9}, None),
 }
-_WORDS = ('red', 'blue', 'green', 'light', 'dark', 'wool', 'bag', 'shoe', 'boot', 'shirt', 'skirt')
+_TOKENS = ('red', 'blue', 'green', 'light', 'dark', 'wool', 'bag', 'shoe', 'boot', 'shirt', 'skirt')
 
 
 def canonical(name: str) -> str:
-    """A tensor's name when the files were made; a refactoring that renames maps back here."""
+    """A tensor's name at the time of the files; map renamed tensors back here."""
     head, _, rest = name.removeprefix('heads.').partition('.')
     if not name.startswith('heads.'):
         return name
@@ -77,26 +77,26 @@ def canonical(name: str) -> str:
 
 
 def fill(model: torch.nn.Module) -> None:
-    """Weights that follow from their names: noise scaled by the number of inputs, norms near 1."""
+    """Fill weights with noise seeded by their names; norms are near 1."""
     for name, value in model.state_dict().items():
         if not value.is_floating_point():
             continue
         seed = zlib.crc32(canonical(name).encode())
         noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(value.shape))
         if name.endswith('running_var') or ('norm' in name and name.endswith('weight')):
-            found = 1 + 0.1 * noise.abs()
+            weights = 1 + 0.1 * noise.abs()
         else:
-            found = noise / max(1, value[0].numel() if value.ndim > 1 else 100) ** 0.5
+            weights = noise / max(1, value[0].numel() if value.ndim > 1 else 100) ** 0.5
         with torch.no_grad():
-            value.copy_(found)
+            value.copy_(weights)
 
 
 def write_data(root: Path) -> None:
-    """Noise under the names that the configs read: Fashion-Gen, a catalogue, COCO, a tokenizer."""
+    """Write noise as Fashion-Gen, catalogue, COCO and tokenizer files."""
     rng = np.random.default_rng(0)
 
     def caption() -> str:
-        return ' '.join(rng.choice(_WORDS, 5))
+        return ' '.join(rng.choice(_TOKENS, 5))
 
     def category() -> tuple[str, str]:
         main, sub = rng.integers(3), rng.integers(2)
@@ -104,15 +104,15 @@ def write_data(root: Path) -> None:
 
     for split, products in dict(train=24, validation=20).items():
         rows = [(i, *category(), caption()) for i in range(products) for _ in range(2)]
-        rows = [(i, *rows[2 * i][1:]) for i, *_ in rows]  # views share all but the picture
+        rows = [(i, *rows[2 * i][1:]) for i, *_ in rows]  # views share all but the image
         for side in (64, 256):
             with h5py.File(root / f'fashiongen_{side}_{side}_{split}.h5', 'w') as file:
-                pictures = rng.integers(0, 256, (len(rows), SIDE, SIDE, 3), dtype=np.uint8)
-                file['input_image'] = pictures
-                for place, key in enumerate(
+                pixels = rng.integers(0, 256, (len(rows), SIDE, SIDE, 3), dtype=np.uint8)
+                file['input_image'] = pixels
+                for position, key in enumerate(
                     ('input_productID', 'input_category', 'input_subcategory', 'input_description')
                 ):
-                    column = [[str(row[place]).encode('latin-1')] for row in rows]
+                    column = [[str(row[position]).encode('latin-1')] for row in rows]
                     file[key] = np.array(column, dtype='S60')
                 file['input_name'] = np.array([[b'thing']] * len(rows), dtype='S60')
     (root / 'images').mkdir()
@@ -136,15 +136,15 @@ def write_data(root: Path) -> None:
     (root / 'dataset_coco.json').write_text(json.dumps(dict(images=images)))
     special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
     (root / 'tokenizer').mkdir()
-    (root / 'tokenizer/vocab.txt').write_text('\n'.join([*special, *_WORDS, 'thing', '.']))
+    (root / 'tokenizer/vocab.txt').write_text('\n'.join([*special, *_TOKENS, 'thing', '.']))
 
 
 def small(
     name: str, root: Path, options: dict[str, Any] | None = None, recipe: str | None = None
 ) -> Config:
-    """A config at 32 px, with narrow stages and without dropout, on the data of ``root``.
+    """A config at 32 px with narrow stages and no dropout, on the data of ``root``.
 
-    A protocol gets the model of ``recipe``, or of the pre-training on such data.
+    A protocol gets the model of ``recipe``, or of the pre-training on the same data.
     """
     config = load_config(ROOT / f'configs/{name}.py', options, str(root))
     if config.get('model') is None:
@@ -159,22 +159,22 @@ def small(
     sizes = dict(image_size=SIDE, vocab_size=20, token_embed_dim=16, token_dropout=0.0)
     backbone.merge(dict(stages, **sizes, drop_path_rate=0.0, init_cfg=None))
 
-    def shrink(place: Any) -> Any:
-        if isinstance(place, dict):
-            for key in place:
-                if key == 'augment':  # what a library draws may change with its version
-                    place[key] = None
+    def shrink(settings: Any) -> Any:
+        if isinstance(settings, dict):
+            for key in settings:
+                if key == 'augment':  # random draws of a library change with its version
+                    settings[key] = None
                 elif key == 'scale':
-                    place[key] = (SIDE, SIDE)
+                    settings[key] = (SIDE, SIDE)
                 elif key == 'alpha':
-                    place[key] = 2
+                    settings[key] = 2
                 elif key == 'tokenizer':
-                    place[key] = str(root / 'tokenizer')
+                    settings[key] = str(root / 'tokenizer')
                 else:
-                    place[key] = shrink(place[key])
-        elif isinstance(place, list | tuple):
-            return type(place)(map(shrink, place))
-        return place
+                    settings[key] = shrink(settings[key])
+        elif isinstance(settings, list | tuple):
+            return type(settings)(map(shrink, settings))
+        return settings
 
     for key in ('train_dataloader', 'test_dataloader'):
         if config.get(key):
@@ -185,7 +185,7 @@ def small(
 
 
 def losses(name: str, root: Path) -> list[dict[str, float]]:
-    """Terms of the loss in each of 20 steps."""
+    """Loss terms of each of 20 steps."""
     config = small(name, root)
     torch.manual_seed(0)
     model = MODELS.build(config.model).double()
@@ -196,24 +196,24 @@ def losses(name: str, root: Path) -> list[dict[str, float]]:
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
     hook = config.default_hooks.get('mask_steps')
     model.train()
-    found = []
+    steps = []
     for step in range(STEPS):
         if hook:
             HOOKS.build(dict(hook)).before_train_iter(SimpleNamespace(model=model, iter=step), 0)
         samples = []
-        for place in range(BATCH):
-            with random_of((step, place)):
-                samples.append(dataset[(BATCH * step + place) % len(dataset)])
+        for position in range(BATCH):
+            with random_of((step, position)):
+                samples.append(dataset[(BATCH * step + position) % len(dataset)])
         data = model.data_preprocessor(collate(samples), True)
         data['inputs']['image'] = data['inputs']['image'].double()
         terms = model(**data, mode='loss')
-        found.append({key: float(value.detach()) for key, value in terms.items()})
+        steps.append({key: float(value.detach()) for key, value in terms.items()})
         wrapper.update_params(model.parse_losses(terms)[0])
-    return found
+    return steps
 
 
 def generation(name: str, root: Path) -> dict[str, float]:
-    """Figures of rebuilt pictures."""
+    """Metrics of reconstructed images."""
     config = small(name, root)
     model = MODELS.build(config.model).eval()
     fill(model)
@@ -224,14 +224,14 @@ def generation(name: str, root: Path) -> dict[str, float]:
         with random_of((row,)):
             samples.append(dataset[row])
     answers = model(**model.data_preprocessor(pseudo_collate(samples)), mode='predict')
-    metric.process(None, [one.to_dict() for one in answers])
+    metric.process(None, [answer.to_dict() for answer in answers])
     return metric.evaluate(len(answers))
 
 
 def ranking(
     name: str, options: dict[str, Any], recipe: str | None, root: Path, work_dir: Path
 ) -> dict[str, Any]:
-    """Ranks of all queries, in their order, and the metrics."""
+    """Ranks of all queries in order, and the metrics."""
     config = small(name, root, options, recipe)
     config.work_dir = str(work_dir)
     config.experiment_name = f'golden_{zlib.crc32(str(work_dir).encode())}'
@@ -239,8 +239,10 @@ def ranking(
     fill(runner.model)
     metrics = runner.test()
     ranks: dict[str, list[int]] = {}
-    for one in runner.test_loop.results:
-        ranks.setdefault(f'{one["direction"]} {one.get("draw", 0)}', []).append(int(one['rank']))
+    for result in runner.test_loop.results:
+        ranks.setdefault(f'{result["direction"]} {result.get("draw", 0)}', []).append(
+            int(result['rank'])
+        )
     return dict(ranks=ranks, metrics=metrics)
 
 
@@ -253,8 +255,8 @@ def main() -> None:
             losses={name: losses(name, root) for name in TRAININGS},
             generation={name: generation(name, root) for name in GENERATIONS},
             rankings={
-                title: ranking(*asked, root, root / f'work_{place}')
-                for place, (title, asked) in enumerate(RANKINGS.items())
+                title: ranking(*asked, root, root / f'work_{position}')
+                for position, (title, asked) in enumerate(RANKINGS.items())
             },
         )
     for name, content in files.items():

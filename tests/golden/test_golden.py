@@ -1,4 +1,4 @@
-"""Contract: a refactoring reproduces the losses, pictures and ranks of before (tests/golden)."""
+"""Contract: a refactoring reproduces losses, reconstructions and ranks (tests/golden)."""
 
 import json
 
@@ -21,10 +21,10 @@ def _kept(name):
 @pytest.mark.parametrize('name', runs.TRAININGS)
 def test_losses(name, data):
     """Every term of 20 steps to 1e-6."""
-    found, kept = runs.losses(name, data), _kept('losses')[name]
-    assert len(found) == len(kept) == 20
-    for step, (one, other) in enumerate(zip(found, kept)):
-        assert one == pytest.approx(other, abs=1e-6, rel=1e-6), step
+    terms, kept = runs.losses(name, data), _kept('losses')[name]
+    assert len(terms) == len(kept) == 20
+    for step, (new, old) in enumerate(zip(terms, kept)):
+        assert new == pytest.approx(old, abs=1e-6, rel=1e-6), step
 
 
 @pytest.mark.parametrize('name', runs.GENERATIONS)
@@ -35,10 +35,10 @@ def test_generation(name, data):
 @pytest.mark.parametrize('title', runs.RANKINGS)
 def test_rankings(title, data, tmp_path):
     """Every rank is the same."""
-    found, kept = runs.ranking(*runs.RANKINGS[title], data, tmp_path), _kept('rankings')[title]
-    assert found['ranks'] == kept['ranks']
-    # what stands beside the figures has come later
-    beside = {name for name in found['metrics'] if name.endswith(('/chance', '/candidates'))}
-    figures = {name: one for name, one in found['metrics'].items() if name not in beside}
-    assert len(beside) == 4 and figures == pytest.approx(kept['metrics'])
-    assert any(len(set(ranks)) > 3 for ranks in kept['ranks'].values())  # worth comparing
+    report, kept = runs.ranking(*runs.RANKINGS[title], data, tmp_path), _kept('rankings')[title]
+    assert report['ranks'] == kept['ranks']
+    # these metrics were added later
+    added = {name for name in report['metrics'] if name.endswith(('/chance', '/candidates'))}
+    figures = {name: value for name, value in report['metrics'].items() if name not in added}
+    assert len(added) == 4 and figures == pytest.approx(kept['metrics'])
+    assert any(len(set(ranks)) > 3 for ranks in kept['ranks'].values())  # ranks vary

@@ -90,8 +90,8 @@ def test_every_door_returns_the_same(shop, request, tmp_path, rerank, rerank_top
         service.create_app(service.BatchedSearch(opened, lance.index, shop), service.Settings())
     )
     answer = client.post('/search', json=dict(text=caption, **query_options))
-    assert _captions(answer.json()['found']) == expected('tir', 3)
+    assert _captions(answer.json()['results']) == expected('tir', 3)
     if rerank is None or folder == 'model_folder':
-        page = pytest.importorskip('projects.web_demo.answers', reason="needs '.[web]'")
+        page = pytest.importorskip('projects.web_demo.page', reason="needs '.[web]'")
         shown, _, _ = page.Page([model], shop, index=lance.location).search(caption)
         assert [text.partition('  ')[2] for _, text in shown[:6]] == expected('tir', 3)

@@ -1,4 +1,4 @@
-"""Contract: expectations over all orders of equals, as a simulation finds them."""
+"""Contract: expected recalls over random orders of equals agree with a simulation."""
 
 import numpy as np
 import pytest
@@ -16,17 +16,17 @@ def test_recalls_by_hand():
     assert expected_recalls([(8, 2)])[1] == pytest.approx(100 * (1 - 6 / 56))
 
 
-def test_recalls_as_draws_have_them():
+def test_recalls_agree_with_a_simulation():
     rng = np.random.default_rng(0)
-    found = [np.isin(rng.permutation(9)[:5], (0, 1, 2)).any() for _ in range(4000)]
-    assert expected_recalls([(9, 3)])[1] == pytest.approx(100 * np.mean(found), abs=2)
+    hits = [np.isin(rng.permutation(9)[:5], (0, 1, 2)).any() for _ in range(4000)]
+    assert expected_recalls([(9, 3)])[1] == pytest.approx(100 * np.mean(hits), abs=2)
 
 
 def _records():
-    kinds = [0, 0, 0, 1, 1, 2]
+    classes = [0, 0, 0, 1, 1, 2]
     return [
         dict(product_id=str(i), caption=f'one {i}', img_path=str(i), kind=kind, colour=i % 2)
-        for i, kind in enumerate(kinds)
+        for i, kind in enumerate(classes)
     ]
 
 
@@ -38,8 +38,8 @@ def test_equals_of_lists_and_of_the_full_ranking():
     ]
     full = _Settings(type='mvlt.engine.FullRankingLoop')
     for direction in ('tir', 'itr'):
-        found = list(equals(full, _records(), ['kind', 'colour'], direction))
-        assert found == [(2, 1), (1, 1), (2, 1), (1, 1), (1, 1), (1, 1)]
+        pairs = list(equals(full, _records(), ['kind', 'colour'], direction))
+        assert pairs == [(2, 1), (1, 1), (2, 1), (1, 1), (1, 1), (1, 1)]
 
 
 class _Settings(dict):

@@ -1,4 +1,4 @@
-"""Contract: one JSON line a job; a ratio is ours over theirs. No speed is tested."""
+"""Contract: one JSON line for each job; ratios are ours / theirs. Speed is not tested."""
 
 import json
 
@@ -24,25 +24,25 @@ def test_against_another_script(tmp_path):
     other = tmp_path / 'other.py'
     line = dict(job='train', pairs_per_s=0.5, peak_memory_bytes=10**9)
     other.write_text(f'import json\nprint(json.dumps({line}))\n')
-    _, found = _run('train', *SMALL, '--rounds', 1, '--against', other)
-    ours, theirs = found['pairs_per_s']
-    assert theirs == 0.5 and found['speed_ratio']['median'] == pytest.approx(2 * ours, abs=0.01)
-    assert found['peak_memory_ratio']['least'] > 0.3  # weights alone are 0.17 GB
+    _, report = _run('train', *SMALL, '--rounds', 1, '--against', other)
+    ours, theirs = report['pairs_per_s']
+    assert theirs == 0.5 and report['speed_ratio']['median'] == pytest.approx(2 * ours, abs=0.01)
+    assert report['peak_memory_ratio']['least'] > 0.3  # weights alone are 0.17 GB
 
 
 def test_retrieval_and_data_from_files(tmp_path):
     for i in range(6):
         Image.new('RGB', (80, 70), (40 * i, 0, 0)).save(tmp_path / f'{i}.jpg')
-    _, found = _run('retrieve', *SMALL, '--queries', 1, '--images', tmp_path, '--dtype', 'fp32')
-    assert found['queries_per_s'] > 0
-    _, found = _run('data', *SMALL, '--images', tmp_path)
-    assert found['pairs_per_s'] > 0
+    _, report = _run('retrieve', *SMALL, '--queries', 1, '--images', tmp_path, '--dtype', 'fp32')
+    assert report['queries_per_s'] > 0
+    _, report = _run('data', *SMALL, '--images', tmp_path)
+    assert report['pairs_per_s'] > 0
     done, _ = _run('data', *SMALL)
     assert done.returncode == 2 and 'needs --images' in done.stderr
 
 
 def test_parts_add_up():
-    _, found = _run('model', *SMALL)
-    flops, parameters = found['gflop_per_pair'], found['parameters']
+    _, report = _run('model', *SMALL)
+    flops, parameters = report['gflop_per_pair'], report['parameters']
     assert sum(flops.values()) - flops['total'] == pytest.approx(flops['total'], rel=0.01)
     assert sum(parameters.values()) == 2 * parameters['total']

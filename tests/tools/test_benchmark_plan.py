@@ -1,4 +1,4 @@
-"""Contract: operations and bytes are counted as by hand, and grow along a line."""
+"""Contract: operations and bytes equal hand counts and grow linearly with the batch."""
 
 import argparse
 
@@ -18,7 +18,7 @@ def test_a_product_by_hand():
     assert flops == 2 * 2 * 3 * 5 and moved == 4 * (6 + 15 + 10)
 
 
-def test_the_longer_of_arithmetic_and_reading():
+def test_time_is_the_maximum_of_arithmetic_and_reading():
     device = Device({'fp32': 10.0, 'bf16': 20.0}, bandwidth=5.0, start=3.0, pointwise=1.0)
     step = Count(
         {
@@ -38,15 +38,15 @@ def test_the_longer_of_arithmetic_and_reading():
     assert sent(step, linked, 64) == pytest.approx(2 * 63 / 64 * 40 / 2)
 
 
-def test_along_a_line():
+def test_extrapolation_to_another_batch():
     few = Count({('mm', 'fp32'): (10.0, 4.0, 1.0)}, 8.0, 3)
     more = Count({('mm', 'fp32'): (20.0, 6.0, 1.0)}, 12.0, 3)
-    found = at_batch((few, more), (2, 4), 10)
-    assert found == Count({('mm', 'fp32'): (50.0, 12.0, 1.0)}, 24.0, 3)
+    predicted = at_batch((few, more), (2, 4), 10)
+    assert predicted == Count({('mm', 'fp32'): (50.0, 12.0, 1.0)}, 24.0, 3)
 
 
 def test_a_recipe():
-    """Of a step three batches lie on a line."""
+    """Counts of three batch sizes lie on a line."""
     config = load_config('configs/mvlt/pretrain_catalogue.py')
     config.model.backbone.init_cfg = None
     args = argparse.Namespace(size=64, words=8, batch=2)
@@ -54,6 +54,8 @@ def test_a_recipe():
     for args.batch in (2, 4, 8):
         counts.append(count(config, args))
     along = at_batch(counts[:2], (2, 4), 8)
-    total = [sum(one[0] for one in found.operations.values()) for found in (along, counts[2])]
+    total = [
+        sum(values[0] for values in counted.operations.values()) for counted in (along, counts[2])
+    ]
     assert total[0] == pytest.approx(total[1], rel=0.02)
     assert along.kept == pytest.approx(counts[2].kept, rel=0.02) and along.kept > 0

@@ -1,4 +1,4 @@
-"""Contract: the command builds, goes on after a kill, and shares the work between processes."""
+"""Contract: the command builds, resumes after a kill, and runs on several processes."""
 
 import os
 import signal
@@ -27,8 +27,8 @@ def pictures(tmp_path_factory):
     return folder
 
 
-def _start(model, data, place, launcher=()):
-    command = [sys.executable, *launcher, TOOL, str(model), str(data), str(place)]
+def _start(model, data, index, launcher=()):
+    command = [sys.executable, *launcher, TOOL, str(model), str(data), str(index)]
     if launcher:
         command += ['--launcher', 'pytorch']
     return subprocess.Popen(
@@ -40,15 +40,13 @@ def _start(model, data, place, launcher=()):
     )
 
 
-def _vectors(place):
-    index = open_index(place)
+def _embeddings(folder):
+    index = open_index(folder)
     rows = index.fetch(index.keys()['product_id'].to_pylist())
     return {row['product_id']: row['vector'] for row in rows.to_pylist()}
 
 
-def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
-    embedding_folder, pictures, tmp_path
-):
+def test_a_killed_build_resumes_and_two_processes_equal_one(embedding_folder, pictures, tmp_path):
     killed = _start(embedding_folder, pictures, tmp_path / 'one')
     there = 0
     while killed.poll() is None and not there:
@@ -59,29 +57,29 @@ def test_a_killed_build_is_gone_on_with_and_two_processes_are_one(
     killed.wait()
     there = open_index(tmp_path / 'one').count()
     assert 0 < there <= COUNT
-    said, _ = _start(embedding_folder, pictures, tmp_path / 'one').communicate()
-    assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} unchanged' in said
-    assert f'{COUNT - there} images embedded' in said
+    output, _ = _start(embedding_folder, pictures, tmp_path / 'one').communicate()
+    assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} unchanged' in output
+    assert f'{COUNT - there} images embedded' in output
 
     launcher = ('-m', 'torch.distributed.run', '--nproc_per_node=2')
     launcher += (f'--master_port={free_port()}',)
-    said, errors = _start(embedding_folder, pictures, tmp_path / 'two', launcher).communicate()
-    assert f'{COUNT} new' in said and f'{COUNT} images embedded' in said, errors
-    one, two = _vectors(tmp_path / 'one'), _vectors(tmp_path / 'two')
-    assert one.keys() == two.keys() and len(one) == COUNT
-    for product_id, vector in one.items():
-        np.testing.assert_allclose(two[product_id], vector, atol=1e-5)
+    output, errors = _start(embedding_folder, pictures, tmp_path / 'two', launcher).communicate()
+    assert f'{COUNT} new' in output and f'{COUNT} images embedded' in output, errors
+    embeds_1, embeds_2 = _embeddings(tmp_path / 'one'), _embeddings(tmp_path / 'two')
+    assert embeds_1.keys() == embeds_2.keys() and len(embeds_1) == COUNT
+    for product_id, embed in embeds_1.items():
+        np.testing.assert_allclose(embeds_2[product_id], embed, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ('catalogue', 'place', 'says'),
+    ('catalogue', 'name', 'says'),
     [
         ('nowhere', 'index', 'nowhere: give a folder of images'),
         (None, 'x' * 300, 'File name too long'),
     ],
 )
-def test_mistakes_are_one_line(embedding_folder, pictures, tmp_path, catalogue, place, says):
+def test_mistakes_are_one_line(embedding_folder, pictures, tmp_path, catalogue, name, says):
     given = pictures if catalogue is None else catalogue
-    process = _start(embedding_folder, given, tmp_path / place)
+    process = _start(embedding_folder, given, tmp_path / name)
     _, errors = process.communicate()
     assert process.returncode == 2 and says in errors and 'Traceback' not in errors

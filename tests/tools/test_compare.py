@@ -25,11 +25,11 @@ def test_the_same_queries_in_any_order(tmp_path):
     second = _rankings(tmp_path / 'b', [3, 1, 20, 1])
     content = json.loads((second / 'rankings.json').read_text())
     (second / 'rankings.json').write_text(json.dumps(content[::-1]))
-    one = read_answers(first / 'results.json')['tir']
-    other = read_answers(second / 'rankings.json')['tir']
-    ours, theirs = matched(one, other, 'tir')
+    answers = read_answers(first / 'results.json')['tir']
+    others = read_answers(second / 'rankings.json')['tir']
+    ours, theirs = matched(answers, others, 'tir')
     assert ours.tolist() == [1, 2, 9, 1] and theirs.tolist() == [3, 1, 20, 1]
-    lines = compare('tir', ours, theirs, one.groups, [1, 10])
+    lines = compare('tir', ours, theirs, answers.groups, [1, 10])
     assert lines[0].split()[8] == '1.0000'  # one of two queries each
     assert lines[0].split()[:5] == ['tir', 'R@1', '50.00', '50.00', '+0.00']
     assert lines[1].split()[:5] == ['tir', 'R@10', '100.00', '75.00', '+25.00']
@@ -42,8 +42,8 @@ def test_other_candidates_are_refused(tmp_path):
         matched(first, second, 'tir')
 
 
-def test_queries_of_a_product_are_drawn_together(tmp_path):
-    """Draws, views and captions of a product err together: no p; two products, wide intervals."""
+def test_queries_of_a_product_are_resampled_together(tmp_path):
+    """A product's draws, views and captions correlate: no p; two products give wide intervals."""
     for name, rank in dict(a=1, b=9).items():
         (tmp_path / name).mkdir()
         content = [
@@ -55,7 +55,7 @@ def test_queries_of_a_product_are_drawn_together(tmp_path):
     first, second = (read_answers(tmp_path / name)['tir'] for name in 'ab')
     assert first.groups == list('xxxyy')
     (line,) = compare('tir', *matched(first, second, 'tir'), first.groups, [1])
-    # x alone, y alone, or both are drawn
+    # a resample has x only, y only, or both
     assert line.split() == ['tir', 'R@1', '100.00', '40.00', '+60.00', '+0.00', 'to', '+100.00']
 
 
@@ -83,7 +83,7 @@ def test_categories(tmp_path):
         matched(first, other, 'main_category')
 
 
-def test_macro_f_is_scikit_learns():
+def test_macro_f_equals_scikit_learn():
     pairs = np.random.default_rng(0).integers(0, 9, (50, 2))
     pairs[:10, 1] = 11  # predicted only
     assert macro_f(pairs) == pytest.approx(f1_score(*pairs.T, average='macro', zero_division=0))

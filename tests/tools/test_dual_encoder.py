@@ -1,4 +1,4 @@
-"""Contract: a dual encoder goes through the tools as a joint one does."""
+"""Contract: the tools work with a dual encoder, from training to an index."""
 
 import json
 import re
@@ -54,12 +54,12 @@ def test_from_training_to_an_index(config, catalogue, tmp_path):
         'DualEncoder'
     )
     again = _run('tools/test.py', config, folder, *shop, '--work-dir', tmp_path / 'b')
-    first, second = (re.findall(r'retrieval/\S+: [\d.]+', said) for said in (tested, again))
+    first, second = (re.findall(r'retrieval/\S+: [\d.]+', output) for output in (tested, again))
     assert first and first == second
     _run('tools/build_index.py', folder, catalogue, tmp_path / 'index')
     assert open_index(tmp_path / 'index').count() == 20
-    drawn = tmp_path / 'drawn'
+    figures = tmp_path / 'drawn'
     for kind in ('retrieval', 'recognition'):
-        asked = ('--pool', 6, '--count', 2, '--out', drawn / kind)
+        asked = ('--pool', 6, '--count', 2, '--out', figures / kind)
         _run('tools/visualize.py', kind, config, folder, *shop, *asked)
-        assert list((drawn / kind).glob('*.png'))
+        assert list((figures / kind).glob('*.png'))

@@ -1,4 +1,4 @@
-"""Contract: exported models answer as PyTorch does, for any batch and any length of text."""
+"""Contract: exported models equal PyTorch's, for any batch size and caption length."""
 
 import json
 from pathlib import Path
@@ -34,33 +34,33 @@ def exported(request, tmp_path_factory):
         lines.append(f'{i}.png,{i},{"wool " * i}bag number {i}')
     (shop / 'products.csv').write_text('\n'.join(lines))
     out = tmp_path_factory.mktemp('exported')
-    found = run_here(
+    done = run_here(
         *('tools/export.py', folder, out, '--pairs', shop / 'products.csv'),
         *('--queries', 4, '--seconds', 0.01),
     )
-    assert found.returncode == 0, found.stderr[-3000:]
-    return out, found.stdout, folder, TASKS[request.param]
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out, done.stdout, folder, TASKS[request.param]
 
 
 def test_the_comparison(exported):
     out, printed, _, tasks = exported
     report = json.loads((out / 'comparison.json').read_text())
     assert set(report) == tasks
-    for task, one in report.items():
-        assert one['onnx']['difference'] < 1e-4 and one['torch.export']['difference'] < 1e-4
-        assert 0 < one['int8']['difference'] < 0.2
+    for task, entry in report.items():
+        assert entry['onnx']['difference'] < 1e-4 and entry['torch.export']['difference'] < 1e-4
+        assert 0 < entry['int8']['difference'] < 0.2
         assert f'{task} ' in printed
         size = (out / f'{task}.int8.onnx').stat().st_size
-        assert one['int8']['megabytes'] == size / 2**20
+        assert entry['int8']['megabytes'] == size / 2**20
     if 'matching' in report:
-        recalls = {name: one.get('recall_at_1') for name, one in report['matching'].items()}
+        recalls = {name: entry.get('recall_at_1') for name, entry in report['matching'].items()}
         assert 0 <= recalls['int8'] <= 100 and recalls['onnx'] == recalls['pytorch']
 
 
 @pytest.mark.parametrize('batch', [1, 3, 65])
 @pytest.mark.parametrize('length', [2, 5, 24])
 def test_any_batch_and_length(exported, batch, length):
-    """Against the model itself, with captions padded to different ends."""
+    """Against the PyTorch model, with captions of different lengths."""
     import mvlt
 
     out, _, folder, tasks = exported
@@ -74,14 +74,14 @@ def test_any_batch_and_length(exported, batch, length):
     image = preprocessor.normalise(torch.from_numpy(pixels))
     if 'matching' in tasks:
         session = onnxruntime.InferenceSession(str(out / 'matching.onnx'))
-        found, probability = session.run(None, dict(pixels=pixels, token_ids=token_ids))
+        logits, probability = session.run(None, dict(pixels=pixels, token_ids=token_ids))
         truth = model.match(image, tokens, preprocessor.text_mask(tokens))
-        assert np.abs(found - truth.numpy()).max() < 1e-4
+        assert np.abs(logits - truth.numpy()).max() < 1e-4
         assert np.abs(probability - truth.sigmoid().numpy()).max() < 1e-4
     session = onnxruntime.InferenceSession(str(out / 'text_encoder.onnx'))
-    (vectors,) = session.run(None, dict(token_ids=token_ids))
+    (embeddings,) = session.run(None, dict(token_ids=token_ids))
     truth = model.text_embeds(tokens, preprocessor.text_mask(tokens)).numpy()
-    assert np.abs(vectors - truth).max() < 1e-4
+    assert np.abs(embeddings - truth).max() < 1e-4
     session = onnxruntime.InferenceSession(str(out / 'image_encoder.onnx'))
-    (vectors,) = session.run(None, dict(pixels=pixels))
-    assert np.abs(vectors - model.image_embeds(image).numpy()).max() < 1e-4
+    (embeddings,) = session.run(None, dict(pixels=pixels))
+    assert np.abs(embeddings - model.image_embeds(image).numpy()).max() < 1e-4

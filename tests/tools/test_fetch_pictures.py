@@ -1,4 +1,4 @@
-"""Contract: addresses become files, each once; what a server does wrong is one line, never more."""
+"""Contract: each address is fetched once; a server's fault becomes one line."""
 
 import io
 import re
@@ -25,7 +25,7 @@ def _png(colour=(200, 0, 0)):
 
 
 class _Shop(BaseHTTPRequestHandler):
-    """A server with every fault of servers."""
+    """A server with all common faults."""
 
     protocol_version = 'HTTP/1.1'
     asked: list[str] = []
@@ -56,9 +56,9 @@ class _Shop(BaseHTTPRequestHandler):
         elif name == 'cut':
             self._send(200, _png()[:40], length=len(_png()))
             self.close_connection = True
-        elif name == 'long':  # says so
+        elif name == 'long':  # by its header
             self._send(200, b'', length=10_000_000)
-        elif name == 'endless':  # lies: no length, never ends
+        elif name == 'endless':  # without a length
             self.send_response(200)
             self.send_header('Connection', 'close')
             self.end_headers()
@@ -111,7 +111,7 @@ def _at_once(monkeypatch):
     monkeypatch.setattr(fetch_pictures.time, 'sleep', lambda seconds: pause(min(seconds, 3)))
 
 
-def test_pictures_come_and_are_fetched_once(shop, tmp_path):
+def test_images_are_fetched_once(shop, tmp_path):
     name = fetch_to(f'{shop}/good.png?a=1&b=ü', tmp_path, QUICK)
     assert name.endswith('.png') and Image.open(tmp_path / name).size == (8, 6)
     assert fetch_to(f'{shop}/good.png?a=1&b=ü', tmp_path, QUICK) == name
@@ -119,13 +119,13 @@ def test_pictures_come_and_are_fetched_once(shop, tmp_path):
     assert fetch(f'{shop}/moved', QUICK) == _png()
 
 
-def test_a_busy_server_is_asked_again(shop):
+def test_a_busy_server_is_retried(shop):
     assert fetch(f'{shop}/busy', QUICK) == _png()
     assert _Shop.asked == ['/busy', '/busy']
 
 
 @pytest.mark.parametrize(
-    ('path', 'said', 'tries'),
+    ('path', 'message', 'tries'),
     [
         ('none', 'the server answers 404 Not Found', 1),
         ('down', 'the server answers 500; tried 2 times', 2),
@@ -139,9 +139,9 @@ def test_a_busy_server_is_asked_again(shop):
         ('file', 'not an http address: file:///etc/hostname', 1),
     ],
 )
-def test_what_servers_do_wrong(shop, tmp_path, path, said, tries):
+def test_faults_of_servers(shop, tmp_path, path, message, tries):
     started = time.monotonic()
-    with pytest.raises((OSError, ValueError), match=re.escape(said)):
+    with pytest.raises((OSError, ValueError), match=re.escape(message)):
         fetch_to(f'{shop}/{path}', tmp_path, QUICK)
     assert time.monotonic() - started < 8
     assert len(_Shop.asked) == tries and not list(tmp_path.iterdir())
@@ -150,15 +150,15 @@ def test_what_servers_do_wrong(shop, tmp_path, path, said, tries):
 @pytest.mark.parametrize(
     'address', ['10.0.0.1', '169.254.169.254', '::1', '::ffff:127.0.0.1', 'fd00::1', '0.0.0.0']
 )
-def test_only_public_addresses_are_asked(monkeypatch, address):
-    """Whatever a name means when it is looked up; redirections take the same way."""
+def test_only_public_addresses_are_fetched(monkeypatch, address):
+    """Checked after the name is resolved; redirections are checked, too."""
     family = socket.AF_INET6 if ':' in address else socket.AF_INET
 
     def lookup(host, port, **kwargs):
         return [(family, socket.SOCK_STREAM, 6, '', (address, port))]
 
     def refuse(*args, **kwargs):
-        raise AssertionError('it was asked')
+        raise AssertionError('a private address was called')
 
     monkeypatch.setattr(socket, 'getaddrinfo', lookup)
     monkeypatch.setattr(socket, 'create_connection', refuse)
@@ -166,8 +166,8 @@ def test_only_public_addresses_are_asked(monkeypatch, address):
         fetch('http://pictures.example/a.jpg', QUICK._replace(private=False))
 
 
-def test_a_redirection_inward_is_not_followed(shop, monkeypatch):
-    """A public host that sends one to the own network."""
+def test_a_redirection_to_a_private_address_is_refused(shop, monkeypatch):
+    """A public host redirects to the local network."""
     checked = []
 
     class Public:
@@ -182,9 +182,14 @@ def test_a_redirection_inward_is_not_followed(shop, monkeypatch):
 
 
 def test_several_addresses_in_a_cell():
-    one, other = 'https://a.example/1.jpg?w=1,2', 'http://b.example/2.jpg'
-    for cell in (f'{one}|{other}', f'{one}, {other}', f'{one},{other}', f'{one}\n{other}'):
-        assert addresses_in(cell) == [one, other]
+    first, second = 'https://a.example/1.jpg?w=1,2', 'http://b.example/2.jpg'
+    for cell in (
+        f'{first}|{second}',
+        f'{first}, {second}',
+        f'{first},{second}',
+        f'{first}\n{second}',
+    ):
+        assert addresses_in(cell) == [first, second]
     assert addresses_in('') == []
 
 
@@ -212,4 +217,4 @@ def test_a_table(shop, tmp_path):
     assert all((out / name).is_file() for name in table['image_link'][1].split('|'))
     _Shop.asked.clear()
     assert run_here(*command, '--private').returncode == 0
-    assert _Shop.asked == ['/none']  # what is there is not asked for again
+    assert _Shop.asked == ['/none']  # fetched files are not fetched again

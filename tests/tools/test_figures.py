@@ -1,4 +1,4 @@
-"""Contract: pictures show the right pixels, pages need no network, text is escaped."""
+"""Contract: figures show the right pixels, pages need no network, text is escaped."""
 
 import base64
 import io
@@ -26,16 +26,16 @@ def _decode(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(',')[1]))))
 
 
-def test_picture_keeps_its_pixels_when_enlarged():
+def test_an_image_keeps_its_pixels_when_enlarged():
     pixels = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8)
-    picture = _decode(picture_uri(pixels, side=64))
-    assert picture.shape == (64, 64, 3)
-    assert np.array_equal(picture[::4, ::4], pixels.permute(1, 2, 0).numpy())
+    image = _decode(picture_uri(pixels, side=64))
+    assert image.shape == (64, 64, 3)
+    assert np.array_equal(image[::4, ::4], pixels.permute(1, 2, 0).numpy())
 
 
-def test_float_picture_is_clipped():
-    picture = _decode(picture_uri(torch.tensor([-1.0, 0.5, 2.0]).view(3, 1, 1), side=1))
-    assert picture.tolist() == [[[0, 128, 255]]]
+def test_float_images_are_clipped():
+    image = _decode(picture_uri(torch.tensor([-1.0, 0.5, 2.0]).view(3, 1, 1), side=1))
+    assert image.tolist() == [[[0, 128, 255]]]
 
 
 def test_curves_of_a_resumed_run_have_each_step_once(tmp_path):
@@ -80,7 +80,7 @@ def test_category_cells_mark_the_truth(masked_products):
 
 
 def test_attention_is_what_the_layer_computes(masked_products):
-    """Weights times values, put through the layer's own output, is the layer's own answer."""
+    """Weights times values, through the output projection, equal the layer's output."""
     model = build_small(heads=dict(itm=dict(type='ITMHead')))
     batch = model.data_preprocessor(pseudo_collate([masked_products[0], masked_products[5]]))[
         'inputs'
@@ -139,7 +139,7 @@ def _section():
     return Section('some', 'Some', 'a note', (Row('a row', cells),))
 
 
-def test_a_sheet_is_one_page_and_a_picture_a_section(tmp_path):
+def test_a_sheet_is_a_page_and_an_image_for_each_section(tmp_path):
     empty = Section('none', 'None', 'nothing to show', ())
     written = write_sheet(tmp_path / 'sheet', 'A <test>', [_section(), empty], dict(a='b'))
     assert [path.name for path in written] == ['index.html', 'some.png']
@@ -147,12 +147,12 @@ def test_a_sheet_is_one_page_and_a_picture_a_section(tmp_path):
     assert '<script' not in page and '&lt;script&gt;' in page and 'A &lt;test&gt;' in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and 'http' not in page
     assert 'width: 75.0%' in page and 'class="truth"' in page
-    drawn = np.asarray(Image.open(written[1]).convert('RGB'))
-    assert (drawn == 7).all(-1).sum() > 5000  # the picture, enlarged
+    pixels = np.asarray(Image.open(written[1]).convert('RGB'))
+    assert (pixels == 7).all(-1).sum() > 5000  # the enlarged image
     assert not list((tmp_path / 'sheet').glob('.*'))
 
 
-def test_report_needs_nothing_from_elsewhere_and_escapes_captions(tmp_path):
+def test_a_report_needs_no_network_and_escapes_captions(tmp_path):
     write_report(
         tmp_path / 'report/index.html',
         title='A test',

@@ -1,4 +1,4 @@
-"""Contract: what a doctor counts, a hand can count too."""
+"""Contract: counts of the dataset check equal hand counts."""
 
 from PIL import Image
 
@@ -18,23 +18,25 @@ def test_counts_by_hand():
         _record('c', 'blue sea', 1),
     ]
     names = dict(main_category=('X',), sub_category=('S', 'T'), sub_category_trained=1)
-    found = describe(records, names, [1, 1, 1, 2], max_length=1)
-    assert (found['rows'], found['products']) == (4, 3)
-    assert found['main_category'] == dict(
+    report = describe(records, names, [1, 1, 1, 2], max_length=1)
+    assert (report['rows'], report['products']) == (4, 3)
+    assert report['main_category'] == dict(
         unknown=0, classes=1, largest=dict(X=3), single_product=[], unseen=[]
     )
-    assert found['sub_category'] == dict(
+    assert report['sub_category'] == dict(
         unknown=0, classes=2, largest=dict(T=2, S=1), single_product=['S'], unseen=['T']
     )
-    assert found['captions_cut'] == 1 and found['caption_length']['max'] == 2
-    assert (found['shared_captions'], found['products_sharing']) == (1, 2)
+    assert report['captions_cut'] == 1 and report['caption_length']['max'] == 2
+    assert (report['shared_captions'], report['products_sharing']) == (1, 2)
 
 
 def test_short_of_candidates_by_hand():
-    # five of one kind, two of them with one caption: these have three others, the rest four
+    # five in a sub-category, two with the same caption: these have three negatives, the rest four
     records = [_record(str(i), caption) for i, caption in enumerate('aabcd')]
     records += [_record('0', 'a'), _record('z', 'z', sub=1)]
-    assert short_of_candidates(records, 4) == 3  # the two look-alikes, and z, which is alone
+    assert (
+        short_of_candidates(records, 4) == 3
+    )  # the two with equal captions, and z, which is alone
     assert short_of_candidates(records, 3) == 1
     assert short_of_candidates(records, 5) == 6
 
@@ -44,7 +46,7 @@ def test_leaks():
     assert leaks(splits) == {'train, test': ['a', 'b']}
 
 
-def test_pictures_that_repeat_and_pictures_that_cannot_be_read(catalogue):
+def test_duplicate_and_unreadable_images(catalogue):
     Image.open(catalogue / 'images/3.png').save(catalogue / 'images/4.png')
     (catalogue / 'images/7.png').write_bytes((catalogue / 'images/8.png').read_bytes()[:60])
     Image.new('RGB', (10, 90)).save(catalogue / 'images/9.png')
@@ -56,9 +58,9 @@ def test_pictures_that_repeat_and_pictures_that_cannot_be_read(catalogue):
         data_root=str(catalogue),
     )
     for workers in (1, 3):
-        found = read_pictures(dataset, workers)
-        assert len(found.sizes) == 19 and found.sizes.count((40, 30)) == 18
-        assert (10, 90) in found.sizes
-        assert sorted(count for _, count in found.digests.values())[-2:] == [1, 2]
-        (line,) = found.unreadable
+        scan = read_pictures(dataset, workers)
+        assert len(scan.sizes) == 19 and scan.sizes.count((40, 30)) == 18
+        assert (10, 90) in scan.sizes
+        assert sorted(count for _, count in scan.digests.values())[-2:] == [1, 2]
+        (line,) = scan.unreadable
         assert 'products.csv, row 9: ' in line and '7.png: unreadable image' in line

@@ -1,4 +1,4 @@
-"""Contract: the demo's products are different, repeatable, and say what they show."""
+"""Contract: the demo's products differ, are reproducible, and match their captions."""
 
 from collections import Counter
 

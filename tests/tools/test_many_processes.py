@@ -1,4 +1,4 @@
-"""Contract: two processes train as one would, go on exactly, and survive the death of one."""
+"""Contract: two processes train as one, resume exactly, and end when one dies."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SMALL = {
     'model.backbone.embed_dims': (8, 16, 24, 32),
     'model.backbone.num_heads': (1, 1, 1, 1),
 }
-# without the U-Net, whose BatchNorm knows its own process's pictures only, and without dropout
+# without dropout and the U-Net, whose BatchNorm normalises by the images of its process
 OPTIONS = [
     'default_hooks.checkpoint.max_keep_ckpts=-1',
     f'train_cfg.max_iters={STEPS}',
@@ -126,7 +126,7 @@ def test_a_killed_process_ends_all_and_they_go_on_exactly(demo_data, runs, tmp_p
 
 
 def test_metrics_of_a_set_that_does_not_divide(runs):
-    """Seven records on two processes: the eighth, a repetition, must not count."""
+    """Seven records on two processes: the eighth, a duplicate, must not count."""
     alone = run_here(*_recognise(runs, 'alone'))
     assert alone.returncode == 0, alone.stderr[-3000:]
     results = [
@@ -145,7 +145,7 @@ def test_one_process_that_cannot_read_ends_all(demo_data, tmp_path):
 
 
 def test_sharded_over_two_processes_goes_on_exactly(runs):
-    """FSDP: weights and optimizer states in pieces, one whole checkpoint; trains as whole ones."""
+    """FSDP: sharded weights and optimizer states, an unsharded checkpoint, equal training."""
     whole, resumed, plain = (
         read_checkpoint(str(runs / name / 'iter_4.pth')) for name in ('whole', 'resumed', 'plain')
     )

@@ -1,4 +1,4 @@
-"""Contract: a row of a table is a plan of commands; what is there is passed over."""
+"""Contract: a table's row is a plan of commands; finished steps are skipped."""
 
 import argparse
 import json
@@ -78,11 +78,11 @@ def test_tasks_take_the_model_of_the_row(tmp_path):
     assert load_config(steps['pretrain'].command[1]).model.backbone.init_cfg is not None
 
 
-def test_what_is_left_out(tmp_path):
+def test_omitted_steps_and_rows(tmp_path):
     steps = plan('final', 0, _args(tmp_path, no_recognition=True))
     assert [step.kind for step in steps] == ['pretrain', '101_test']
     assert 'e1' not in _rows('table3', 'catalogue') and 'e1' in _rows('table3', 'fashiongen')
-    with pytest.raises(ValueError, match='pre-training at 32 pixels, .* reads 64'):
+    with pytest.raises(ValueError, match='pre-training at 32 pixels, but .* reads 64'):
         list(plan('final', 1, _args(tmp_path, cfg_options={'model.backbone.image_size': 32})))
 
 
@@ -105,7 +105,7 @@ def test_another_length(name, length, begins):
     if length:
         assert length in config.train_cfg.values()
         assert config.default_hooks.checkpoint.interval <= length
-        with pytest.raises(ValueError, match='need 2 at least'):
+        with pytest.raises(ValueError, match='give at least 2'):
             shorter(config, 1)
 
 
@@ -120,7 +120,7 @@ def _steps_run_here(monkeypatch):
 
 
 def test_a_real_row(catalogue, tmp_path, _steps_run_here):
-    """Two steps of everything; a second call finds all there and prints the same table."""
+    """Two steps of each training; a second call skips all and prints the same table."""
     columns = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
     description = dict(columns=columns, caption='{title}. {colour}')
     (catalogue / 'products.json').write_text(json.dumps(description))
@@ -136,7 +136,7 @@ def test_a_real_row(catalogue, tmp_path, _steps_run_here):
         done = run_here(*command)
         assert done.returncode == 0, done.stderr[-2000:]
         outputs.append(done.stdout)
-    assert outputs[1].count(': there') == 4
-    tables = [one.partition('data_root')[2] for one in outputs]
+    assert outputs[1].count(': done before') == 4
+    tables = [output.partition('data_root')[2] for output in outputs]
     assert tables[0] == tables[1]
     assert '| TIR R@1 (full) |' in tables[0] and '| S-CR SumC |' in tables[0]

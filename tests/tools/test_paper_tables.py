@@ -1,4 +1,4 @@
-"""Contract: results find their cell, only what is alike is pooled, the paper's own sums hold."""
+"""Contract: results get their cells, only comparable results are pooled, the sums are right."""
 
 import json
 
@@ -23,12 +23,12 @@ def _write(folder, experiment, metrics, config='retrieval.py', data='x', protoco
 
 def _table(folder, title, data='data_root x'):
     results, _ = read_results([folder])
-    (found,) = [t for t in tables([r for r in results if r.data == data]) if title in t.title]
-    return {row[0]: dict(zip(found.head[1:], row[1:])) for row in found.rows}, found
+    (table,) = [t for t in tables([r for r in results if r.data == data]) if title in t.title]
+    return {row[0]: dict(zip(table.head[1:], row[1:])) for row in table.rows}, table
 
 
 def test_the_papers_figures_add_up():
-    """SumR = R@1 + R@5 + R@10, as Table 3 prints both."""
+    """SumR = R@1 + R@5 + R@10; Table 3 prints all."""
     printed = dict(
         tir=dict(A1=195.4, A4=193.1, B3=192.1, C1=196.0, D1=188.0, D3=197.7, E1=187.8, Final=202.1),
         itr=dict(A1=194.5, A4=191.7, B3=191.2, C1=198.4, D1=186.9, D3=193.5, E1=183.0, Final=201.4),
@@ -72,7 +72,7 @@ def test_recognition_and_table_2(tmp_path):
 
 
 def test_protocols_are_never_pooled(tmp_path):
-    """One checkpoint under four protocols: four groups of rows, the paper beside its own only."""
+    """One checkpoint under four protocols: four groups of rows, one with the paper's results."""
     for name, value in (('101', 34.6), ('101 x 5', 33.0), ('full', 2.0), ('full, 50 best', 1.0)):
         _write(tmp_path / name, 'pretrain_fashiongen_2026', {'retrieval/tir/R@1': value},
                protocol=dict(LIST, name=name))  # fmt: skip
@@ -95,7 +95,7 @@ def test_protocols_are_never_pooled(tmp_path):
         (dict(seed=0), 'two results of seed 0'),
     ],
 )
-def test_what_differs_is_refused(tmp_path, change, message):
+def test_results_that_differ_are_refused(tmp_path, change, message):
     first = dict(seed=0, iter=2400)
     _write(tmp_path / 'a', 'd1_itm_2026', BOTH, **first)
     _write(tmp_path / 'b', 'd1_itm_2027', BOTH, **{**first, 'seed': 1, **change})
@@ -103,7 +103,7 @@ def test_what_differs_is_refused(tmp_path, change, message):
         read_results([tmp_path])
 
 
-def test_two_starts_are_no_two_seeds(tmp_path):
+def test_two_starts_are_not_two_seeds(tmp_path):
     for seed, start in enumerate(('pretrain_coco', 'pretrain_coco_from_fashiongen')):
         _write(tmp_path / start, 'finetune_coco_vilt_2026', BOTH, seed=seed,
                started_from=dict(experiment_name=f'{start}_2026', seed=seed))  # fmt: skip
@@ -127,7 +127,7 @@ def test_the_same_result_twice_counts_once(tmp_path):
 
 
 def test_released_weights_have_a_column(tmp_path):
-    """A converted checkpoint says so itself; a published one of ours is another."""
+    """A converted checkpoint names its source; our published ones differ."""
     assert column_of({}) is None
     data = 'data/fashiongen'
     _write(tmp_path / 'a', None, {'retrieval/tir/R@1': 34.6}, data=data, source='released')

@@ -1,4 +1,4 @@
-"""Contract: the tools that draw and check run as the README says, on real files."""
+"""Contract: the tools that draw figures and check data run on real files."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.commands import run_here
 
 @pytest.fixture(scope='module')
 def checkpoint(demo_data, tmp_path_factory):
-    """A checkpoint of the demo's model, at random."""
+    """A checkpoint of the demo's model with random weights."""
     config = load_config('configs/demo/pretrain_demo.py', data_root=str(demo_data))
     config.model.backbone.update(embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1))
     config.model.neck.channels = None
@@ -66,42 +66,42 @@ def some_ids(demo_data):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """Sections that would be written."""
-    found = []
-    monkeypatch.setattr(visualize, 'write_sheet', lambda *args: found.extend(args[2]) or [])
-    return found
+def drawn_sections(monkeypatch):
+    """Sections that visualize.py would write."""
+    sections = []
+    monkeypatch.setattr(visualize, 'write_sheet', lambda *args: sections.extend(args[2]) or [])
+    return sections
 
 
 @pytest.mark.parametrize('kind', ['units', 'masks'])
-def test_masks_are_drawn_without_a_model(kind, some_ids, demo_data, drawn, monkeypatch):
-    """Fig. 4 and 8: a row a product, the picture and then four columns."""
+def test_masks_are_drawn_without_a_model(kind, some_ids, demo_data, drawn_sections, monkeypatch):
+    """Fig. 4 and 8: a row for each product: the image and four masks."""
     config = 'configs/demo/generation_demo.py'
     _draw(monkeypatch, kind, config, '--data-root', demo_data, '--ids', *some_ids)
-    (section,) = drawn
+    (section,) = drawn_sections
     assert [len(row.cells) for row in section.rows] == [5] * 3
     (first, *others) = section.rows[0].cells
     for cell in others:
-        hidden = (cell.picture == 190).all(-1)
-        assert 0.45 < hidden.mean() < 0.55
-        assert (cell.picture[~hidden] == first.picture[~hidden]).all()
+        masked = (cell.picture == 190).all(-1)
+        assert 0.45 < masked.mean() < 0.55
+        assert (cell.picture[~masked] == first.picture[~masked]).all()
 
 
 def test_named_products_are_one_figure(
-    checkpoint, some_ids, demo_data, drawn, tmp_path, monkeypatch
+    checkpoint, some_ids, demo_data, drawn_sections, tmp_path, monkeypatch
 ):
     """Fig. 5: text to image, then image to text, in the order of the ids."""
     options = ['test_cfg.num_candidates=9']
     arguments = ['retrieval', 'configs/demo/retrieval_demo.py', checkpoint, '--data-root']
     arguments += [demo_data, '--work-dir', tmp_path, '--cfg-options', *options]
     _draw(monkeypatch, *arguments, '--ids', *some_ids)
-    (section,) = drawn
+    (section,) = drawn_sections
     assert section.name == 'retrieval' and len(section.rows) == 6
     assert [row.cells[0].picture is None for row in section.rows] == [True] * 3 + [False] * 3
     config = load_config('configs/demo/retrieval_demo.py', data_root=str(demo_data))
     dataset = DATASETS.build(dict(config.test_dataloader.dataset, pipeline=[]))
     records = [dataset.get_data_info(row) for row in range(len(dataset))]
-    captions = {one['product_id']: one['caption'] for one in records}
+    captions = {record['product_id']: record['caption'] for record in records}
     shown = [row.cells[0].words for row in section.rows[:3]]
     assert shown == [captions[product] for product in some_ids]
     with pytest.raises(ValueError, match='no product 77 in the data; it has e.g. '):
@@ -113,9 +113,9 @@ def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
     config = load_config('mvlt/pretrain_fashiongen')
     with torch.device('meta'):
         stages = stages_of(MODELS.build(config.model))
-    assert [one.layers for one in stages] == [2, 2, 2, 2]
-    assert [one.channels for one in stages] == [64, 128, 320, 512]
-    assert [256 // one.rows for one in stages] == [4, 8, 16, 32]
+    assert [stage.layers for stage in stages] == [2, 2, 2, 2]
+    assert [stage.channels for stage in stages] == [64, 128, 320, 512]
+    assert [256 // stage.rows for stage in stages] == [4, 8, 16, 32]
     for name in ('mvlt/pretrain_fashiongen', 'mvlt/recognition_catalogue'):
         _draw(monkeypatch, 'architecture', name, '--out', tmp_path)
         assert {path.name for path in tmp_path.iterdir()} == {
@@ -126,7 +126,7 @@ def test_the_architecture_is_drawn_from_the_config(tmp_path, monkeypatch):
         _draw(monkeypatch, 'attention', 'mvlt/pretrain_fashiongen')
 
 
-def test_visualize_names_what_does_not_fit(checkpoint, demo_data, tmp_path):
+def test_visualize_refuses_configs_that_do_not_fit(checkpoint, demo_data, tmp_path):
     run = run_here(
         *('tools/visualize.py', 'masks', 'configs/demo/retrieval_demo.py', checkpoint),
         *('--data-root', demo_data),
@@ -194,13 +194,13 @@ def test_a_sound_catalogue_can_be_trained_on(shop, tmp_path):
     assert 'training can start' in run.stdout and 'no tokenizer' in run.stdout
     report = json.loads((tmp_path / 'report.json').read_text())
     assert list(report['splits']) == ['train', 'val', 'test']
-    assert sum(one['products'] for one in report['splits'].values()) == 20
+    assert sum(split['products'] for split in report['splits'].values()) == 20
     assert not report['fail'] and not report['leaks']
 
 
-def test_unreadable_pictures_and_missing_ones_fail(shop):
+def test_too_many_missing_images_fail(shop):
     (shop / 'images/5.png').write_bytes(b'no picture')
-    run = _check(shop)  # one at least may be left out
+    run = _check(shop)  # a single image may always be missing
     assert run.returncode == 0 and 'training can start' in run.stdout
     assert '1 unreadable images, which training skips, first: ' in run.stdout
     assert 'row 7: ' in run.stdout
@@ -211,7 +211,7 @@ def test_unreadable_pictures_and_missing_ones_fail(shop):
     assert re.search(r"FAIL .*no image 'images/0.png' .*\(12 of 20 .*1 at most are", run.stdout)
 
 
-def test_few_missing_pictures_and_what_was_decided_are_said(shop):
+def test_missing_images_and_guessed_columns_are_reported(shop):
     (shop / 'products.json').unlink()
     (shop / 'images/5.png').unlink()
     run = _check(shop)
@@ -225,7 +225,7 @@ def test_few_missing_pictures_and_what_was_decided_are_said(shop):
     assert re.match(r"e\.g\. .*images/\d+\.png: 'Thing number \d+'; .*category", examples[0])
 
 
-def test_what_the_columns_mean_is_written_when_it_is_asked_for(shop):
+def test_write_stores_the_guessed_columns(shop):
     (shop / 'products.json').unlink()
     run = _check(shop, '--write')
     assert run.returncode == 0 and 'written into' in run.stdout, run.stdout
@@ -237,7 +237,7 @@ def test_what_the_columns_mean_is_written_when_it_is_asked_for(shop):
     assert json.loads((shop / 'products.json').read_text()) == written
 
 
-def test_what_training_never_opens_does_not_fail_it(shop):
+def test_an_empty_validation_split_only_warns(shop):
     table = pd.read_csv(shop / 'products.csv', dtype=str)
     table['split'] = ['train'] * 14 + ['test'] * 6
     table.to_csv(shop / 'products.csv', index=False)
@@ -249,7 +249,7 @@ def test_what_training_never_opens_does_not_fail_it(shop):
     assert 'WARN val: no products; training does not validate' in run.stdout
 
 
-def test_captions_that_are_all_the_same_fail(shop):
+def test_equal_captions_fail(shop):
     content = dict(json.loads((shop / 'products.json').read_text()), caption='A thing')
     (shop / 'products.json').write_text(json.dumps(content))
     run = _check(shop)
@@ -257,7 +257,7 @@ def test_captions_that_are_all_the_same_fail(shop):
     assert 'needs 2 products with different captions' in run.stdout
 
 
-def test_categories_that_the_data_do_not_say_fail(shop):
+def test_missing_categories_fail(shop):
     (shop / 'products.json').write_text('{"columns": {"image": "image"}, "caption": "{title}"}')
     config = 'configs/mvlt/recognition_catalogue.py'
     run = run_here('tools/check_dataset.py', config, '--data-root', shop)
@@ -266,12 +266,12 @@ def test_categories_that_the_data_do_not_say_fail(shop):
 
 
 def test_heads_for_each_label_are_checked_by_label(shop):
-    """The shop's heads name no label themselves; they become one for each that the data have."""
+    """The recipe's heads name no label; they become a head for each label of the data."""
     run = run_here('tools/check_dataset.py', 'configs/mvlt/shop_catalogue.py', '--data-root', shop)
     assert run.returncode == 0 and 'training can start' in run.stdout, run.stdout
 
 
-def test_products_in_two_splits_are_named(shop):
+def test_products_in_two_splits_are_reported(shop):
     table = pd.read_csv(shop / 'products.csv', dtype=str)
     table['split'] = ['train'] * 14 + ['val'] * 3 + ['test'] * 3
     table.loc[19, 'id'] = '2'

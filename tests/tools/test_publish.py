@@ -1,4 +1,4 @@
-"""Contract: a checkpoint becomes a folder that every tool takes, with its own figures."""
+"""Contract: a checkpoint becomes a model folder that all tools accept, with its results."""
 
 import json
 
@@ -43,7 +43,7 @@ def published(trained, tmp_path_factory):
             )
         )
     )
-    found = _publish(
+    done = _publish(
         trained,
         folder / 'model',
         '--results',
@@ -53,7 +53,7 @@ def published(trained, tmp_path_factory):
         '--data',
         'drawn products',
     )
-    assert found.returncode == 0, found.stderr
+    assert done.returncode == 0, done.stderr
     return folder / 'model'
 
 
@@ -62,7 +62,7 @@ def test_weights_and_card(published, trained):
     ours = load_file(published / 'model.safetensors')
     assert ours.keys() == stored.keys()
     assert all(torch.equal(ours[key], stored[key]) for key in ours)
-    run = run_of(str(published / 'model.safetensors'))  # results of the folder know their row
+    run = run_of(str(published / 'model.safetensors'))  # names the row of the folder's results
     assert run == run_of(str(trained)) and run['iter'] == 2
     card = (published / 'README.md').read_text()
     front = yaml.safe_load(card.split('---')[1])
@@ -101,7 +101,7 @@ def test_a_config_and_a_checkpoint_answer_the_same(published, trained, demo_data
 
 def test_it_is_tested_and_trained_on(published, demo_data, tmp_path):
     options = ['--data-root', demo_data, '--cfg-options']
-    found = run_here(
+    done = run_here(
         'tools/test.py',
         'demo/retrieval_demo',
         published,
@@ -111,10 +111,10 @@ def test_it_is_tested_and_trained_on(published, demo_data, tmp_path):
         'test_cfg.num_queries=3',
         'test_cfg.num_candidates=9',
     )
-    assert found.returncode == 0, found.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-2000:]
     results = json.loads((tmp_path / 'test/results.json').read_text())
     assert results['checkpoint_sha256'] == file_sha256(published / 'model.safetensors')
-    found = run_here(
+    done = run_here(
         'tools/train.py',
         'demo/pretrain_demo',
         '--from',
@@ -128,23 +128,23 @@ def test_it_is_tested_and_trained_on(published, demo_data, tmp_path):
         *('model.backbone.embed_dims=(8,16,24,32)', 'model.backbone.num_heads=(1,1,1,1)'),
         *('model.backbone.depths=(1,1,1,1)', 'model.neck.channels=None'),
     )
-    assert found.returncode == 0, found.stderr[-2000:]
-    assert 'left at random: nothing' in found.stdout + found.stderr
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert 'left at random: nothing' in done.stdout + done.stderr
     state = torch.load(tmp_path / 'train/iter_1.pth', weights_only=False)['state_dict']
     assert state['backbone.words.words.weight'].shape == (1000, 128)
     assert state['backbone.stages.0.layers.0.norm1.weight'].shape == (8,)
 
 
 def test_mistakes_are_named(published, trained, tmp_path):
-    found = _publish(trained, published)
-    assert found.returncode == 2 and 'is not empty' in found.stderr
-    found = _publish(tmp_path / 'none.pth', tmp_path / 'out')
-    assert found.returncode == 2 and 'none.pth: no such checkpoint' in found.stderr
-    found = _publish(published / 'model.safetensors', tmp_path / 'out')
-    assert found.returncode == 2 and 'name the config file too' in found.stderr
+    done = _publish(trained, published)
+    assert done.returncode == 2 and 'is not empty' in done.stderr
+    done = _publish(tmp_path / 'none.pth', tmp_path / 'out')
+    assert done.returncode == 2 and 'none.pth: no such checkpoint' in done.stderr
+    done = _publish(published / 'model.safetensors', tmp_path / 'out')
+    assert done.returncode == 2 and 'name the config file too' in done.stderr
     (tmp_path / 'results.json').write_text('{"checkpoint_sha256": "0", "checkpoint": "b.pth"}')
-    found = _publish(trained, tmp_path / 'out', '--results', tmp_path / 'results.json')
-    assert found.returncode == 2 and 'results of another checkpoint (b.pth)' in found.stderr
-    found = _publish(trained, tmp_path / 'out', '--tokenizer', tmp_path)
-    assert found.returncode == 2 and 'is missing; name its folder' in found.stderr
+    done = _publish(trained, tmp_path / 'out', '--results', tmp_path / 'results.json')
+    assert done.returncode == 2 and 'results of another checkpoint (b.pth)' in done.stderr
+    done = _publish(trained, tmp_path / 'out', '--tokenizer', tmp_path)
+    assert done.returncode == 2 and 'is missing; name its folder' in done.stderr
     assert not (tmp_path / 'out').exists()

@@ -1,4 +1,4 @@
-"""Contract: which queries are asked, and what counts as right."""
+"""Contract: the sampled queries and their positives."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Contract: a converted released recognition checkpoint is tested as it is (fidelity point 29)."""
+"""Contract: a converted released recognition checkpoint is tested unchanged (fidelity point 29)."""
 
 import h5py
 import pytest
@@ -15,7 +15,7 @@ SIZES = Sizes(image_size=32, context_length=24, vocab_size=420, classes=(5, 12),
 
 @pytest.fixture
 def data(demo_data, tmp_path):
-    """Training lacks one of the twelve sub-categories, which validation has."""
+    """Training lacks one of validation's twelve sub-categories."""
     training = [p for p in draw_products(2, seed=0) if p.cut != 'BACKPACKS']
     for name, products in dict(train=training, validation=draw_products(2, seed=1)).items():
         file = tmp_path / f'fashiongen_256_256_{name}.h5'
@@ -66,10 +66,10 @@ def test_the_row_that_only_validation_has(data, demo_data):
     metrics, runner = _run(data, demo_data, SIZES.classes)
     assert metrics['sub_category/classes_of_truth'] == 12
     details = runner.test_loop.evaluator.metrics[1].details['per_class']
-    assert {one['name'] for one in details if not one['in_training']} == {'BACKPACKS'}
+    assert {row['name'] for row in details if not row['in_training']} == {'BACKPACKS'}
     with h5py.File(data / 'fashiongen_256_256_validation.h5') as file:
         names = {value.decode() for value in file['input_subcategory'][:, 0]}
-    assert {one['name'] for one in details} == names
+    assert {row['name'] for row in details} == names
     with h5py.File(data / 'fashiongen_256_256_train.h5') as file:
         shown = [value.decode() for value in file['input_subcategory'][:, 0]]
     trained = runner.test_dataloader.dataset.metainfo['sub_category'][: len(set(shown))]
@@ -84,8 +84,8 @@ def test_the_config_has_the_released_rows_in_the_released_order():
         assert loader.dataset.class_order == 'appearance'
 
 
-def test_rows_that_the_data_have_no_name_for():
-    """122 rows on a part of the data: a prediction of any row is counted."""
+def test_rows_without_a_class_name():
+    """122 rows on a part of the data: predictions of unnamed rows count."""
     from mvlt.evaluation import CategoryMetric
 
     metric = CategoryMetric('sub_category')

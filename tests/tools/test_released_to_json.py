@@ -1,4 +1,4 @@
-"""Contract: the released folders become records; a pickle that asks for anything is refused."""
+"""Contract: the released folders become records; pickles with any import are refused."""
 
 import pickle
 from pathlib import Path
@@ -32,7 +32,7 @@ INFO = dict(
 
 @pytest.fixture
 def folder(tmp_path):
-    """Look-alike processed folders: two training pictures and one validation picture."""
+    """Imitated folders: two training images and one validation image."""
     for split, rows in (('train', (0, 1)), ('valid', (2,))):
         (tmp_path / f'full_{split}_info_PAI').mkdir()
         (tmp_path / f'extracted_{split}_images').mkdir()
@@ -59,7 +59,7 @@ def test_records(folder):
     )
 
 
-def test_the_tool_checks_writes_and_the_result_is_read(folder):
+def test_the_tool_checks_and_writes_readable_records(folder):
     checked = _convert(folder, '--check')
     assert checked.returncode == 0, checked.stderr
     assert 'train: 2 images, 1 products, 1 main and 2 sub-categories' in checked.stdout
@@ -73,18 +73,18 @@ def test_the_tool_checks_writes_and_the_result_is_read(folder):
 
 class _Evil:
     def __reduce__(self):
-        return (print, ('code of a stranger has run',))
+        return (print, ('hostile code has run',))
 
 
 @pytest.mark.parametrize(
     'content', [_Evil(), dict(INFO, captions=_Evil()), [np.float32(1)], np.zeros(2), range(3)]
 )
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_pickle_that_asks_for_a_class_is_refused(tmp_path, capsys, content, protocol):
+def test_a_pickle_with_a_class_is_refused(tmp_path, capsys, content, protocol):
     (tmp_path / 'a.pkl').write_bytes(pickle.dumps(content, protocol))
     with pytest.raises(ValueError, match=r'a\.pkl: refused \(it asks for'):
         read_plain_pickle(tmp_path / 'a.pkl')
-    assert 'stranger' not in capsys.readouterr().out
+    assert 'hostile code' not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
@@ -93,11 +93,11 @@ def test_plain_content_is_read(tmp_path, protocol):
     assert read_plain_pickle(tmp_path / 'a.pkl') == INFO
 
 
-def test_hostile_folder_leaves_nothing_behind(folder):
+def test_a_hostile_folder_leaves_nothing(folder):
     (folder / 'full_valid_info_PAI/9.pkl').write_bytes(pickle.dumps(_Evil()))
-    found = _convert(folder)
-    assert found.returncode == 2 and 'refused' in found.stderr
-    assert 'stranger' not in found.stdout + found.stderr
+    run = _convert(folder)
+    assert run.returncode == 2 and 'refused' in run.stderr
+    assert 'hostile code' not in run.stdout + run.stderr
     assert not list(folder.glob('*.json'))
 
 
@@ -138,13 +138,14 @@ def test_released_lists_become_a_candidate_file(folder):
     records = [dataset.get_data_info(row) for row in range(3)]
     draws = read_candidates(str(folder / 'candidates.json'), records)
     names = [
-        [Path(records[row]['img_path']).name for row in one.candidates] for one in draws[0]['tir']
+        [Path(records[row]['img_path']).name for row in query.candidates]
+        for query in draws[0]['tir']
     ]
     assert names == [['4_0.png', '7_2.png', '3_0.png']]
     assert draws[0]['itr'] == []
 
 
-def test_released_lists_of_unknown_pictures_or_another_layout(folder):
+def test_released_lists_with_unknown_images_or_another_layout(folder):
     records = list(read_released(folder, 'valid'))
     _lists(folder, ['7_2.png', 'none.png'])
     with pytest.raises(ValueError, match=r"0.pkl: 1 of 2 images are not in .*e.g. 'none.png'"):

@@ -1,4 +1,4 @@
-"""Contract: steps run in order, each once; what is there counts only if it is of what it needs."""
+"""Contract: steps run once, in order; a result counts only with the checkpoint that it needs."""
 
 import json
 import re
@@ -25,7 +25,7 @@ if fails.exists():
 
 @pytest.fixture
 def steps(tmp_path, monkeypatch):
-    """Three steps; where the file ``fails`` is there, they fail."""
+    """Three steps; they fail if the file ``fails`` exists."""
     monkeypatch.setattr(run_plan, 'TOOLS', tmp_path)
     (tmp_path / 'tool.py').write_text(TOOL)
     folders = [tmp_path / name for name in ('a', 'b', 'c')]
@@ -52,12 +52,14 @@ def test_a_failure_names_step_output_and_command_and_the_rest_resumes(steps, tmp
     capsys.readouterr()
     run(steps, tmp_path)
     printed = capsys.readouterr().out
-    assert '[1/3] a: kind: there' in printed and re.search(r'\[3/3\] c: kind\n\$ .*tool', printed)
+    assert '[1/3] a: kind: done before' in printed and re.search(
+        r'\[3/3\] c: kind\n\$ .*tool', printed
+    )
     assert all(step.is_done and cpu_seconds(step.folder) > 0 for step in steps)
 
 
 def test_a_command_that_leaves_no_result(steps, tmp_path):
-    with pytest.raises(ValueError, match='a: kind: it left no .*another .status 0'):
+    with pytest.raises(ValueError, match='a: kind: .*another is missing .status 0'):
         run([steps[0]._replace(result=tmp_path / 'another')], tmp_path)
 
 
@@ -70,7 +72,7 @@ def test_a_stop_waits_for_the_step(steps, tmp_path, monkeypatch):
         return wait(process)
 
     monkeypatch.setattr(subprocess.Popen, 'wait', stop)
-    with pytest.raises(KeyboardInterrupt, match='the same command resumes'):
+    with pytest.raises(KeyboardInterrupt, match='run the same command to resume'):
         run(steps, tmp_path)
     assert steps[0].is_done and cpu_seconds(steps[0].folder) > 0 and not steps[1].folder.exists()
 
@@ -82,7 +84,7 @@ def _checkpoint(path, name, start=None):
     return path
 
 
-def test_a_checkpoint_that_is_cut_short_is_not_done(tmp_path):
+def test_a_truncated_checkpoint_is_not_done(tmp_path):
     path = _checkpoint(tmp_path / 'iter_2.pth', 'x')
     step = Step('x', tmp_path, [], path)
     assert step.is_done
@@ -90,8 +92,8 @@ def test_a_checkpoint_that_is_cut_short_is_not_done(tmp_path):
     assert not step.is_done
 
 
-def test_a_model_is_of_the_checkpoint_that_is_there(tmp_path):
-    """A training by the name of its start, a published folder by the training's own."""
+def test_a_model_of_another_checkpoint_is_refused(tmp_path):
+    """A training is identified by its start, a published folder by its training."""
     start = _checkpoint(tmp_path / 'start/iter_2.pth', 'first')
     tuned = Step('x', tmp_path / 'x', [], tmp_path / 'x/iter_2.pth', start)
     same = Step('y', tmp_path / 'y', [], tmp_path / 'y/iter_2.pth', start)
@@ -99,9 +101,9 @@ def test_a_model_is_of_the_checkpoint_that_is_there(tmp_path):
     _checkpoint(tuned.result, 'second', 'first')
     _checkpoint(same.result, 'first')
     assert tuned.is_done and same.is_done
-    _checkpoint(start, 'third')  # trained once more
+    _checkpoint(start, 'third')  # trained again
     for step in (tuned, same):
-        with pytest.raises(ValueError, match='made from another iter_2.pth .*delete that folder'):
+        with pytest.raises(ValueError, match='made from another iter_2.pth.*delete that folder'):
             assert step.is_done
     start.unlink()
     assert not tuned.is_done
@@ -125,7 +127,7 @@ def test_other_settings_are_refused(tmp_path):
     )
     assert load_config(step.command[1]).train_cfg.max_iters == 5
     assert step.result == tmp_path / 'iter_5.pth'
-    message = r'begun with other settings \(train_cfg.max_iters 5 then, 6 now\): delete it'
+    message = r'started with other settings \(train_cfg.max_iters 5 then, 6 now\): delete it'
     with pytest.raises(ValueError, match=message):
         config_step('x', load_config('demo/shop_demo', {'train_cfg.max_iters': 6}), tmp_path)
     with pytest.raises(ValueError, match='gpus 1 then, 2 now'):
@@ -142,9 +144,9 @@ def test_several_gpus(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'seconds', 'line'),
     [
-        ('nothing', None, '0:00:30 left, of all 0:00:50 and what c will take'),
+        ('nothing', None, '0:00:30 left, in all 0:00:50 plus c'),
         ('eta: 0:02:38  time\n eta: 1 day, 1:00:05 x', 90005, '1 day, 1:00:05 left'),
-        ('retrieval: 5 of 9 pairs scored, 17 s left', 17, '0:00:17 left, of all 0:00:37 and'),
+        ('retrieval: 5 of 9 pairs scored, 17 s left', 17, '0:00:17 left, in all 0:00:37 plus'),
     ],
 )
 def test_time_left(tmp_path, text, seconds, line):
@@ -153,7 +155,7 @@ def test_time_left(tmp_path, text, seconds, line):
     usual = dict(a=40.0, b=20.0)
     assert _time_left(tmp_path, ['a', 'b', 'c'], usual, 10.0).startswith(line)
     if seconds is None:
-        assert _time_left(tmp_path, ['c', 'b'], usual, 1).startswith('? left, of all 0:00:20')
+        assert _time_left(tmp_path, ['c', 'b'], usual, 1).startswith('? left, in all 0:00:20')
 
 
 def test_the_demos_plan(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Contract: intervals and p of differences between two models on the same queries."""
+"""Contract: intervals and p-values of differences between two models on the same queries."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from mvlt.tools.analysis_tools.significance import mcnemar, paired_bootstrap
 
 
 def test_mcnemar_by_hand():
-    """9 queries are right by the first alone, 1 by the second alone: 2 (1 + 10) / 1024."""
+    """9 queries are right only in the first, 1 only in the second: 2 (1 + 10) / 1024."""
     first = np.array([True] * 9 + [False] + [True] * 20 + [False] * 7)
     second = np.array([False] * 9 + [True] + [True] * 20 + [False] * 7)
     assert mcnemar(first, second) == pytest.approx(22 / 1024)
@@ -17,34 +17,34 @@ def test_mcnemar_by_hand():
 def test_equal_models_do_not_differ():
     hits = np.array([True, False, True])
     assert mcnemar(hits, hits) == 1
-    found = paired_bootstrap(hits, hits)
-    assert found == (0, 0, 0) and not found.significant
+    interval = paired_bootstrap(hits, hits)
+    assert interval == (0, 0, 0) and not interval.significant
 
 
-def test_interval_of_a_mean_is_that_of_the_formula():
-    """For many queries: difference +- 1.96 standard errors of the paired differences."""
+def test_interval_of_a_mean_equals_the_formula():
+    """For many queries: difference ± 1.96 standard errors of the paired differences."""
     rng = np.random.default_rng(0)
     first, second = rng.random(1000) < 0.6, rng.random(1000) < 0.5
-    found = paired_bootstrap(first, second, resamples=4000)
+    interval = paired_bootstrap(first, second, resamples=4000)
     gap = first.astype(float) - second
     error = 1.96 * gap.std() / 1000**0.5
-    assert found.value == pytest.approx(gap.mean())
-    assert found.low == pytest.approx(gap.mean() - error, abs=0.005)
-    assert found.high == pytest.approx(gap.mean() + error, abs=0.005)
-    assert found.significant
+    assert interval.value == pytest.approx(gap.mean())
+    assert interval.low == pytest.approx(gap.mean() - error, abs=0.005)
+    assert interval.high == pytest.approx(gap.mean() + error, abs=0.005)
+    assert interval.significant
 
 
 def test_pairing_matters():
-    """The same queries are drawn for both: what both miss does not widen the interval."""
+    """Both use the same resamples: queries that both miss do not widen the interval."""
     hard = np.arange(400) % 2 == 0
     first, second = hard.copy(), hard.copy()
     first[1] = True
-    found = paired_bootstrap(first, second)
-    assert found.value == pytest.approx(1 / 400) and found.low >= 0 and found.high < 0.01
+    interval = paired_bootstrap(first, second)
+    assert interval.value == pytest.approx(1 / 400) and interval.low >= 0 and interval.high < 0.01
 
 
 def test_groups_widen_the_interval():
-    """Each query four times over, drawn together: as wide as the queries once."""
+    """Four copies of each query, resampled together, give the same interval."""
     rng = np.random.default_rng(0)
     first, second = rng.random(200) < 0.6, rng.random(200) < 0.5
     once = paired_bootstrap(first, second)

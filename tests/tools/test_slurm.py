@@ -1,4 +1,4 @@
-"""Contract: what the Slurm scripts ask srun for; here it is a script that says its arguments."""
+"""Contract: arguments that the Slurm scripts pass to srun, here a script that prints them."""
 
 import os
 import subprocess
@@ -7,8 +7,8 @@ import pytest
 
 
 @pytest.fixture
-def said(tmp_path):
-    """Runs a script with an srun that prints its arguments, a line each."""
+def run_script(tmp_path):
+    """Run a script with an srun that prints its arguments, one in a line."""
     srun = tmp_path / 'srun'
     srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     srun.chmod(0o755)
@@ -21,8 +21,8 @@ def said(tmp_path):
     return run
 
 
-def test_training(said):
-    _, lines = said(
+def test_training(run_script):
+    _, lines = run_script(
         'tools/slurm_train.sh', 'gpu', 'mvlt', 'a.py', '--amp', GPUS='4', SRUN_ARGS='-w x'
     )
     assert lines[:6] == [
@@ -32,12 +32,12 @@ def test_training(said):
     assert lines[10:] == ['python', '-u', 'tools/train.py', 'a.py', '--launcher', 'slurm', '--amp']
 
 
-def test_testing_on_two_machines(said):
-    _, lines = said('tools/slurm_test.sh', 'gpu', 'mvlt', 'a.py', 'b.pth', GPUS='16')
+def test_testing_on_two_machines(run_script):
+    _, lines = run_script('tools/slurm_test.sh', 'gpu', 'mvlt', 'a.py', 'b.pth', GPUS='16')
     assert '--gres=gpu:8' in lines and '--ntasks=16' in lines
     assert lines[-4:] == ['a.py', 'b.pth', '--launcher', 'slurm']
 
 
-def test_what_is_missing_is_said(said):
-    code, lines = said('tools/slurm_test.sh', 'gpu', 'mvlt', 'a.py')
+def test_missing_arguments_are_named(run_script):
+    code, lines = run_script('tools/slurm_test.sh', 'gpu', 'mvlt', 'a.py')
     assert code == 2 and 'PARTITION JOB_NAME CONFIG CHECKPOINT' in lines[0]

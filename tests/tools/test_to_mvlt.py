@@ -1,4 +1,4 @@
-"""Contract: the converter writes a whole file, which says whose weights it holds."""
+"""Contract: the converter writes a complete file that names the source of its weights."""
 
 import sys
 

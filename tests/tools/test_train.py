@@ -1,4 +1,4 @@
-"""Contract: who trains on cores that others keep busy is told so, nobody else."""
+"""Contract: a training on busy cores prints a warning."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def test_busy_cores(monkeypatch, load, threads, warned):
     monkeypatch.setattr(train.os, 'cpu_count', lambda: 2)
     monkeypatch.setattr(train.torch, 'get_num_threads', lambda: threads)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    said = train.busy_cores()
-    assert bool(said) == warned
+    warning = train.busy_cores()
+    assert bool(warning) == warned
     if warned:
-        assert said.startswith('other programs use 3.9 of 2 cores') and '=1' in said
+        assert warning.startswith('other programs use 3.9 of 2 cores') and '=1' in warning

@@ -1,4 +1,4 @@
-"""Contract: the commands of the README train, resume, test and run on two processes, for real."""
+"""Contract: the README's commands train, resume, test and run on two processes."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_training_writes_checkpoints(trained):
 
 
 def test_same_seed_same_losses_bit_for_bit(demo_data, trained, tmp_path):
-    """In this process, and in the one of its own that made ``trained``."""
+    """In this process and in the one that made ``trained``."""
     assert _train(demo_data, tmp_path).returncode == 0
     assert _losses(tmp_path) == _losses(trained)
     first, second = (
@@ -65,7 +65,7 @@ def test_same_seed_same_losses_bit_for_bit(demo_data, trained, tmp_path):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_resume_does_without_what_the_run_started_from(demo_data, trained, tmp_path):
+def test_resume_does_not_need_the_start_checkpoint(demo_data, trained, tmp_path):
     start = tmp_path / 'start.pth'
     start.write_bytes((trained / 'iter_2.pth').read_bytes())
     options = (f'load_from={start}',)
@@ -79,7 +79,7 @@ def test_resume_does_without_what_the_run_started_from(demo_data, trained, tmp_p
     assert f'{start}: no such checkpoint or model folder; correct --from' in done.stderr
 
 
-def test_resume_goes_on_from_the_last_checkpoint(demo_data, tmp_path):
+def test_resume_continues_from_the_last_checkpoint(demo_data, tmp_path):
     assert _train(demo_data, tmp_path, 'train_cfg.max_iters=2').returncode == 0
     done = _train(demo_data, tmp_path, more=['--resume'])
     assert done.returncode == 0, done.stderr[-3000:]
@@ -112,7 +112,7 @@ def _rank(processes, config, checkpoint, *options):
 
 
 def test_two_processes_rank_as_one(demo_data, trained, tmp_path):
-    found = []
+    outputs = []
     for processes in (1, 2):
         work_dir = tmp_path / f'test{processes}'
         done = _rank(
@@ -121,20 +121,21 @@ def test_two_processes_rank_as_one(demo_data, trained, tmp_path):
             *('test_cfg.num_queries=5', 'test_cfg.num_candidates=9'),
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        found.append(
+        outputs.append(
             (
                 json.loads((work_dir / 'results.json').read_text())['metrics'],
-                [one['query'] for one in json.loads((work_dir / 'rankings.json').read_text())],
+                [
+                    ranking['query']
+                    for ranking in json.loads((work_dir / 'rankings.json').read_text())
+                ],
             )
         )
-    assert found[0] == found[1] and len(found[0][1]) == 10  # five queries a direction
+    assert outputs[0] == outputs[1] and len(outputs[0][1]) == 10  # five queries a direction
     assert not (ROOT / '.dist_test').exists()
 
 
-def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
-    demo_data, trained, tmp_path
-):
-    """The same results.json from one process, from two, and from one that was killed between."""
+def test_two_processes_rank_all_as_one_and_a_killed_run_resumes(demo_data, trained, tmp_path):
+    """Equal results.json from one process, two processes, and a killed and resumed one."""
 
     def rank(processes, work_dir, *options):
         return _rank(
@@ -148,7 +149,7 @@ def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
         assert done.returncode == 0, done.stderr[-3000:]
     shards = sorted((tmp_path / '2').rglob('*.npy'))
     assert len(shards) > 1
-    for shard in shards[1:]:  # as a run leaves it that was killed after its first shard
+    for shard in shards[1:]:  # as after a kill behind the first shard
         shard.unlink()
     shards[0].with_name('.half.npy').write_bytes(b'half')
     (tmp_path / '2/results.json').rename(tmp_path / '2/before.json')
@@ -156,18 +157,18 @@ def test_two_processes_rank_everything_as_one_and_a_killed_run_goes_on(
     assert f'{len(shards)} shards of scores here, {len(shards) - 1} to compute' in (
         done.stdout + done.stderr
     )
-    one, two, again = (
+    alone, together, again = (
         (tmp_path / name).read_text()
         for name in ('1/results.json', '2/before.json', '2/results.json')
     )
-    assert one == two == again
-    metrics = json.loads(one)['metrics']
+    assert alone == together == again
+    metrics = json.loads(alone)['metrics']
     assert metrics['retrieval/itr/queries'] == 30
     reranked = rank(1, tmp_path / 'rerank', '--rerank-topk', 4)
     assert reranked.returncode == 0, reranked.stderr[-3000:]
-    found = json.loads((tmp_path / 'rerank/results.json').read_text())
-    assert found['protocol']['rerank_topk'] == 4
-    assert 0 <= found['metrics']['retrieval/tir/rerank_recall'] <= 100
+    results = json.loads((tmp_path / 'rerank/results.json').read_text())
+    assert results['protocol']['rerank_topk'] == 4
+    assert 0 <= results['metrics']['retrieval/tir/rerank_recall'] <= 100
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_a_users_mistake_is_one_line_before_training_starts(demo_data, tmp_path,
     assert 'Traceback' not in done.stderr
 
 
-def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_path):
+def test_a_tokenizer_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_path):
     from mvlt.datasets import train_tokenizer
 
     train_tokenizer(['other words'] * 3, tmp_path / 'other', 100)
@@ -202,7 +203,7 @@ def test_a_vocabulary_that_does_not_fit_the_checkpoint(demo_data, trained, tmp_p
             '--cfg-options',
             f'test_dataloader.dataset.pipeline.tokenize.tokenizer={tmp_path / "other"}',
         ),
-        *[one for one in SMALL if one.startswith('model.')],
+        *[option for option in SMALL if option.startswith('model.')],
     )
     assert done.returncode == 2
     assert 'is not the one that the checkpoint was trained with' in done.stderr
@@ -216,14 +217,14 @@ def test_resume_into_an_empty_folder_starts_from_the_configs_checkpoint(
             *('tools/train.py', 'configs/demo/recognition_demo.py', '--resume'),
             *('--data-root', demo_data, '--work-dir', tmp_path, '--cfg-options'),
             *(f'load_from={checkpoint}', 'train_cfg.max_iters=1', 'train_dataloader.batch_size=4'),
-            *[one for one in SMALL if one.startswith('model.backbone')],
+            *[option for option in SMALL if option.startswith('model.backbone')],
         )
 
     missing = start(tmp_path / 'none.pth')
     assert missing.returncode == 2 and 'none.pth: no such checkpoint' in missing.stderr
     done = start(trained / 'iter_4.pth')
     assert done.returncode == 0, done.stderr[-3000:]
-    # of the backbone all tensors are loaded, only the new heads start at random
+    # all tensors of the backbone are loaded; only the new heads start at random
     assert re.search(
         r'left at random: heads.main_category, heads.sub_category;',
         done.stdout + done.stderr,
@@ -237,7 +238,7 @@ def test_bfloat16_trains_on_a_cpu(demo_data, trained, tmp_path):
     assert amp != full and abs(amp - full) < 0.02 * full
 
 
-def test_an_unreadable_picture_in_a_data_worker_is_one_line(catalogue, demo_data, tmp_path):
+def test_an_unreadable_image_in_a_data_worker_is_one_line(catalogue, demo_data, tmp_path):
     (catalogue / 'images/7.png').write_bytes(b'no picture')
     (catalogue / 'products.json').write_text(
         '{"columns": {"image": "image", "product_id": "id"}, "caption": "{title}"}'
@@ -248,7 +249,7 @@ def test_an_unreadable_picture_in_a_data_worker_is_one_line(catalogue, demo_data
         *('train_dataloader.num_workers=1', 'train_dataloader.batch_size=8'),
         'train_dataloader.dataset.dataset.split=all',
         'train_dataloader.dataset.dataset.on_error=raise',
-        *[one for one in SMALL if one.startswith('model.')],
+        *[option for option in SMALL if option.startswith('model.')],
     )
     assert done.returncode == 2, done.stderr[-2000:]
     last = done.stderr.strip().splitlines()[-1]

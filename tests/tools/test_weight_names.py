@@ -1,4 +1,4 @@
-"""Contract: weights of the released code give its numbers here; PVT's find their places."""
+"""Contract: the released weights reproduce the released outputs; PVT's weights are converted."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ OF_REFERENCE = Sizes(
     classes=(48, 122),
 )
 needs_reference = pytest.mark.skipif(
-    not REFERENCE.exists(), reason='the reference numbers of the released network are not at hand'
+    not REFERENCE.exists(), reason='no reference outputs of the released network'
 )
 
 
@@ -76,8 +76,8 @@ def _outputs(model, image, ids, itm_labels, mlm_labels):
     decoded = model.neck(features.images)
     categories = model.heads
     return {
-        **{f'image_feat{i + 1}': one for i, one in enumerate(features.images)},
-        **{f'text_feat{i + 1}': one for i, one in enumerate(features.texts)},
+        **{f'image_feat{i + 1}': feat for i, feat in enumerate(features.images)},
+        **{f'text_feat{i + 1}': feat for i, feat in enumerate(features.texts)},
         'itm_logits': model.heads.itm(cls=cls),
         'mlm_logits': model.heads.mlm(text=text, token_embedding=model.token_embedding),
         'sup_cls_logits': categories['main_category'](cls=cls),
@@ -95,10 +95,10 @@ def _outputs(model, image, ids, itm_labels, mlm_labels):
     }
 
 
-def _compare(found, expected, capsys):
-    assert set(found) == set(expected)
+def _compare(outputs, expected, capsys):
+    assert set(outputs) == set(expected)
     with capsys.disabled():
-        for name, value in found.items():
+        for name, value in outputs.items():
             difference = (value - expected[name].view_as(value)).abs()
             print(f'\n{name}: max {difference.max():.1e}, mean {difference.mean():.1e}', end='')
             assert difference.max() < 1e-5, name
@@ -115,14 +115,14 @@ def test_parity_with_the_released_network(reference, capsys):
 @needs_reference
 @torch.no_grad()
 def test_the_twin_is_the_released_network(reference):
-    """What the next test leans on where the reference is not at hand."""
-    found = run(
+    """The next test relies on this if the reference is missing."""
+    outputs = run(
         OF_REFERENCE,
         _part(reference, 'weights/'),
         reference['inputs/image'],
         reference['inputs/input_ids'],
     )
-    for name, value in found.items():
+    for name, value in outputs.items():
         expected = reference[f'outputs/{name}'].view_as(value)
         torch.testing.assert_close(value, expected, atol=1e-5, rtol=0)
 
@@ -154,9 +154,9 @@ def test_parity_with_the_twin(sizes, capsys):
     model = _model(sizes)
     model.load_state_dict(convert_released(state))
     scale = {name: value.abs().max().clamp(min=1) for name, value in expected.items()}
-    found = _outputs(model, image, ids, matched, words)
+    outputs = _outputs(model, image, ids, matched, words)
     _compare(
-        {name: value / scale[name] for name, value in found.items()},
+        {name: value / scale[name] for name, value in outputs.items()},
         {name: value / scale[name] for name, value in expected.items()},
         capsys,
     )
@@ -188,7 +188,7 @@ def test_one_missing_tensor_is_named():
             convert_pvt(part)
 
 
-def test_what_has_no_tensor_of_its_own_is_listed():
+def test_tensors_without_a_counterpart_are_listed():
     state = draw_weights(Sizes(), seed=0)
     dropped = folded_or_unused(state, 'released')
     assert 'text_embeddings.token_type_embeddings.weight' in dropped
@@ -198,7 +198,7 @@ def test_what_has_no_tensor_of_its_own_is_listed():
 
 
 def _pvt_state(model: PVTVL, side: int) -> dict[str, torch.Tensor]:
-    """A state dict in PVT's public names, made from a model of ours by hand."""
+    """State dict of our model under PVT's public names."""
     state = {'cls_token': torch.zeros(1, 1, 32), 'norm.weight': torch.ones(32)}
     state['head.weight'] = torch.zeros(10, 32)
     for i, stage in enumerate(model.stages):
@@ -230,7 +230,7 @@ def _pvt_state(model: PVTVL, side: int) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
-def test_pvt_weights_find_their_places():
+def test_pvt_weights_are_converted():
     sizes = dict(
         context_length=8,
         vocab_size=20,
@@ -249,8 +249,8 @@ def test_pvt_weights_find_their_places():
     for name, value in source.state_dict().items():
         if name in state and not name.endswith('grid'):
             assert torch.equal(value, target.state_dict()[name])
-    # stage 4 has a class position in front, which is dropped: 1 of 1 + 1 x 1 x 32 numbers
+    # stage 4 begins with a class position, which is dropped
     assert target.stages[3].patches.positions.grid.flatten()[0] == 32
-    # channels come last there and first here
+    # channels are last in PVT and first here
     grid = target.stages[0].patches.positions.grid
     assert grid[0, 3, 2, 5] == (2 * 8 + 5) * 8 + 3

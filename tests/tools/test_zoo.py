@@ -1,4 +1,4 @@
-"""Contract: the zoo's files are what is written of the dated results, seeds are put together."""
+"""Contract: the zoo's files follow from the dated results; seeds are pooled."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def _results(path, tir, sha='a', seed=0):
     return path
 
 
-def test_what_is_there_is_what_is_written():
+def test_the_files_are_up_to_date():
     """Run tools/zoo.py write after a change."""
     for path, text in zoo.files(ROOT).items():
         assert (ROOT / path).read_text(encoding='utf-8') == text, path
@@ -45,19 +45,21 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(parents=True)
     for seed, tir in ((0, 40.0), (1, 43.0)):
         result = _results(tmp_path / f'{seed}.json', tir, seed=seed)
-        one = zoo.kept('configs/mvlt/dual_encoder_catalogue.py', [result], None, 'products', note)
-        assert one['steps'] == 12600 and one['seed'] == seed
-        (tmp_path / zoo.KEPT / f'{seed}.json').write_text(json.dumps(one))
+        training = zoo.kept(
+            'configs/mvlt/dual_encoder_catalogue.py', [result], None, 'products', note
+        )
+        assert training['steps'] == 12600 and training['seed'] == seed
+        (tmp_path / zoo.KEPT / f'{seed}.json').write_text(json.dumps(training))
     (tmp_path / zoo.METHOD / 'README.md').write_text(f'before\n{" ".join(zoo.MARKS)}\nafter')
     baselines = tmp_path / zoo.BASELINES / 'results.json'
     baselines.write_text(json.dumps(dict(minutes=1, rows={})))
-    found = zoo.files(tmp_path)
-    assert '41.5 ± 2.1 / 41.5' in found['configs/mvlt/README.md']
+    files = zoo.files(tmp_path)
+    assert '41.5 ± 2.1 / 41.5' in files['configs/mvlt/README.md']
     assert (
-        found['configs/mvlt/README.md'].startswith('before')
-        and '0, 1' in found['configs/mvlt/README.md']
+        files['configs/mvlt/README.md'].startswith('before')
+        and '0, 1' in files['configs/mvlt/README.md']
     )
-    (model,) = yaml.safe_load(found['configs/mvlt/metafile.yml'])['Models']
+    (model,) = yaml.safe_load(files['configs/mvlt/metafile.yml'])['Models']
     assert model['Results'][0] == dict(
         Task='Text-To-Image Retrieval',
         Dataset='products, 101 candidates',
@@ -65,7 +67,7 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
     )
 
 
-def test_results_of_two_checkpoints_are_no_training(tmp_path):
+def test_results_of_two_checkpoints_are_refused(tmp_path):
     both = [_results(tmp_path / f'{sha}.json', 1.0, sha) for sha in 'ab']
     with pytest.raises(ValueError, match='of 2 checkpoints'):
         zoo.kept('configs/mvlt/dual_encoder_catalogue.py', both, None, '', 'docs/results/index.md')

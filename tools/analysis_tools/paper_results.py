@@ -1,4 +1,4 @@
-"""Which cell of the paper's tables a results.json belongs to, and what may share one."""
+"""Results and their cells of the paper's tables."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 RECOGNITION = 'recognition'
 RELEASED = 'released weights'
-# config that pre-trained -> column
+# config of the pre-training -> column
 _COLUMNS = {
     'pretrain_fashiongen': 'Final',
     'pretrain_catalogue': 'Final',
@@ -43,7 +43,7 @@ _COLUMNS = {
 class Result(NamedTuple):
     """A results.json.
 
-    facts: what must be equal where results are pooled.
+    facts: must be equal for pooled results.
     """
 
     path: Path
@@ -57,11 +57,11 @@ class Result(NamedTuple):
 
 
 def read_results(folders: Iterable[Path]) -> tuple[list[Result], list[Path]]:
-    """Results that have a column, and the files that have none.
+    """Results with a column, and files without one.
 
     Raises:
-        FileNotFoundError, ValueError: a folder is missing, a file is no result of ours, or two
-            results of one cell differ in more than the seed.
+        FileNotFoundError, ValueError: a missing folder, an invalid results.json, or two results of
+            a cell that differ in more than the seed.
     """
     results: list[Result] = []
     others = []
@@ -71,13 +71,13 @@ def read_results(folders: Iterable[Path]) -> tuple[list[Result], list[Path]]:
         for path in sorted(folder.rglob('results.json')):
             try:
                 content = json.loads(path.read_text(encoding='utf-8'))
-                found = _result(path, content)
+                result = _result(path, content)
             except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
                 raise ValueError(f'{path}: not a result of tools/test.py ({error})') from error
-            if found is None:
+            if result is None:
                 others.append(path)
-            elif not any(_repeats(found, one) for one in results):
-                results.append(found)
+            elif not any(_repeats(result, other) for other in results):
+                results.append(result)
     return results, others
 
 
@@ -88,7 +88,7 @@ def _result(path: Path, content: Mapping[str, Any]) -> Result | None:
     column = column_of(run)
     tested = Path(content.get('config') or '').stem
     if content.get('checkpoint') is None and tested == 'clip_catalogue':
-        column = 'CLIP'  # weights of a folder, as they are
+        column = 'CLIP'  # pretrained weights of a folder
     protocol = protocol_of(run, content.get('protocol') or {}, metrics)
     if column is None or protocol is None:
         return None
@@ -109,34 +109,34 @@ def _result(path: Path, content: Mapping[str, Any]) -> Result | None:
     )
 
 
-def _repeats(found: Result, one: Result) -> bool:
-    """Whether the same checkpoint was measured twice; what may not be pooled is refused."""
-    if (found.data, found.protocol, found.column) != (one.data, one.protocol, one.column):
+def _repeats(new: Result, old: Result) -> bool:
+    """Whether both results are the same measurement; raises if they must not be pooled."""
+    if (new.data, new.protocol, new.column) != (old.data, old.protocol, old.column):
         return False
-    for name, value in found.facts.items():
-        if value != one.facts[name]:
+    for name, value in new.facts.items():
+        if value != old.facts[name]:
             raise ValueError(
-                f'{one.path} and {found.path} would share the cell "{found.column}, '
-                f'{found.protocol}", but differ in their {name}: {one.facts[name]} and {value}; '
-                'give folders with results of one kind'
+                f'{old.path} and {new.path} would share the cell "{new.column}, '
+                f'{new.protocol}", but differ in their {name}: {old.facts[name]} and {value}; '
+                'give folders with comparable results'
             )
-    if found.seed != one.seed or not found.metrics.keys() & one.metrics.keys():
+    if new.seed != old.seed or not new.metrics.keys() & old.metrics.keys():
         return False
-    if found.checkpoint == one.checkpoint and found.metrics == one.metrics:
+    if new.checkpoint == old.checkpoint and new.metrics == old.metrics:
         return True
     raise ValueError(
-        f'{one.path} and {found.path} are two results of seed {found.seed} for the cell '
-        f'"{found.column}, {found.protocol}": which one counts? Give the folder of one of them'
+        f'{old.path} and {new.path} are two results of seed {new.seed} for the cell '
+        f'"{new.column}, {new.protocol}": give the folder of only one'
     )
 
 
 def column_of(run: Mapping[str, Any]) -> str | None:
-    """A column of the tables, or None; from the pre-training that a result goes back to."""
+    """Column of the pre-training behind a result, or None."""
     if run.get('source') == 'released':
         return RELEASED
-    # a pre-training may have started from another one
-    for one in (run, run.get('started_from') or {}):
-        name = _name(one)
+    # a pre-training may start from another one
+    for training in (run, run.get('started_from') or {}):
+        name = _name(training)
         if name in _COLUMNS:
             return _COLUMNS[name]
         if match := re.match(r'([a-e]\d)_', name):
@@ -145,14 +145,14 @@ def column_of(run: Mapping[str, Any]) -> str | None:
 
 
 def _name(run: Mapping[str, Any]) -> str:
-    """The config of a training; mmengine names a run after it and the time."""
+    """Config of a training; mmengine names runs by config and time."""
     return re.sub(r'_\d+(_\d+)?$', '', run.get('experiment_name', ''))
 
 
 def protocol_of(
     run: Mapping[str, Any], protocol: Mapping[str, Any], metrics: Mapping[str, float]
 ) -> str | None:
-    """What a result may be compared with, e.g. '101' or 'full, fine-tuned'; or None."""
+    """Protocol of a result, e.g. '101' or 'full, fine-tuned'; or None."""
     if any(name.startswith('retrieval/') for name in metrics):
         tuned = run.get('experiment_name', '').startswith('finetune_')
         return protocol.get('name', 'not named') + (', fine-tuned' if tuned else '')

@@ -1,12 +1,12 @@
-"""Print Tables 2 to 6 of the paper, its figures beside those that were measured.
+"""Print Tables 2 to 6 of the paper, its results beside ours.
 
     tools/analysis_tools/paper_tables.py work_dirs [MORE ...] [--format markdown] [--significance]
 
-Every results.json below the folders is read. Which column it belongs to follows from the config
-that pre-trained its checkpoint (a1_ratio_10, ...; pretrain_fashiongen or pretrain_catalogue is
-"Final"), and for a converted released checkpoint from the config that tested it. Each data set has
-tables of its own, each protocol rows of its own. Several seeds of one cell give mean and standard
-deviation; results that differ in more than the seed are refused. Cells read "paper / ours".
+The tool reads every results.json below the folders. The config of the pre-training determines the
+column (a1_ratio_10, ...; pretrain_fashiongen and pretrain_catalogue are "Final"); for a converted
+released checkpoint, the config of the test does. Each dataset has its tables, each protocol its
+rows. Several seeds give mean and standard deviation; results that differ in more than the seed are
+refused. Cells read "paper / ours".
 """
 
 import argparse
@@ -24,15 +24,15 @@ from mvlt.tools.analysis_tools.compare import matched, read_answers, right
 from mvlt.tools.analysis_tools.paper_results import RECOGNITION, RELEASED, Result, read_results
 from mvlt.tools.analysis_tools.significance import paired_bootstrap
 
-PROTOCOL = '101'  # the paper's, without fine-tuning; its figures stand beside no other
+PROTOCOL = '101'  # the paper's, without fine-tuning; only its rows show the paper's results
 # Tables 2 (MVLT is "Final"), 3, 4 (E1, Final) and 6. "Second" is the best competitor of Table 2 in
-# one metric, to which its column Diff refers: Kaleido-BERT but for one. Metric -> column -> figure
+# a metric; Table 2's Diff refers to it. Metric -> column -> value
 with open(Path(__file__).with_name('paper_figures.csv'), encoding='utf-8', newline='') as file:
     PAPER: dict[str, dict[str, float]] = {
         row.pop('metric'): {name: float(figure) for name, figure in row.items() if figure}
         for row in csv.DictReader(file)
     }
-# title, columns, and the one that Diff is against
+# title -> columns, reference column of Diff
 TABLES = {
     'Table 2': (
         (
@@ -62,7 +62,7 @@ TABLES = {
         None,
     ),
 }
-# rows of a table: name, the metric or those that add up, and what a macro-F is worth
+# rows of a table: name, and the metrics to sum
 _RETRIEVAL = [
     (f'{way.upper()} {name}', [f'retrieval/{way}/R@{k}' for k in ks])
     for way in ('tir', 'itr')
@@ -80,7 +80,7 @@ _CATEGORIES = [
 
 
 class Table(NamedTuple):
-    """Title, names of columns, rows whose first cell names them, and a line below."""
+    """Title, column names, rows (the first cell is the name), and a note below."""
 
     title: str
     head: list[str]
@@ -89,7 +89,7 @@ class Table(NamedTuple):
 
 
 def main() -> None:
-    """Read, print."""
+    """Read results and print tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -98,15 +98,15 @@ def main() -> None:
     parser.add_argument(
         '--significance',
         action='store_true',
-        help='* where a paired bootstrap over queries (mean over common seeds) finds a column to '
-        'differ from Final (95 %%)',
+        help='mark columns that differ from Final with * (paired bootstrap over queries, mean over '
+        'common seeds, 95 %%)',
     )
     args = parser.parse_args()
     print_tables(args.folders, args.format, args.significance)
 
 
 def print_tables(folders: Sequence[Path], style: str = 'text', significance: bool = False) -> None:
-    """Print every table that has a result in the folders."""
+    """Print all tables with results in the folders."""
     results, others = read_results(folders)
     if style == 'text':
         for result in results:
@@ -120,28 +120,30 @@ def print_tables(folders: Sequence[Path], style: str = 'text', significance: boo
 
 
 def tables(results: Sequence[Result], significance: bool = False) -> list[Table]:
-    """The tables that have a result, of one data set."""
-    found = []
-    protocols = sorted({one.protocol for one in results} - {RECOGNITION}, key=_paper_first)
+    """Tables with results of one dataset."""
+    built = []
+    protocols = sorted({result.protocol for result in results} - {RECOGNITION}, key=_paper_first)
     for title, (names, against) in TABLES.items():
-        own = [one for one in results if one.column in names]
-        if not own or (all(one.column == 'Final' for one in own) and title != 'Table 2'):
+        chosen = [result for result in results if result.column in names]
+        if not chosen or (
+            all(result.column == 'Final' for result in chosen) and title != 'Table 2'
+        ):
             continue
-        if _has(own, _WITH_PVT):  # on a catalogue Final has other sizes than E1
+        if _has(chosen, _WITH_PVT):  # on a catalogue Final has other sizes than E1
             names, against = ('E1', _WITH_PVT), _WITH_PVT
-        elif 'E1' in names and 'fashiongen' not in own[0].data:
+        elif 'E1' in names and 'fashiongen' not in chosen[0].data:
             against = None
-        # columns of ours appear with their first result
-        columns = [name for name in names if name in _IN_PAPER or _has(own, name)]
+        # our additional columns appear only with results
+        columns = [name for name in names if name in _IN_PAPER or _has(chosen, name)]
         rows = []
         for protocol in [*protocols, RECOGNITION]:
-            of_protocol = [one for one in own if one.protocol == protocol]
+            of_protocol = [result for result in chosen if result.protocol == protocol]
             if of_protocol:
                 rows += _rows(of_protocol, protocol, columns, against, significance)
-        empty = [one for one in names if one in _MEASURABLE and not _has(own, one)]
+        empty = [name for name in names if name in _MEASURABLE and not _has(chosen, name)]
         note = f'without a result: {", ".join(empty)}' if empty else ''
-        found.append(Table(title, ['paper / ours', *columns], rows, note))
-    return found
+        built.append(Table(title, ['paper / ours', *columns], rows, note))
+    return built
 
 
 _WITH_PVT = 'E1 with PVT'
@@ -155,7 +157,7 @@ def _paper_first(protocol: str) -> tuple[bool, str]:
 
 
 def _has(results: Iterable[Result], column: str) -> bool:
-    return any(one.column == column for one in results)
+    return any(result.column == column for result in results)
 
 
 def _rows(
@@ -165,17 +167,19 @@ def _rows(
     against: str | None,
     significance: bool,
 ) -> list[list[str]]:
-    """Rows of one protocol."""
+    """Rows of a protocol."""
     recognition = protocol == RECOGNITION
     in_paper = recognition or protocol == ('full' if 'COCO' in columns else PROTOCOL)
-    by_column = {name: [one for one in results if one.column == name] for name in columns}
+    by_column = {name: [result for result in results if result.column == name] for name in columns}
     rows = []
     for name, metrics in _CATEGORIES if recognition else _RETRIEVAL:
         label = name if in_paper else f'{name} ({protocol})'
         digits = 3 if metrics[-1].endswith('macro_f') and len(metrics) == 1 else 2
         printed = {m: PAPER[m] if in_paper else {} for m in metrics}
         paper = {c: _total({m: printed[m].get(c) for m in metrics}, metrics) for c in columns}
-        measured = {c: [_total(one.metrics, metrics) for one in by_column[c]] for c in columns}
+        measured = {
+            c: [_total(result.metrics, metrics) for result in by_column[c]] for c in columns
+        }
         ours = {c: [value for value in measured[c] if value is not None] for c in columns}
         if not any(ours.values()):
             continue
@@ -186,7 +190,7 @@ def _rows(
             base = paper.get(against)
             if against == 'Kaleido-BERT' and len(metrics) == 1 and in_paper:
                 base = PAPER[metrics[0]]['Second']
-            # the paper's competitors can be compared with on its own data only
+            # competitors are comparable on the paper's data only
             comparable = 'fashiongen' in results[0].data and against == 'Kaleido-BERT'
             mean_base = mean(ours[against]) if ours[against] else base if comparable else None
             cells = [_difference(paper[c], base, ours[c], mean_base, digits) for c in columns]
@@ -198,7 +202,7 @@ def _rows(
 
 
 def _total(metrics: Mapping[str, float | None], names: Sequence[str]) -> float | None:
-    """A metric, or a sum in which macro-F counts in percent (SumR, SumC of Table 2)."""
+    """A metric, or a sum with macro-F in percent (SumR and SumC of Table 2)."""
     values = [metrics.get(name) for name in names]
     if None in values or len(values) == 1:
         return None if None in values else values[0]
@@ -210,12 +214,12 @@ def _total(metrics: Mapping[str, float | None], names: Sequence[str]) -> float |
 
 
 def _cell(paper: float | None, ours: Sequence[float], digits: int) -> str:
-    """Paper, mean, sample standard deviation, number of runs."""
-    said = '-' if paper is None else f'{paper:.{digits}f}'
+    """Paper / mean, sample standard deviation, number of runs."""
+    printed = '-' if paper is None else f'{paper:.{digits}f}'
     if not ours:
-        return f'{said} / -'
+        return f'{printed} / -'
     spread = f' +- {stdev(ours):.{digits}f}' if len(ours) > 1 else ''
-    return f'{said} / {mean(ours):.{digits}f}{spread} (n={len(ours)})'
+    return f'{printed} / {mean(ours):.{digits}f}{spread} (n={len(ours)})'
 
 
 def _difference(
@@ -225,7 +229,7 @@ def _difference(
     base: float | None,
     digits: int,
 ) -> str:
-    """A column less what it is compared with, in the paper and here."""
+    """A column minus its reference, in the paper and here."""
     printed = '-' if paper is None or paper_base is None else f'{paper - paper_base:+.{digits}f}'
     measured = '-' if not ours or base is None else f'{mean(ours) - base:+.{digits}f}'
     return f'{printed} / {measured}'
@@ -234,26 +238,26 @@ def _difference(
 def _marks(
     by_column: Mapping[str, Sequence[Result]], metrics: Sequence[str], against: str | None
 ) -> dict[str, str]:
-    """'*' for columns whose hits differ from those of the one that they are compared with."""
+    """'*' for columns whose hits differ significantly from the reference."""
     if against not in ('Final', _WITH_PVT) or len(metrics) > 1 or metrics[0].endswith('macro_f'):
         return {}
     marks = {}
     for column, results in by_column.items():
         base = by_column[against]
-        pairs = [(one, other) for one in results for other in base if one.seed == other.seed]
+        pairs = [(ours, ref) for ours in results for ref in base if ours.seed == ref.seed]
         if column == against or not pairs:
             continue
-        hits = [_hits(one, other, metrics[0]) for one, other in pairs]
+        hits = [_hits(*pair, metrics[0]) for pair in pairs]
         first, second = (np.mean([pair[side] for pair in hits], axis=0) for side in (0, 1))
         if paired_bootstrap(first, second, groups=hits[0][2]).significant:
             marks[column] = ' *'
     return marks
 
 
-def _hits(one: Result, other: Result, metric: str) -> tuple[np.ndarray, np.ndarray, list]:
-    """Which queries are right, bool (n,), of two results in one order, and their products."""
+def _hits(ours: Result, other: Result, metric: str) -> tuple[np.ndarray, np.ndarray, list]:
+    """Hits of two results on the same queries, bool (n,), and the queries' products."""
     name = metric.split('/')[-2]
-    first, second = (read_answers(result.path)[name] for result in (one, other))
+    first, second = (read_answers(result.path)[name] for result in (ours, other))
     k = int(metric.rpartition('@')[2]) if '@' in metric else 1
     hits = [right(values, k) for values in matched(first, second, name)]
     return hits[0], hits[1], first.groups

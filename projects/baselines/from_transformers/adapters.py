@@ -1,9 +1,8 @@
-"""CLIP, SigLIP, ViLT and BLIP: transformers' own models behind this project's tools.
+"""Adapters of CLIP, SigLIP, ViLT and BLIP from transformers.
 
-Weights come from a local folder as transformers saves one, or are random and small, by a
-configuration's values. Nothing is fetched.
+Weights come from a local folder saved by transformers, or are random. Nothing is downloaded.
 
-Legend: B batch, N patches, T tokens, C channels, D size of a vector.
+Legend: B batch, N patches, T tokens, C channels, D size of an embedding.
 """
 
 from collections.abc import Mapping
@@ -25,12 +24,12 @@ from mvlt.structures import Batch
 
 
 class FromTransformers(BaseModule):
-    """A model of transformers, from a folder or at random.
+    """A model of transformers, from a folder or with random weights.
 
     Args:
-        folder: as ``save_pretrained`` writes one; None = at random.
-        settings: of the configuration's class, where there is no folder.
-        vocab_size: rows of the word table at random.
+        folder: written by ``save_pretrained``; None = random weights.
+        settings: arguments of the configuration class; without ``folder`` only.
+        vocab_size: rows of the token embeddings; without ``folder`` only.
     """
 
     model_class: Any
@@ -52,25 +51,25 @@ class FromTransformers(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Nothing: transformers has done so."""
+        """Nothing: transformers initialises its models."""
 
     def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
-        """The configuration at random; most have the words' settings apart."""
+        """Configuration of a model with random weights; most have a nested text config."""
         text = dict(settings.pop('text_config', {}), vocab_size=vocab_size)
         return self.model_class.config_class(text_config=text, **settings)
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Word vectors (tokenizer, token_embed_dim)."""
+        """Token embeddings (vocab_size, token_embed_dim)."""
         return self.model.get_input_embeddings().weight
 
 
 class Side(FromTransformers):
-    """One side of a dual encoder: what the model projects, or else pools, is a vector (B, D).
+    """An encoder of a dual encoder: its projected or pooled output is the embedding (B, D).
 
     Args:
-        kind: name of a class of transformers, e.g. 'CLIPTextModelWithProjection'.
-        kwargs: those of :class:`FromTransformers`.
+        kind: class of transformers, e.g. 'CLIPTextModelWithProjection'.
+        kwargs: see :class:`FromTransformers`.
     """
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
@@ -90,7 +89,7 @@ class ImageSide(Side):
     """Image encoder of CLIP, SigLIP or another model of transformers."""
 
     def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
-        """It has no words."""
+        """Without a vocabulary."""
         return self.model_class.config_class(**settings)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -104,7 +103,7 @@ class TextSide(Side):
     """Text encoder of CLIP, SigLIP or another model of transformers."""
 
     def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
-        """All settings are its own."""
+        """Without a nested text config."""
         return self.model_class.config_class(vocab_size=vocab_size, **settings)
 
     def forward(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
@@ -114,26 +113,26 @@ class TextSide(Side):
         return output.text_embeds if 'text_embeds' in output else output.pooler_output
 
     def seen(self, token_ids: torch.Tensor, text_mask: torch.Tensor) -> torch.Tensor:
-        """Which tokens are attended to: CLIP's tokenizer pads with the end token, which is one."""
+        """Attention mask: CLIP's tokenizer pads with the end token, and the first one counts."""
         end = self.model.config.eos_token_id
-        if end == 2:  # OpenAI's folders say so; the end token is the last of the tokenizer
+        if end == 2:  # OpenAI's folders name a wrong id; the end token has the highest one
             end = token_ids.amax(1, keepdim=True)
         first = F.pad(text_mask, (1, 0), value=True)[:, :-1] & ~text_mask
         return text_mask | (first & (token_ids == end))
 
 
 @MODELS.register_module()
-class OwnITCHead(ITCHead):
-    """:class:`ITCHead` whose vectors are the encoder's own, and whose scale is that of its folder.
+class ProjectedITCHead(ITCHead):
+    """:class:`ITCHead` without projections; its scale comes from the encoder's folder.
 
     Args:
-        in_channels, backbone: handed in by the model.
-        kwargs: those of :class:`ITCHead`, but for ``dims``, ``temperature`` and ``queue``.
+        in_channels, backbone: the model fills them in.
+        kwargs: see :class:`ITCHead`; without ``dims``, ``temperature`` and ``queue``.
     """
 
     def __init__(self, in_channels: int, backbone: Any, **kwargs: Any) -> None:
         if kwargs.get('queue'):
-            raise ValueError('OwnITCHead.queue: only ITCHead has a queue')
+            raise ValueError('ProjectedITCHead: only ITCHead has a queue; remove queue=')
         super().__init__(in_channels, dims=1, backbone=backbone, **kwargs)
         self.image = self.text = nn.Identity()
         folder = getattr(getattr(backbone, 'text_encoder', None), 'folder', None)
@@ -146,11 +145,11 @@ class OwnITCHead(ITCHead):
 
 @MODELS.register_module()
 class ViltPairs(FromTransformers):
-    """ViLT (Kim et al., 2021): a transformer over words and patches; matching by its rank output.
+    """ViLT (Kim et al., 2021): a transformer over tokens and patches.
 
     Args:
-        empty_caption: token ids that stand for no caption, where a picture alone is read.
-        kwargs: those of :class:`FromTransformers`.
+        empty_caption: token ids of an empty caption, to encode an image alone.
+        kwargs: see :class:`FromTransformers`.
     """
 
     model_class = ViltForImageAndTextRetrieval
@@ -160,7 +159,7 @@ class ViltPairs(FromTransformers):
         self.empty_caption = tuple(empty_caption)
 
     def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
-        """Its words have no settings of their own."""
+        """Without a nested text config."""
         return self.model_class.config_class(vocab_size=vocab_size, **settings)
 
     @property
@@ -175,26 +174,26 @@ class ViltPairs(FromTransformers):
         text_mask: torch.Tensor | None = None,
         cls_only: bool = False,
     ) -> PairFeatures:
-        """One map (B, C, N, 1), patches in no order, and words; [CLS] is the pooled one."""
+        """One map (B, C, N, 1) of unordered patches, and tokens; [CLS] is the pooled output."""
         mask = torch.ones_like(token_ids) if text_mask is None else text_mask.long()
-        found = self.model.vilt(input_ids=token_ids, attention_mask=mask, pixel_values=image)
-        states = found.last_hidden_state
-        words, patches = states[:, 1 : mask.shape[1]], states[:, mask.shape[1] + 1 :]
-        text = torch.cat((found.pooler_output[:, None], words), 1)
+        output = self.model.vilt(input_ids=token_ids, attention_mask=mask, pixel_values=image)
+        states = output.last_hidden_state
+        tokens, patches = states[:, 1 : mask.shape[1]], states[:, mask.shape[1] + 1 :]
+        text = torch.cat((output.pooler_output[:, None], tokens), 1)
         return PairFeatures((patches.transpose(1, 2)[..., None],), (text,))
 
     def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
-        """One map of a picture with an empty caption."""
+        """One map of an image with an empty caption."""
         caption = torch.tensor(self.empty_caption, device=image.device)
         return self.encode_pair(image, caption.expand(len(image), -1)).images
 
 
 @MODELS.register_module()
 class ViltRankHead(Head):
-    """ViLT's rank output: one logit a pair. transformers has no loss for it; binary cross-entropy.
+    """ViLT's rank output, one logit for each pair, trained by binary cross-entropy.
 
     Args:
-        backbone: a :class:`ViltPairs`, which keeps the weights.
+        backbone: a :class:`ViltPairs`, which owns the weights.
     """
 
     reads = ('cls',)
@@ -203,15 +202,15 @@ class ViltRankHead(Head):
 
     def __init__(self, backbone: ViltPairs, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self.owner = (backbone,)  # a tuple: its weights are not this head's, too
+        self.owner = (backbone,)  # a tuple: the head does not register the weights
 
     def match(self, features: Features) -> torch.Tensor:
-        """Log-odds of each pair of the batch, float32 (B,)."""
-        with torch.autocast(features.cls.device.type, enabled=False):  # in bfloat16 many tie
+        """``itm_logits`` of each pair of the batch, float32 (B,)."""
+        with torch.autocast(features.cls.device.type, enabled=False):  # bfloat16 makes many ties
             return self.owner[0].model.rank_output(features.cls.float())[:, 0]
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Mean over the batch of the label ``matched``."""
+        """Binary cross-entropy of the label ``matched``, mean over the batch."""
         matched = batch.labels('matched').float()
         return dict(loss=F.binary_cross_entropy_with_logits(self.match(features), matched))
 
@@ -222,13 +221,13 @@ class ViltRankHead(Head):
 
 @MODELS.register_module()
 class BlipPairs(FromTransformers):
-    """BLIP (Li et al., 2022): two towers, and words that attend to patches for matching."""
+    """BLIP (Li et al., 2022): a dual encoder, and cross-attention to patches for matching."""
 
     model_class = BlipForImageTextRetrieval
 
     @property
     def embed_dims(self) -> tuple[int]:
-        """D of both vectors; the matching head reads the words' own."""
+        """D; the matching head reads the text encoder's states."""
         return (self.model.config.image_text_hidden_size,)
 
     def encode_pair(
@@ -238,42 +237,42 @@ class BlipPairs(FromTransformers):
         text_mask: torch.Tensor | None = None,
         cls_only: bool = False,
     ) -> PairFeatures:
-        """One map (B, C, N + 1, 1) and words (B, T, C)."""
+        """One map (B, C, N + 1, 1) and tokens (B, T, C)."""
         states = self.model.vision_model(pixel_values=image)[0]
         mask = torch.ones_like(token_ids) if text_mask is None else text_mask.long()
-        words = self.model.text_encoder(
+        tokens = self.model.text_encoder(
             input_ids=token_ids,
             attention_mask=mask,
             encoder_hidden_states=states,
             encoder_attention_mask=torch.ones(states.shape[:2], device=states.device),
             return_dict=True,
         )[0]
-        return PairFeatures((states.transpose(1, 2)[..., None],), (words,))
+        return PairFeatures((states.transpose(1, 2)[..., None],), (tokens,))
 
     def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
-        """The projected [CLS] of a picture, (B, D, 1, 1)."""
+        """Projected [CLS] of an image, (B, D, 1, 1)."""
         states = self.model.vision_model(pixel_values=image)[0]
         return (self.model.vision_proj(states[:, 0])[..., None, None],)
 
     def encode_text(
         self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor]:
-        """The projected [CLS] of a caption at every token, (B, T, D)."""
+        """Projected [CLS] of a caption, repeated for every token, (B, T, D)."""
         mask = torch.ones_like(token_ids) if text_mask is None else text_mask.long()
         states = self.model.text_encoder(
             input_ids=token_ids, attention_mask=mask, return_dict=True
         )[0]
-        found = self.model.text_proj(states[:, 0])
-        return (found[:, None].expand(-1, token_ids.shape[1], -1),)
+        projected = self.model.text_proj(states[:, 0])
+        return (projected[:, None].expand(-1, token_ids.shape[1], -1),)
 
 
 @MODELS.register_module()
 class BlipITMHead(HardITMHead):
-    """:class:`HardITMHead` with BLIP's own two logits.
+    """:class:`HardITMHead` with BLIP's two logits.
 
     Args:
-        in_channels, kwargs: those of :class:`HardITMHead`.
-        backbone: a :class:`BlipPairs`, which keeps the weights.
+        in_channels, kwargs: see :class:`HardITMHead`.
+        backbone: a :class:`BlipPairs`, which owns the weights.
     """
 
     takes = ('in_channels', 'backbone')

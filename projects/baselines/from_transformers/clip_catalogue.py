@@ -7,7 +7,7 @@ Hardware: one thread. Time: 4.1 minutes. R@1 of 101: TIR 18.2, ITR 19.2 (README.
 from mmengine.config import read_base
 
 from mvlt.models import DualEncoder
-from projects.baselines.from_transformers.adapters import ImageSide, OwnITCHead, TextSide
+from projects.baselines.from_transformers.adapters import ImageSide, ProjectedITCHead, TextSide
 
 with read_base():
     from .small_catalogue import *
@@ -33,4 +33,4 @@ model.backbone = dict(
     ),
     vocab_size=vocab_size,
 )
-model.heads.itc = dict(type=OwnITCHead)
+model.heads.itc = dict(type=ProjectedITCHead)

@@ -7,7 +7,7 @@ Hardware: one thread. Time: 4.2 minutes. R@1 of 101: TIR 16.2, ITR 18.0 (README.
 from mmengine.config import read_base
 
 from mvlt.models import DualEncoder
-from projects.baselines.from_transformers.adapters import ImageSide, OwnITCHead, TextSide
+from projects.baselines.from_transformers.adapters import ImageSide, ProjectedITCHead, TextSide
 
 with read_base():
     from .small_catalogue import *
@@ -26,4 +26,4 @@ model.backbone = dict(
     ),
     vocab_size=vocab_size,
 )
-model.heads.itc = dict(type=OwnITCHead, form='sigmoid', max_logit_scale=1000.0)
+model.heads.itc = dict(type=ProjectedITCHead, form='sigmoid', max_logit_scale=1000.0)

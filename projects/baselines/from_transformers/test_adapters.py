@@ -1,4 +1,4 @@
-"""Contract: what the adapters give is what transformers gives, from a folder and at random."""
+"""Contract: the adapters' outputs equal transformers', from folders and with random weights."""
 
 import pytest
 import torch
@@ -25,15 +25,15 @@ IDS = torch.tensor([[2, 7, 9, 8, 3], [2, 6, 3, 0, 0]])
 
 
 SIZES = dict(hidden_size=128, intermediate_size=512, num_attention_heads=4)
-OWN = {  # settings of both sides, of the text side
+SETTINGS = {  # of both encoders, of the text encoder
     CLIPModel: (dict(projection_dim=128), dict(bos_token_id=2, eos_token_id=3)),
     SiglipModel: ({}, dict(max_position_embeddings=32, projection_size=128)),
 }
 
 
 def _saved(kind, folder, **weights):
-    """A folder as transformers writes it, at random, and the options that read it."""
-    both, text = OWN[kind]
+    """Save a random model of transformers; return the options that read it."""
+    both, text = SETTINGS[kind]
     vision = dict(SIZES, **both, num_hidden_layers=4, image_size=64, patch_size=8)
     text = dict(SIZES, **both, **text, num_hidden_layers=2, vocab_size=200)
     torch.manual_seed(0)
@@ -71,64 +71,64 @@ def test_clip_is_fine_tuned_from_a_folder(two_steps, tmp_path):
     after = {name: value for side in sides for name, value in side.state_dict().items()}
     assert before.keys() - after.keys() == {'logit_scale'}
     moved = [(value - before[name]).abs().max().item() for name, value in after.items()]
-    assert 0 < max(moved) < 1e-3  # from there, and slowly
+    assert 0 < max(moved) < 1e-3  # starts there and moves slowly
 
 
 @pytest.mark.parametrize('pad', [0, 3])
 def test_clip_from_a_folder(tmp_path, pad):
-    """The tokenizer of CLIP pads with the end token (pad 3), which itself is attended to."""
+    """CLIP's tokenizer pads with the end token (pad 3); the first one is attended to."""
     options = _saved(CLIPModel, tmp_path, logit_scale=3.0)
     options['model.data_preprocessor.pad_id'] = pad
     model = _build('clip', options)
     image = torch.randn(2, 3, 64, 64)
     ids = torch.where(IDS == 0, pad, IDS)
     mask = torch.tensor([[1] * 5, [1, 1, 1, 0, 0]])
-    wanted = CLIPModel.from_pretrained(tmp_path)(ids, image, attention_mask=mask)
+    expected = CLIPModel.from_pretrained(tmp_path)(ids, image, attention_mask=mask)
     images = model.image_embeds(image)
     texts = model.text_embeds(ids, model.data_preprocessor.text_mask(ids))
-    torch.testing.assert_close(images, wanted.image_embeds, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(texts, wanted.text_embeds, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(images, expected.image_embeds, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(texts, expected.text_embeds, rtol=1e-4, atol=1e-5)
     logits = model.head('itc').logits(images, texts)
-    torch.testing.assert_close(logits, wanted.logits_per_image, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits, expected.logits_per_image, rtol=1e-4, atol=1e-4)
 
 
 def test_siglip_from_a_folder(tmp_path):
     model = _build('siglip', _saved(SiglipModel, tmp_path, logit_scale=2.0, logit_bias=-3.0))
     image, ids = torch.randn(2, 3, 64, 64), F.pad(IDS, (0, 27))
-    wanted = SiglipModel.from_pretrained(tmp_path)(ids, image)
-    found = model.head('itc').logits(
+    expected = SiglipModel.from_pretrained(tmp_path)(ids, image)
+    logits = model.head('itc').logits(
         model.image_embeds(image), model.text_embeds(ids, model.data_preprocessor.text_mask(ids))
     )
-    torch.testing.assert_close(found, wanted.logits_per_image, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits, expected.logits_per_image, rtol=1e-4, atol=1e-4)
 
 
 def test_siglip_from_a_folder_with_its_own_tokenizer(tmp_path):
-    """Captions begin with no token and are padded with the end token, which is read."""
-    own = Tokenizer(Unigram())
-    own.pre_tokenizer = Metaspace()
-    own.train_from_iterator(
+    """Captions have no start token; the end token pads and is attended to."""
+    tokenizer = Tokenizer(Unigram())
+    tokenizer.pre_tokenizer = Metaspace()
+    tokenizer.train_from_iterator(
         ['red cotton hat', 'blue wool scarf'] * 9,
         UnigramTrainer(vocab_size=60, special_tokens=['<unk>', '</s>'], unk_token='<unk>'),
     )
-    own.post_processor = TemplateProcessing('$A </s>', special_tokens=[('</s>', 1)])
+    tokenizer.post_processor = TemplateProcessing('$A </s>', special_tokens=[('</s>', 1)])
     special = dict(pad_token='</s>', eos_token='</s>', unk_token='<unk>')
-    theirs = PreTrainedTokenizerFast(tokenizer_object=own, **special)
-    theirs.save_pretrained(tmp_path)
+    saved = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+    saved.save_pretrained(tmp_path)
     options = {
         **_saved(SiglipModel, tmp_path),
         'model.data_preprocessor.pad_id': 1,
         'test_dataloader.dataset.pipeline.tokenize.tokenizer': str(tmp_path),
     }
     model = _build('siglip', options)
-    words = ['red hat', 'blue cotton scarf']
-    ids = [torch.tensor(load_tokenizer(str(tmp_path)).encode(text, 32)) for text in words]
+    texts = ['red hat', 'blue cotton scarf']
+    ids = [torch.tensor(load_tokenizer(str(tmp_path)).encode(text, 32)) for text in texts]
     padded = model.data_preprocessor.pad(ids)
-    wanted = theirs(words, padding='max_length', max_length=32, return_tensors='pt').input_ids
-    assert torch.equal(padded, wanted)
-    found = model.text_embeds(padded, model.data_preprocessor.text_mask(padded))
+    expected = saved(texts, padding='max_length', max_length=32, return_tensors='pt').input_ids
+    assert torch.equal(padded, expected)
+    embeds = model.text_embeds(padded, model.data_preprocessor.text_mask(padded))
     image = torch.randn(2, 3, 64, 64)
-    whole = SiglipModel.from_pretrained(tmp_path)(wanted, image)
-    torch.testing.assert_close(found, whole.text_embeds, rtol=1e-4, atol=1e-5)
+    whole = SiglipModel.from_pretrained(tmp_path)(expected, image)
+    torch.testing.assert_close(embeds, whole.text_embeds, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('row', ['vilt', 'blip'])
@@ -141,29 +141,29 @@ def test_pairs_from_a_folder(tmp_path, row):
     torch.testing.assert_close(model.match(*given), random.match(*given), rtol=1e-5, atol=1e-6)
 
 
-def test_only_the_projects_own_head_has_a_queue():
+def test_a_queue_is_refused():
     with pytest.raises(ValueError, match='only ITCHead has a queue'):
         _build('clip', {'model.heads.itc.queue': 64})
 
 
-def test_vilt_ranks_by_its_own_output():
+def test_vilt_ranks_by_its_rank_output():
     model = _build('vilt')
     image, mask = torch.randn(2, 3, 64, 64), IDS != 0
-    own = model.backbone.model
-    wanted = own(input_ids=IDS, attention_mask=mask.long(), pixel_values=image).logits[:, 0]
-    torch.testing.assert_close(model.match(image, IDS, mask), wanted, rtol=1e-4, atol=1e-5)
+    original = model.backbone.model
+    expected = original(input_ids=IDS, attention_mask=mask.long(), pixel_values=image).logits[:, 0]
+    torch.testing.assert_close(model.match(image, IDS, mask), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_blip_gives_both_of_its_scores():
+def test_blip_gives_both_scores():
     model = _build('blip')
     image, mask = torch.randn(2, 3, 64, 64), IDS != 0
-    own: BlipForImageTextRetrieval = model.backbone.model
+    original: BlipForImageTextRetrieval = model.backbone.model
     given = dict(input_ids=IDS, attention_mask=mask.long(), pixel_values=image)
-    logits = own(**given, use_itm_head=True).itm_score
+    logits = original(**given, use_itm_head=True).itm_score
     torch.testing.assert_close(
         model.match(image, IDS, mask), logits[:, 1] - logits[:, 0], rtol=1e-4, atol=1e-5
     )
-    cosines = own(**given, use_itm_head=False).itm_score
+    cosines = original(**given, use_itm_head=False).itm_score
     features = Features(model, dict(image=image, token_ids=IDS, text_mask=mask))
     images, texts = features.embeds
     torch.testing.assert_close(images @ texts.T, cosines, rtol=1e-4, atol=1e-5)

@@ -1,6 +1,6 @@
-"""SCAN (Lee et al., 2018) and PFAN (Wang et al., 2019): words look at regions, regions at words.
+"""SCAN (Lee et al., 2018) and PFAN (Wang et al., 2019): attention between tokens and regions.
 
-Legend: P pairs, B batch, N regions, T tokens, C channels, D size of a vector, K x K blocks.
+Legend: P pairs, B batch, N regions, T tokens, C channels, D size of an embedding, K x K blocks.
 """
 
 from typing import Any, Literal
@@ -12,9 +12,9 @@ from torch import nn
 from mvlt.models import Features, Head
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
-from projects.baselines.two_towers.two_towers import RegionEncoder, hinge_loss
+from projects.baselines.dual_encoder.vse import RegionEncoder, hinge_loss
 
-_PAIRS = 2048  # at once: each takes N x T similarities
+_PAIRS = 2048  # at once; each needs N x T similarities
 
 
 def stacked_attention(
@@ -26,24 +26,24 @@ def stacked_attention(
     pooling: Literal['mean', 'lse'],
     lse: float,
 ) -> torch.Tensor:
-    """Similarity of each pair, (P,): the mean cosine of queries and what they attend to.
+    """Similarity of each pair, (P,): mean cosine of queries and attended context.
 
-    SCAN, text to image: words are queries, regions the context; image to text the other way round.
-    Similarities are clipped at 0 and normalised over the queries (Eq. 1), their softmax over the
-    context, sharpened, weights it (Eq. 2, 3); cosines (Eq. 4) become a mean, or LogSumExp (Eq. 5).
+    Text to image, tokens are queries and regions the context; image to text, vice versa.
+    Similarities are clipped at 0 and normalised over the queries (Eq. 1). A sharpened softmax over
+    the context weights it (Eq. 2, 3). Cosines (Eq. 4) are pooled by mean or LogSumExp (Eq. 5).
 
     Args:
         queries: (P, Q, D) of length 1.
         context: (P, S, D) of length 1.
-        query_mask, context_mask: bool (P, Q) and (P, S), True = is there; None = all are.
+        query_mask, context_mask: bool (P, Q) and (P, S), False = padding; None = no padding.
         sharpness: lambda_1.
         pooling: 'mean', or 'lse' with ``lse`` = lambda_2.
     """
-    likeness = (queries @ context.transpose(1, 2)).clamp(min=0)
+    similarity = (queries @ context.transpose(1, 2)).clamp(min=0)
     if query_mask is not None:
-        likeness = likeness * query_mask[..., None]
-    likeness = F.normalize(likeness, dim=1, eps=1e-6)
-    logits = sharpness * likeness
+        similarity = similarity * query_mask[..., None]
+    similarity = F.normalize(similarity, dim=1, eps=1e-6)
+    logits = sharpness * similarity
     if context_mask is not None:
         logits = logits.masked_fill(~context_mask[:, None], float('-inf'))
     attended = logits.softmax(-1) @ context
@@ -56,12 +56,12 @@ def stacked_attention(
 
 @MODELS.register_module()
 class StackedAttentionHead(Head):
-    """SCAN's similarity and hinge; it takes the place of ``itm``: pairs are scored one by one.
+    """SCAN's similarity and hinge loss; it replaces ``itm``.
 
     Args:
         in_channels: C.
         dims: D.
-        direction: 'text_to_image': words look at regions; or 'image_to_text'.
+        direction: 'text_to_image' (tokens attend to regions) or 'image_to_text'.
         sharpness, pooling, lse: see :func:`stacked_attention`.
         margin, hardest: see :func:`hinge_loss`.
     """
@@ -89,59 +89,58 @@ class StackedAttentionHead(Head):
         self.margin = margin
         self.hardest = hardest
         self.region = nn.Linear(in_channels, dims)
-        self.word = nn.Linear(in_channels, dims)
+        self.token = nn.Linear(in_channels, dims)
 
-    def vectors(self, features: Features) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Of regions (B, N, D) and words (B, T, D), of length 1, and which words there are."""
+    def embeddings(self, features: Features) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Regions (B, N, D) and tokens (B, T, D) of length 1, and the mask (B, T) of tokens."""
         regions = features.image[-1].flatten(2).transpose(1, 2)
-        words, mask = features.text[-1], features.inputs['text_mask']
+        tokens, mask = features.text[-1], features.inputs['text_mask']
         if mask is None:
-            mask = torch.ones(words.shape[:2], dtype=torch.bool, device=words.device)
-        regions, words = self.region(regions).float(), self.word(words).float()
-        return F.normalize(regions, dim=-1), F.normalize(words, dim=-1), mask
+            mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        regions, tokens = self.region(regions).float(), self.token(tokens).float()
+        return F.normalize(regions, dim=-1), F.normalize(tokens, dim=-1), mask
 
     def scores(
-        self, regions: torch.Tensor, words: torch.Tensor, mask: torch.Tensor
+        self, regions: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
-        """Of pairs, (P,): regions (P, N, D), words (P, T, D), mask (P, T)."""
+        """Similarities of pairs, (P,), of regions (P, N, D) and tokens (P, T, D)."""
         if self.direction == 'text_to_image':
-            return stacked_attention(words, regions, mask, None, *self.settings)
-        return stacked_attention(regions, words, None, mask, *self.settings)
+            return stacked_attention(tokens, regions, mask, None, *self.settings)
+        return stacked_attention(regions, tokens, None, mask, *self.settings)
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """Hinge over all pairs of the batch."""
-        regions, words, mask = self.vectors(features)
+        """Hinge loss over all pairs of the batch."""
+        regions, tokens, mask = self.embeddings(features)
         count = len(regions)
         every = torch.cartesian_prod(torch.arange(count), torch.arange(count)).to(regions.device)
-        found = [
-            self.scores(regions[rows], words[columns], mask[columns])
+        scores = [
+            self.scores(regions[rows], tokens[columns], mask[columns])
             for rows, columns in (part.unbind(1) for part in every.split(_PAIRS))
         ]
-        matrix = torch.cat(found).view(count, count)
+        matrix = torch.cat(scores).view(count, count)
         return dict(loss=hinge_loss(matrix, batch.positives, self.margin, self.hardest))
 
     def match(self, features: Features) -> torch.Tensor:
-        """Similarity of each pair of the batch, (B,): what rankings go by."""
-        return self.scores(*self.vectors(features))
+        """Similarity of each pair of the batch, (B,)."""
+        return self.scores(*self.embeddings(features))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """``similarity`` of picture and caption, float (B,)."""
+        """``similarity`` of image and caption, float (B,)."""
         return dict(similarity=self.match(features).tolist())
 
 
 @MODELS.register_module()
 class PositionFocusedRegions(RegionEncoder):
-    """PFAN's image side: a region also knows which of K x K blocks of the picture it lies in.
+    """PFAN's image encoder: regions with embeddings of K x K image blocks.
 
-    A position vector is the sum of learnt vectors of the blocks that a region overlaps, weighted by
-    attention: softmax(overlap x softmax(tanh(region . M . block))) over them, as the authors' code
-    has it. Region and position, side by side, become the region. Theirs keeps the 15 blocks of most
-    overlap, all that overlap are kept here; it also adds half of the largest attention to the
-    score, which is left out.
+    A position embedding sums learnt embeddings of the blocks that a region overlaps, weighted by
+    softmax(overlap x softmax(tanh(region . M . block))), as in the authors' code. A linear layer
+    joins region and position. Unlike the authors' code, it uses all overlapping blocks instead of
+    15 and does not add half of the largest attention to the score.
 
     Args:
         blocks: K.
-        kwargs: those of :class:`RegionEncoder`.
+        kwargs: see :class:`RegionEncoder`.
     """
 
     def __init__(self, dims: int = 192, blocks: int = 16, **kwargs: Any) -> None:
@@ -153,17 +152,17 @@ class PositionFocusedRegions(RegionEncoder):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(B, N, C)."""
-        found, boxes, _ = self.regions(image)
+        regions, boxes, _ = self.regions(image)
         overlaps = block_overlaps(boxes.float(), self.blocks)
-        weights = position_weights(self.attention(found) @ self.positions.T, overlaps)
-        position = weights.to(found.dtype) @ self.positions
-        return self.joined(torch.cat((found, position), -1))
+        weights = position_weights(self.attention(regions) @ self.positions.T, overlaps)
+        position = weights.to(regions.dtype) @ self.positions
+        return self.joined(torch.cat((regions, position), -1))
 
 
 def position_weights(logits: torch.Tensor, overlaps: torch.Tensor) -> torch.Tensor:
-    """Attention over blocks, float32 (B, N, K K), 0 where a region overlaps none of one.
+    """Attention over blocks, float32 (B, N, K K), 0 for blocks without overlap.
 
-    A region of no area overlaps none and looks at all alike.
+    A region without area attends to all blocks equally.
     """
     apart = (overlaps <= 0) & (overlaps > 0).any(-1, keepdim=True)
     inner = logits.float().tanh().masked_fill(apart, float('-inf')).softmax(-1)

@@ -1,4 +1,4 @@
-"""Contract: SCAN and PFAN train and rank by the tools; their attention is the papers'."""
+"""Contract: the tools train and rank SCAN and PFAN; their attention equals the papers'."""
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def test_two_steps_and_a_ranking(two_steps, row):
 
 
 def _naive(queries, context, sharpness, pooling, lse):
-    """SCAN Eq. 1 to 5, a loop a query, of one pair without padding."""
-    likeness = np.maximum(queries @ context.T, 0)
-    likeness = likeness / np.sqrt((likeness**2).sum(0, keepdims=True) + 1e-16)
+    """SCAN Eq. 1 to 5 by a loop over queries, for a pair without padding."""
+    similarity = np.maximum(queries @ context.T, 0)
+    similarity = similarity / np.sqrt((similarity**2).sum(0, keepdims=True) + 1e-16)
     cosines = []
     for i, query in enumerate(queries):
-        weights = np.exp(sharpness * likeness[i])
+        weights = np.exp(sharpness * similarity[i])
         attended = (weights / weights.sum()) @ context
         cosines.append(query @ attended / np.linalg.norm(query) / np.linalg.norm(attended))
     if pooling == 'mean':
@@ -41,25 +41,25 @@ def _naive(queries, context, sharpness, pooling, lse):
 def test_attention_is_the_papers(pooling):
     words = F.normalize(torch.randn(1, 5, 8, dtype=torch.float64), dim=-1)
     regions = F.normalize(torch.randn(1, 7, 8, dtype=torch.float64), dim=-1)
-    wanted = _naive(words[0].numpy(), regions[0].numpy(), 9.0, pooling, 6.0)
+    expected = _naive(words[0].numpy(), regions[0].numpy(), 9.0, pooling, 6.0)
     mask = torch.tensor([[True] * 5 + [False] * 2])
     padded = torch.cat((words, torch.ones(1, 2, 8, dtype=torch.float64)), 1)
-    found = stacked_attention(padded, regions, mask, None, 9.0, pooling, 6.0)
-    assert found.item() == pytest.approx(wanted, rel=1e-6)
-    wanted = _naive(regions[0].numpy(), words[0].numpy(), 4.0, pooling, 6.0)
-    found = stacked_attention(regions, padded, None, mask, 4.0, pooling, 6.0)
-    assert found.item() == pytest.approx(wanted, rel=1e-6)
+    score = stacked_attention(padded, regions, mask, None, 9.0, pooling, 6.0)
+    assert score.item() == pytest.approx(expected, rel=1e-6)
+    expected = _naive(regions[0].numpy(), words[0].numpy(), 4.0, pooling, 6.0)
+    score = stacked_attention(regions, padded, None, mask, 4.0, pooling, 6.0)
+    assert score.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_attention_over_blocks_by_a_loop():
     logits, overlaps = np.random.default_rng(0).normal(size=4), np.array([1.0, 0.25, 0.0, 0.5])
     inner = np.exp(np.tanh(logits)) * (overlaps > 0)
     outer = np.exp(overlaps * inner / inner.sum()) * (overlaps > 0)
-    found = position_weights(torch.tensor(logits)[None, None], torch.tensor(overlaps)[None, None])
-    np.testing.assert_allclose(found[0, 0].numpy(), outer / outer.sum(), rtol=1e-6)
+    weights = position_weights(torch.tensor(logits)[None, None], torch.tensor(overlaps)[None, None])
+    np.testing.assert_allclose(weights[0, 0].numpy(), outer / outer.sum(), rtol=1e-6)
 
 
-def test_a_region_of_no_area_looks_at_all_blocks():
+def test_a_region_without_area_attends_to_all_blocks():
     weights = position_weights(torch.randn(1, 1, 4), block_overlaps(torch.zeros(1, 1, 5), 2))
     assert torch.equal(weights, torch.full((1, 1, 4), 0.25))
 
@@ -67,5 +67,5 @@ def test_a_region_of_no_area_looks_at_all_blocks():
 def test_blocks_that_a_region_overlaps():
     # of 2 x 2 blocks: the left half covers two of them, a quarter in the middle a quarter of each
     boxes = torch.tensor([[[0, 0, 0.5, 1], [0.25, 0.25, 0.75, 0.75], [0.5, 0.5, 1, 1]]])
-    wanted = [[1, 0, 1, 0], [0.25] * 4, [0, 0, 0, 1]]
-    torch.testing.assert_close(block_overlaps(boxes, 2)[0], torch.tensor(wanted).float())
+    expected = [[1, 0, 1, 0], [0.25] * 4, [0, 0, 0, 1]]
+    torch.testing.assert_close(block_overlaps(boxes, 2)[0], torch.tensor(expected).float())

@@ -1,4 +1,4 @@
-"""Kaleido-BERT: patches at five scales, and a task for each.
+"""Kaleido-BERT: patches at five scales, each with a task.
 
 Alignment-guided masking needs a captioning model; here tokens are masked at random.
 

@@ -1,4 +1,4 @@
-"""What the one-stream baselines learn from beside matching and hidden words.
+"""Objectives of the one-stream baselines besides ITM and MLM.
 
 Legend: B batch, N regions, T tokens, C channels, L losses.
 """
@@ -22,10 +22,10 @@ from mvlt.structures import Batch, PairDataSample
 
 @MODELS.register_module()
 class LastMap(nn.Module):
-    """In the place of a neck, for heads that predict something of regions: the last map as it is.
+    """A neck for heads that predict targets of regions: the backbone's last map.
 
     Args:
-        in_channels, in_strides: of the backbone's maps.
+        in_channels, in_strides: channels and strides of the backbone's maps.
     """
 
     def __init__(self, in_channels: tuple[int, ...], in_strides: tuple[int, ...]) -> None:
@@ -40,12 +40,11 @@ class LastMap(nn.Module):
 
 @MODELS.register_module()
 class MaskedPatchKLHead(MaskedFeatureHead):
-    """FashionBERT's masked patch modelling: features as distributions, KL divergence (Eq. 2).
+    """FashionBERT's masked patch modelling: KL divergence of features (Eq. 2).
 
     Args:
-        temperature: of the feature's softmax: histograms of gradients, 0 to 1 each, would be nearly
-            even without.
-        kwargs: those of :class:`mvlt.models.MaskedPatchHead`.
+        temperature: of the targets' softmax; at 1, histograms of gradients are almost uniform.
+        kwargs: see :class:`mvlt.models.MaskedFeatureHead`.
     """
 
     def __init__(
@@ -60,19 +59,18 @@ class MaskedPatchKLHead(MaskedFeatureHead):
         self.temperature = temperature
 
     def errors(self, predicted: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """KL(softmax of the feature || softmax of what is predicted), (B, H / s, W / s)."""
-        wanted = (features / self.temperature).log_softmax(1)
-        return F.kl_div(predicted.log_softmax(1), wanted, reduction='none', log_target=True).sum(1)
+        """KL(softmax(features) || softmax(predicted)), (B, H / s, W / s)."""
+        target = (features / self.temperature).log_softmax(1)
+        return F.kl_div(predicted.log_softmax(1), target, reduction='none', log_target=True).sum(1)
 
 
 @MODELS.register_module()
 class AdaptiveMVLT(MVLT):
-    """FashionBERT's adaptive loss: a task weighs the more, the steeper its loss is.
+    """FashionBERT's adaptive loss: steeper losses get larger weights.
 
-    w_i = (L - g_i)^-1 / sum_j (L - g_j)^-1 (Eq. 5, of a KKT condition), g_i the squared norm of the
-    gradient of loss i; here of that by the pair's last words and regions, divided by the sum
-    over the tasks, so that every g is between 0 and 1. Losses that do not read the pair keep their
-    weight.
+    w_i = (L - g_i)^-1 / sum_j (L - g_j)^-1 (Eq. 5, from a KKT condition). Here g_i is the squared
+    norm of loss i's gradient by the pair's last tokens and regions, divided by the sum over the
+    losses, hence in 0..1. Losses that do not read the pair keep weight 1.
     """
 
     def loss(
@@ -93,31 +91,32 @@ class AdaptiveMVLT(MVLT):
 def adaptive_weights(
     losses: Mapping[str, torch.Tensor], shared: Sequence[torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Weights, which add up to L, of the L losses that depend on ``shared``."""
-    steep = {}
+    """Weights of the L losses that depend on ``shared``; they sum to L."""
+    squared_norms = {}
     for name, value in losses.items():
         gradients = torch.autograd.grad(value, shared, retain_graph=True, allow_unused=True)
-        known = [one.float().square().sum() for one in gradients if one is not None]
-        if known:
-            steep[name] = torch.stack(known).sum()
-    if len(steep) < 2:
+        norms = [gradient.float().square().sum() for gradient in gradients if gradient is not None]
+        if norms:
+            squared_norms[name] = torch.stack(norms).sum()
+    count = len(squared_norms)
+    if count < 2:
         return {}
-    total = torch.stack(list(steep.values())).sum().clamp(min=1e-30)
-    inverse = {name: 1 / (len(steep) - value / total) for name, value in steep.items()}
+    total = torch.stack(list(squared_norms.values())).sum().clamp(min=1e-30)
+    inverse = {name: 1 / (count - value / total) for name, value in squared_norms.items()}
     whole = torch.stack(list(inverse.values())).sum()
-    return {name: len(steep) * value / whole for name, value in inverse.items()}
+    return {name: count * value / whole for name, value in inverse.items()}
 
 
 @MODELS.register_module()
 class WordRegionAlignmentHead(Head):
-    """UNITER's word-region alignment: optimal transport between words and regions (Sec. 3.2).
+    """UNITER's word-region alignment by optimal transport (Sec. 3.2).
 
-    The distance is made small for matched pairs and large for mismatched ones.
+    The loss minimises the distance of positives and maximises that of negatives.
 
     Args:
         iterations: of IPOT (Xie et al., 2018).
         step: beta of IPOT.
-        loss_weight: factor; the original has 0.1.
+        loss_weight: factor; 0.1 in the original.
     """
 
     takes = ()
@@ -136,61 +135,61 @@ class WordRegionAlignmentHead(Head):
         self.loss_weight = loss_weight
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
-        """(sum of matched distances - sum of mismatched ones) / B."""
-        words = features.pair.texts[-1]
+        """(sum of distances of positives - sum of those of negatives) / B."""
+        tokens = features.pair.texts[-1]
         regions = features.pair.images[-1].flatten(2).transpose(1, 2)
         mask = features.inputs['text_mask']
         if mask is None:
-            mask = torch.ones(words.shape[:2], dtype=torch.bool, device=words.device)
-        with torch.autocast(words.device.type, enabled=False):
+            mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        with torch.autocast(tokens.device.type, enabled=False):
             distance = transport_distance(
-                words.float(), regions.float(), mask, self.iterations, self.step
+                tokens.float(), regions.float(), mask, self.iterations, self.step
             )
         sign = 2 * batch.labels('matched').float() - 1
         return dict(loss=self.loss_weight * (sign * distance).mean())
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """Nothing: it teaches the backbone."""
+        """Nothing: the head only trains the backbone."""
         return {}
 
 
 def transport_distance(
-    words: torch.Tensor, regions: torch.Tensor, mask: torch.Tensor, iterations: int, step: float
+    tokens: torch.Tensor, regions: torch.Tensor, mask: torch.Tensor, iterations: int, step: float
 ) -> torch.Tensor:
-    """Optimal transport by IPOT between words and regions at cosine distance, (B,).
+    """Transport distance by IPOT between tokens and regions at cosine cost, (B,).
 
-    Every word and every region weighs alike. The plan is not differentiated, as in UNITER.
+    Tokens have equal weights, and so have regions. Gradients skip the plan, as in UNITER.
 
     Args:
-        words: (B, T, C).
+        tokens: (B, T, C).
         regions: (B, N, C).
-        mask: bool (B, T), True = a word.
+        mask: bool (B, T), False = padding.
         iterations, step: see :class:`WordRegionAlignmentHead`.
     """
-    cost = 1 - F.normalize(words, dim=-1) @ F.normalize(regions, dim=-1).transpose(1, 2)
+    cost = 1 - F.normalize(tokens, dim=-1) @ F.normalize(regions, dim=-1).transpose(1, 2)
     with torch.no_grad():
         seen = mask[..., None].to(cost)
         kernel = (-cost / step).exp() * seen
-        count_words, count_regions = seen.sum(1, keepdim=True), regions.shape[1]
-        plan = seen.expand_as(cost) / (count_words * count_regions)
+        count_tokens, count_regions = seen.sum(1, keepdim=True), regions.shape[1]
+        plan = seen.expand_as(cost) / (count_tokens * count_regions)
         by_region = cost.new_full((len(cost), count_regions), 1 / count_regions)
         for _ in range(iterations):
             q = kernel * plan
-            by_word = mask / (count_words[:, 0] * (q @ by_region[..., None])[..., 0] + 1e-30)
-            by_region = 1 / (count_regions * (q.transpose(1, 2) @ by_word[..., None])[..., 0])
-            plan = by_word[..., None] * q * by_region[:, None]
+            by_token = mask / (count_tokens[:, 0] * (q @ by_region[..., None])[..., 0] + 1e-30)
+            by_region = 1 / (count_regions * (q.transpose(1, 2) @ by_token[..., None])[..., 0])
+            plan = by_token[..., None] * q * by_region[:, None]
     return (plan * cost).sum((1, 2))
 
 
 @TRANSFORMS.register_module()
 class MaskOneModality(BaseTransform):
-    """UNITER's conditional masking: of a record either words are hidden or regions, never both.
+    """UNITER's conditional masking: unmask either tokens or regions of a record.
 
-    It stands behind the transforms that hide (``pipeline.words``).
+    Use it after the transforms that mask (``pipeline.mask``, ``pipeline.words``).
     """
 
     def transform(self, results: dict) -> dict:
-        """Undo one of the two."""
+        """Undo one of the two masks."""
         if np.random.random() < 0.5:
             results['image_mask'] = np.zeros_like(results['image_mask'])
         else:
@@ -202,14 +201,14 @@ class MaskOneModality(BaseTransform):
 
 @MODELS.register_module()
 class TagHead(Head):
-    """OSCAR's tags: the linear layer that reads them, and the contrast of polluted ones.
+    """OSCAR's tags: trains the tag classifier and detects polluted tags.
 
-    Half of the pictures get another picture's tags, and [CLS] is to tell which (OSCAR Eq. 2).
+    Half of the images get another image's tags; [CLS] predicts which ones (OSCAR Eq. 2).
 
     Args:
         in_channels: C.
         classes: the label whose classes are tags.
-        loss_weight: factor of both.
+        loss_weight: factor of both losses.
     """
 
     published = False
@@ -234,23 +233,25 @@ class TagHead(Head):
         classes = batch.labels(self.classes)
         if int(classes.max()) >= logits.shape[1]:
             raise ValueError(
-                f'{self.classes} has {int(classes.max()) + 1} classes or more, model.backbone.tags='
-                f'{logits.shape[1]}: raise it'
+                f'{self.classes} has at least {int(classes.max()) + 1} classes, but '
+                f'model.backbone.tags={logits.shape[1]}: raise it'
             )
-        named = class_loss(logits, classes, 0.0)
+        tag_loss = class_loss(logits, classes, 0.0)
         tags = logits.detach().topk(backbone.tags_shown).indices
-        drawn = torch.rand(len(tags), device=tags.device) < 0.5
-        shown = torch.where(drawn[:, None], tags.roll(1, 0), tags)
-        wrong = (shown.sort(1).values != tags.sort(1).values).any(1)  # another's may be the same
+        polluted = torch.rand(len(tags), device=tags.device) < 0.5
+        shown = torch.where(polluted[:, None], tags.roll(1, 0), tags)
+        wrong = (shown.sort(1).values != tags.sort(1).values).any(
+            1
+        )  # another image may have the same tags
         pair = backbone.encode_pair(
             inputs['image'], inputs['token_ids'], inputs['text_mask'], tags=shown
         )
-        said = self.polluted(pair.texts[-1][:, 0])[:, 0].float()
-        contrast = F.binary_cross_entropy_with_logits(said, wrong.float())
-        return dict(loss=self.loss_weight * (named + contrast))
+        polluted_logits = self.polluted(pair.texts[-1][:, 0])[:, 0].float()
+        contrast = F.binary_cross_entropy_with_logits(polluted_logits, wrong.float())
+        return dict(loss=self.loss_weight * (tag_loss + contrast))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """Nothing: it teaches the backbone."""
+        """Nothing: the head only trains the backbone."""
         return {}
 
 
@@ -259,17 +260,17 @@ JIGSAWS = tuple(permutations(range(4)))
 
 @MODELS.register_module()
 class KaleidoHead(Head):
-    """Kaleido-BERT's five tasks, one a scale, all in one pass (Sec. 3.4).
+    """Kaleido-BERT's five tasks, one for each scale, in one pass (Sec. 3.4).
 
-    Of each scale's picture, and of it alone: 1 x 1 turned by quarters (which?), 2 x 2 shuffled
-    (which of 24?), 3 x 3 with one part of another product (which?), 4 x 4 with grey parts and 5 x 5
-    with blank ones, whose mean colours are to be told. The original regresses their ResNet features
-    by KL divergence. Backbones need ``scales=(1, 2, 3, 4, 5)``.
+    1 x 1: classify the rotation by quarter turns. 2 x 2: classify the permutation (24). 3 x 3: find
+    the part of another product. 4 x 4 and 5 x 5: predict the mean colours of grey and blank parts;
+    the original regresses their ResNet features by KL divergence. The backbone needs
+    ``scales=(1, 2, 3, 4, 5)``.
 
     Args:
         in_channels: C.
-        share: of the grey and of the blank parts.
-        loss_weight: factor of the mean of the five.
+        share: ratio of grey and of blank parts.
+        loss_weight: factor of the mean of the five losses.
     """
 
     published = False
@@ -297,57 +298,57 @@ class KaleidoHead(Head):
         count = len(image)
         turns = torch.randint(4, (count,), device=image.device)
         orders = torch.randint(len(JIGSAWS), (count,), device=image.device)
-        places = torch.randint(9, (count,), device=image.device)
+        cells = torch.randint(9, (count,), device=image.device)
         grey, blank = (
             torch.rand(count, scale * scale, device=image.device) < self.share for scale in (4, 5)
         )
-        pictures = (
+        images = (
             turned(image, turns),
             shuffled(image, orders),
-            replaced(image, image.roll(1, 0), F.one_hot(places, 9).bool(), 3),
+            replaced(image, image.roll(1, 0), F.one_hot(cells, 9).bool(), 3),
             replaced(image, image.mean(1, keepdim=True).expand_as(image), grey, 4),
             replaced(image, torch.zeros_like(image), blank, 5),
         )
         backbone = features.model.backbone
         with kept_statistics(backbone.regions):
-            pair = backbone.encode_pair(pictures, inputs['token_ids'], inputs['text_mask'])
+            pair = backbone.encode_pair(images, inputs['token_ids'], inputs['text_mask'])
         parts = pair.images[-1].flatten(2).transpose(1, 2).float().split((1, 4, 9, 16, 25), 1)
         losses = [
             F.cross_entropy(self.turned(parts[0][:, 0]), turns),
             F.cross_entropy(self.shuffled(parts[1].mean(1)), orders),
-            F.cross_entropy(self.foreign(parts[2])[..., 0], places),
+            F.cross_entropy(self.foreign(parts[2])[..., 0], cells),
             _colour_error(self.coloured(parts[3]), image, grey, 4),
             _colour_error(self.filled(parts[4]), image, blank, 5),
         ]
         return dict(loss=self.loss_weight * torch.stack(losses).mean())
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """Nothing: it teaches the backbone."""
+        """Nothing: the head only trains the backbone."""
         return {}
 
 
 @contextmanager
 def kept_statistics(module: nn.Module) -> Iterator[None]:
-    """BatchNorm's running statistics, by which whole pictures are read later, stay as they are."""
-    norms = [one for one in module.modules() if isinstance(one, nn.BatchNorm2d)]
-    before = [one.momentum for one in norms]
-    for one in norms:
-        one.momentum = 0.0
+    """Freeze BatchNorm's running statistics: evaluation uses those of intact images."""
+    norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for one, momentum in zip(norms, before):
-            one.momentum = momentum
+        for norm, momentum in zip(norms, before):
+            norm.momentum = momentum
 
 
 def turned(image: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Each picture (B, 3, S, S) by so many quarters to the left, int64 (B,)."""
+    """Images (B, 3, S, S) rotated left by quarter turns, int64 (B,)."""
     every = torch.stack([torch.rot90(image, k, (2, 3)) for k in range(4)])
     return every[turns, torch.arange(len(image), device=image.device)]
 
 
 def shuffled(image: torch.Tensor, orders: torch.Tensor) -> torch.Tensor:
-    """Quarters of each picture (B, 3, H, W) in the order JIGSAWS[orders[b]]."""
+    """Quarters of each image (B, 3, H, W) in the order JIGSAWS[orders[b]]."""
     height, width = image.shape[2] // 2, image.shape[3] // 2
     quarters = image.unfold(2, height, height).unfold(3, width, width).flatten(2, 3)
     table = torch.tensor(JIGSAWS, device=image.device)[orders]
@@ -360,16 +361,16 @@ def shuffled(image: torch.Tensor, orders: torch.Tensor) -> torch.Tensor:
 def replaced(
     image: torch.Tensor, other: torch.Tensor, chosen: torch.Tensor, scale: int
 ) -> torch.Tensor:
-    """``other`` where parts are chosen, bool (B, scale scale), row by row; else ``image``."""
+    """``other`` in the chosen parts, bool (B, scale scale), row by row; else ``image``."""
     grid = chosen.view(-1, 1, scale, scale).float()
     mask = F.interpolate(grid, size=image.shape[2:], mode='nearest') > 0
     return torch.where(mask, other, image)
 
 
 def _colour_error(
-    said: torch.Tensor, image: torch.Tensor, chosen: torch.Tensor, scale: int
+    predicted: torch.Tensor, image: torch.Tensor, chosen: torch.Tensor, scale: int
 ) -> torch.Tensor:
-    """Squared error of the mean colours of chosen parts; 0 where none is."""
-    wanted = F.adaptive_avg_pool2d(image, scale).flatten(2).transpose(1, 2).float()
-    errors = (said - wanted).square().mean(-1)
+    """Squared error of the mean colours of the chosen parts; 0 without any."""
+    target = F.adaptive_avg_pool2d(image, scale).flatten(2).transpose(1, 2).float()
+    errors = (predicted - target).square().mean(-1)
     return (errors * chosen).sum() / chosen.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""One transformer over words and regions: six baselines by switches (see README.md).
+"""One transformer over tokens and regions, the backbone of seven baselines.
 
 Legend: B batch, N regions, T tokens, G tags, C channels.
 """
@@ -18,19 +18,18 @@ from projects.baselines.streams import WordsAndRegions, layer
 
 @MODELS.register_module()
 class OneStream(WordsAndRegions):
-    """Words, tags and regions as one sequence.
+    """Tokens, regions and tags as one sequence.
 
     Args:
         depth: layers.
-        num_heads: of each.
-        scales: Kaleido-BERT: regions are k x k parts of the picture for each of these; None = the
-            cells of the CNN.
-        visual_words: VL-BERT: the whole picture's feature is added to each word.
-        tags: OSCAR: so many classes of a picture, whose most likely ones are words of a third
-            segment, read from the cells by a linear layer (the originals' detector names objects);
-            0 = none.
-        tags_shown: how many of them.
-        kwargs: those of :class:`WordsAndRegions`.
+        num_heads: heads of each layer.
+        scales: Kaleido-BERT: regions are k x k parts of the image for each of these k; None = the
+            CNN's cells.
+        visual_words: VL-BERT: add the image's mean feature to each token.
+        tags: OSCAR: number of classes; a linear layer predicts them from the cells (the original
+            uses a detector), and the most likely ones are a third segment. 0 = no tags.
+        tags_shown: number of most likely classes.
+        kwargs: see :class:`WordsAndRegions`.
     """
 
     def __init__(
@@ -63,15 +62,15 @@ class OneStream(WordsAndRegions):
         cls_only: bool = False,
         tags: torch.Tensor | None = None,
     ) -> PairFeatures:
-        """Encode picture and caption together.
+        """Encode image and caption together.
 
         Args:
-            image: (B, 3, H, W), or a file's regions (B, N, D + 5); with ``scales`` also one
-                picture a scale.
+            image: (B, 3, H, W), or regions of a file (B, N, D + 5); with ``scales`` also an image
+                for each scale.
             token_ids: int64 (B, T).
-            text_mask: bool (B, T), True = a real token; None = all are.
-            cls_only: not read: all tokens are worked for.
-            tags: int64 (B, G) in the place of the picture's own.
+            text_mask: bool (B, T), False = padding; None = no padding.
+            cls_only: ignored: all tokens are computed.
+            tags: int64 (B, G) instead of the predicted tags.
         """
         regions, size = self._regions(image)
         text = self.text(self.words(token_ids)) + self.segments[0]
@@ -80,12 +79,12 @@ class OneStream(WordsAndRegions):
         return self._encode(text, regions, size, text_mask, tags)
 
     def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
-        """One map (B, C, h, w) of a picture that no caption goes with."""
+        """One map (B, C, h, w) of an image without a caption."""
         regions, size = self._regions(image)
         return self._encode(regions[:, :0], regions, size, None, None).images
 
     def tag_logits(self, image: torch.Tensor) -> torch.Tensor:
-        """How likely each tag is, (B, tags)."""
+        """Logits of the tags, (B, tags)."""
         assert self.tagger is not None
         return self.tagger(self._regions(image)[0].mean(1))
 
@@ -94,16 +93,16 @@ class OneStream(WordsAndRegions):
     ) -> tuple[torch.Tensor, tuple[int, int]]:
         if not self.scales:
             assert isinstance(image, torch.Tensor)
-            found, boxes, size = self.regions(image)
+            features, boxes, size = self.regions(image)
         else:
-            found, boxes = self._kaleido(image)
-            size = (found.shape[1], 1)
-        return self.located(found, boxes) + self.segments[1], size
+            features, boxes = self._kaleido(image)
+            size = (features.shape[1], 1)
+        return self.located(features, boxes) + self.segments[1], size
 
     def _kaleido(
         self, image: torch.Tensor | Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """k x k parts for each scale, (B, N, C), and their boxes."""
+        """Features (B, N, C) and boxes of k x k parts for each scale."""
         several = not isinstance(image, torch.Tensor)
         maps = self.regions.map(torch.cat(list(image)) if several else image)
         each = maps.chunk(len(self.scales)) if several else [maps] * len(self.scales)
@@ -112,8 +111,8 @@ class OneStream(WordsAndRegions):
             pooled = F.adaptive_avg_pool2d(cells, scale).flatten(2).transpose(1, 2)
             parts.append(self.regions.norm(self.regions.linear(pooled)))
             boxes.append(cell_boxes((scale, scale)).to(pooled))
-        found = torch.cat(parts, 1)
-        return found, torch.cat(boxes).expand(len(found), -1, -1)
+        features = torch.cat(parts, 1)
+        return features, torch.cat(boxes).expand(len(features), -1, -1)
 
     def _encode(
         self,
@@ -133,8 +132,8 @@ class OneStream(WordsAndRegions):
         padding = None
         if text_mask is not None and text.shape[1]:
             padding = F.pad(~text_mask, (0, x.shape[1] - text.shape[1]), value=False)
-        for one in self.layers:
-            x = one(x, src_key_padding_mask=padding)
+        for encoder_layer in self.layers:
+            x = encoder_layer(x, src_key_padding_mask=padding)
         text, regions = self.norm(x)[:, : text.shape[1] + regions.shape[1]].split(
             (text.shape[1], regions.shape[1]), 1
         )

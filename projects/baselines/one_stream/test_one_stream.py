@@ -1,4 +1,4 @@
-"""Contract: six one-stream baselines train and rank; their objectives are the papers'."""
+"""Contract: seven one-stream baselines train and rank; their objectives equal the papers'."""
 
 import math
 from types import SimpleNamespace
@@ -55,20 +55,20 @@ def test_padding_changes_nothing(kwargs):
     image, ids = torch.randn(2, 3, 64, 64), torch.tensor([[2, 7, 9, 3]] * 2)
     alone = backbone.encode_pair(image, ids)
     padded = torch.nn.functional.pad(ids, (0, 3))
-    found = backbone.encode_pair(image, padded, padded != 0)
-    torch.testing.assert_close(found.texts[0][:, :4], alone.texts[0], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found.images[0], alone.images[0], rtol=1e-4, atol=1e-5)
+    encoded = backbone.encode_pair(image, padded, padded != 0)
+    torch.testing.assert_close(encoded.texts[0][:, :4], alone.texts[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(encoded.images[0], alone.images[0], rtol=1e-4, atol=1e-5)
     assert alone.images[0].shape == ((2, 16, 5, 1) if 'scales' in kwargs else (2, 16, 2, 2))
 
 
-def test_tags_are_the_pictures_own_or_those_that_are_given():
+def test_tags_are_predicted_or_given():
     backbone = _backbone(tags=5, tags_shown=2)
     image, ids = torch.randn(1, 3, 64, 64), torch.tensor([[2, 7, 3]])
-    own = backbone.tag_logits(image).topk(2).indices
-    found, same = backbone.encode_pair(image, ids), backbone.encode_pair(image, ids, tags=own)
-    assert torch.equal(found.texts[0], same.texts[0])
+    tags = backbone.tag_logits(image).topk(2).indices
+    encoded, same = backbone.encode_pair(image, ids), backbone.encode_pair(image, ids, tags=tags)
+    assert torch.equal(encoded.texts[0], same.texts[0])
     assert not torch.equal(
-        found.texts[0], backbone.encode_pair(image, ids, tags=(own + 1) % 5).texts[0]
+        encoded.texts[0], backbone.encode_pair(image, ids, tags=(tags + 1) % 5).texts[0]
     )
 
 
@@ -83,14 +83,14 @@ def test_tags_in_another_order_are_not_polluted():
             return SimpleNamespace(texts=(torch.zeros(2, 1, 4),))
 
     head = TagHead(4)
-    torch.nn.init.constant_(head.polluted.bias, -50)  # says: not polluted, each time
+    torch.nn.init.constant_(head.polluted.bias, -50)  # always predicts 'not polluted'
     inputs = dict(image=None, token_ids=torch.zeros(2, 1, dtype=torch.int64), text_mask=None)
     features = SimpleNamespace(model=SimpleNamespace(backbone=Backbone()), inputs=inputs)
     samples = [PairDataSample(), PairDataSample()]
     for sample, label in zip(samples, (0, 1)):
         sample.set_field(label, 'sub_category')
     named = torch.nn.functional.cross_entropy(torch.tensor([[3.0, 2, 0]]), torch.tensor([0]))
-    for _ in range(20):  # whichever are drawn
+    for _ in range(20):  # for any random draw
         loss = head.loss(features, Batch(inputs, samples))['loss']
         assert loss.item() == pytest.approx(0.5 * named.item(), rel=1e-5)
 
@@ -107,7 +107,7 @@ def _naive_transport(cost, iterations, step):
     return plan
 
 
-def test_transport_is_ipots():
+def test_transport_equals_ipot():
     words, regions = torch.randn(1, 4, 6), torch.randn(1, 3, 6)
     cosine = torch.nn.functional.cosine_similarity(words[0][:, None], regions[0][None], dim=-1)
     cost = 1 - cosine.double().numpy()
@@ -115,14 +115,16 @@ def test_transport_is_ipots():
     np.testing.assert_allclose(plan.sum(0), 1 / 3, atol=1e-6)
     padded = torch.cat((words, torch.randn(1, 2, 6)), 1)
     mask = torch.tensor([[True] * 4 + [False] * 2])
-    found = transport_distance(padded, regions, mask, 50, 0.5)
-    assert found.item() == pytest.approx((plan * cost).sum(), rel=1e-4)
+    distance = transport_distance(padded, regions, mask, 50, 0.5)
+    assert distance.item() == pytest.approx((plan * cost).sum(), rel=1e-4)
 
 
-def test_transport_of_what_is_equal_is_free():
+def test_equal_tokens_and_regions_have_distance_0():
     words = torch.eye(3)[None]
-    found = transport_distance(words, words.flip(1), torch.ones(1, 3, dtype=torch.bool), 200, 0.5)
-    assert found.item() == pytest.approx(0, abs=1e-3)
+    distance = transport_distance(
+        words, words.flip(1), torch.ones(1, 3, dtype=torch.bool), 200, 0.5
+    )
+    assert distance.item() == pytest.approx(0, abs=1e-3)
 
 
 def test_adaptive_weights_by_hand():
@@ -139,25 +141,25 @@ def test_patches_as_distributions_by_hand():
     # softmax of (0, ln 3) is (1/4, 3/4); predicted (1/2, 1/2): 1/4 ln 1/2 + 3/4 ln 3/2
     head = MaskedPatchKLHead(4, 8, dict(type='HOGTargets', stride=8), temperature=1.0)
     feature = torch.tensor([0.0, math.log(3)]).view(1, 2, 1, 1)
-    wanted = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
-    assert head.errors(torch.zeros(1, 2, 1, 1), feature).item() == pytest.approx(wanted)
+    expected = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
+    assert head.errors(torch.zeros(1, 2, 1, 1), feature).item() == pytest.approx(expected)
 
 
-def test_words_or_regions_are_hidden_never_both():
+def test_tokens_or_regions_are_masked_never_both():
     for _ in range(20):
-        found = MaskOneModality().transform(
+        results = MaskOneModality().transform(
             dict(
                 image_mask=np.array([[True, False]]),
                 token_ids=np.array([2, 4, 3]),
                 mlm_labels=np.array([-1, 9, -1]),
             )
         )
-        hidden = found['mlm_labels'][1] == 9
-        assert hidden != found['image_mask'].any()
-        assert found['token_ids'].tolist() == ([2, 4, 3] if hidden else [2, 9, 3])
+        text_masked = results['mlm_labels'][1] == 9
+        assert text_masked != results['image_mask'].any()
+        assert results['token_ids'].tolist() == ([2, 4, 3] if text_masked else [2, 9, 3])
 
 
-def test_what_kaleido_does_to_pictures():
+def test_kaleido_augmentations():
     image = torch.arange(16.0).view(1, 1, 4, 4).repeat(2, 3, 1, 1)
     quarter = turned(image, torch.tensor([0, 1]))
     assert torch.equal(quarter[0], image[0]) and quarter[1, 0, 0].tolist() == [3, 7, 11, 15]

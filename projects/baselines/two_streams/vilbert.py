@@ -1,4 +1,4 @@
-"""ViLBERT (Lu et al., 2019): a stream of words, a stream of regions, and co-attention between them.
+"""ViLBERT (Lu et al., 2019): a text stream and a region stream with co-attention.
 
 Legend: B batch, N regions, T tokens, C channels.
 """
@@ -14,13 +14,13 @@ from projects.baselines.streams import WordsAndRegions, layer
 
 
 class CoAttention(nn.Module):
-    """Each stream attends to the other's keys and values (Sec. 2.2), then to itself.
+    """Each stream attends to the other stream (Sec. 2.2), then to itself.
 
-    Both attentions have a feed-forward layer behind them.
+    A feed-forward layer follows each attention.
 
     Args:
         dims: C.
-        num_heads: of each attention.
+        num_heads: heads of each attention.
     """
 
     def __init__(self, dims: int, num_heads: int) -> None:
@@ -40,12 +40,12 @@ class CoAttention(nn.Module):
     def forward(
         self, text: torch.Tensor, regions: torch.Tensor, padding: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Text (B, T, C), regions (B, N, C); padding bool (B, T), True = no word."""
-        words, cells = self.norms[0](text), self.norms[1](regions)
-        text = text + self.across[0](words, cells, cells, need_weights=False)[0]
+        """Text (B, T, C), regions (B, N, C); padding bool (B, T), True = padding."""
+        tokens, cells = self.norms[0](text), self.norms[1](regions)
+        text = text + self.across[0](tokens, cells, cells, need_weights=False)[0]
         regions = (
             regions
-            + self.across[1](cells, words, words, key_padding_mask=padding, need_weights=False)[0]
+            + self.across[1](cells, tokens, tokens, key_padding_mask=padding, need_weights=False)[0]
         )
         text, regions = text + self.feeds[0](text), regions + self.feeds[1](regions)
         return self.within[0](text, src_key_padding_mask=padding), self.within[1](regions)
@@ -53,16 +53,16 @@ class CoAttention(nn.Module):
 
 @MODELS.register_module()
 class TwoStreams(WordsAndRegions):
-    """Words go through layers of their own first, as in ViLBERT, then both streams together.
+    """Text layers, then co-attention blocks, as in ViLBERT.
 
-    The picture's first token is the mean of its regions. [CLS] of the last text, which matching
-    reads, is the product of both streams' first tokens (Sec. 3.1).
+    The image stream's first token is the mean of its regions. The [CLS] output, which the matching
+    head reads, is the product of both streams' first tokens (Sec. 3.1).
 
     Args:
-        text_depth: layers of the words alone.
+        text_depth: layers of the text alone.
         depth: co-attention blocks.
-        num_heads: of each attention.
-        kwargs: those of :class:`WordsAndRegions`.
+        num_heads: heads of each attention.
+        kwargs: see :class:`WordsAndRegions`.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class TwoStreams(WordsAndRegions):
         text_mask: torch.Tensor | None = None,
         cls_only: bool = False,
     ) -> PairFeatures:
-        """Encode picture and caption; see :class:`OneStream`."""
+        """See :meth:`OneStream.encode_pair`."""
         regions, size = self._regions(image)
         padding = None if text_mask is None else ~text_mask
         text = self.text(self.words(token_ids))
-        for one in self.text_layers:
-            text = one(text, src_key_padding_mask=padding)
+        for text_layer in self.text_layers:
+            text = text_layer(text, src_key_padding_mask=padding)
         for block in self.blocks:
             text, regions = block(text, regions, padding)
         text, regions = self.norms[0](text), self.norms[1](regions)
@@ -100,7 +100,7 @@ class TwoStreams(WordsAndRegions):
         return PairFeatures((cells,), (torch.cat((both, text[:, 1:]), 1),))
 
     def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
-        """One map (B, C, h, w) of a picture alone: its stream, without co-attention."""
+        """One map (B, C, h, w) of an image alone, without co-attention."""
         regions, size = self._regions(image)
         for block in self.blocks:
             within: Any = block
@@ -108,6 +108,6 @@ class TwoStreams(WordsAndRegions):
         return (self.norms[1](regions)[:, 1:].transpose(1, 2).unflatten(2, size),)
 
     def _regions(self, image: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
-        found, boxes, size = self.regions(image)
-        found = self.located(found, boxes)
-        return torch.cat((found.mean(1, keepdim=True), found), 1), size
+        features, boxes, size = self.regions(image)
+        features = self.located(features, boxes)
+        return torch.cat((features.mean(1, keepdim=True), features), 1), size

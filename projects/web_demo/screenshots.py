@@ -1,9 +1,9 @@
-"""Draw the page as README and site show it, with the model and products of make demo.
+"""Screenshots of the page for README and site, with the model and products of make demo.
 
-    python -m projects.web_demo.picture docs
+    python -m projects.web_demo.screenshots docs
 
-Writes web_demo.png, what the README shows, and a walk: web_picture.png (search by a picture),
-web_captions.png, web_categories.png, web_completion.png.
+Writes web_demo.png (search by a text), web_image.png (search by an image), web_captions.png,
+web_categories.png and web_completion.png.
 """
 
 import argparse
@@ -22,23 +22,23 @@ from mvlt.registry import DATASETS
 from projects.web_demo import app
 
 MODEL = 'work_dirs/demo/models/shop'
-WORDS = 'dark blue striped cotton tank tops. light green stripes.'
+TEXT = 'dark blue striped cotton tank tops. light green stripes.'
 
 
 def main() -> None:
-    """Open the page in a browser, go through it, draw each part."""
+    """Open the page in a browser and take a screenshot of each part."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('out', type=Path, help='the folder of the pictures')
-    parser.add_argument('--words', default=WORDS)
-    parser.add_argument('--row', type=int, default=100, help='the product that is uploaded')
+    parser.add_argument('out', type=Path, help='folder of the screenshots')
+    parser.add_argument('--text', default=TEXT, help='query')
+    parser.add_argument('--row', type=int, default=100, help='row of the uploaded product')
     args = parser.parse_args()
     browser = shutil.which('chromium') or shutil.which('chromium-browser')
     if browser is None:
         raise FileNotFoundError('no chromium: apt install chromium')
-    shown = app.Page([MODEL], 'configs/demo/retrieval_demo.py')
-    blocks = app.build(shown)
+    page_object = app.Page([MODEL], 'configs/demo/retrieval_demo.py')
+    blocks = app.build(page_object)
     address = app.launch(blocks, '127.0.0.1', None, block=False)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         opened = driver.chromium.launch(
@@ -48,58 +48,58 @@ def main() -> None:
         page.set_default_timeout(120_000)
         expect.set_options(timeout=120_000)
         page.goto(address, wait_until='networkidle')
-        walk(page, args.out, args.words, product(Path(folder, 'product.png'), args.row))
+        walk(page, args.out, args.text, product(Path(folder, 'product.png'), args.row))
         opened.close()
     blocks.close()
 
 
 def product(path: Path, row: int) -> Path:
-    """A test product of the demo as a file."""
+    """Write the image of a test product of the demo."""
     config = resolve(load_config('configs/demo/retrieval_demo.py'), 'data')
     dataset = DATASETS.build(config.test_dataloader.dataset)
     Image.fromarray(dataset.load(dataset.get_data_info(row))['img']).save(path)
     return path
 
 
-def walk(page: Any, out: Path, words: str, picture: Path) -> None:
-    """Each part of the page, as somebody would use it."""
+def walk(page: Any, out: Path, text: str, image: Path) -> None:
+    """Use each part of the page and take screenshots."""
 
-    def draw(name: str) -> None:
+    def capture(name: str) -> None:
         page.wait_for_load_state('networkidle')
         page.screenshot(path=out / f'web_{name}.png')
         print(out / f'web_{name}.png', flush=True)
 
     def upload(part: str) -> None:
-        page.set_input_files(f'#{part} input[type=file]', picture)
+        page.set_input_files(f'#{part} input[type=file]', image)
         page.locator(f'#{part} img, #{part} canvas').first.wait_for()
 
-    page.fill('#words textarea, #words input', words)
+    page.fill('#text textarea, #text input', text)
     page.click('#search')
-    expect(page.locator('#found img')).to_have_count(12)
-    draw('demo')
-    page.fill('#words textarea, #words input', '')
-    upload('looks')
+    expect(page.locator('#results img')).to_have_count(12)
+    capture('demo')
+    page.fill('#text textarea, #text input', '')
+    upload('query_image')
     page.click('#search')
-    page.wait_for_timeout(3000)  # twelve pictures give way to twelve others
-    draw('picture')
+    page.wait_for_timeout(3000)  # twelve images replace twelve others
+    capture('image')
     page.get_by_role('tab', name='Captions').click()
-    upload('picture')
+    upload('image')
     page.click('#rank')
     expect(page.locator('#ranked .caption')).to_have_count(10)
-    draw('captions')
+    capture('captions')
     page.get_by_role('tab', name='Categories').click()
     upload('product')
     page.click('#name')
     expect(page.locator('#bars_main_category')).to_contain_text('%')
-    draw('categories')
+    capture('categories')
     page.get_by_role('tab', name='Completion').click()
-    page.wait_for_selector('#drawn canvas')
-    page.set_input_files('#drawn input[type=file]', picture)
-    page.wait_for_timeout(2000)  # the canvas tells nobody that the picture is on it
+    page.wait_for_selector('#editor canvas')
+    page.set_input_files('#editor input[type=file]', image)
+    page.wait_for_timeout(2000)  # the canvas has no event for a drawn image
     page.get_by_role('radio', name='grid').check()
     page.click('#complete')
     expect(page.locator('#completed img')).to_have_count(2)
-    draw('completion')
+    capture('completion')
 
 
 if __name__ == '__main__':

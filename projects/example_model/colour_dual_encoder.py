@@ -1,4 +1,7 @@
-"""A whole model of one's own: the mean colour of a picture against the words of a caption."""
+"""A whole model: an image's mean colours against a caption's tokens.
+
+Legend: B batch, D size of an embedding.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,19 +15,19 @@ from mvlt.registry import MODELS
 
 
 @MODELS.register_module()
-class ColourTowers(BaseModel):
-    """Two vectors and their product; what the tools ask of a model is ``forward`` and ``match``.
+class ColourDualEncoder(BaseModel):
+    """Two embeddings and their product; the tools call ``forward`` and ``match``.
 
     Args:
-        vocab_size: word pieces.
-        dims: of a vector.
-        data_preprocessor: as every model's here.
+        vocab_size: tokens of the tokenizer.
+        dims: D.
+        data_preprocessor: see :class:`mvlt.models.PairDataPreprocessor`.
     """
 
     def __init__(self, vocab_size: int, dims: int = 32, data_preprocessor: Any = None) -> None:
         super().__init__(data_preprocessor)
-        self.words = nn.EmbeddingBag(vocab_size, dims, mode='mean')
-        self.picture = nn.Sequential(
+        self.text = nn.EmbeddingBag(vocab_size, dims, mode='mean')
+        self.image = nn.Sequential(
             nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, dims), nn.GELU(),
             nn.Linear(dims, dims),
         )  # fmt: skip
@@ -35,14 +38,14 @@ class ColourTowers(BaseModel):
     ) -> Any:
         """mmengine's entry."""
         itm_logits = self.match(inputs['image'], inputs['token_ids'], inputs['text_mask'])
-        if mode == 'loss':
-            matched = torch.tensor([float(one.matched) for one in data_samples])
-            return dict(loss=F.binary_cross_entropy_with_logits(itm_logits, matched.to(itm_logits)))
-        return itm_logits
+        if mode != 'loss':
+            return itm_logits
+        matched = itm_logits.new_tensor([float(sample.matched) for sample in data_samples])
+        return dict(loss=F.binary_cross_entropy_with_logits(itm_logits, matched))
 
     def match(
         self, image: torch.Tensor, token_ids: torch.Tensor, text_mask: torch.Tensor | None
     ) -> torch.Tensor:
-        """Log-odds that picture and caption belong together, (B,): what rankings go by."""
-        words = F.normalize(self.words(token_ids), dim=-1)
-        return self.scale * (words * F.normalize(self.picture(image), dim=-1)).sum(-1)
+        """``itm_logits`` of each pair, (B,); rankings sort by them."""
+        texts = F.normalize(self.text(token_ids), dim=-1)
+        return self.scale * (texts * F.normalize(self.image(image), dim=-1)).sum(-1)

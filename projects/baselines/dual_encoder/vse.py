@@ -1,6 +1,6 @@
-"""VSE (Kiros et al., 2014) and VSE++ (Faghri et al., 2018): a CNN, a GRU and a hinge.
+"""VSE (Kiros et al., 2014) and VSE++ (Faghri et al., 2018): CNN, GRU and hinge loss.
 
-Legend: B pairs, N cells, T tokens, C channels, D size of a vector.
+Legend: B pairs, N cells, T tokens, C channels, D size of an embedding.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from projects.baselines.regions import Regions
 
 @MODELS.register_module()
 class RegionEncoder(BaseModule):
-    """Image side: regions of a picture.
+    """Image encoder: regions of an image.
 
     Args:
         dims, cnn, cnn_dims, region_dims: see :class:`Regions`.
@@ -41,14 +41,14 @@ class RegionEncoder(BaseModule):
 
 
 @MODELS.register_module()
-class WordGRU(BaseModule):
-    """Text side: a GRU over token embeddings.
+class TextGRU(BaseModule):
+    """Text encoder: a GRU over token embeddings.
 
     Args:
         vocab_size: rows of the token embeddings.
-        embed_dims: C, of the GRU's states.
-        token_embed_dim: of a token embedding.
-        both_ways: the mean of a forward and a backward GRU's states (SCAN); else forward alone.
+        embed_dims: C, size of the GRU's states.
+        token_embed_dim: size of a token embedding.
+        both_ways: mean states of a forward and a backward GRU (SCAN); else forward only.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class WordGRU(BaseModule):
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Token embeddings (tokenizer, token_embed_dim)."""
+        """Token embeddings (vocab_size, token_embed_dim)."""
         return self.words.weight
 
     def forward(
@@ -88,21 +88,21 @@ class WordGRU(BaseModule):
 
 
 def hinge_loss(
-    scores: torch.Tensor, true: torch.Tensor, margin: float, hardest: bool
+    scores: torch.Tensor, positives: torch.Tensor, margin: float, hardest: bool
 ) -> torch.Tensor:
-    """Mean over the pairs of what wrong ones exceed them by, less a margin, both ways.
+    """Hinge loss over negatives in both directions, mean over positives.
 
-    VSE sums over all wrong pairs (VSE++ Eq. 5), VSE++ takes the worst (Eq. 6).
+    VSE sums over all negatives (VSE++ Eq. 5), VSE++ takes the hardest one (Eq. 6).
 
     Args:
-        scores: (B, B), pictures by captions; true pairs on the diagonal.
-        true: bool (B, B), what belongs together and is no wrong pair.
+        scores: (B, B), images x captions; the pairs are on the diagonal.
+        positives: bool (B, B), pairs that are no negatives.
         margin: alpha.
         hardest: VSE++.
     """
-    own = scores.diagonal()
-    by_image = (margin + scores - own[:, None]).clamp(min=0).masked_fill(true, 0)
-    by_text = (margin + scores - own[None]).clamp(min=0).masked_fill(true, 0)
+    positive_scores = scores.diagonal()
+    by_image = (margin + scores - positive_scores[:, None]).clamp(min=0).masked_fill(positives, 0)
+    by_text = (margin + scores - positive_scores[None]).clamp(min=0).masked_fill(positives, 0)
     if hardest:
         return by_image.amax(1).mean() + by_text.amax(0).mean()
     return (by_image.sum(1) + by_text.sum(0)).mean()
@@ -110,10 +110,10 @@ def hinge_loss(
 
 @MODELS.register_module()
 class HingeHead(Head):
-    """Vectors of length 1 of both towers, and the hinge between their products.
+    """Projections to embeddings of length 1, trained by the hinge loss.
 
-    It takes the place of ``itc``: search, loops and export ask it for vectors. VSE takes the last
-    state of the GRU; the mean of all is taken here, as the towers of this project have it.
+    It replaces ``itc``. VSE pools the GRU's last state; here it is the mean over all states, as in
+    this project's dual encoder.
 
     Args:
         in_channels: C.
@@ -123,7 +123,7 @@ class HingeHead(Head):
 
     reads = ('image', 'text')
     gives = 'embedding'
-    scale = torch.tensor(1.0)  # of the similarities
+    scale = torch.tensor(1.0)  # factor of the similarities
 
     def __init__(
         self,
@@ -153,6 +153,6 @@ class HingeHead(Head):
         return dict(loss=hinge_loss(images @ texts.T, batch.positives, self.margin, self.hardest))
 
     def predict(self, features: Features, batch: Batch) -> dict[str, Any]:
-        """``similarity`` of picture and caption, -1 to 1, float (B,)."""
+        """``similarity`` of image and caption, -1 to 1, float (B,)."""
         images, texts = features.embeds
         return dict(similarity=(images * texts).sum(-1).tolist())

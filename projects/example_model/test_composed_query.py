@@ -1,17 +1,17 @@
-"""Contract: a picture and a text together rank pictures, by the tools, from outside."""
+"""Contract: the tools rank images for an image and a text together."""
 
 import json
 
 import numpy as np
 from PIL import Image
 
-from projects.example_model.test_colour_towers import COLOURS, _run
+from projects.example_model.test_colour_dual_encoder import COLOURS, _run
 
 CONFIG = 'projects/example_model/composed_json.py'
 
 
 def _write(root):
-    """A bright cell of 4 x 4 in one of four colours; the text says which becomes which."""
+    """A bright cell of 4 x 4 in one of four colours; the text names the old and new colour."""
     records = []
     for cell in range(16):
         for name, colour in COLOURS.items():
@@ -35,7 +35,7 @@ def _write(root):
         (root / f'{file}.json').write_text(json.dumps(dict(records=chosen)))
 
 
-def test_a_reference_and_a_text_find_a_picture(tmp_path):
+def test_a_reference_and_a_text_find_an_image(tmp_path):
     _write(tmp_path)
     work, tested = tmp_path / 'work', tmp_path / 'test'
     _run(
@@ -53,8 +53,8 @@ def test_a_reference_and_a_text_find_a_picture(tmp_path):
     both = metrics['retrieval/streams/R@1']
     assert both > 60 > 10 * metrics['retrieval/streams/chance']
     ranked = json.loads((tested / 'rankings.json').read_text())
-    assert len(ranked) == 40 and all(len(one['candidates']) == 10 for one in ranked)
-    for alone in ('reference', 'text'):  # neither tells the colour and the cell
+    assert len(ranked) == 40 and all(len(ranking['candidates']) == 10 for ranking in ranked)
+    for alone in ('reference', 'text'):  # neither tells both colour and cell
         _run('tools/test.py', *shop, '--cfg-options', f"test_cfg.query_streams=('{alone}',)")
         results = json.loads((tested / 'results.json').read_text())
         assert results['metrics']['retrieval/streams/R@1'] < both / 2

@@ -1,4 +1,4 @@
-"""Contract: VSE and VSE++ train and rank by the tools; their hinge is the papers'."""
+"""Contract: the tools train and rank VSE and VSE++; their hinge loss equals the papers'."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from mvlt.checkpoints.folder import write_model_folder
 from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
 from projects.baselines.conftest import SMALL
-from projects.baselines.two_towers.two_towers import WordGRU, hinge_loss
+from projects.baselines.dual_encoder.vse import TextGRU, hinge_loss
 
-FOLDER = 'projects/baselines/two_towers'
+FOLDER = 'projects/baselines/dual_encoder'
 
 
 @pytest.mark.parametrize('row', ['vse', 'vse_pp'])
@@ -34,7 +34,7 @@ def test_hinge_by_hand():
 
 @pytest.mark.parametrize('hardest', [False, True])
 def test_hinge_is_the_papers(hardest):
-    """VSE++ Eq. 5 and 6, a loop a pair; what belongs together is no wrong pair."""
+    """VSE++ Eq. 5 and 6 by loops; positives are no negatives."""
     rng = np.random.default_rng(0)
     scores, true = rng.normal(size=(6, 6)), np.eye(6, dtype=bool)
     true[1, 4] = true[4, 1] = True
@@ -45,21 +45,21 @@ def test_hinge_is_the_papers(hardest):
         by_text = [max(0, 0.2 + scores[k, i] - scores[i, i]) for k in wrong]
         pick = max if hardest else sum
         total += pick(by_image) + pick(by_text)
-    found = hinge_loss(torch.tensor(scores), torch.tensor(true), 0.2, hardest)
-    assert found.item() == pytest.approx(total / 6)
+    loss = hinge_loss(torch.tensor(scores), torch.tensor(true), 0.2, hardest)
+    assert loss.item() == pytest.approx(total / 6)
 
 
 def test_padding_changes_no_caption():
-    encoder = WordGRU(50, 8, 6, both_ways=True).eval()
+    encoder = TextGRU(50, 8, 6, both_ways=True).eval()
     ids = torch.tensor([[2, 7, 9, 3]])
     alone = encoder(ids)
     padded = torch.nn.functional.pad(ids, (0, 3))
-    found = encoder(padded, padded != 0)
-    torch.testing.assert_close(found[:, :4], alone)
+    encoded = encoder(padded, padded != 0)
+    torch.testing.assert_close(encoded[:, :4], alone)
 
 
-def test_a_picture_side_of_mmpretrain_is_published_and_opened(catalogue, tmp_path):
-    """The folder names the ResNet with its package; the part of this project must be imported."""
+def test_an_image_encoder_of_mmpretrain_is_published_and_opened(catalogue, tmp_path):
+    """The folder names the ResNet with its package; this project's parts must be imported."""
     options = {key: value for key, value in SMALL.items() if not key.startswith('test_')}
     options['default_hooks.checkpoint.interval'] = 2
     del options['default_hooks.checkpoint']

@@ -1,4 +1,4 @@
-"""Contract: another model trains, is validated, ranks and is counted by the same tools."""
+"""Contract: the tools train, validate and rank a model from outside."""
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,7 @@ def _run(*arguments):
     return done.stdout
 
 
-def test_it_goes_through_the_tools(tmp_path):
+def test_the_tools_train_and_rank_it(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / 'images').mkdir()
     lines = ['id,image,productDisplayName,subCategory,articleType']
@@ -26,18 +26,18 @@ def test_it_goes_through_the_tools(tmp_path):
         lines.append(f'{i},images/{i}.png,a {name} thing {i},Shoes,Boots')
     (tmp_path / 'products.csv').write_text('\n'.join(lines))
     work = tmp_path / 'work'
-    said = _run(
+    output = _run(
         *('tools/train.py', CONFIG, '--data-root', tmp_path, '--work-dir', work, '--cfg-options'),
         *('train_cfg.max_iters=60', 'train_cfg.val_interval=30', 'optim_wrapper.optimizer.lr=0.01'),
         *('param_scheduler.warmup.end=5', 'param_scheduler.decay.begin=5'),
         *('default_hooks.checkpoint.interval=60', 'val_cfg.num_candidates=5'),
     )
-    assert said.count('Iter(val)') == 2 and list(work.glob('best_retrieval_tir_R@10*.pth'))
-    assert len(said[: said.index('Iter(train)')].splitlines()) <= 40  # what one reads before
-    said = _run(
+    assert output.count('Iter(val)') == 2 and list(work.glob('best_retrieval_tir_R@10*.pth'))
+    assert len(output[: output.index('Iter(train)')].splitlines()) <= 40  # a short preamble
+    output = _run(
         *('tools/test.py', CONFIG, work / 'iter_60.pth', '--data-root', tmp_path),
         *('--work-dir', tmp_path / 'test', '--cfg-options', 'test_cfg.num_candidates=5'),
     )
-    found = float(said.split('retrieval/tir/R@1: ')[1].split()[0])
-    assert found > 20  # chance; three of four candidates at most have another colour
+    recall = float(output.split('retrieval/tir/R@1: ')[1].split()[0])
+    assert recall > 20  # chance; at most three of four candidates have another colour
     assert (tmp_path / 'test/results.json').is_file()

@@ -6,7 +6,7 @@ Hardware: one thread. Time: 2.6 minutes. R@1 of 101: TIR 13.8, ITR 15.2 (README.
 
 from mmengine.config import read_base
 
-from projects.baselines.two_towers.two_towers import HingeHead
+from projects.baselines.dual_encoder.vse import HingeHead
 
 with read_base():
     from ..dual_encoder_catalogue import *
