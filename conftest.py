@@ -100,7 +100,7 @@ def small_config(demo_data):
     """(work_dir, options, steps) -> the demo's pre-training, tiny, saving after every step."""
 
     def config(work_dir, options=None, steps=4):
-        found = load_config(
+        config = load_config(
             'configs/demo/pretrain_demo.py',
             {
                 'train_dataloader.batch_size': 8,
@@ -117,8 +117,8 @@ def small_config(demo_data):
             },
             str(demo_data),
         )
-        found = resolve(found, work_dir=str(work_dir))
-        found.experiment_name = f'{work_dir.name}_{time.monotonic_ns()}'
-        return found
+        config = resolve(config, work_dir=str(work_dir))
+        config.experiment_name = f'{work_dir.name}_{time.monotonic_ns()}'
+        return config
 
     return config

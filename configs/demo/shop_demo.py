@@ -34,8 +34,8 @@ model.heads.merge(
         itm=dict(
             type=HardITMHead, interval=interval, hidden_dims=128, negatives=1, warmup_steps=500
         ),
-        mlm=dict(type=MLMHead, interval=interval, on='all', loss_weight=1.0),
-        mir=dict(type=MIRHead, interval=interval, on='image', loss_weight=10.0),
+        mlm=dict(type=MLMHead, interval=interval, loss_on='all', loss_weight=1.0),
+        mir=dict(type=MIRHead, interval=interval, loss_on='image', loss_weight=10.0),
         categories=dict(
             type=CategoryHead,
             for_each='category',

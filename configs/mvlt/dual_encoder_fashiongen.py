@@ -35,7 +35,7 @@ model.heads.merge(
         mir=None,
         itc=dict(type=ITCHead, dims=256),
         itm=dict(type=HardITMHead, negatives=2, warmup_steps=1000, loss_weight=1.0),
-        mlm=dict(type=MLMHead, on='all', loss_weight=1.0),
+        mlm=dict(type=MLMHead, loss_on='all', loss_weight=1.0),
     )
 )
 train_dataloader = dict(

@@ -32,8 +32,8 @@ model.heads.merge(
             warmup_steps=4000,
             loss_weight=1.0,
         ),
-        mlm=dict(type=MLMHead, interval=interval, on='all', loss_weight=0.5),
-        mir=dict(type=MIRHead, interval=interval, on='image', loss_weight=5.0),
+        mlm=dict(type=MLMHead, interval=interval, loss_on='all', loss_weight=0.5),
+        mir=dict(type=MIRHead, interval=interval, loss_on='image', loss_weight=5.0),
         categories=dict(
             type=CategoryHead,
             for_each='category',

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mvlt.apis.base import DType, PairInferencer
 from mvlt.checkpoints.loading import OpenedModel, open_model
 from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
-from mvlt.retrieval.embedder import heads_of
+from mvlt.retrieval.encoder import heads_of
 from mvlt.retrieval.index import Index, Where
 from mvlt.retrieval.ranking import Rerank
 from mvlt.retrieval.records import Source

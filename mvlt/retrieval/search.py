@@ -19,7 +19,7 @@ from mvlt.checkpoints.loading import OpenedModel
 from mvlt.datasets.inputs import Pictures, list_pictures, to_array
 from mvlt.deadline import within
 from mvlt.files import file_sha256
-from mvlt.retrieval.embedder import Embedder
+from mvlt.retrieval.encoder import Embedder
 from mvlt.retrieval.index import Index, IndexDescription, Where, default_location, open_index
 from mvlt.retrieval.index.base import check_id
 from mvlt.retrieval.indexing import (

@@ -59,7 +59,7 @@ def _model(sizes):
         neck=dict(type='mvlt.PartialDecoder', channels=sizes.decoder),
         heads=dict(
             itm=dict(type='mvlt.ITMHead', **head),
-            mlm=dict(type='mvlt.MLMHead', on='all'),
+            mlm=dict(type='mvlt.MLMHead', loss_on='all'),
             mir=dict(type='mvlt.MIRHead', upsample='bilinear', loss_weight=1.0),
             **{
                 name: dict(type='mvlt.CategoryHead', num_classes=classes, **head)

@@ -35,8 +35,8 @@ model = dict(
     ),
     neck=dict(type=UNet, channels=(24, 32, 48)),
     heads=dict(
-        mir=dict(type=MIRHead, on='image', loss_weight=10.0),
+        mir=dict(type=MIRHead, loss_on='image', loss_weight=10.0),
         itm=dict(type=ITMHead, hidden_dims=128, loss_weight=1.0),
-        mlm=dict(type=MLMHead, on='matched', loss_weight=1.0),
+        mlm=dict(type=MLMHead, loss_on='matched', loss_weight=1.0),
     ),
 )

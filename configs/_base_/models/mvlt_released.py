@@ -32,8 +32,8 @@ model = dict(
     ),
     neck=dict(type=PartialDecoder),
     heads=dict(
-        mir=dict(type=MIRHead, upsample='bilinear', on='image', loss_weight=10.0),
+        mir=dict(type=MIRHead, upsample='bilinear', loss_on='image', loss_weight=10.0),
         itm=dict(type=ITMHead, loss_weight=1.0),
-        mlm=dict(type=MLMHead, on='all', loss_weight=1.0),
+        mlm=dict(type=MLMHead, loss_on='all', loss_weight=1.0),
     ),
 )

@@ -29,8 +29,8 @@ model = dict(
     ),
     neck=dict(type=UNet),
     heads=dict(
-        mir=dict(type=MIRHead, on='image', loss_weight=10.0),
+        mir=dict(type=MIRHead, loss_on='image', loss_weight=10.0),
         itm=dict(type=ITMHead, loss_weight=1.0),
-        mlm=dict(type=MLMHead, on='matched', loss_weight=1.0),
+        mlm=dict(type=MLMHead, loss_on='matched', loss_weight=1.0),
     ),
 )

@@ -8,8 +8,7 @@ from typing import Any, Literal
 import torch
 
 from mvlt.models.features import Features
-from mvlt.models.heads.base import Head
-from mvlt.models.heads.parts import class_loss, linear, projection
+from mvlt.models.heads.base import Head, class_loss, linear, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 

@@ -17,8 +17,7 @@ from mmengine.dist import get_rank
 from torch import nn
 
 from mvlt.models.features import Features
-from mvlt.models.heads.base import Head
-from mvlt.models.heads.parts import all_gather, linear
+from mvlt.models.heads.base import Head, all_gather, linear
 from mvlt.registry import MODELS
 from mvlt.structures import IMAGE_KEYS, TEXT_KEYS, Batch, belong
 

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from mvlt.models.features import Features
-from mvlt.models.heads.base import Head
-from mvlt.models.heads.parts import linear, projection
+from mvlt.models.heads.base import Head, linear, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 

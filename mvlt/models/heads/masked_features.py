@@ -16,8 +16,7 @@ from torch import nn
 
 from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.models.features import Features
-from mvlt.models.heads.base import Head
-from mvlt.models.heads.parts import mean_count
+from mvlt.models.heads.base import Head, mean_count
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 

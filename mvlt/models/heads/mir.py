@@ -11,8 +11,7 @@ from torch import nn
 
 from mvlt.models.data_preprocessor import mask_to_pixels
 from mvlt.models.features import Features
-from mvlt.models.heads.base import Head
-from mvlt.models.heads.parts import mean_count
+from mvlt.models.heads.base import Head, mean_count
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
@@ -29,7 +28,7 @@ class MIRHead(Head):
         decoded_channels: C of the neck.
         stride: image pixels along a cell of the neck's map.
         upsample: 'shuffle' (each cell predicts its pixels) or 'bilinear' (the released code's).
-        on: 'image' computes the loss over all pixels (Eq. 5), 'masked' over masked pixels.
+        loss_on: 'image' computes the loss over all pixels (Eq. 5), 'masked' over masked pixels.
         loss_weight: w_1 of Eq. 8.
     """
 
@@ -42,16 +41,16 @@ class MIRHead(Head):
         decoded_channels: int,
         stride: int,
         upsample: Literal['shuffle', 'bilinear'] = 'shuffle',
-        on: Literal['image', 'masked'] = 'image',
+        loss_on: Literal['image', 'masked'] = 'image',
         loss_weight: float = 10.0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if on not in ('image', 'masked'):
-            raise ValueError(f"MIRHead.on='{on}'; legal: 'image', 'masked'")
+        if loss_on not in ('image', 'masked'):
+            raise ValueError(f"MIRHead.loss_on='{loss_on}'; legal: 'image', 'masked'")
         if upsample not in ('shuffle', 'bilinear'):
             raise ValueError(f"MIRHead.upsample='{upsample}'; legal: 'shuffle', 'bilinear'")
-        self.on = on
+        self.loss_on = loss_on
         self.loss_weight = loss_weight
         cell = stride**2 if upsample == 'shuffle' else 1
         self.pixels = nn.Conv2d(decoded_channels, 3 * cell, 1)
@@ -66,7 +65,7 @@ class MIRHead(Head):
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted smooth-L1 (beta 1, Eq. 5), mean over pixels and colours."""
         image, target = self(decoded=features.decoded).float(), batch.pixels
-        if self.on == 'image' or batch.image_mask is None:
+        if self.loss_on == 'image' or batch.image_mask is None:
             return dict(loss=self.loss_weight * F.smooth_l1_loss(image, target))
         masked = mask_to_pixels(batch.image_mask, image.shape[2:])
         error = F.smooth_l1_loss(image, target, reduction='none') * masked

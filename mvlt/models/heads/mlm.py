@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mvlt.models.features import Features
-from mvlt.models.heads.base import Head
-from mvlt.models.heads.parts import linear, mean_count, projection
+from mvlt.models.heads.base import Head, linear, mean_count, projection
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
@@ -28,8 +27,8 @@ class MLMHead(Head):
         in_channels: C of the backbone's last stage.
         vocab_size: V.
         token_embed_dim: D.
-        on: 'matched' computes the loss over matched pairs only, as the image of a mismatched pair
-            does not help; 'all' is the released code's.
+        loss_on: 'matched' computes the loss over matched pairs only, as a mismatched image does
+            not help; 'all' is the released code's.
         loss_weight: w_3 of Eq. 8.
     """
 
@@ -41,14 +40,14 @@ class MLMHead(Head):
         in_channels: int,
         vocab_size: int,
         token_embed_dim: int = 768,
-        on: Literal['matched', 'all'] = 'matched',
+        loss_on: Literal['matched', 'all'] = 'matched',
         loss_weight: float = 1.0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if on not in ('matched', 'all'):
-            raise ValueError(f"MLMHead.on='{on}'; legal: 'matched', 'all'")
-        self.on = on
+        if loss_on not in ('matched', 'all'):
+            raise ValueError(f"MLMHead.loss_on='{loss_on}'; legal: 'matched', 'all'")
+        self.loss_on = loss_on
         self.loss_weight = loss_weight
         self.projection = projection(in_channels, token_embed_dim)
         self.transform = nn.Sequential(
@@ -68,7 +67,7 @@ class MLMHead(Head):
 
     def loss(self, features: Features, batch: Batch) -> dict[str, torch.Tensor]:
         """Weighted mean over the M masked tokens of all processes, 0 without any."""
-        positions, labels = batch.masked_tokens(matched_only=self.on == 'matched')
+        positions, labels = batch.masked_tokens(matched_only=self.loss_on == 'matched')
         text = features.pair.texts[-1].flatten(0, 1)[positions]
         logits = self(text=text, token_embedding=features.token_embedding).float()
         total = F.cross_entropy(logits, labels, reduction='sum')

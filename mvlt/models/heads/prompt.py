@@ -11,8 +11,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from mvlt.models.features import Features, mean_of_tokens
-from mvlt.models.heads.base import Head
-from mvlt.models.heads.parts import class_loss
+from mvlt.models.heads.base import Head, class_loss
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 

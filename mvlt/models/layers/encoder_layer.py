@@ -7,7 +7,7 @@ import torch
 from mmcv.cnn.bricks import DropPath
 from torch import nn
 
-from mvlt.models.layers.kernels import by_rows
+from mvlt.models.layers.attention import by_rows
 
 
 class MLP(nn.Sequential):

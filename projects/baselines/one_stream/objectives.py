@@ -15,7 +15,7 @@ from mmcv.transforms import BaseTransform
 from torch import nn
 
 from mvlt.models import MVLT, Features, Head, MaskedFeatureHead
-from mvlt.models.heads.parts import class_loss
+from mvlt.models.heads.base import class_loss
 from mvlt.registry import MODELS, TRANSFORMS
 from mvlt.structures import Batch, PairDataSample
 

@@ -58,7 +58,7 @@ def test_prediction_is_clipped(head):
 
 def test_masked_loss_over_single_pixels():
     """A mask of pixels, as of strokes: the error of the masked pixels alone."""
-    head = MIRHead(decoded_channels=4, stride=4, on='masked', loss_weight=1.0)
+    head = MIRHead(decoded_channels=4, stride=4, loss_on='masked', loss_weight=1.0)
     decoded, target = torch.randn(2, 4, 4, 4), torch.rand(2, 3, 16, 16)
     mask = torch.zeros(2, 16, 16, dtype=torch.bool)
     mask[0, 3, 5] = mask[1, 0, :7] = True

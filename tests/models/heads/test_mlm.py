@@ -73,4 +73,4 @@ def test_decoder_is_tied_to_the_token_embeddings(head):
 
 def test_unknown_choice():
     with pytest.raises(ValueError, match="legal: 'matched', 'all'"):
-        MLMHead(8, 20, on='some')
+        MLMHead(8, 20, loss_on='some')

@@ -22,7 +22,7 @@ rows = {
     'itc_mlm': {
         'model.heads.labels': None,
         'model.heads.prompts': None,
-        'model.heads.mlm': dict(type=MLMHead, interval=4, on='all', loss_weight=0.5),
+        'model.heads.mlm': dict(type=MLMHead, interval=4, loss_on='all', loss_weight=0.5),
         'train_dataloader.dataset.pipeline.words': dict(type=MaskWords, ratio=0.3, **tokenizer),
         'find_unused_parameters': True,
     },
