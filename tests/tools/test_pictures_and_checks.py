@@ -208,7 +208,7 @@ def test_too_many_missing_images_fail(shop):
         (shop / f'images/{number}.png').unlink()
     run = _check(shop)
     assert run.returncode == 1 and 'training or evaluation would fail' in run.stdout
-    assert re.search(r"FAIL .*no image 'images/0.png' .*\(12 of 20 .*1 at most are", run.stdout)
+    assert re.search(r"FAIL .*no image 'images/0.png' .*\(12 of 20 .*at most 1 may be", run.stdout)
 
 
 def test_missing_images_and_guessed_columns_are_reported(shop):
