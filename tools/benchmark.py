@@ -119,8 +119,8 @@ def retrieve(args: argparse.Namespace) -> dict[str, Any]:
     draw = random.Random(0)
     lists = [draw.choices(range(len(files)), k=101) for _ in range(args.queries)]
     rows = sorted({row for candidates in lists for row in candidates})
-    pictures = _Pictures(files, args.size)
-    scorer = _scorer(args, DataLoader(pictures, batch_size=32, num_workers=args.workers))
+    dataset = _Pictures(files, args.size)
+    scorer = _scorer(args, DataLoader(dataset, batch_size=32, num_workers=args.workers))
     texts = [
         torch.randint(1000, _vocabulary(scorer.model), (args.words,)) for _ in range(args.queries)
     ]
@@ -135,7 +135,7 @@ def retrieve(args: argparse.Namespace) -> dict[str, Any]:
             pessimistic_rank(query_scores, np.arange(101) == 0)
 
     scorer.score(
-        np.array([(rows[0], 0)] * 8), {rows[0]: pictures[rows[0]]['inputs']['image']}, texts
+        np.array([(rows[0], 0)] * 8), {rows[0]: dataset[rows[0]]['inputs']['image']}, texts
     )
     args.warmup, args.steps = 0, 1
     return _result(args, timed(run, args), args.queries, 'queries_per_s')

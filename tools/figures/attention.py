@@ -73,15 +73,15 @@ def attention_rows(
     stages = cls_attention(model, batch['inputs'])
     drawn = []
     for position, row in enumerate(rows):
-        picture = to_array(batch['inputs']['pixels'][position])
-        cells = [Cell(picture, dataset.get_data_info(row)['caption'], 'query')]
+        shown = to_array(batch['inputs']['pixels'][position])
+        cells = [Cell(shown, dataset.get_data_info(row)['caption'], 'query')]
         ids = batch['inputs']['token_ids'][position].tolist()
         for number, (image, text) in enumerate(stages, 1):
             share = float(image[position].sum())
             best = text[position].argsort(descending=True)[:_WORDS].tolist()
             cells.append(
                 Cell(
-                    _heat(picture, image[position].cpu().numpy()),
+                    _heat(shown, image[position].cpu().numpy()),
                     f'stage {number}: {100 * share:.0f} % on the image',
                     bars=tuple(
                         Bar(tokenizer.token(ids[i]), float(text[position][i])) for i in best
