@@ -60,7 +60,7 @@ def dual_folder(demo_data, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def masked_products(demo_data):
-    """The demo's training products, a quarter of each picture hidden."""
+    """The demo's training products, a quarter of each image hidden."""
     pipeline = [
         dict(type='LoadImage'),
         dict(type='RandomGridMask', ratio=0.25, alpha=2),
@@ -73,7 +73,7 @@ def masked_products(demo_data):
 
 @pytest.fixture
 def catalogue(tmp_path) -> Path:
-    """20 products of two main and four sub-categories in a CSV, 40 x 30 pictures."""
+    """20 products of two main and four sub-categories in a CSV, 40 x 30 images."""
     (tmp_path / 'images').mkdir()
     rows = []
     for i in range(20):

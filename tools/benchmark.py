@@ -119,7 +119,7 @@ def retrieve(args: argparse.Namespace) -> dict[str, Any]:
     draw = random.Random(0)
     lists = [draw.choices(range(len(files)), k=101) for _ in range(args.queries)]
     rows = sorted({row for candidates in lists for row in candidates})
-    dataset = _Pictures(files, args.size)
+    dataset = _Images(files, args.size)
     scorer = _scorer(args, DataLoader(dataset, batch_size=32, num_workers=args.workers))
     texts = [
         torch.randint(1000, _vocabulary(scorer.model), (args.words,)) for _ in range(args.queries)
@@ -145,7 +145,7 @@ def data(args: argparse.Namespace) -> dict[str, Any]:
     """Batches from JPEG files: the config's image transforms, masks and packing."""
     files = sorted(args.images.glob('*.jpg'))[: args.batch * (args.steps + args.warmup + 4)]
     loader = DataLoader(
-        _Pictures(files, args.size, mask=True),
+        _Images(files, args.size, mask=True),
         batch_size=args.batch,
         num_workers=args.workers,
         collate_fn=pseudo_collate,
@@ -341,7 +341,7 @@ def _vocabulary(model: Any) -> int:
     return len(model.token_embedding)
 
 
-class _Pictures(Dataset):
+class _Images(Dataset):
     """JPEG files through the transforms of pre-training, all with the same caption."""
 
     def __init__(self, files: list[Path], size: int, mask: bool = False) -> None:

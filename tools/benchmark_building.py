@@ -1,6 +1,6 @@
 """Time of building an index, beside decoding alone and the model alone.
 
-    tools/benchmark_building.py MY_MODEL MY_CATALOGUE/products.csv --pictures 2000 --repeat 3
+    tools/benchmark_building.py MY_MODEL MY_CATALOGUE/products.csv --images 2000 --repeat 3
 
 Building decodes and embeds in parallel, so the slower of the two is its lower bound. The best of
 the repeats counts.
@@ -28,14 +28,14 @@ def main() -> None:
     parser.add_argument('model')
     parser.add_argument('catalogue')
     parser.add_argument(
-        '--pictures', type=int, default=2000, help='number of images, from the first row on'
+        '--images', type=int, default=2000, help='number of images, from the first row on'
     )
     parser.add_argument('--repeat', type=int, default=3)
     parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32')
     args = parser.parse_args()
     model = open_model(args.model)
     records = Records(args.catalogue)
-    rows = range(min(args.pictures, len(records)))
+    rows = range(min(args.images, len(records)))
     with tempfile.TemporaryDirectory() as folder:
         made = iter(range(args.repeat))
         some = [records.path(row) for row in rows]

@@ -34,7 +34,7 @@ def main() -> None:
     )
     parser.add_argument('config')
     parser.add_argument('--data-root', required=True)
-    parser.add_argument('--pictures', type=int, default=800)
+    parser.add_argument('--images', type=int, default=800)
     parser.add_argument('--repeat', type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -43,7 +43,7 @@ def main() -> None:
     settings['pipeline'] = {**settings['pipeline'], 'load': dict(type='LoadImage')}
     side = min(settings['pipeline']['resize']['scale'])
     dataset = DATASETS.build(settings)
-    rows = range(min(args.pictures, len(dataset)))
+    rows = range(min(args.images, len(dataset)))
     records = [dataset.get_data_info(row) for row in rows]
     drafting = Pipeline(
         {**settings['pipeline'], 'load': dict(type='LoadImage', side=side, draft=True)}
@@ -53,7 +53,7 @@ def main() -> None:
         shards = TarPairs(
             data_root=folder, ann_file='test-*.tar', pipeline=settings['pipeline'], test_mode=True
         )
-        arrays = h5py.File(_as_arrays(records, Path(folder, 'pictures.h5')), 'r')['pictures']
+        arrays = h5py.File(_as_arrays(records, Path(folder, 'images.h5')), 'r')['pictures']
         large = [
             _enlarged(record, Path(folder, f'{row}.jpg')) for row, record in zip(rows, records)
         ]

@@ -224,10 +224,10 @@ def this_cpu() -> Device:
                 work += 2 * rows * inputs * outputs
                 spent += _typical(partial(torch.mm, left, right))
         flops[name] = work / spent
-        picture = torch.randn(4, 64, 64, 64, dtype=dtype)
+        image = torch.randn(4, 64, 64, 64, dtype=dtype)
         weight = torch.randn(64, 64, 3, 3, dtype=dtype)
-        run = partial(functional.conv2d, picture, weight, padding=1)
-        convolutions[name] = 2 * picture.numel() * weight.numel() / len(weight) / _typical(run)
+        run = partial(functional.conv2d, image, weight, padding=1)
+        convolutions[name] = 2 * image.numel() * weight.numel() / len(weight) / _typical(run)
     many, few = torch.randn(32 * 2**20), torch.randn(8)  # larger than caches
     nbytes = many.numel() * many.element_size()
     return Device(

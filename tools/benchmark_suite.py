@@ -152,8 +152,8 @@ def growth(out: Path) -> list[str]:
             curves.setdefault(name, []).append((value, seconds, memory))
             tables.append(f'| {value} | {seconds:.3f} | {1 / seconds:.2f} | {memory:.2f} |')
             print(tables[-1], flush=True)
-    picture = out / f'{datetime.date.today()}-growth.svg'
-    _plot(curves, picture)
+    image = out / f'{datetime.date.today()}-growth.svg'
+    _plot(curves, image)
     score = run(['score', '--batch', '32', '--steps', '3', '--warmup', '1'])
     speed = score['pairs_per_s']
     return [
@@ -161,7 +161,7 @@ def growth(out: Path) -> list[str]:
         '2 unless varied.',
         *tables,
         '',
-        f'![growth]({picture.name})',
+        f'![growth]({image.name})',
         '',
         f'The matching head scores {speed} pairs a second here, '
         f'{speed * 86400 / 1e6:.1f} million a day: the full ranking of '

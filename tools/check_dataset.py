@@ -28,7 +28,7 @@ from mvlt.engine import SkippedRecordsHook, TokenizerHook, resolve
 from mvlt.engine.resolve import datasets_of
 from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
-from mvlt.tools.inspection import describe, leaks, read_pictures, short_of_candidates
+from mvlt.tools.inspection import describe, leaks, read_images, short_of_candidates
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -138,20 +138,20 @@ def check(config: Config, workers: int) -> dict[str, Any]:
         lengths = _lengths(records, tokenize)
         summary = describe(records, dataset.metainfo, lengths, max_length if tokenize else None)
         summary['length_unit'] = 'tokens' if tokenize else 'words'
-        pictures = read_pictures(dataset, workers, _bar(name))
-        twice = [count for _, count in pictures.digests.values() if count > 1]
+        images = read_images(dataset, workers, _bar(name))
+        twice = [count for _, count in images.digests.values() if count > 1]
         summary.update(
             captions=len({record['caption'] for record in records}),
             examples=_examples(dataset, records),
-            pictures=len(pictures.sizes) + len(pictures.unreadable),
-            unreadable=pictures.unreadable,
-            same_pictures=sum(twice) - len(twice),
-            sizes=_sizes(pictures.sizes),
+            images=len(images.sizes) + len(images.unreadable),
+            unreadable=images.unreadable,
+            same_images=sum(twice) - len(twice),
+            sizes=_sizes(images.sizes),
             short_of_candidates=short_of_candidates(records),
         )
         report['splits'][name] = summary
         products[name] = [record['product_id'] for record in records]
-        digests[name] = set(pictures.digests)
+        digests[name] = set(images.digests)
         _judge(name, summary, report, _may_skip(config, name) * len(records))
     rows = {name: len(ids) for name, ids in products.items()}
     if 'train' in rows and rows.get('test', 0) > rows['train']:
@@ -165,7 +165,7 @@ def check(config: Config, workers: int) -> dict[str, Any]:
             'contains training products'
         )
     report['leaks'] = {pair: len(common) for pair, common in common_products.items()}
-    _judge_common_pictures(digests, report)
+    _judge_common_images(digests, report)
     _judge_matching(config, report)
     return report
 
@@ -175,7 +175,7 @@ def _examples(dataset: PairDataset, records: list[dict]) -> list[dict[str, Any]]
     labels = labels_of(dataset.metainfo)
     return [
         dict(
-            picture=record.get('img_path', ''),
+            image=record.get('img_path', ''),
             caption=record['caption'],
             **{
                 label: dataset.metainfo[label][record[label]]
@@ -336,7 +336,7 @@ def _judge(name: str, summary: dict, report: dict, skipped: float) -> None:
             )
 
 
-def _judge_common_pictures(digests: dict[str, set[bytes]], report: dict) -> None:
+def _judge_common_images(digests: dict[str, set[bytes]], report: dict) -> None:
     names = list(digests)
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
@@ -381,10 +381,8 @@ def lines(report: dict) -> list[str]:
     """The report as lines."""
     printed = list(report.get('said', ()))
     for example in (report['splits'].get('train') or {}).get('examples', ()):
-        labels = ', '.join(
-            f'{k} {v}' for k, v in example.items() if k not in ('picture', 'caption')
-        )
-        printed.append(f"e.g. {example['picture']}: '{example['caption']}'; {labels}".rstrip('; '))
+        labels = ', '.join(f'{k} {v}' for k, v in example.items() if k not in ('image', 'caption'))
+        printed.append(f"e.g. {example['image']}: '{example['caption']}'; {labels}".rstrip('; '))
     for name, summary in report['splits'].items():
         printed.append(
             f'\n{name}: {summary["rows"]} rows, {summary["products"]} products, '
@@ -407,7 +405,7 @@ def lines(report: dict) -> list[str]:
         printed.append(
             f'  captions of several products: {summary["shared_captions"]} '
             f'({summary["products_sharing"]} products); repeated images: '
-            f'{summary["same_pictures"]}'
+            f'{summary["same_images"]}'
         )
         sizes = ', '.join(f'{key} {w} x {h}' for key, (w, h) in summary['sizes'].items())
         printed.append(f'  image sizes: {sizes}')

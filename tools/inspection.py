@@ -18,7 +18,7 @@ PERCENTILES = (50, 95, 99, 100)
 _BLOCK = 1024
 
 
-class Pictures(NamedTuple):
+class Images(NamedTuple):
     """The distinct images of a split.
 
     digests: SHA-256 of the decoded pixels -> the first row with them, and the number of rows.
@@ -31,11 +31,11 @@ class Pictures(NamedTuple):
     unreadable: list[str]
 
 
-def read_pictures(
+def read_images(
     dataset: PairDataset,
     workers: int = 1,
     progress: Callable[[Iterable, int], Iterable] = lambda results, total: results,
-) -> Pictures:
+) -> Images:
     """Decode every distinct image once.
 
     Args:
@@ -74,7 +74,7 @@ def read_pictures(
             first, count = digests.get(digest, (row, 0))
             digests[digest] = (first, count + 1)
             sizes.append(size)
-    return Pictures(digests, sizes, unreadable)
+    return Images(digests, sizes, unreadable)
 
 
 def describe(

@@ -71,7 +71,7 @@ def main() -> None:
         help='.pth, .safetensors or a published model folder; optional for architecture, units and '
         'masks',
     )
-    parser.add_argument('--out', type=Path, help='folder; default <work dir>/pictures/<kind>')
+    parser.add_argument('--out', type=Path, help='folder; default <work dir>/images/<kind>')
     parser.add_argument('--ids', nargs='+', metavar='ID', help='products to draw')
     parser.add_argument('--count', type=int, default=6, help='number of best and of worst cases')
     parser.add_argument('--pool', type=int, default=200, help='number of records to choose from')
@@ -140,16 +140,16 @@ def units(config: Config, args: argparse.Namespace) -> list[Section]:
     """Masking units of (alpha x P) pixels, side by side on the same products."""
     pipeline_mask, frames = _frames(config, args)
     rows = []
-    for picture, words in frames:
-        cells = [Cell(picture, words)]
+    for image, words in frames:
+        cells = [Cell(image, words)]
         for alpha in ALPHAS:
             unit = alpha * pipeline_mask.patch_size
-            if picture.shape[0] % unit or picture.shape[1] % unit:
+            if image.shape[0] % unit or image.shape[1] % unit:
                 continue
             mask = RandomGridMask(_ratio(pipeline_mask), alpha, pipeline_mask.patch_size)
-            hidden = mask(dict(img=picture))['image_mask']
+            hidden = mask(dict(img=image))['image_mask']
             label = f'alpha {alpha}: {hidden.sum()} of {hidden.size} units of {unit} pixels'
-            cells.append(Cell(hide(picture, hidden), label))
+            cells.append(Cell(hide(image, hidden), label))
         rows.append(Row('', tuple(cells)))
     note = (
         f'{_ratio(pipeline_mask):.0%} of the units masked; P = {pipeline_mask.patch_size} pixels.'
@@ -251,12 +251,12 @@ def masks(config: Config, args: argparse.Namespace) -> list[Section]:
     pipeline_mask, frames = _frames(config, args)
     ratio, alpha = _ratio(pipeline_mask), pipeline_mask.unit // pipeline_mask.patch_size
     styles = [style(ratio, alpha, pipeline_mask.patch_size) for style in STYLES]
-    cells = [[Cell(picture, words)] for picture, words in frames]
+    cells = [[Cell(image, words)] for image, words in frames]
     if args.checkpoint is None:
         for style in styles:
-            for card, (picture, _) in zip(cells, frames):
-                hidden = style(dict(img=picture))['image_mask']
-                card.append(Cell(hide(picture, hidden), type(style).__name__))
+            for card, (image, _) in zip(cells, frames):
+                hidden = style(dict(img=image))['image_mask']
+                card.append(Cell(hide(image, hidden), type(style).__name__))
     else:
         model, dataset = load_model(config, args.checkpoint), _dataset(config)
         transforms = dataset.pipeline.transforms

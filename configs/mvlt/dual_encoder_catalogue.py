@@ -50,7 +50,7 @@ model.heads.labels = dict(
 model.heads.prompts = dict(
     type=PromptHead,
     labels=('sub_category', 'colour', 'gender'),
-    templates=('{}', 'a photo of {}', '{}', '{} clothes', '{}', 'a picture of {}'),
+    templates=('{}', 'a photo of {}', '{}', '{} clothes', '{}', 'a image of {}'),
     label_smoothing=0.1,
     loss_weight=0.2,
 )

@@ -18,7 +18,7 @@ from rich.progress import track
 from mvlt.checkpoints.description import ModelDescription
 from mvlt.checkpoints.loading import OpenedModel, list_models, open_model
 from mvlt.datasets import PackPairInputs, Pipeline
-from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
+from mvlt.datasets.inputs import ImageInputs, Texts, make_pairs, to_array
 from mvlt.deadline import check
 from mvlt.files import written_whole
 from mvlt.structures import PairDataSample
@@ -96,7 +96,7 @@ class PairInferencer(BaseInferencer):
 
     def __call__(  # type: ignore[override]
         self,
-        images: Pictures,
+        images: ImageInputs,
         texts: Texts | None = None,
         return_datasamples: bool = False,
         batch_size: int = 32,

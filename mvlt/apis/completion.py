@@ -23,7 +23,7 @@ from mvlt.datasets import (
     UnitMask,
     UnitStrokeMask,
 )
-from mvlt.datasets.inputs import Pictures, Texts, make_pairs, to_array
+from mvlt.datasets.inputs import ImageInputs, Texts, make_pairs, to_array
 from mvlt.randomness import random_of
 from mvlt.registry import TRANSFORMS
 from mvlt.structures import PairDataSample
@@ -57,7 +57,7 @@ class ImageCompletionInferencer(PairInferencer):
 
     def __call__(  # type: ignore[override]
         self,
-        images: Pictures,
+        images: ImageInputs,
         texts: Texts | None = None,
         mask: Style | np.ndarray | Sequence[np.ndarray] | None = 'random',
         ratio: float = 0.5,

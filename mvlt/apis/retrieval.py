@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 
 from mvlt.apis.base import DType, PairInferencer
 from mvlt.checkpoints.loading import OpenedModel, open_model
-from mvlt.datasets.inputs import Pictures, Texts, list_pictures, list_texts, to_array
+from mvlt.datasets.inputs import ImageInputs, Texts, list_images, list_texts, to_array
 from mvlt.retrieval.encoder import heads_of
 from mvlt.retrieval.index import Index, Where
 from mvlt.retrieval.ranking import Rerank
@@ -133,7 +133,7 @@ class ImageToTextRetrievalInferencer(RetrievalInferencer):
 
     def __call__(  # type: ignore[override]
         self,
-        images: Pictures,
+        images: ImageInputs,
         return_datasamples: Literal[False] = False,
         batch_size: int = 32,
         topk: int = 10,
@@ -155,7 +155,7 @@ class ImageToTextRetrievalInferencer(RetrievalInferencer):
             OSError, ValueError: an unreadable image.
         """
         options = dict(topk=topk, where=where, rerank=rerank, rerank_topk=rerank_topk, **kwargs)
-        return self.infer(list_pictures(images), return_datasamples, batch_size, **options)
+        return self.infer(list_images(images), return_datasamples, batch_size, **options)
 
     def forward(self, inputs: Sequence[Any], **options: Any) -> list[list[dict[str, Any]]]:
         """Rows for each image of a batch."""

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 
 from mvlt.datasets.column_guesses import has_addresses, looks_like_several
 from mvlt.datasets.columns import Template
-from mvlt.datasets.picture_paths import PictureFolder, below, check_is_there
+from mvlt.datasets.image_paths import ImageFolder, below, check_is_there
 from mvlt.datasets.table import clean_markup, read_table
 from mvlt.structures import CATEGORIES
 
@@ -96,7 +96,7 @@ class _Reader:
         self.rules = rules
         self.path = rules.path
         self.columns = dict(rules.columns)
-        self.folder = PictureFolder(rules.root)
+        self.folder = ImageFolder(rules.root)
         self.product = self.columns.get('product_id', self.columns['image'])
 
     def read(self, names: Sequence[str]) -> CatalogueTable:
@@ -126,7 +126,7 @@ class _Reader:
         if has_addresses(table[image]):
             raise ValueError(
                 f"{self.path}: column '{image}' holds addresses (http...), not files; download the "
-                f'images with tools/dataset_converters/fetch_pictures.py {self.path}'
+                f'images with tools/dataset_converters/fetch_images.py {self.path}'
             )
         keys = [key for key in ('product_id', *CATEGORIES) if key in self.columns]
         for key in keys:

@@ -9,7 +9,7 @@ import pandas as pd
 from mvlt.structures import CATEGORIES
 
 KEYS = ('image', 'product_id', *CATEGORIES, 'split')
-PICTURE = r'(?i)\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif)\s*$'
+IMAGE = r'(?i)\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|heic|heif)\s*$'
 ADDRESS = r'(?i)^\s*https?://'
 
 
@@ -64,7 +64,7 @@ def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str:
         cells = sample[name][sample[name] != '']
         return float(cells.str.contains(pattern).mean()) if len(cells) else 0.0
 
-    files = [name for name in sample.columns if share(name, PICTURE) > 0.8]
+    files = [name for name in sample.columns if share(name, IMAGE) > 0.8]
     files = [name for name in files if share(name, ADDRESS) < 0.2]
     likely = [name for name in named if name in files]
     return next(iter([*likely, *files, *named]), '')
@@ -76,7 +76,7 @@ def _wordiest(sample: pd.DataFrame, other: set[str]) -> str:
     if sample.empty:
         return ''
     for name, cells in sample.items():
-        if name in other or cells.str.contains(ADDRESS).any() or cells.str.contains(PICTURE).any():
+        if name in other or cells.str.contains(ADDRESS).any() or cells.str.contains(IMAGE).any():
             continue
         words = cells.str.count(r'[^\W\d_]{2,}').mean()
         if words >= best[0] and cells.nunique() > len(cells) / 2:
@@ -95,7 +95,7 @@ def looks_like_several(cell: str) -> list[str]:
     parts = [part for text in re.split(r'[|;\n]', cell) if (part := text.strip())]
     if len(parts) == 1:
         by_comma = [part for text in cell.split(',') if (part := text.strip())]
-        if all(re.search(PICTURE, part) for part in by_comma):
+        if all(re.search(IMAGE, part) for part in by_comma):
             parts = by_comma
     return parts
 

@@ -8,8 +8,8 @@ from PIL import Image, ImageOps
 
 from mvlt.datasets.transforms.loading import read_image, to_rgb
 
-Picture = str | Path | np.ndarray | Image.Image
-Pictures = Picture | Sequence[Picture]
+ImageInput = str | Path | np.ndarray | Image.Image
+ImageInputs = ImageInput | Sequence[ImageInput]
 Texts = str | Sequence[str]
 SUFFIXES = (
     *('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff'),
@@ -17,9 +17,9 @@ SUFFIXES = (
 )
 
 
-def make_pairs(images: Pictures, texts: Texts | None) -> list[tuple[Picture, str]]:
+def make_pairs(images: ImageInputs, texts: Texts | None) -> list[tuple[ImageInput, str]]:
     """(image, text) pairs, of equal numbers or one with many; ValueError for other numbers."""
-    listed = list_pictures(images)
+    listed = list_images(images)
     captions = [''] if texts is None else list_texts(texts)
     if len(listed) == 1:
         listed = listed * len(captions)
@@ -32,7 +32,7 @@ def make_pairs(images: Pictures, texts: Texts | None) -> list[tuple[Picture, str
     return list(zip(listed, captions))
 
 
-def list_pictures(images: Pictures) -> list[Picture]:
+def list_images(images: ImageInputs) -> list[ImageInput]:
     """A list of images, from one image, a sequence or a folder.
 
     Raises:
@@ -71,7 +71,7 @@ def list_texts(texts: Texts) -> list[str]:
     return listed
 
 
-def to_array(image: Picture, index: int = 0) -> np.ndarray:
+def to_array(image: ImageInput, index: int = 0) -> np.ndarray:
     """An image as uint8 (H, W, 3), RGB.
 
     Args:

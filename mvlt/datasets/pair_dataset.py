@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from mmengine.logging import print_log
 
-from mvlt.datasets.picture_paths import below, check_is_there
+from mvlt.datasets.image_paths import below, check_is_there
 from mvlt.datasets.pipeline import Pipeline, Steps
 from mvlt.datasets.sampling import OnError, fetch
 from mvlt.mmengine_private import MaybeEmptyDataset

@@ -8,7 +8,7 @@ import numpy as np
 
 from mvlt.config import labels_of
 from mvlt.datasets import Catalogue, PairDataset
-from mvlt.datasets.inputs import SUFFIXES, Picture, list_pictures, list_texts, to_array
+from mvlt.datasets.inputs import SUFFIXES, ImageInput, list_images, list_texts, to_array
 from mvlt.datasets.table import SUFFIXES as TABLES
 
 Source = str | Path | Sequence | PairDataset
@@ -28,7 +28,7 @@ class Records:
     """
 
     def __init__(self, source: Source, texts: bool = False, all_columns: bool = False) -> None:
-        self.images: list[Picture] = []
+        self.images: list[ImageInput] = []
         self.texts: list[str] = []
         self.dataset: PairDataset | None = None
         self.root = Path()  # of relative paths
@@ -41,7 +41,7 @@ class Records:
         elif texts:
             self.texts = list_texts(source)
         else:
-            self.images = list_pictures(source)
+            self.images = list_images(source)
         if self.dataset is not None:
             self.root = Path(self.dataset.data_root or '.')
         if not len(self):
@@ -53,7 +53,7 @@ class Records:
         elif texts and path.suffix.lower() == '.txt':
             self.texts = [line for line in path.read_text('utf-8').splitlines() if line.strip()]
         elif path.is_dir() and not texts:
-            self.images, self.root = list_pictures(path), path
+            self.images, self.root = list_images(path), path
         else:
             legal = 'a .txt file' if texts else f'a folder of images ({", ".join(SUFFIXES)})'
             error = ValueError if path.exists() else FileNotFoundError

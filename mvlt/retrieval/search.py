@@ -16,7 +16,7 @@ from rich.progress import track
 from scipy.special import expit
 
 from mvlt.checkpoints.loading import OpenedModel
-from mvlt.datasets.inputs import Pictures, list_pictures, to_array
+from mvlt.datasets.inputs import ImageInputs, list_images, to_array
 from mvlt.deadline import within
 from mvlt.files import file_sha256
 from mvlt.retrieval.encoder import Embedder
@@ -166,7 +166,7 @@ class Search(Embedder):
     def __call__(
         self,
         text: str | None = None,
-        images: Pictures | None = None,
+        images: ImageInputs | None = None,
         products: Sequence[str] = (),
         negative_query: str | None = None,
         topk: int = 10,
@@ -201,7 +201,7 @@ class Search(Embedder):
         Raises:
             ValueError: an empty query, no known word, an unknown product, column or value.
         """
-        listed = None if images is None else list_pictures(images)
+        listed = None if images is None else list_images(images)
         embedding = self.embed_query(text, listed, products, negative_query)
         return self.ranked(
             embedding, text, listed, topk, where, rerank, rerank_topk, dedup_threshold, timeout,
@@ -254,14 +254,14 @@ class Search(Embedder):
     def embed_query(
         self,
         text: str | None = None,
-        images: Pictures | None = None,
+        images: ImageInputs | None = None,
         products: Sequence[str] = (),
         negative_query: str | None = None,
     ) -> np.ndarray:
         """The query's embedding, float32 (D,) of length 1: text + 0.5 images - 0.5 negative."""
         image_embeds: list[np.ndarray] = []
         if images is not None:
-            arrays = [to_array(image, i) for i, image in enumerate(list_pictures(images))]
+            arrays = [to_array(image, i) for i, image in enumerate(list_images(images))]
             image_embeds += [*self.embed_images([self.pixels(array) for array in arrays])]
         if products:
             image_embeds += product_embeds(self.index, products)
@@ -279,7 +279,7 @@ class Search(Embedder):
     def upsert(
         self,
         product_id: str,
-        images: Pictures,
+        images: ImageInputs,
         paths: Sequence[str | None] | None = None,
         **values: Any,
     ) -> None:
@@ -295,7 +295,7 @@ class Search(Embedder):
             OSError, ValueError: an unreadable image, an unknown column, a wrong value.
         """
         check_id(product_id)
-        listed = list_pictures(images)
+        listed = list_images(images)
         arrays = [to_array(image, i) for i, image in enumerate(listed)]
         hashes = [
             file_sha256(image) if isinstance(image, str | Path) else array_hash(array)

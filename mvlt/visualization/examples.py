@@ -30,7 +30,7 @@ def ranking_rows(
         order = sorted(range(len(scores)), key=lambda i: -scores[i])
         behind = [i for i in order if result['positives'][i]][:1]
         behind = [i for i in behind if i not in order[:shown]]
-        image = None if text_query else picture_of(dataset, query)
+        image = None if text_query else image_of(dataset, query)
         cells = [Cell(image, _caption(dataset, query) if text_query else 'query', 'query')]
         for i in (*order[:shown], *behind):
             row, matched = result['candidates'][i], result['positives'][i]
@@ -40,7 +40,7 @@ def ranking_rows(
                 text += f', rank {result["rank"]}'
             if not text_query:
                 text += f' {_caption(dataset, row)}'
-            image = picture_of(dataset, row) if text_query else None
+            image = image_of(dataset, row) if text_query else None
             cells.append(Cell(image, text, 'right' if matched else ''))
         rows.append(Row(f'rank of the match: {result["rank"]}', tuple(cells)))
     return tuple(rows)
@@ -98,6 +98,6 @@ def _caption(dataset: BaseDataset, row: int) -> str:
     return dataset.get_data_info(row)['caption']
 
 
-def picture_of(dataset: BaseDataset, row: int) -> np.ndarray:
+def image_of(dataset: BaseDataset, row: int) -> np.ndarray:
     """A record's image as its pipeline packs it, uint8 (H, W, 3)."""
     return to_array(dataset[row]['inputs']['image'])

@@ -25,7 +25,7 @@ class Bar(NamedTuple):
 class Cell(NamedTuple):
     """An image, uint8 (H, W, 3), with text and bars; ``mark`` is a key of COLOURS or ''."""
 
-    picture: np.ndarray | None = None
+    image: np.ndarray | None = None
     words: str = ''
     mark: str = ''
     bars: tuple[Bar, ...] = ()
@@ -99,10 +99,10 @@ def _draw_cell(panel: Any, cell: Cell) -> None:
     panel.spines[:].set_linewidth(2.5 if cell.mark else 1)
     lines = _lines(cell)
     style: dict[str, Any] = dict(fontsize=6.5, va='top', transform=panel.transAxes)
-    if cell.picture is None:
+    if cell.image is None:
         panel.text(0.04, 0.95, '\n'.join(line for line, _ in lines), **style)
         return
-    panel.imshow(cell.picture, interpolation='nearest')
+    panel.imshow(cell.image, interpolation='nearest')
     for number, (line, right) in enumerate(lines):
         colour = COLOURS['right' if right else 'query']
         panel.text(0, -0.04 - 0.13 / _HEIGHT * number, line, color=colour, **style)

@@ -96,7 +96,7 @@ def test_wrong_inputs_are_named(matching, tmp_path):
         matching(tmp_path / 'none.jpg', 'a')
     with pytest.raises(FileNotFoundError, match='no images in it'):
         matching(tmp_path, 'a')
-    (tmp_path / 'bad.jpg').write_bytes(b'no picture')
+    (tmp_path / 'bad.jpg').write_bytes(b'no image')
     with pytest.raises(OSError, match='bad.jpg: unreadable'):
         matching(tmp_path, 'a')
     with pytest.raises(TypeError, match='images: None is a NoneType; give a path'):

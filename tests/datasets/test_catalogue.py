@@ -388,7 +388,7 @@ def test_a_row_with_several_images_is_several_records(catalogue, log_lines):
 
 def test_urls_instead_of_images(catalogue):
     _edit(catalogue, 2, 'image', 'https://shop.example/2.png')
-    with pytest.raises(ValueError, match=r"'image' holds addresses .*fetch_pictures\.py"):
+    with pytest.raises(ValueError, match=r"'image' holds addresses .*fetch_images\.py"):
         _open(catalogue)
 
 

@@ -17,7 +17,7 @@ def write_coco(root, images=6):
         (root / folder).mkdir(exist_ok=True)
         Image.new('RGB', (6, 4)).save(root / folder / f'{i}.jpg')
         sentences = [
-            dict(raw=f'Picture {i},  told {k}.', tokens=['picture'], imgid=i, sentid=5 * i + k)
+            dict(raw=f'Image {i},  told {k}.', tokens=['image'], imgid=i, sentid=5 * i + k)
             for k in range(5)
         ]
         entries.append(
@@ -53,7 +53,7 @@ def test_splits(coco):
     products = {datasets['train'].get_data_info(i)['product_id'] for i in range(15)}
     assert products == {'100', '101', '104'}  # restval trains too
     record = datasets['val'].get_data_info(1)
-    assert record['caption'] == 'Picture 2, told 1.'
+    assert record['caption'] == 'Image 2, told 1.'
     assert record['img_path'] == str(coco / 'train2014/2.jpg')
 
 

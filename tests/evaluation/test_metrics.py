@@ -99,11 +99,11 @@ def test_titles_that_several_products_share():
 def test_recognition_skips_unknown_classes():
     """It evaluates the given head."""
     samples = [
-        dict(colour=truth, picture_scores=torch.eye(3)[predicted])
+        dict(colour=truth, image_scores=torch.eye(3)[predicted])
         for truth, predicted in ((0, 0), (-1, 1), (2, 1))
     ]
-    metrics = _evaluate(CategoryMetric('colour', head='picture'), samples)
-    assert metrics['picture/accuracy'] == 50 and metrics['picture/samples'] == 2
+    metrics = _evaluate(CategoryMetric('colour', head='image'), samples)
+    assert metrics['image/accuracy'] == 50 and metrics['image/samples'] == 2
 
 
 def test_recognition():

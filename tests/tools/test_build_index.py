@@ -19,11 +19,11 @@ COUNT = 1300  # three blocks
 
 
 @pytest.fixture(scope='module')
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp('pictures')
     noise = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8, 3), dtype=np.uint8)
-    for i, picture in enumerate(noise):
-        Image.fromarray(picture).save(folder / f'{i}.png')
+    for i, image in enumerate(noise):
+        Image.fromarray(image).save(folder / f'{i}.png')
     return folder
 
 
@@ -46,8 +46,8 @@ def _embeddings(folder):
     return {row['product_id']: row['vector'] for row in rows.to_pylist()}
 
 
-def test_a_killed_build_resumes_and_two_processes_equal_one(embedding_folder, pictures, tmp_path):
-    killed = _start(embedding_folder, pictures, tmp_path / 'one')
+def test_a_killed_build_resumes_and_two_processes_equal_one(embedding_folder, images, tmp_path):
+    killed = _start(embedding_folder, images, tmp_path / 'one')
     there = 0
     while killed.poll() is None and not there:
         time.sleep(0.02)
@@ -57,13 +57,13 @@ def test_a_killed_build_resumes_and_two_processes_equal_one(embedding_folder, pi
     killed.wait()
     there = open_index(tmp_path / 'one').count()
     assert 0 < there <= COUNT
-    output, _ = _start(embedding_folder, pictures, tmp_path / 'one').communicate()
+    output, _ = _start(embedding_folder, images, tmp_path / 'one').communicate()
     assert f'{COUNT} products: {COUNT - there} new, 0 changed, {there} unchanged' in output
     assert f'{COUNT - there} images embedded' in output
 
     launcher = ('-m', 'torch.distributed.run', '--nproc_per_node=2')
     launcher += (f'--master_port={free_port()}',)
-    output, errors = _start(embedding_folder, pictures, tmp_path / 'two', launcher).communicate()
+    output, errors = _start(embedding_folder, images, tmp_path / 'two', launcher).communicate()
     assert f'{COUNT} new' in output and f'{COUNT} images embedded' in output, errors
     embeds_1, embeds_2 = _embeddings(tmp_path / 'one'), _embeddings(tmp_path / 'two')
     assert embeds_1.keys() == embeds_2.keys() and len(embeds_1) == COUNT
@@ -78,8 +78,8 @@ def test_a_killed_build_resumes_and_two_processes_equal_one(embedding_folder, pi
         (None, 'x' * 300, 'File name too long'),
     ],
 )
-def test_mistakes_are_one_line(embedding_folder, pictures, tmp_path, catalogue, name, says):
-    given = pictures if catalogue is None else catalogue
+def test_mistakes_are_one_line(embedding_folder, images, tmp_path, catalogue, name, says):
+    given = images if catalogue is None else catalogue
     process = _start(embedding_folder, given, tmp_path / name)
     _, errors = process.communicate()
     assert process.returncode == 2 and says in errors and 'Traceback' not in errors

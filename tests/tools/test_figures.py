@@ -16,7 +16,7 @@ from mvlt.datasets import FashionGen, MatchingPairs, load_tokenizer
 from mvlt.tools.figures.attention import attention_rows, cls_attention
 from mvlt.tools.figures.categories import category_cells
 from mvlt.tools.figures.curves import plot_losses, read_scalars
-from mvlt.tools.figures.page import picture_uri, write_report, write_sheet
+from mvlt.tools.figures.page import image_uri, write_report, write_sheet
 from mvlt.tools.figures.pipeline import pipeline_rows
 from mvlt.visualization import Bar, Cell, Row, Section
 from tests.small_model import build_small
@@ -28,13 +28,13 @@ def _decode(uri: str) -> np.ndarray:
 
 def test_an_image_keeps_its_pixels_when_enlarged():
     pixels = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8)
-    image = _decode(picture_uri(pixels, side=64))
+    image = _decode(image_uri(pixels, side=64))
     assert image.shape == (64, 64, 3)
     assert np.array_equal(image[::4, ::4], pixels.permute(1, 2, 0).numpy())
 
 
 def test_float_images_are_clipped():
-    image = _decode(picture_uri(torch.tensor([-1.0, 0.5, 2.0]).view(3, 1, 1), side=1))
+    image = _decode(image_uri(torch.tensor([-1.0, 0.5, 2.0]).view(3, 1, 1), side=1))
     assert image.tolist() == [[[0, 128, 255]]]
 
 
@@ -124,17 +124,17 @@ def test_pipeline_rows_show_each_step(demo_data):
     loaded, masked, tokens, hidden = row.cells
     assert loaded.words == 'load: LoadImage, 32 x 32'
     assert masked.words == 'mask: CentreMask, 32 x 32, 25% masked'
-    assert (masked.picture[8:24, 8:24] == 190).all()
-    assert np.array_equal(masked.picture[:8], loaded.picture[:8])
+    assert (masked.image[8:24, 8:24] == 190).all()
+    assert np.array_equal(masked.image[:8], loaded.image[:8])
     assert tokens.words.startswith('tokenize: Tokenize: [CLS] ') and '[MASK]' not in tokens.words
     assert hidden.words.count('>[MASK]') == len(tokens.words.split()) - 4  # but [CLS] and [SEP]
 
 
 def _section():
-    picture = np.full((8, 8, 3), 7, np.uint8)
+    image = np.full((8, 8, 3), 7, np.uint8)
     cells = (
         Cell(None, '<script>alert(1)</script> $x_1$ costs 5 $', 'query'),
-        Cell(picture, 'a picture', 'right', (Bar('TOPS', 0.75, True), Bar('BAGS', 0.25))),
+        Cell(image, 'a image', 'right', (Bar('TOPS', 0.75, True), Bar('BAGS', 0.25))),
     )
     return Section('some', 'Some', 'a note', (Row('a row', cells),))
 
@@ -158,7 +158,7 @@ def test_a_report_needs_no_network_and_escapes_captions(tmp_path):
         title='A test',
         facts=dict(date='today'),
         tables=[dict(title='T', note='n', head=('', 'R@1'), rows=[['tir', '1.0']])],
-        curves={'loss': picture_uri(np.zeros((2, 2, 3), np.uint8))},
+        curves={'loss': image_uri(np.zeros((2, 2, 3), np.uint8))},
         examples=[_section()],
     )
     page = (tmp_path / 'report/index.html').read_text()

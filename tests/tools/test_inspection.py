@@ -3,7 +3,7 @@
 from PIL import Image
 
 from mvlt.datasets import Catalogue
-from mvlt.tools.inspection import describe, leaks, read_pictures, short_of_candidates
+from mvlt.tools.inspection import describe, leaks, read_images, short_of_candidates
 
 
 def _record(product, caption, sub=0):
@@ -58,7 +58,7 @@ def test_duplicate_and_unreadable_images(catalogue):
         data_root=str(catalogue),
     )
     for workers in (1, 3):
-        scan = read_pictures(dataset, workers)
+        scan = read_images(dataset, workers)
         assert len(scan.sizes) == 19 and scan.sizes.count((40, 30)) == 18
         assert (10, 90) in scan.sizes
         assert sorted(count for _, count in scan.digests.values())[-2:] == [1, 2]

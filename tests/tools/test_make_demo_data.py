@@ -29,7 +29,7 @@ def test_no_look_is_in_both_splits():
     assert not {p[1:] for p in train} & {p[1:] for p in validation}
 
 
-def test_the_picture_has_the_colour_that_the_caption_names():
+def test_the_image_has_the_colour_that_the_caption_names():
     for colour, rgb in COLOURS.items():
         product = Product(1, 'T-SHIRTS', colour, 'plain', '', 'cotton')
         assert colour.title() in product.name
@@ -39,10 +39,10 @@ def test_the_picture_has_the_colour_that_the_caption_names():
 
 def test_views_differ_and_are_repeatable():
     product = draw_products(1, seed=0)[0]
-    pictures = [render(product, view, 32, seed=0) for view in ('front', 'turned', 'back', 'detail')]
-    for i, picture in enumerate(pictures):
-        assert not any(np.array_equal(picture, other) for other in pictures[:i])
-    assert np.array_equal(pictures[1], render(product, 'turned', 32, seed=0))
+    images = [render(product, view, 32, seed=0) for view in ('front', 'turned', 'back', 'detail')]
+    for i, image in enumerate(images):
+        assert not any(np.array_equal(image, other) for other in images[:i])
+    assert np.array_equal(images[1], render(product, 'turned', 32, seed=0))
 
 
 def test_too_many_products_are_refused():

@@ -86,13 +86,13 @@ def test_a_config_and_a_checkpoint_answer_the_same(published, trained, demo_data
     """Without a folder: the dumped config of the run beside its checkpoint."""
     import numpy as np
 
-    picture = np.full((40, 30, 3), 90, np.uint8)
+    image = np.full((40, 30, 3), 90, np.uint8)
     dumped = next(trained.parent.glob('*.py'))
-    ours = MatchingInferencer(dumped, str(trained), device='cpu')(picture, 'a red bag')
-    assert ours == MatchingInferencer(published, device='cpu')(picture, 'a red bag')
-    assert ours == MatchingInferencer(trained, device='cpu')(picture, 'a red bag')
+    ours = MatchingInferencer(dumped, str(trained), device='cpu')(image, 'a red bag')
+    assert ours == MatchingInferencer(published, device='cpu')(image, 'a red bag')
+    assert ours == MatchingInferencer(trained, device='cpu')(image, 'a red bag')
     # a packaged config does not know where the training's tokenizer lies; the checkpoint does
-    assert ours == MatchingInferencer(dumped, str(trained), device='cpu')(picture, 'a red bag')
+    assert ours == MatchingInferencer(dumped, str(trained), device='cpu')(image, 'a red bag')
     with pytest.raises(ValueError, match='is a config: name weights=CHECKPOINT too'):
         MatchingInferencer(dumped)
     with pytest.raises(ValueError, match='brings its own weights'):

@@ -239,7 +239,7 @@ def test_bfloat16_trains_on_a_cpu(demo_data, trained, tmp_path):
 
 
 def test_an_unreadable_image_in_a_data_worker_is_one_line(catalogue, demo_data, tmp_path):
-    (catalogue / 'images/7.png').write_bytes(b'no picture')
+    (catalogue / 'images/7.png').write_bytes(b'no image')
     (catalogue / 'products.json').write_text(
         '{"columns": {"image": "image", "product_id": "id"}, "caption": "{title}"}'
     )

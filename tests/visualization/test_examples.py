@@ -19,16 +19,16 @@ def test_ranking_rows_show_the_first_and_the_match(masked_products):
     )
     (row,) = ranking_rows(masked_products, [ranking], shown=2)
     query, first, second, match = row.cells
-    assert query.picture is None and query.words == masked_products.get_data_info(4)['caption']
+    assert query.image is None and query.words == masked_products.get_data_info(4)['caption']
     assert [first.words, second.words, match.words] == ['0.881', '0.500', '0.269 matched, rank 3']
     assert [cell.mark for cell in row.cells] == ['query', '', '', 'right']
     assert np.array_equal(
-        first.picture, masked_products.load(masked_products.get_data_info(0))['img']
+        first.image, masked_products.load(masked_products.get_data_info(0))['img']
     )
     (row,) = ranking_rows(masked_products, [dict(ranking, direction='itr')], shown=4)
-    assert len(row.cells) == 5 and row.cells[1].picture is None
+    assert len(row.cells) == 5 and row.cells[1].image is None
     assert np.array_equal(
-        row.cells[0].picture, masked_products.load(masked_products.get_data_info(4))['img']
+        row.cells[0].image, masked_products.load(masked_products.get_data_info(4))['img']
     )
     assert row.cells[3].words == f'0.269 matched {masked_products.get_data_info(4)["caption"]}'
     # a second positive behind adds nothing when the best one is shown
@@ -46,10 +46,10 @@ def test_reconstruction_cells(masked_products, monkeypatch):
     )
     ((psnr, (masked, rebuilt, original)),) = reconstruction_cells(model, masked_products, [3])
     truth = masked_products.load(masked_products.get_data_info(3))['img']
-    assert np.array_equal(original.picture, truth) and (rebuilt.picture == 128).all()
-    grey = (masked.picture == 190).all(-1)
+    assert np.array_equal(original.image, truth) and (rebuilt.image == 128).all()
+    grey = (masked.image == 190).all(-1)
     assert grey.mean() == pytest.approx(0.25, abs=0.02)  # four of sixteen units
-    visible = (masked.picture == truth).all(-1)
+    visible = (masked.image == truth).all(-1)
     hidden = ~visible
     error = np.mean((truth[hidden] / 255 - 0.5) ** 2)
     assert psnr == pytest.approx(-10 * np.log10(error), abs=0.05)

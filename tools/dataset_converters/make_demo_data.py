@@ -187,22 +187,22 @@ def render(product: Product, view: str, side: int, seed: int) -> np.ndarray:
     line = 2 * max(big // 100, 1) + 1  # a filter of 1 crashes some releases of Pillow
     edge = ImageChops.subtract(outline, outline.filter(ImageFilter.MinFilter(line)))
     cloth.paste(tuple(c // 2 for c in COLOURS[product.colour]), mask=edge)
-    picture = Image.new('RGB', (big, big), 'white')
-    picture.paste(cloth, mask=outline)
+    image = Image.new('RGB', (big, big), 'white')
+    image.paste(cloth, mask=outline)
     if view == 'back':
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     width = draw.uniform(0.7, 0.8) if view == 'turned' else 1.0
     zoom = draw.uniform(1.5, 1.7) if view == 'detail' else draw.uniform(1.0, 1.15)
     angle = np.deg2rad(draw.uniform(-12, 12) if view == 'turned' else draw.uniform(-4, 4))
     shift = [draw.uniform(-0.04, 0.04) * big for _ in range(2)]
-    picture = picture.transform(
+    image = image.transform(
         (big, big),
         Image.Transform.AFFINE,
         _affine(big, width * zoom, zoom, float(angle), shift),
         Image.Resampling.BILINEAR,
         fillcolor='white',
     )
-    return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
+    return np.asarray(image.resize((side, side), Image.Resampling.BOX))
 
 
 def write_fashion_gen(

@@ -77,11 +77,11 @@ def write(dataset: Any, out: Path, split: str, samples: int) -> int:
             table = dict(caption=record['caption'], product_id=record['product_id'], **labels)
             if 'other_captions' in record:
                 table['other_captions'] = '\n'.join(record['other_captions'])
-            writer.write({'__key__': f'{row:09d}', 'json': table, **_picture(record)})
+            writer.write({'__key__': f'{row:09d}', 'json': table, **_image(record)})
     return len(dataset)
 
 
-def _picture(record: dict) -> dict[str, bytes]:
+def _image(record: dict) -> dict[str, bytes]:
     path = Path(record.get('img_path', ''))
     if 'img' not in record and path.suffix.lower() in ('.jpg', '.jpeg'):
         return dict(jpg=path.read_bytes())

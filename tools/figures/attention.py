@@ -92,12 +92,12 @@ def attention_rows(
     return tuple(drawn)
 
 
-def _heat(picture: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _heat(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The image: faded without attention, red with most."""
     heat = Image.fromarray((255 * weights / weights.max()).astype(np.uint8))
-    size = (picture.shape[1], picture.shape[0])
+    size = (image.shape[1], image.shape[0])
     share = np.asarray(heat.resize(size, Image.Resampling.BILINEAR))[..., None] / 255
-    faded = 0.35 * picture + 0.65 * 255
+    faded = 0.35 * image + 0.65 * 255
     red = np.array([220, 30, 60])
-    shown = (1 - share) * faded + share * (0.55 * picture + 0.45 * red)
+    shown = (1 - share) * faded + share * (0.55 * image + 0.45 * red)
     return shown.round().astype(np.uint8)

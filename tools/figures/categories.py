@@ -6,7 +6,7 @@ from mmengine.dataset import BaseDataset
 
 from mvlt.models import MVLT
 from mvlt.visualization import Bar, Cell
-from mvlt.visualization.examples import picture_of, predict
+from mvlt.visualization.examples import image_of, predict
 
 
 def category_cells(
@@ -45,5 +45,5 @@ def category_cells(
             certain = min(certain, float(scores[truth]) if truth < len(scores) else 0.0)
             right = right and order[0] == truth
         mark = 'right' if right else 'wrong'
-        cards.append((certain, Cell(picture_of(dataset, row), '; '.join(words), mark, tuple(bars))))
+        cards.append((certain, Cell(image_of(dataset, row), '; '.join(words), mark, tuple(bars))))
     return cards

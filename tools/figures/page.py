@@ -59,7 +59,7 @@ def write_report(path: str | Path, **content: Any) -> None:
     write_text(path, _environment().get_template('report.html').render(**content))
 
 
-def picture_uri(pixels: np.ndarray | torch.Tensor, side: int = 160) -> str:
+def image_uri(pixels: np.ndarray | torch.Tensor, side: int = 160) -> str:
     """A PNG data URI, enlarged by a whole factor so that pixels stay sharp.
 
     Args:
@@ -82,5 +82,5 @@ def bytes_uri(content: bytes, kind: str) -> str:
 def _environment() -> Environment:
     """The templates beside this file; text is escaped, images become data URIs."""
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    templates.filters['uri'] = picture_uri
+    templates.filters['uri'] = image_uri
     return templates

@@ -41,12 +41,12 @@ def _row(dataset: Any, row: int) -> Row:
             cells.append(Cell(None, f'{name}: {_words(results, transform)}'))
             continue
         height, width = results['img'].shape[:2]
-        picture = results['img']
+        image = results['img']
         words = f'{name}, {width} x {height}'
         if 'image_mask' in results:
-            picture = hide(picture, results['image_mask'])
+            image = hide(image, results['image_mask'])
             words += f', {results["image_mask"].mean():.0%} masked'
-        cells.append(Cell(picture, words))
+        cells.append(Cell(image, words))
     return Row(title, tuple(cells))
 
 

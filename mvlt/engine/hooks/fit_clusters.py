@@ -23,12 +23,12 @@ class FitClustersHook(Hook):
     A seed gives the same images and clusters; a resumed run keeps those of its checkpoint.
 
     Args:
-        pictures: number of images, drawn from the training data.
+        images: number of images, drawn from the training data.
         seed: of images and clusters.
     """
 
-    def __init__(self, pictures: int = 2000, seed: int = 0) -> None:
-        self.pictures = pictures
+    def __init__(self, images: int = 2000, seed: int = 0) -> None:
+        self.images = images
         self.seed = seed
 
     def before_train(self, runner: Runner) -> None:
@@ -54,7 +54,7 @@ class FitClustersHook(Hook):
         dataset = runner.train_dataloader.dataset
         features = []
         with random_of((self.seed,)):
-            rows = torch.randperm(len(dataset))[: self.pictures].tolist()
+            rows = torch.randperm(len(dataset))[: self.images].tolist()
             for start in range(0, len(rows), _BATCH):
                 pixels = [dataset[row]['inputs']['image'] for row in rows[start : start + _BATCH]]
                 images = unit_range(torch.stack(pixels).to(head.centroids.device))
@@ -65,7 +65,7 @@ class FitClustersHook(Hook):
         if different < head.num_clusters:
             raise ValueError(
                 f'{different} different patches in {len(rows)} training images are fewer than '
-                f'num_clusters={head.num_clusters}: lower it, or raise FitClustersHook.pictures'
+                f'num_clusters={head.num_clusters}: lower it, or raise FitClustersHook.images'
             )
         fitted = MiniBatchKMeans(
             head.num_clusters, random_state=self.seed, n_init=1, batch_size=4096

@@ -25,7 +25,7 @@ class PicturesHook(Hook):
     """Draws reconstructed images, and captions that rank a few images, every ``interval`` steps.
 
     It uses the first products of ``val_dataloader`` with the pipeline of ``test_dataloader``, and
-    writes to ``<work_dir>/pictures/<step>/`` and to the visualizer's backends (TensorBoard, W&B).
+    writes to ``<work_dir>/images/<step>/`` and to the visualizer's backends (TensorBoard, W&B).
     It skips sections for which the model has no head. Training is not affected: random states are
     restored, and unreadable data only cause a warning.
 
@@ -92,7 +92,7 @@ class PicturesHook(Hook):
             with written_whole(path) as file:
                 file.write(draw(section))
             image = np.asarray(Image.open(path).convert('RGB'))
-            runner.visualizer.add_image(f'pictures_{section.name}', image, step)
+            runner.visualizer.add_image(f'images_{section.name}', image, step)
 
     def _first_products(self) -> list[int]:
         """A row of each of the first products."""

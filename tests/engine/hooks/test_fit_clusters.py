@@ -14,7 +14,7 @@ def _run(small_config, work_dir, steps=2, resume=False, **head):
         targets=dict(type='HOGTargets', stride=8),
         **{'num_clusters': 6, **head},
     )
-    config.default_hooks.fit_clusters = dict(type='FitClustersHook', pictures=10)
+    config.default_hooks.fit_clusters = dict(type='FitClustersHook', images=10)
     config.resume = resume
     runner = build_runner(config)
     runner.train()

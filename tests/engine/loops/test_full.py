@@ -87,7 +87,7 @@ def test_ranks_are_those_of_a_naive_twin(demo_data, tmp_path):
     np.testing.assert_allclose(first['scores'][:10], scores[best, 0], atol=1e-6)
     for result in loop.results:  # the match is there, however far behind
         assert any(result['positives']) and len(result['scores']) <= 11
-    assert len(list((tmp_path / 'scores').glob('*/*.npy'))) == 7  # three pictures of ten captions
+    assert len(list((tmp_path / 'scores').glob('*/*.npy'))) == 7  # three images of ten captions
 
 
 def test_a_stopped_run_goes_on_and_other_weights_start_anew(demo_data, tmp_path, monkeypatch):

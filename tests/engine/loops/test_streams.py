@@ -11,7 +11,7 @@ from PIL import Image
 from mvlt.config import load_config
 from mvlt.engine.launch import build_runner
 
-PICTURES = (0, 1, 2, 2, 3, 4)  # of the records; two share one
+IMAGES = (0, 1, 2, 2, 3, 4)  # of the records; two share one
 PRODUCTS = ('a', 'b', 'c', 'd', 'e', 'a')
 
 
@@ -22,13 +22,13 @@ def data(tmp_path):
         Image.fromarray(pixels).save(tmp_path / f'{number}.png')
     records = [
         dict(
-            image=f'{picture}.png',
+            image=f'{image}.png',
             reference=f'{5 - row}.png',
             caption=f'bag {row}',
             change=f'in {"red wool " * row}',
             product_id=product,
         )
-        for row, (picture, product) in enumerate(zip(PICTURES, PRODUCTS))
+        for row, (image, product) in enumerate(zip(IMAGES, PRODUCTS))
     ]
     (tmp_path / 'test.json').write_text(json.dumps(dict(records=records)))
     return tmp_path
@@ -61,7 +61,7 @@ def _embeds(loop, streams):
     """Of each record, read alone."""
     model, embeds = loop.scorer.model, []
     normalise = model.data_preprocessor.normalise
-    for row in range(len(PICTURES)):
+    for row in range(len(IMAGES)):
         inputs = loop.dataset[row]['inputs']
         tensors = dict(
             image=inputs['image'], text=inputs['token_ids'], **inputs['images'], **inputs['texts']
@@ -87,9 +87,9 @@ def test_ranks_are_those_of_a_naive_twin(data, request, folder, query):
     assert len(results) == metrics['retrieval/streams/queries'] == 6
     for row in range(6):
         scores = {other: float(queries[row] @ candidates[other]) for other in distinct}
-        # two products share picture 2, which is right for both
+        # two products share image 2, which is right for both
         right = [o for o in distinct if any(
-            PICTURES[same] == PICTURES[o] and PRODUCTS[same] == PRODUCTS[row] for same in range(6)
+            IMAGES[same] == IMAGES[o] and PRODUCTS[same] == PRODUCTS[row] for same in range(6)
         )]  # fmt: skip
         best = max(scores[other] for other in right)
         rank = 1 + sum(scores[other] > best for other in distinct if other not in right)

@@ -89,7 +89,7 @@ rows = {
         )
     },
     # whole images: mirrored, not cropped
-    'whole_pictures': {'train_dataloader.dataset.pipeline.crop': None},
+    'whole_images': {'train_dataloader.dataset.pipeline.crop': None},
 }
 # contrast, MLM, and matching with hard negatives
 rows['itc_mlm_itm'] = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mvlt.datasets.picture_paths import PictureFolder
+from mvlt.datasets.image_paths import ImageFolder
 
 TWICE = ('images/twice.png', 'pics/twice.png')
 
@@ -22,7 +22,7 @@ def folder(tmp_path):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b'')
     (tmp_path / 'secret.png').write_bytes(b'')
-    return PictureFolder(str(root))
+    return ImageFolder(str(root))
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,5 @@ def test_find(folder, cell, path):
 def test_images_of_one_name_but_for_its_case(tmp_path):
     for name in ('a.JPG', 'A.jpg'):
         (tmp_path / name).write_bytes(b'')
-    folder = PictureFolder(str(tmp_path))
+    folder = ImageFolder(str(tmp_path))
     assert folder.find('a.JPG').endswith('/a.JPG') and folder.find('A.jpg').endswith('/A.jpg')

@@ -1,6 +1,6 @@
 """Download the images of a table of addresses.
 
-    tools/dataset_converters/fetch_pictures.py EXPORT.csv MY_CATALOGUE [--column 'Image Src']
+    tools/dataset_converters/fetch_images.py EXPORT.csv MY_CATALOGUE [--column 'Image Src']
 
 Writes MY_CATALOGUE/images/ and MY_CATALOGUE/products.csv: the table with files in place of
 addresses, several in a cell as ``a.jpg|b.jpg``. Run the same command again to resume; downloaded

@@ -5,7 +5,7 @@ import re
 from functools import cached_property
 from typing import NamedTuple
 
-from mvlt.datasets.column_guesses import PICTURE
+from mvlt.datasets.column_guesses import IMAGE
 
 _DEPTH = 4  # levels of folders to search for a bare file name
 _SCHEME = re.compile(r'^(?:file:/+|[a-zA-Z]:)')
@@ -18,7 +18,7 @@ class _Names(NamedTuple):
     folders: dict[str, str]
 
 
-class PictureFolder:
+class ImageFolder:
     """Files below a folder ``root``; each directory is listed once, on first use.
 
     Shops' tables name images with backslashes, with a drive or folder of another machine, in
@@ -80,8 +80,8 @@ class PictureFolder:
             except OSError:
                 listed = []
             for name, is_dir in listed:
-                if not is_dir and re.search(PICTURE, name):
-                    names.files.setdefault(_bare(re.sub(PICTURE, '', name)), name)
+                if not is_dir and re.search(IMAGE, name):
+                    names.files.setdefault(_bare(re.sub(IMAGE, '', name)), name)
             for name, is_dir in listed:
                 (names.folders if is_dir else names.files)[_key(name)] = name
             for name, is_dir in listed:

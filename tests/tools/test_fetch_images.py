@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mvlt.tools.dataset_converters import fetch_pictures
-from mvlt.tools.dataset_converters.fetch_pictures import Limits, addresses_in, fetch, fetch_to
+from mvlt.tools.dataset_converters import fetch_images
+from mvlt.tools.dataset_converters.fetch_images import Limits, addresses_in, fetch, fetch_to
 from tests.commands import run_here
 
 QUICK = Limits(seconds=1, max_bytes=20_000, retries=1, private=True)
@@ -52,7 +52,7 @@ class _Shop(BaseHTTPRequestHandler):
         elif name == 'down':
             self._send(500)
         elif name == 'page':
-            self._send(200, b'<html>no picture</html>')
+            self._send(200, b'<html>no image</html>')
         elif name == 'cut':
             self._send(200, _png()[:40], length=len(_png()))
             self.close_connection = True
@@ -108,7 +108,7 @@ def shop():
 def _at_once(monkeypatch):
     _Shop.asked.clear()
     pause = time.sleep
-    monkeypatch.setattr(fetch_pictures.time, 'sleep', lambda seconds: pause(min(seconds, 3)))
+    monkeypatch.setattr(fetch_images.time, 'sleep', lambda seconds: pause(min(seconds, 3)))
 
 
 def test_images_are_fetched_once(shop, tmp_path):
@@ -163,7 +163,7 @@ def test_only_public_addresses_are_fetched(monkeypatch, address):
     monkeypatch.setattr(socket, 'getaddrinfo', lookup)
     monkeypatch.setattr(socket, 'create_connection', refuse)
     with pytest.raises(ValueError, match='not public; to allow it, add --private'):
-        fetch('http://pictures.example/a.jpg', QUICK._replace(private=False))
+        fetch('http://images.example/a.jpg', QUICK._replace(private=False))
 
 
 def test_a_redirection_to_a_private_address_is_refused(shop, monkeypatch):
@@ -175,7 +175,7 @@ def test_a_redirection_to_a_private_address_is_refused(shop, monkeypatch):
             checked.append(text)
             self.is_global = len(checked) == 1
 
-    monkeypatch.setattr(fetch_pictures.ipaddress, 'ip_address', Public)
+    monkeypatch.setattr(fetch_images.ipaddress, 'ip_address', Public)
     with pytest.raises(ValueError, match='not public'):
         fetch(f'{shop}/moved', QUICK._replace(private=False))
     assert _Shop.asked == ['/moved']
@@ -199,7 +199,7 @@ def test_a_table(shop, tmp_path):
     titles = ['a', 'b', 'c', 'd']
     pages = [f'{shop}/page'] * 4
     pd.DataFrame(dict(Title=titles, Link=pages, image_link=links)).to_csv(path, index=False)
-    command = ['tools/dataset_converters/fetch_pictures.py', path, out]
+    command = ['tools/dataset_converters/fetch_images.py', path, out]
     refused = run_here(*command)
     assert 'not public; to allow it, add --private' in refused.stdout and refused.returncode == 0
     run = run_here(*command, '--private')

@@ -42,7 +42,7 @@ def checkpoint(demo_data, tmp_path_factory):
         ),
     ],
 )
-def test_visualize(kind, task, pictures, checkpoint, demo_data, tmp_path):
+def test_visualize(kind, task, images, checkpoint, demo_data, tmp_path):
     options = ['--cfg-options', 'test_cfg.num_candidates=9'] if kind == 'retrieval' else []
     run = run_here(
         *('tools/visualize.py', kind, f'configs/demo/{task}_demo.py', checkpoint),
@@ -50,7 +50,7 @@ def test_visualize(kind, task, pictures, checkpoint, demo_data, tmp_path):
         *('--count', 2, '--pool', 6, *options),
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    assert sorted(path.name for path in (tmp_path / 'out').glob('*.png')) == pictures
+    assert sorted(path.name for path in (tmp_path / 'out').glob('*.png')) == images
     assert '<img src="data:image/png' in (tmp_path / 'out/index.html').read_text()
 
 
@@ -82,9 +82,9 @@ def test_masks_are_drawn_without_a_model(kind, some_ids, demo_data, drawn_sectio
     assert [len(row.cells) for row in section.rows] == [5] * 3
     (first, *others) = section.rows[0].cells
     for cell in others:
-        masked = (cell.picture == 190).all(-1)
+        masked = (cell.image == 190).all(-1)
         assert 0.45 < masked.mean() < 0.55
-        assert (cell.picture[~masked] == first.picture[~masked]).all()
+        assert (cell.image[~masked] == first.image[~masked]).all()
 
 
 def test_named_products_are_one_figure(
@@ -97,7 +97,7 @@ def test_named_products_are_one_figure(
     _draw(monkeypatch, *arguments, '--ids', *some_ids)
     (section,) = drawn_sections
     assert section.name == 'retrieval' and len(section.rows) == 6
-    assert [row.cells[0].picture is None for row in section.rows] == [True] * 3 + [False] * 3
+    assert [row.cells[0].image is None for row in section.rows] == [True] * 3 + [False] * 3
     config = load_config('configs/demo/retrieval_demo.py', data_root=str(demo_data))
     dataset = DATASETS.build(dict(config.test_dataloader.dataset, pipeline=[]))
     records = [dataset.get_data_info(row) for row in range(len(dataset))]
@@ -199,7 +199,7 @@ def test_a_sound_catalogue_can_be_trained_on(shop, tmp_path):
 
 
 def test_too_many_missing_images_fail(shop):
-    (shop / 'images/5.png').write_bytes(b'no picture')
+    (shop / 'images/5.png').write_bytes(b'no image')
     run = _check(shop)  # a single image may always be missing
     assert run.returncode == 0 and 'training can start' in run.stdout
     assert '1 unreadable images, which training skips, first: ' in run.stdout
