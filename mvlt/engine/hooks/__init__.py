@@ -1,9 +1,9 @@
 from .averages import MomentumHook, WeightAverageHook
 from .checkpoint import WholeCheckpointHook
 from .fit_clusters import FitClustersHook
-from .pictures import PicturesHook
 from .load_report import LoadReportHook
 from .mask_steps import MaskStepsHook
+from .pictures import PicturesHook
 from .prompts import PromptsHook
 from .results import ResultsHook
 from .skipped_records import SkippedRecordsHook
