@@ -17,7 +17,6 @@ from mmengine.device import get_device
 from mvlt.checkpoints.description import ModelDescription
 from mvlt.checkpoints.loading import OpenedModel, open_model
 from mvlt.datasets import PackPairInputs, Pipeline
-from mvlt.datasets.inputs import Texts, list_texts
 from mvlt.datasets.tokenizer import CaptionTokenizer
 from mvlt.deadline import check
 from mvlt.registry import TASK_UTILS
@@ -112,6 +111,7 @@ class Embedder:
         self.description = opened.description
         self.tokenizer = opened.tokenizer
         self.pipeline = Pipeline({**opened.transforms, 'pack': PackPairInputs()})
+        self._max_length = self.pipeline.tokenize().max_length
         self.scorer = PairScorer(
             opened.model, None, batch_size, None if dtype == 'float32' else dtype
         )
@@ -123,19 +123,17 @@ class Embedder:
 
     def tokens(self, texts: Iterable[str]) -> list[torch.Tensor]:
         """Token ids, int64 (T,) each."""
-        length = self.pipeline.tokenize().max_length
-        return [torch.tensor(self.tokenizer.encode(text, length)) for text in texts]
+        return [torch.tensor(self.tokenizer.encode(text, self._max_length)) for text in texts]
 
     def pixels(self, image: np.ndarray) -> torch.Tensor:
         """The model's input for an image, uint8 (3, S, S)."""
         return self.pipeline(dict(img=image, caption=''))['inputs']['image']
 
-    def text_embeds(self, texts: Texts) -> np.ndarray:
+    def text_embeds(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings float32 (n, D) of length 1; ValueError for a text without a known word."""
-        listed = list_texts(texts)
-        token_ids = self.tokens(listed)
+        token_ids = self.tokens(texts)
         special = {*self.tokenizer.special_ids}
-        for text, ids in zip(listed, token_ids):
+        for text, ids in zip(texts, token_ids):
             if special.issuperset(ids.tolist()):
                 raise ValueError(f"'{text:.60}' has no word that the model knows: add a word")
         return self.embed_texts(token_ids)

@@ -21,7 +21,7 @@ from mvlt.deadline import within
 from mvlt.files import file_sha256
 from mvlt.retrieval.encoder import Embedder
 from mvlt.retrieval.index import Index, IndexDescription, Where, default_location, open_index
-from mvlt.retrieval.index.base import check_id
+from mvlt.retrieval.index.base import Row, check_id, nearest_rows, product_embeds, unit
 from mvlt.retrieval.indexing import (
     Columns,
     RowReader,
@@ -30,7 +30,6 @@ from mvlt.retrieval.indexing import (
     update_index,
     upsert_product,
 )
-from mvlt.retrieval.nearest import Row, nearest_rows, product_embeds, unit
 from mvlt.retrieval.ranking import Rerank, check_rerank, rank
 from mvlt.retrieval.records import Records, Source
 from mvlt.retrieval.row_images import RowImages

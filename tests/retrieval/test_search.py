@@ -47,7 +47,7 @@ def test_rows_are_ordered_by_the_cosine(search, catalogue):
     embeds = search.embed_images(
         [search.pixels(np.asarray(Image.open(catalogue / f'images/{i}.png'))) for i in range(20)]
     )
-    cosines = embeds @ search.text_embeds('a red shoe')[0]
+    cosines = embeds @ search.text_embeds(['a red shoe'])[0]
     assert ids(rows) == [str(i) for i in np.argsort(-cosines, kind='stable')]
     np.testing.assert_allclose([row['score'] for row in rows], -np.sort(-cosines), atol=1e-5)
     best = rows[0]
