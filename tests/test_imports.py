@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / 'mvlt'
 # a layer may import the layers before it, and itself without circles
 LAYERS = (
     ('registry', 'structures', 'randomness', 'files', 'deadline', 'mmengine_private', 'tools'),
-    ('config_files', 'config', 'command_line'),
+    ('config_files', 'config'),
     ('datasets',),
     ('models',),
     ('checkpoints',),

@@ -35,12 +35,12 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import turn_on_activation_checkpointing
 from torch.utils.data import DataLoader, Dataset
 
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.evaluation.functional import pessimistic_rank
 from mvlt.registry import MODELS, TRANSFORMS
 from mvlt.retrieval.scorer import PairScorer
 from mvlt.structures import PairDataSample
+from mvlt.tools.command_line import run_command
 
 CONFIG = 'configs/mvlt/pretrain_fashiongen.py'
 WORDS = 40  # tokens of a caption; Fashion-Gen's mean is 49

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from mvlt.apis import Search
 from mvlt.checkpoints import open_model
-from mvlt.command_line import run_command
 from mvlt.retrieval.records import Records
+from mvlt.tools.command_line import run_command
 
 
 def main() -> None:

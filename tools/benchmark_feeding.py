@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.datasets import Pipeline, TarPairs
 from mvlt.engine import resolve
 from mvlt.registry import DATASETS
+from mvlt.tools.command_line import run_command
 from mvlt.tools.dataset_converters.to_shards import write
 
 

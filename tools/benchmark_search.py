@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from mvlt.command_line import run_command
 from mvlt.files import write_json
 from mvlt.retrieval.index import IndexDescription, Where, open_index
+from mvlt.tools.command_line import run_command
 
 BLOCK = 20_000
 COLUMNS: dict = {'part': 'number', 'group': 'text'}

@@ -24,10 +24,10 @@ from typing import Any
 
 import torch
 
-from mvlt.command_line import run_command
 from mvlt.files import write_text
 from mvlt.tools.benchmark import WORDS, timed, training_step
 from mvlt.tools.benchmark_plan import plan
+from mvlt.tools.command_line import run_command
 
 BENCHMARK = Path(__file__).with_name('benchmark.py')
 RELEASED = 'configs/mvlt/pretrain_fashiongen_released.py'

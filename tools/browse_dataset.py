@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from mmengine.runner import set_random_seed
 
-from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine import resolve
 from mvlt.registry import DATASETS
+from mvlt.tools.command_line import add_options, config_from, run_command
 from mvlt.tools.figures.page import write_sheet
 from mvlt.tools.figures.pipeline import pipeline_rows
 from mvlt.visualization import Section

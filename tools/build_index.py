@@ -16,7 +16,7 @@ from mmengine.dist import get_rank
 from torch import distributed
 
 from mvlt.apis import Search
-from mvlt.command_line import run_command
+from mvlt.tools.command_line import run_command
 
 
 def main() -> None:

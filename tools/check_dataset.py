@@ -18,7 +18,6 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from rich.progress import track
 
-from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import heads_of, labels_of
 from mvlt.datasets import MatchingPairs, PairDataset, RankingGroups, Tokenize
 from mvlt.datasets.columns import Meaning, Template, description_of
@@ -28,6 +27,7 @@ from mvlt.engine import SkippedRecordsHook, TokenizerHook, resolve
 from mvlt.engine.resolve import datasets_of
 from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
+from mvlt.tools.command_line import add_options, config_from, run_command
 from mvlt.tools.inspection import describe, leaks, read_images, short_of_candidates
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')

@@ -12,11 +12,11 @@ import torch
 from mmengine.config import Config
 
 from mvlt.checkpoints import open_model
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.datasets import PairDataset
 from mvlt.models import MVLT
 from mvlt.registry import DATASETS
+from mvlt.tools.command_line import run_command
 from mvlt.tools.figures.categories import category_cells
 from mvlt.tools.figures.curves import plot_losses
 from mvlt.tools.figures.page import write_report

@@ -21,13 +21,13 @@ from torch import nn
 
 from mvlt.checkpoints.description import ModelDescription
 from mvlt.checkpoints.loading import OpenedModel, open_model, read_trained
-from mvlt.command_line import run_command
 from mvlt.datasets import PackPairInputs, Pipeline, draw_candidates
 from mvlt.files import write_json
 from mvlt.models import MVLT, Features
 from mvlt.registry import MODELS
 from mvlt.retrieval.ranking import rank
 from mvlt.retrieval.records import Records
+from mvlt.tools.command_line import run_command
 
 PARITY = 1e-4
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.config_files import config_path, packaged_configs
 from mvlt.tools.analysis_tools.paper_tables import FORMATS, print_tables
+from mvlt.tools.command_line import run_command
 from mvlt.tools.run_plan import Step, config_step, run
 
 TABLES = dict(

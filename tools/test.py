@@ -8,9 +8,9 @@ tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --rerank-topk
 
 import argparse
 
-from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.launch import build_runner
 from mvlt.engine.resolve import reads_weights
+from mvlt.tools.command_line import add_options, config_from, run_command
 
 
 def main() -> None:

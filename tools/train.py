@@ -12,11 +12,11 @@ from contextlib import nullcontext
 
 import torch
 
-from mvlt.command_line import add_options, config_from, run_command
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
 from mvlt.engine.launch import build_runner
 from mvlt.engine.resolve import work_dir_of
 from mvlt.files import sole_process
+from mvlt.tools.command_line import add_options, config_from, run_command
 
 
 def main() -> None:

@@ -23,7 +23,6 @@ from mmengine.config import Config
 from mmengine.runner import set_random_seed
 
 from mvlt.checkpoints.loading import load_model
-from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import heads_of, load_config, section, with_classes
 from mvlt.datasets import (
     CentreMask,
@@ -39,6 +38,7 @@ from mvlt.engine.resolve import resolve, work_dir_of
 from mvlt.files import file_sha256, written_whole
 from mvlt.registry import DATASETS, LOOPS, MODELS
 from mvlt.structures import CATEGORIES
+from mvlt.tools.command_line import add_options, config_from, run_command
 from mvlt.tools.figures.architecture import draw_architecture
 from mvlt.tools.figures.attention import attention_rows
 from mvlt.tools.figures.categories import category_cells

@@ -22,11 +22,11 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.engine import resolve
 from mvlt.files import read_json, write_json, write_text
 from mvlt.registry import MODELS
+from mvlt.tools.command_line import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = 'docs/results/zoo'

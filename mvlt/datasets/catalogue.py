@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from mmengine.logging import print_log
 
-from mvlt.datasets.catalogue_table import CatalogueTable, TableRules, open_table
+from mvlt.datasets.catalogue_table import CatalogueTable, TableRecords, TableRules, open_table
 from mvlt.datasets.columns import (
     SPLITS,
     Meaning,
@@ -22,7 +22,6 @@ from mvlt.datasets.columns import (
     split_of,
 )
 from mvlt.datasets.pair_dataset import PairDataset, product_share
-from mvlt.datasets.rows import Rows
 from mvlt.datasets.table import column_names, find_table, read_sample
 from mvlt.registry import DATASETS
 from mvlt.structures import CATEGORIES, text_key
@@ -139,7 +138,7 @@ class Catalogue(PairDataset):
             allow_empty_caption=allow_empty_caption,
             table_order=table_order,
         )
-        kwargs.setdefault('serialize_data', False)  # Rows are small, and shared
+        kwargs.setdefault('serialize_data', False)  # TableRecords are small, and shared
         super().__init__(ann_file=ann_file, **kwargs)
 
     @classmethod
@@ -174,7 +173,7 @@ class Catalogue(PairDataset):
         decided = dict(meaning._asdict(), ann_file=os.path.relpath(path, root or '.'))
         return decided, {'ann_file': 'the data', **sources}
 
-    def load_data_list(self) -> Rows:  # type: ignore[override]
+    def load_data_list(self) -> TableRecords:  # type: ignore[override]
         """Records of the split."""
         self.ann_file = str(find_table(self.ann_file))
         names = column_names(Path(self.ann_file), self.rules.encoding)
@@ -202,7 +201,7 @@ class Catalogue(PairDataset):
             self.missing,
         )
         class_ids = {key: np.array(values, np.int32) for key, values in ids.items()}
-        return Rows(table, columns, lines, class_ids, self.record)
+        return TableRecords(table, columns, lines, class_ids, self.record)
 
     def _open(self, names: Sequence[str]) -> tuple[CatalogueTable, list[str]]:
         """The table, and the columns that records are made of."""

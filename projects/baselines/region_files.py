@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mvlt.command_line import run_command
+from mvlt.tools.command_line import run_command
 
 FIELDS = ('image_id', 'image_w', 'image_h', 'num_boxes', 'boxes', 'features')
 

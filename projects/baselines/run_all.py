@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.files import read_json, write_json
 from mvlt.tools.analysis_tools.paper_results import column_of
 from mvlt.tools.analysis_tools.paper_tables import PAPER
+from mvlt.tools.command_line import run_command
 from mvlt.tools.run_plan import Step, config_step, cpu_seconds, keep_config, run
 from mvlt.tools.zoo import size
 

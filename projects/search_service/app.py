@@ -33,11 +33,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from mvlt.command_line import run_command
 from mvlt.datasets.transforms.loading import read_image
 from mvlt.deadline import within
 from mvlt.files import written_whole
 from mvlt.retrieval.index.base import MAX_ID, check_id
+from mvlt.tools.command_line import run_command
 from projects.search_service.batching import BatchedSearch
 
 MAX_TEXT = 200  # characters

@@ -18,10 +18,10 @@ import httpx
 import numpy as np
 
 from mvlt.apis import Search
-from mvlt.command_line import run_command
 from mvlt.files import write_json
 from mvlt.retrieval.index import open_index
 from mvlt.tools.benchmark_search import BLOCK, Rows
+from mvlt.tools.command_line import run_command
 
 TEXTS = ('blue jeans', 'red shoes', 'white shirt', 'black bag', 'green watch', 'men sandals')
 PORT = 8765

@@ -18,7 +18,7 @@ import gradio as gr
 import torch
 
 from mvlt.apis.completion import Style
-from mvlt.command_line import run_command
+from mvlt.tools.command_line import run_command
 from projects.web_demo.page import ALL, BRUSH, CONCURRENCY, MAX_TEXT, Page
 from projects.web_demo.uploads import MAX_MEGABYTES, guarded
 

@@ -15,10 +15,10 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.engine import resolve
 from mvlt.registry import DATASETS
+from mvlt.tools.command_line import run_command
 from projects.web_demo import app
 
 MODEL = 'work_dirs/demo/models/shop'

@@ -25,10 +25,10 @@ from pathlib import Path
 
 import torch
 
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.engine.hooks.checkpoint import newest_checkpoint
 from mvlt.files import write_text
+from mvlt.tools.command_line import run_command
 from tests.faults import training
 from tests.faults.faulty_files import BAD, hostile, outcome
 from tests.faults.runs import kill_rank

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mvlt.command_line import run_command
 from mvlt.files import write_text
 from mvlt.retrieval.index import Index, IndexDescription, open_index
+from mvlt.tools.command_line import run_command
 
 D = 32
 DESCRIPTION = IndexDescription('faults', D, {'version': 'number'})

@@ -9,8 +9,8 @@ A resumed run is one line.
 import argparse
 from pathlib import Path
 
-from mvlt.command_line import run_command
 from mvlt.files import written_whole
+from mvlt.tools.command_line import run_command
 from mvlt.tools.figures.curves import draw_losses, read_scalars
 
 KINDS = ('png', 'svg', 'pdf')

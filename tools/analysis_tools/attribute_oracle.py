@@ -17,12 +17,12 @@ import numpy as np
 from mmengine.config import Config
 from scipy.special import gammaln
 
-from mvlt.command_line import add_options, config_from, run_command
 from mvlt.datasets import draw_candidates
 from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 from mvlt.retrieval.gallery import make_gallery
 from mvlt.structures import CATEGORIES
+from mvlt.tools.command_line import add_options, config_from, run_command
 
 TOPK = (1, 5, 10)
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mvlt.command_line import run_command
 from mvlt.tools.analysis_tools.significance import mcnemar, paired_bootstrap
+from mvlt.tools.command_line import run_command
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mvlt.command_line import run_command
 from mvlt.tools.analysis_tools.compare import matched, read_answers, right
 from mvlt.tools.analysis_tools.paper_results import RECOGNITION, RELEASED, Result, read_results
 from mvlt.tools.analysis_tools.significance import paired_bootstrap
+from mvlt.tools.command_line import run_command
 
 PROTOCOL = '101'  # the paper's, without fine-tuning; only its rows show the paper's results
 # Tables 2 (MVLT is "Final"), 3, 4 (E1, Final) and 6. "Second" is the best competitor of Table 2 in

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from mvlt.apis import Search
-from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import section
 from mvlt.datasets.inputs import to_array
 from mvlt.engine import resolve
 from mvlt.registry import DATASETS
+from mvlt.tools.command_line import add_options, config_from, run_command
 
 # of the image or the negative query; the text has 1
 WEIGHTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)

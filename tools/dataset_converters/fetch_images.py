@@ -26,10 +26,10 @@ from urllib.parse import quote, urljoin, urlsplit
 from PIL import Image
 from rich.progress import track
 
-from mvlt.command_line import run_command
 from mvlt.datasets.column_guesses import has_addresses
 from mvlt.datasets.table import find_table, read_table
 from mvlt.files import written_whole
+from mvlt.tools.command_line import run_command
 
 REDIRECTIONS = 5
 _BLOCK = 1 << 16

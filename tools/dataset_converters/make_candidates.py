@@ -13,13 +13,13 @@ from typing import Any
 
 from mmengine.logging import MMLogger
 
-from mvlt.command_line import add_options, config_from, run_command
 from mvlt.config import section
 from mvlt.datasets import draw_candidates
 from mvlt.datasets.candidate_files import DIRECTIONS, FORMAT, VERSION, row_ids
 from mvlt.engine import resolve
 from mvlt.files import write_json
 from mvlt.registry import DATASETS
+from mvlt.tools.command_line import add_options, config_from, run_command
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 
 from rich.progress import track
 
-from mvlt.command_line import run_command
 from mvlt.datasets.candidate_files import DIRECTIONS, row_ids
 from mvlt.files import write_json
+from mvlt.tools.command_line import run_command
 from mvlt.tools.dataset_converters.make_candidates import candidate_file
 
 SPLITS = ('train', 'valid')

@@ -14,12 +14,12 @@ from typing import Any
 
 from PIL import Image
 
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.datasets.inputs import to_array
 from mvlt.engine import resolve
 from mvlt.registry import DATASETS
 from mvlt.structures import CATEGORIES
+from mvlt.tools.command_line import run_command
 
 LOADERS = dict(train='train_dataloader', val='val_dataloader', test='test_dataloader')
 

@@ -21,9 +21,9 @@ from mvlt.checkpoints.checkpoint import run_of
 from mvlt.checkpoints.description import ModelDescription, stored_config
 from mvlt.checkpoints.folder import fitting, weights_metadata, write_model_folder
 from mvlt.checkpoints.loading import read_trained
-from mvlt.command_line import run_command
 from mvlt.config import load_config
 from mvlt.files import file_sha256, read_json
+from mvlt.tools.command_line import run_command
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from safetensors.torch import save
 
 from mvlt.checkpoints.checkpoint import read_checkpoint
 from mvlt.checkpoints.folder import weights_metadata
-from mvlt.command_line import run_command
 from mvlt.files import written_whole
+from mvlt.tools.command_line import run_command
 from mvlt.tools.model_converters.weight_names import (
     convert_pvt,
     convert_pvt_v2,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mvlt.command_line import run_command
+from mvlt.tools.command_line import run_command
 
 
 def _end(error, capsys):
