@@ -63,7 +63,7 @@ def test_the_readme_is_short():
 
 
 def test_figures_of_the_readme_are_those_of_the_dated_files():
-    row = re.search(r'three seeds, whole images.*', _dated('2026-11-28-towers.md')).group()
+    row = re.search(r'three seeds, whole pictures.*', _dated('2026-11-28-towers.md')).group()
     assert re.findall(r'(\d+\.\d) / \d+\.\d / \d+\.\d', row)[:2] == ['40.0', '40.9']
     assert '| **dual encoder, an hour on one core** | 40.0 | 40.9 |' in README
     assert 'about 23 min of two cores, one seed' in _dated('2026-11-25-towers.md')
