@@ -53,7 +53,7 @@ def main() -> None:
         shards = TarPairs(
             data_root=folder, ann_file='test-*.tar', pipeline=settings['pipeline'], test_mode=True
         )
-        arrays = h5py.File(_as_arrays(records, Path(folder, 'images.h5')), 'r')['pictures']
+        arrays = h5py.File(_as_arrays(records, Path(folder, 'images.h5')), 'r')['images']
         large = [
             _enlarged(record, Path(folder, f'{row}.jpg')) for row, record in zip(rows, records)
         ]
@@ -84,7 +84,7 @@ def _as_arrays(records: list[dict], path: Path) -> Path:
     size = Image.open(records[0]['img_path']).size
     with h5py.File(path, 'w') as file:
         shape = (len(records), size[1], size[0], 3)
-        made = file.create_dataset('pictures', shape, np.uint8, chunks=(1, *shape[1:]))
+        made = file.create_dataset('images', shape, np.uint8, chunks=(1, *shape[1:]))
         for row, record in enumerate(records):
             with Image.open(record['img_path']) as opened:
                 made[row] = np.asarray(opened.convert('RGB').resize(size))

@@ -386,7 +386,7 @@ def lines(report: dict) -> list[str]:
     for name, summary in report['splits'].items():
         printed.append(
             f'\n{name}: {summary["rows"]} rows, {summary["products"]} products, '
-            f'{summary["pictures"]} images ({len(summary["unreadable"])} unreadable)'
+            f'{summary["images"]} images ({len(summary["unreadable"])} unreadable)'
         )
         for level in summary['labels']:
             if level in summary:

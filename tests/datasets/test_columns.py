@@ -168,7 +168,7 @@ def test_what_is_guessed_of_attributes_joins_what_the_config_names(tmp_path):
     frame = pd.DataFrame(
         dict(image=['a.jpg'], title=['A red hat'], type=['Hats'], colour=['Red'], gender=['All'])
     )
-    given = Meaning(dict(image='image'), '{name}', dict(colour='baseColour', gender='gender'), ())
+    given = Meaning(dict(image='picture'), '{name}', dict(colour='baseColour', gender='gender'), ())
     meaning = decide(tmp_path / 'a.csv', list(frame), lambda: frame, given).meaning
     assert meaning.attributes == dict(colour='colour', gender='gender')
     assert '{gender} {colour} {type}' in meaning.caption_templates

@@ -129,7 +129,7 @@ def test_a_busy_server_is_retried(shop):
     [
         ('none', 'the server answers 404 Not Found', 1),
         ('down', 'the server answers 500; tried 2 times', 2),
-        ('page', 'not an image (23 bytes)', 1),
+        ('page', 'not an image (21 bytes)', 1),
         ('cut', 'broken off after 40 of', 2),
         ('long', '10.0 MB, more than 0.0', 1),
         ('endless', 'more than 0.0 MB', 1),

@@ -30,7 +30,7 @@ def checkpoint(demo_data, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'task', 'pictures'),
+    ('kind', 'task', 'images'),
     [
         ('reconstruction', 'generation', ['best.png', 'worst.png']),
         ('masks', 'generation', ['masks.png']),

@@ -50,7 +50,7 @@ def test_images_are_drawn_and_training_is_not_affected(demo_data, tmp_path):
         demo_data, tmp_path / 'drawn', hook, backends=[dict(type=TensorboardVisBackend)]
     )
     assert losses == plain and len(plain) == 4
-    folders = sorted((tmp_path / 'drawn/images').iterdir())
+    folders = sorted((tmp_path / 'drawn/pictures').iterdir())
     assert [folder.name for folder in folders] == ['0000002', '0000004']
     for folder in folders:
         names = sorted(path.name for path in folder.iterdir())
@@ -69,7 +69,7 @@ def test_without_data_to_draw_there_is_a_warning(demo_data, tmp_path):
     hook = dict(type=PicturesHook, interval=2)
     plain = _train(demo_data, tmp_path / 'plain')
     losses = _train(demo_data, tmp_path / 'drawn', hook, validate=False)
-    assert losses == plain and not (tmp_path / 'drawn/images').exists()
+    assert losses == plain and not (tmp_path / 'drawn/pictures').exists()
     (log,) = (tmp_path / 'drawn').glob('*/*.log')
     assert 'PicturesHook draws nothing' in log.read_text()
 

@@ -29,7 +29,7 @@ def test_loss_is_eq_5_over_the_whole_image_times_10(head):
 
 
 def test_loss_over_masked_pixels_only(head):
-    head.on = 'masked'
+    head.loss_on = 'masked'
     decoded, target = torch.randn(1, 4, 8, 8), torch.rand(1, 3, 32, 32)
     mask = torch.zeros(1, 4, 4, dtype=torch.bool)
     mask[0, 1, 2] = True  # pixels 8..15 down, 16..23 across

@@ -38,7 +38,7 @@ def test_mismatched_pairs_are_left_out_by_default(head):
     torch.testing.assert_close(
         kept, loss_of(head, text=text, words=alone, matched=None, token_embedding=table)
     )
-    head.on = 'all'
+    head.loss_on = 'all'
     every = loss_of(
         head, text=text, words=labels, matched=torch.tensor([1, 0, 1]), token_embedding=table
     )
