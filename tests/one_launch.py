@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from mvlt import command_line
+from mvlt.tools import command_line
 from tests.commands import run_apart, run_here
 from tests.faults.runs import free_port
 
