@@ -119,7 +119,7 @@ class Embedder:
         if opened.model.gives('embedding'):
             self.encoder = Encoder(self.scorer, opened.tokenizer)
         self.matches = opened.model.gives('match')
-        self.fingerprint = _fingerprint(opened, texts, dtype)
+        self.fingerprint = _fingerprint(opened, texts)
 
     def tokens(self, texts: Iterable[str]) -> list[torch.Tensor]:
         """Token ids, int64 (T,) each."""
@@ -132,11 +132,14 @@ class Embedder:
     def text_embeds(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings float32 (n, D) of length 1; ValueError for a text without a known word."""
         token_ids = self.tokens(texts)
-        special = {*self.tokenizer.special_ids}
         for text, ids in zip(texts, token_ids):
-            if special.issuperset(ids.tolist()):
+            if not self.knows(ids):
                 raise ValueError(f"'{text:.60}' has no word that the model knows: add a word")
         return self.embed_texts(token_ids)
+
+    def knows(self, token_ids: torch.Tensor) -> bool:
+        """Whether a text has a known word, not only special tokens."""
+        return not {*self.tokenizer.special_ids}.issuperset(token_ids.tolist())
 
     def embed_texts(self, token_ids: Sequence[torch.Tensor]) -> np.ndarray:
         """Int64 (T,) each -> float32 (n, D) of length 1."""
@@ -159,11 +162,11 @@ def heads_of(description: ModelDescription) -> list[str]:
     return heads
 
 
-def _fingerprint(opened: OpenedModel, texts: bool, dtype: str) -> str:
-    """Hash of preprocessing, precision and weights, on which the stored embeddings depend."""
+def _fingerprint(opened: OpenedModel, texts: bool) -> str:
+    """Hash of preprocessing and weights; precisions share an index, which a GPU may build."""
     digest = hashlib.sha256()
     steps = {n: s for n, s in opened.description.preprocessing.items() if texts or n != 'tokenize'}
-    digest.update(json.dumps([steps, dtype], sort_keys=True).encode())
+    digest.update(json.dumps(steps, sort_keys=True).encode())
     if texts:
         digest.update(opened.tokenizer.fingerprint.encode())
     parts = ('backbone.', *(f'heads.{name}.' for name in opened.description.that_give('embedding')))

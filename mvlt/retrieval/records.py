@@ -1,5 +1,6 @@
 """Entries of a gallery: images or texts, product ids and columns."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Records:
         else:
             self.images = list_images(source)
         if self.dataset is not None:
-            self.root = Path(self.dataset.data_root or '.')
+            self.root = Path(os.path.realpath(self.dataset.data_root or '.'))
         if not len(self):
             raise ValueError(f'{source}: the gallery is empty')
 

@@ -77,6 +77,7 @@ class Search(Embedder):
         self.row_images = RowImages(self.pixels, images)
         self.show_progress = show_progress
         self.location = index
+        self._is_default = index is None
         self._index: Index | None = None
         if isinstance(index, Index):
             self._index = self._checked(index)
@@ -125,10 +126,10 @@ class Search(Embedder):
             OSError: no row can be read.
         """
         records = Records(gallery, self.texts, all_columns=True)
-        if self.location is None:
+        if self._is_default:
             self.location = default_location(gallery, self.fingerprint)
-        if self.location == 'memory':
-            self._index = None  # an earlier gallery may have other columns
+        if self._is_default or self.location == 'memory':
+            self._index = None  # that of an earlier gallery
         if not is_main_process():
             barrier()  # the main process creates the index
         try:
@@ -137,7 +138,7 @@ class Search(Embedder):
             columns = Columns(records)
             dims = self.embed_texts([torch.tensor([self.tokenizer.sep_id])]).shape[1]
             description = IndexDescription(self.fingerprint, dims, columns.kinds)
-            assert not isinstance(self.location, Index)
+            assert isinstance(self.location, str | Path)
             self._index = open_index(self.location, description)
         if is_main_process():
             barrier()
@@ -152,7 +153,7 @@ class Search(Embedder):
         if self.texts:
             return RowReader(
                 lambda row: hashlib.sha256(_caption(records, row).encode()).hexdigest(),
-                lambda row: self.tokens([_caption(records, row)])[0],
+                lambda row: self._known_tokens(_caption(records, row)),
                 self.embed_texts,
             )
 
@@ -161,6 +162,13 @@ class Search(Embedder):
             return file_sha256(path) if path is not None else array_hash(records.read(row))
 
         return RowReader(hash_image, lambda row: self.pixels(records.read(row)), self.embed_images)
+
+    def _known_tokens(self, caption: str) -> torch.Tensor:
+        """Token ids; a caption without a known word is skipped: nothing is like it."""
+        (token_ids,) = self.tokens([caption])
+        if not self.knows(token_ids):
+            raise OSError(f"'{caption:.60}' has no word that the model knows")
+        return token_ids
 
     def __call__(
         self,
@@ -293,6 +301,8 @@ class Search(Embedder):
         Raises:
             OSError, ValueError: an unreadable image, an unknown column, a wrong value.
         """
+        if self.texts:
+            raise ValueError('an index of texts takes no images: build it from the changed gallery')
         check_id(product_id)
         listed = list_images(images)
         arrays = [to_array(image, i) for i, image in enumerate(listed)]

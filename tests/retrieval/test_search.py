@@ -196,16 +196,18 @@ def test_certain_matches_keep_their_order(model_folder, catalogue):
 def test_texts_for_an_image(folder, request, catalogue):
     """Equal texts are one row; texts without a known word and empty texts are skipped."""
     model = request.getfixturevalue(folder)
-    texts = ['a red bag', 'boots', 'a wool tote', 'a red bag', 'striped boots']
+    texts = ['a red bag', 'boots', 'a wool tote', 'a red bag', 'striped boots', '你好', '!!!']
     captions = ImageToTextRetrievalInferencer(model, show_progress=False).read(texts)
     red = np.full((40, 30, 3), (200, 0, 0), np.uint8)
     (rows,) = captions(red, rerank='itm')['predictions']
-    distinct = list(dict.fromkeys(texts))
+    distinct = list(dict.fromkeys(texts[:5]))
     scores = MatchingInferencer(model, device='cpu', show_progress=False)(red, distinct)
     scores = [pair['itm_score'] for pair in scores['predictions']]
     order = np.argsort(-np.array(scores), kind='stable')
     assert [row['caption'] for row in rows] == [distinct[i] for i in order]
     assert all(texts[int(row['product_id'])] == row['caption'] for row in rows)
+    with pytest.raises(ValueError, match='an index of texts takes no images'):
+        captions.search.upsert('9', red)
     captions.read(catalogue)
     (rows,) = captions(catalogue / 'images/3.png', topk=30)['predictions']
     assert len(rows) == 20 and {'product_id', 'sub_category'} <= rows[0].keys()
@@ -275,6 +277,26 @@ def test_linked_images(opened, catalogue, tmp_path):
     assert search.read_image(row).shape == (30, 40, 3)
 
 
+@pytest.mark.parametrize('source', ['link', 'link/products.csv', '.', 'products.csv'])
+def test_a_linked_or_relative_catalogue(source, opened, catalogue, tmp_path, monkeypatch):
+    """Paths in the index start from the catalogue's folder, however the folder is named."""
+    monkeypatch.chdir(catalogue)
+    (tmp_path / 'link').symlink_to(catalogue, target_is_directory=True)
+    search = Search(opened, 'memory', show_progress=False)
+    search.build(source)
+    row = search('shoe')[0]
+    assert row['img_path'] == f'images/{row["product_id"]}.png'
+    assert search.read_image(row).shape == (30, 40, 3)
+
+
+def test_precisions_share_an_index(search, opened):
+    """A GPU may build in bfloat16 what a CPU serves in float32."""
+    half = Search(opened, search.location, dtype='bfloat16', show_progress=False)
+    assert half.fingerprint == search.fingerprint
+    exact, rounded = (s('a red shoe', topk=1)[0]['score'] for s in (search, half))
+    assert rounded == pytest.approx(exact, abs=0.02)
+
+
 def test_the_default_location(opened, catalogue, tmp_path, monkeypatch):
     """Page, service and tools share one index for a model and a catalogue."""
     monkeypatch.chdir(tmp_path)
@@ -283,3 +305,6 @@ def test_the_default_location(opened, catalogue, tmp_path, monkeypatch):
     second = Search(opened, show_progress=False)
     assert second.build(catalogue)[1:5] == (0, 0, 0, 0) and first.location == second.location
     assert first.location.startswith('work_dirs/index/')
+    first.build(catalogue / 'images')  # another gallery has another index
+    assert first.location != second.location and len(second('shoe', topk=30)) == 20
+    assert 'title' in second.index.description.columns
