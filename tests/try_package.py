@@ -99,11 +99,11 @@ print(sum(value.numel() for value in mvlt.get_model('mvlt/pretrain_fashiongen').
 '''
 PRINTED = """
 import contextlib, io, time
-started, said = time.perf_counter(), io.StringIO()
-with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+started, output = time.perf_counter(), io.StringIO()
+with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
     from mvlt.apis import MatchingInferencer
 print(f'{time.perf_counter() - started:.2f} s to import')
-assert said.getvalue() == ''
+assert output.getvalue() == ''
 """
 
 

@@ -7,30 +7,11 @@ import pandas as pd
 import pytest
 
 from mvlt.datasets import Catalogue, train_tokenizer
-
-COLUMNS = dict(image='image', product_id='id', main_category='kind', sub_category='sub')
-CAPTION = '{title}. {colour}'
-
-
-def _open(root, **kwargs):
-    defaults = dict(ann_file='products.csv', columns=COLUMNS, caption=CAPTION, split='all')
-    return Catalogue(data_root=str(root), **{**defaults, **kwargs})
-
-
-def _decided(root, **kwargs):
-    settings = dict(data_root=str(root), ann_file='products.csv', columns=COLUMNS, caption=CAPTION)
-    settings |= kwargs
-    return Catalogue(**{**settings, **Catalogue.decide(settings)[0]}, split='all')
-
-
-def _edit(root, row: int, column: str, value: str):
-    table = pd.read_csv(root / 'products.csv', dtype=str, keep_default_na=False)
-    table.loc[row, column] = value
-    table.to_csv(root / 'products.csv', index=False)
+from tests.datasets.catalogues import COLUMNS, decided_catalogue, edit_cell, ids_of, open_catalogue
 
 
 def test_records(catalogue):
-    dataset = _open(catalogue)
+    dataset = open_catalogue(catalogue)
     assert len(dataset) == 20
     assert dataset.metainfo['main_category'] == ('Bags', 'Shoes')
     assert dataset.metainfo['sub_category'] == ('Bags 0', 'Bags 1', 'Shoes 0', 'Shoes 1')
@@ -41,95 +22,43 @@ def test_records(catalogue):
 
 
 def test_captions_omit_missing_values(catalogue):
-    assert _open(catalogue).get_data_info(3)['caption'] == 'Thing number 3'
+    assert open_catalogue(catalogue).get_data_info(3)['caption'] == 'Thing number 3'
 
 
 def test_parquet_is_the_same(catalogue):
     table = pd.read_csv(catalogue / 'products.csv')
     table.to_parquet(catalogue / 'products.parquet')
-    assert _open(catalogue, ann_file='products.parquet').get_data_info(6)['caption'] == (
+    assert open_catalogue(catalogue, ann_file='products.parquet').get_data_info(6)['caption'] == (
         'Thing number 6. Red'
     )
-
-
-def test_splits_are_disjoint_complete_and_stable(catalogue):
-    ids_of = {}
-    for split in ('train', 'val', 'test'):
-        dataset = _open(catalogue, split=split, split_ratios=(0.5, 0.3, 0.2))
-        ids_of[split] = [dataset.get_data_info(i)['product_id'] for i in range(len(dataset))]
-    everything = [product for products in ids_of.values() for product in products]
-    assert sorted(everything, key=int) == [str(i) for i in range(20)]
-    # another row does not move the rest
-    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
-    extra = table.iloc[:1].assign(id='777')
-    pd.concat([extra, table]).to_csv(catalogue / 'products.csv', index=False)
-    again = _open(catalogue, split='train', split_ratios=(0.5, 0.3, 0.2))
-    ids = [again.get_data_info(i)['product_id'] for i in range(len(again))]
-    assert [i for i in ids if i != '777'] == ids_of['train']
-
-
-def test_images_of_a_product_share_a_split(catalogue):
-    table = pd.read_csv(catalogue / 'products.csv', dtype=str)
-    table['id'] = [str(i // 4) for i in range(20)]
-    table.to_csv(catalogue / 'products.csv', index=False)
-    sides = {}
-    for split in ('train', 'val', 'test'):
-        try:
-            dataset = _open(catalogue, split=split, split_ratios=(0.4, 0.3, 0.3))
-        except ValueError:  # this split got no product
-            continue
-        for i in range(len(dataset)):
-            sides.setdefault(dataset.get_data_info(i)['product_id'], set()).add(split)
-    assert len(sides) == 5
-    assert all(len(splits) == 1 for splits in sides.values())
-
-
-def test_split_column(catalogue):
-    table = pd.read_csv(catalogue / 'products.csv', dtype=str)
-    table['part'] = ['test' if i < 4 else 'train' for i in range(20)]
-    table.to_csv(catalogue / 'products.csv', index=False)
-    assert len(_open(catalogue, columns=dict(COLUMNS, split='part'), split='test')) == 4
-    _edit(catalogue, 2, 'part', 'tset')
-    with pytest.raises(ValueError, match="row 4: split 'tset'; legal: train, val, test"):
-        _open(catalogue, columns=dict(COLUMNS, split='part'), split='test')
 
 
 def test_unknown_column_lists_the_tables(catalogue):
     with pytest.raises(
         KeyError, match="no column 'colr'; it has id, image, title.*check_dataset.py"
     ):
-        _open(catalogue, caption='{title} {colr}')
+        open_catalogue(catalogue, caption='{title} {colr}')
     with pytest.raises(KeyError, match="needs 'image'; legal: image"):
-        _open(catalogue, columns=dict(COLUMNS, colour='colour'))
+        open_catalogue(catalogue, columns=dict(COLUMNS, colour='colour'))
 
 
 def test_missing_image_names_row_and_path(catalogue):
     (catalogue / 'images/7.png').unlink()
     with pytest.raises(FileNotFoundError, match=r"row 9, column 'image': no image 'images/7\.png'"):
-        _open(catalogue)
+        open_catalogue(catalogue)
 
 
 @pytest.mark.parametrize('path', ['../secret.png', '/etc/hostname'])
 def test_paths_stay_below_data_root(catalogue, path):
-    _edit(catalogue, 0, 'image', path)
+    edit_cell(catalogue, 0, 'image', path)
     with pytest.raises(ValueError, match='row 2, .*: image .* lies outside'):
-        _open(catalogue)
+        open_catalogue(catalogue)
 
 
 def test_empty_caption_names_the_row(catalogue):
-    _edit(catalogue, 3, 'title', '')
+    edit_cell(catalogue, 3, 'title', '')
     with pytest.raises(ValueError, match='row 5: the caption is empty'):
-        _open(catalogue)
-
-
-def test_rare_categories(catalogue, caplog):
-    _edit(catalogue, 0, 'sub', 'Hats')
-    assert 'Hats' in _open(catalogue).metainfo['sub_category']
-    with pytest.raises(ValueError, match=r"first in row 2: 'Hats' \(1\)"):
-        _open(catalogue, on_rare_class='error')
-    dropped = _open(catalogue, on_rare_class='drop')
-    assert len(dropped) == 19
-    assert 'Hats' not in dropped.metainfo['sub_category']
+        open_catalogue(catalogue)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +75,7 @@ def test_rare_categories(catalogue, caplog):
 )
 def test_wrong_arguments(catalogue, change, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        _open(catalogue, **change)
+        open_catalogue(catalogue, **change)
 
 
 def test_a_description_beside_the_table_has_priority_over_the_config(catalogue):
@@ -154,7 +83,9 @@ def test_a_description_beside_the_table_has_priority_over_the_config(catalogue):
         '{"columns": {"image": "image", "product_id": "id", "sub_category": null},'
         ' "caption": "{colour} {title}"}'
     )
-    record = _decided(catalogue, columns=dict(image='nowhere'), caption='{none}').get_data_info(0)
+    record = decided_catalogue(
+        catalogue, columns=dict(image='nowhere'), caption='{none}'
+    ).get_data_info(0)
     assert record['caption'] == 'Red Thing number 0' and 'sub_category' not in record
 
 
@@ -170,7 +101,7 @@ def test_a_description_beside_the_table_has_priority_over_the_config(catalogue):
 def test_a_bad_description(catalogue, text, message):
     (catalogue / 'products.json').write_text(text)
     with pytest.raises((KeyError, ValueError), match=message):
-        _decided(catalogue)
+        decided_catalogue(catalogue)
 
 
 @pytest.mark.parametrize(
@@ -181,9 +112,9 @@ def test_a_bad_description(catalogue, text, message):
     ],
 )
 def test_empty_cells_that_matter(catalogue, column, value, message):
-    _edit(catalogue, 4, column, value)
+    edit_cell(catalogue, 4, column, value)
     with pytest.raises(ValueError, match=message):
-        _open(catalogue)
+        open_catalogue(catalogue)
 
 
 def test_blank_lines_keep_the_numbers_and_commas_too_many_shift_nothing(catalogue):
@@ -191,7 +122,7 @@ def test_blank_lines_keep_the_numbers_and_commas_too_many_shift_nothing(catalogu
     head, *rows = path.read_text().splitlines()
     first, *others = (f'{row},' for row in rows)
     path.write_text('\n'.join([head, first, '', *others, '']) + '\n')
-    dataset = _open(catalogue)
+    dataset = open_catalogue(catalogue)
     assert len(dataset) == 20
     record = dataset.get_data_info(1)
     assert (record['caption'], record['row']) == ('Thing number 1. Red', 4)
@@ -204,20 +135,22 @@ def test_a_comma_in_an_unquoted_text_is_refused(catalogue):
     with pytest.raises(
         ValueError, match="row 2: 7 cells for 6 columns; put texts that contain ','"
     ):
-        _open(catalogue)
+        open_catalogue(catalogue)
 
 
 def test_parquet_with_an_index_of_names(catalogue):
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
     table.set_index('id').to_parquet(catalogue / 'products.parquet')
-    assert _open(catalogue, ann_file='products.parquet').get_data_info(6)['product_id'] == '6'
+    assert (
+        open_catalogue(catalogue, ann_file='products.parquet').get_data_info(6)['product_id'] == '6'
+    )
 
 
 def test_parquet_with_numbers_and_gaps(catalogue):
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
     sizes = pd.array([None, *range(1, 20)], dtype='Int64')
     table.assign(size=sizes).to_parquet(catalogue / 'products.parquet')
-    dataset = _open(catalogue, ann_file='products.parquet', caption='{title} {size}')
+    dataset = open_catalogue(catalogue, ann_file='products.parquet', caption='{title} {size}')
     assert [dataset.get_data_info(i)['caption'] for i in (0, 1)] == [
         'Thing number 0',
         'Thing number 1 1',
@@ -226,7 +159,7 @@ def test_parquet_with_numbers_and_gaps(catalogue):
 
 def test_an_unreadable_image_is_named_with_its_row(catalogue):
     (catalogue / 'images/7.png').write_bytes(b'no image')
-    dataset = _open(catalogue, pipeline=[dict(type='mvlt.LoadImage')])
+    dataset = open_catalogue(catalogue, pipeline=[dict(type='mvlt.LoadImage')])
     with pytest.raises(OSError, match=r'products\.csv, row 9: .*7\.png: unreadable image'):
         dataset[7]
 
@@ -264,10 +197,10 @@ def test_attributes_and_caption_templates(tmp_path):
 
 
 def test_a_guessed_catalogue(catalogue):
-    dataset = _decided(catalogue, columns='guess', caption='')
+    dataset = decided_catalogue(catalogue, columns='guess', caption='')
     assert not (catalogue / 'products.json').exists()
     with pytest.raises(ValueError, match='decide'):
-        _open(catalogue, columns='guess')
+        open_catalogue(catalogue, columns='guess')
     assert len(dataset) == 20 and dataset.get_data_info(3)['caption'] == 'Thing number 3'
     assert dataset.get_data_info(3)['product_id'] == '3'
 
@@ -277,11 +210,11 @@ def test_only_columns_that_are_needed_are_read(catalogue):
     table['description'] = 'long'
     table['numbers'] = range(len(table))
     table.to_parquet(catalogue / 'products.parquet')
-    dataset = _open(catalogue, ann_file='products.parquet')
+    dataset = open_catalogue(catalogue, ann_file='products.parquet')
     assert set(dataset.data_list.columns) == {'image', 'id', 'kind', 'sub', 'title', 'colour'}
-    assert dataset.get_data_info(7) == _open(catalogue).get_data_info(7)
+    assert dataset.get_data_info(7) == open_catalogue(catalogue).get_data_info(7)
     (catalogue / 'products.csv').unlink()
-    assert _open(catalogue).get_data_info(7) == dataset.get_data_info(7)
+    assert open_catalogue(catalogue).get_data_info(7) == dataset.get_data_info(7)
 
 
 @pytest.mark.parametrize(
@@ -299,8 +232,8 @@ def test_only_columns_that_are_needed_are_read(catalogue):
 )
 def test_captions_of_other_languages_have_tokens(catalogue, text, tmp_path):
     """A tokenizer trained on them has their letters; nothing becomes [UNK]."""
-    _edit(catalogue, 0, 'title', text)
-    dataset = _open(catalogue)
+    edit_cell(catalogue, 0, 'title', text)
+    dataset = open_catalogue(catalogue)
     assert dataset.get_data_info(0)['caption'] == f'{text}. Red'
     tokenizer = train_tokenizer([*dataset.captions()] * 3, tmp_path / 'tokenizer', 400)
     ids = tokenizer.encode(text, 64)
@@ -308,7 +241,7 @@ def test_captions_of_other_languages_have_tokens(catalogue, text, tmp_path):
 
 
 def test_getting_a_record_reads_no_disk_and_draws_nothing(catalogue, monkeypatch):
-    dataset = _open(catalogue, test_mode=True)
+    dataset = open_catalogue(catalogue, test_mode=True)
     with monkeypatch.context() as patched:
         for name in ('stat', 'lstat', 'listdir', 'scandir', 'readlink'):
             patched.setattr(os, name, None)
@@ -318,46 +251,31 @@ def test_getting_a_record_reads_no_disk_and_draws_nothing(catalogue, monkeypatch
     assert first['img_path'] == str(catalogue.resolve() / 'images/3.png')
 
 
-def _ids(dataset):
-    return [dataset.get_data_info(i)['product_id'] for i in range(len(dataset))]
-
-
 def test_few_incomplete_rows_are_dropped_many_are_an_error(catalogue):
     (catalogue / 'images/7.png').unlink()
-    _edit(catalogue, 4, 'title', '')
-    _edit(catalogue, 4, 'colour', '')
+    edit_cell(catalogue, 4, 'title', '')
+    edit_cell(catalogue, 4, 'colour', '')
     with pytest.raises(ValueError, match='row 6: the caption is empty'):
-        _open(catalogue)
-    _edit(catalogue, 5, 'title', '')
+        open_catalogue(catalogue)
+    edit_cell(catalogue, 5, 'title', '')
     with pytest.raises(ValueError, match=r'row 6: the caption .* \(2 of 20 rows\); at most 1'):
-        _open(catalogue, max_missing_ratio=0.05, caption='{title}')
-    _edit(catalogue, 5, 'title', 'Thing')
-    dataset = _open(catalogue, max_missing_ratio=0.05)
-    assert _ids(dataset) == [str(i) for i in range(20) if i not in (4, 7)]
-    _edit(catalogue, 9, 'image', 'images/none.png')
+        open_catalogue(catalogue, max_missing_ratio=0.05, caption='{title}')
+    edit_cell(catalogue, 5, 'title', 'Thing')
+    dataset = open_catalogue(catalogue, max_missing_ratio=0.05)
+    assert ids_of(dataset) == [str(i) for i in range(20) if i not in (4, 7)]
+    edit_cell(catalogue, 9, 'image', 'images/none.png')
     with pytest.raises(ValueError, match=r"row 9: column 'image' \(image\) no image .*\(2 of 19"):
-        _open(catalogue, max_missing_ratio=0.05)
-    assert len(_open(catalogue, max_missing_ratio=0.2)) == 17
+        open_catalogue(catalogue, max_missing_ratio=0.05)
+    assert len(open_catalogue(catalogue, max_missing_ratio=0.2)) == 17
     assert (
-        len(_open(catalogue, on_error='skip', allow_empty_caption=True)) == 20
+        len(open_catalogue(catalogue, on_error='skip', allow_empty_caption=True)) == 20
     )  # what a gallery reads
 
 
 def test_a_row_without_a_image(catalogue):
-    _edit(catalogue, 4, 'image', '')
-    assert '4' not in _ids(_open(catalogue, max_missing_ratio=0.05))
-    assert '4' not in _ids(_open(catalogue, on_error='skip'))
-
-
-def test_an_unknown_category_has_no_class_id(catalogue):
-    _edit(catalogue, 4, 'kind', 'NA')
-    _edit(catalogue, 6, 'sub', '')
-    dataset = _open(catalogue)
-    record = dataset.get_data_info(4)
-    assert (record['main_category'], record['sub_category']) == (-1, 0)
-    assert dataset.get_data_info(6)['sub_category'] == -1
-    assert dataset.metainfo['main_category'] == ('Bags', 'Shoes')
-    assert dataset.table()['main_category'][4].as_py() is None
+    edit_cell(catalogue, 4, 'image', '')
+    assert '4' not in ids_of(open_catalogue(catalogue, max_missing_ratio=0.05))
+    assert '4' not in ids_of(open_catalogue(catalogue, on_error='skip'))
 
 
 @pytest.fixture
@@ -370,101 +288,49 @@ def log_lines(monkeypatch):
 
 
 def test_a_row_with_several_images_is_several_records(catalogue, log_lines):
-    _edit(catalogue, 2, 'image', 'images/2.png|images\\3.PNG')
-    dataset = _open(catalogue)
-    assert _ids(dataset)[:5] == ['0', '1', '2', '2', '3']
+    edit_cell(catalogue, 2, 'image', 'images/2.png|images\\3.PNG')
+    dataset = open_catalogue(catalogue)
+    assert ids_of(dataset)[:5] == ['0', '1', '2', '2', '3']
     first, second = dataset.get_data_info(2), dataset.get_data_info(3)
     assert (first['row'], second['row']) == (4, 4) and first['caption'] == second['caption']
     assert second['img_path'] == str((catalogue / 'images/3.png').resolve())
     assert len(dataset.table()['title']) == 21
-    _edit(catalogue, 2, 'image', 'images/2.png|images/none.png')
-    assert len(_open(catalogue, max_missing_ratio=0.0)) == 20  # one image remains
+    edit_cell(catalogue, 2, 'image', 'images/2.png|images/none.png')
+    assert len(open_catalogue(catalogue, max_missing_ratio=0.0)) == 20  # one image remains
     assert (
         "row 4: no image 'images/none.png'" in log_lines[-1] and '(1 such images)' in log_lines[-1]
     )
     with pytest.raises(FileNotFoundError, match=r"row 4, column 'image': no image 'images/none"):
-        _open(catalogue)
+        open_catalogue(catalogue)
 
 
 def test_urls_instead_of_images(catalogue):
-    _edit(catalogue, 2, 'image', 'https://shop.example/2.png')
+    edit_cell(catalogue, 2, 'image', 'https://shop.example/2.png')
     with pytest.raises(ValueError, match=r"'image' holds addresses .*fetch_images\.py"):
-        _open(catalogue)
+        open_catalogue(catalogue)
 
 
 def test_warnings_of_different_products_under_an_id_and_of_equal_rows(catalogue, log_lines):
-    _open(catalogue)
+    open_catalogue(catalogue)
     assert not log_lines
     table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
     for i in range(10):
         table.loc[i, 'id'] = 'A'
     pd.concat([table, table.tail(1)]).to_csv(catalogue / 'products.csv', index=False)
-    assert len(_open(catalogue)) == 21
+    assert len(open_catalogue(catalogue)) == 21
     assert '1 rows are equal to an earlier one, first row 22' in log_lines[0]
     assert "1 values of column 'id' (product_id) have rows with different captions" in log_lines[1]
     assert "first 'A' in rows 2, 3, 4, 5, 6" in log_lines[1]
 
 
 def test_html_in_titles(catalogue):
-    _edit(catalogue, 0, 'title', '<b>Thing</b>&nbsp;&amp; more')
-    assert _open(catalogue).get_data_info(0)['caption'] == 'Thing & more. Red'
+    edit_cell(catalogue, 0, 'title', '<b>Thing</b>&nbsp;&amp; more')
+    assert open_catalogue(catalogue).get_data_info(0)['caption'] == 'Thing & more. Red'
     assert (
-        _open(catalogue, clean=False).get_data_info(0)['caption'].startswith('<b>Thing</b>&nbsp;')
+        open_catalogue(catalogue, clean=False)
+        .get_data_info(0)['caption']
+        .startswith('<b>Thing</b>&nbsp;')
     )
-
-
-def test_several_images_and_an_unknown_category(catalogue):
-    _edit(catalogue, 2, 'image', 'images/2.png|images/3.png')
-    _edit(catalogue, 2, 'kind', '')
-    assert len(_open(catalogue)) == 21
-
-
-def test_classes_are_numbered_by_name_wherever_the_rows_are(catalogue):
-    """A table in another order gives the same records in the same order."""
-    before = _open(catalogue)
-    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
-    table.iloc[::-1].to_csv(catalogue / 'products.csv', index=False)
-    after = _open(catalogue)
-    assert before.metainfo == after.metainfo
-    for i in range(20):
-        first, second = before.get_data_info(i), after.get_data_info(i)
-        assert first.pop('row') + second.pop('row') == 23 and first == second
-
-
-def test_classes_that_a_model_was_trained_with(catalogue):
-    dataset = _open(catalogue, classes=dict(main_category=['Shoes', 'Hats']))
-    assert dataset.metainfo['main_category'] == ('Shoes', 'Hats', 'Bags')
-    assert dataset.metainfo['main_category_trained'] == 2
-    assert dataset.get_data_info(1)['main_category'] == 0
-    with pytest.raises(ValueError, match='no main_category of the model is in these data, it has'):
-        _open(catalogue, classes=dict(main_category=['Rings', 'Hats']))
-
-
-@pytest.mark.parametrize(('name', 'read'), [('split', True), ('SPLIT', True), ('part', False)])
-def test_a_column_of_splits_is_read_unless_it_is_null(catalogue, name, read):
-    """The packaged configs name no split; a split column has priority over a hash."""
-    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
-    # in any case, and by other names
-    table[name] = ['Test' if i % 6 == 0 else 'valid' if i % 6 == 1 else 'train' for i in range(20)]
-    table.to_csv(catalogue / 'products.csv', index=False)
-    settings = dict(data_root=str(catalogue), ann_file='products.csv', caption=CAPTION)
-    decided, sources = Catalogue.decide(dict(settings, columns=COLUMNS))
-    assert ('split' in decided['columns']) is read
-    assert ("the table's own" in sources['columns']) is read
-    null = Catalogue.decide(dict(settings, columns=dict(COLUMNS, split=None)))[0]
-    assert 'split' not in null['columns']
-    if read:
-        test = Catalogue(**{**settings, **decided}, split='test')
-        assert _ids(test) == ['0', '6', '12', '18']
-
-
-def test_a_column_called_split_that_holds_something_else(catalogue, monkeypatch):
-    lines = []
-    monkeypatch.setattr('mvlt.datasets.columns.print_log', lambda line, *a, **k: lines.append(line))
-    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
-    table.assign(split='left').to_csv(catalogue / 'products.csv', index=False)
-    assert len(_decided(catalogue)) == 20
-    assert "column 'split' is not read as the split, it holds 'left'; legal: train, val" in lines[0]
 
 
 def test_a_table_is_read_once_and_again_when_it_or_its_images_change(catalogue, monkeypatch):
@@ -472,11 +338,11 @@ def test_a_table_is_read_once_and_again_when_it_or_its_images_change(catalogue, 
     original = pd.read_csv
     monkeypatch.setattr(pd, 'read_csv', lambda *a, **k: reads.append(a) or original(*a, **k))
     for split in ('train', 'val', 'test', 'train'):
-        _open(catalogue, split=split, split_ratios=(0.4, 0.3, 0.3))
+        open_catalogue(catalogue, split=split, split_ratios=(0.4, 0.3, 0.3))
     assert len(reads) == 1
     (catalogue / 'images/7.png').unlink()
     with pytest.raises(FileNotFoundError, match='row 9'):
-        _open(catalogue)
+        open_catalogue(catalogue)
     assert len(reads) == 2
-    _edit(catalogue, 0, 'title', 'New')  # reads it once itself
-    assert _open(catalogue, on_error='skip').get_data_info(0)['caption'] == 'New. Red'
+    edit_cell(catalogue, 0, 'title', 'New')  # reads it once itself
+    assert open_catalogue(catalogue, on_error='skip').get_data_info(0)['caption'] == 'New. Red'
