@@ -14,30 +14,16 @@ from mmpretrain.datasets import RandomResizedCrop
 
 from mvlt.datasets import CategoryBatchSampler, MaskWords, AugmentCaption
 from mvlt.engine import WeightAverageHook
-from mvlt.models import HardITMHead, ITCHead, MLMHead
-from mvlt.checkpoints import PretrainedImagePart
 
 with read_base():
     from .._base_.datasets.fashiongen import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.retrieval import *
     from .._base_.evaluations.validation import *
-    from .._base_.models.mvlt_tiny import *
+    from .._base_.models.dual_encoder_tiny import *
     from .._base_.schedules.albef import *
 
 batch_size = 64
-model.backbone.init_cfg = dict(
-    type=PretrainedImagePart, checkpoint='checkpoints/pvt_tiny.safetensors'
-)
-model.neck = None
-model.heads.merge(
-    dict(
-        mir=None,
-        itc=dict(type=ITCHead, dims=256),
-        itm=dict(type=HardITMHead, negatives=2, warmup_steps=1000, loss_weight=1.0),
-        mlm=dict(type=MLMHead, loss_on='all', loss_weight=1.0),
-    )
-)
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=8,
