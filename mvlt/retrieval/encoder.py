@@ -112,6 +112,7 @@ class Embedder:
         self.tokenizer = opened.tokenizer
         self.pipeline = Pipeline({**opened.transforms, 'pack': PackPairInputs()})
         self._max_length = self.pipeline.tokenize().max_length
+        self._image_shape: torch.Size | None = None
         self.scorer = PairScorer(
             opened.model, None, batch_size, None if dtype == 'float32' else dtype
         )
@@ -126,8 +127,19 @@ class Embedder:
         return [torch.tensor(self.tokenizer.encode(text, self._max_length)) for text in texts]
 
     def pixels(self, image: np.ndarray) -> torch.Tensor:
-        """The model's input for an image, uint8 (3, S, S)."""
-        return self.pipeline(dict(img=image, caption=''))['inputs']['image']
+        """The model's input for an image, uint8 (3, S, S).
+
+        Raises:
+            ValueError: the preprocessing gives images of several sizes.
+        """
+        pixels = self.pipeline(dict(img=image, caption=''))['inputs']['image']
+        self._image_shape = self._image_shape or pixels.shape
+        if pixels.shape != self._image_shape:
+            raise ValueError(
+                f'an image is {tuple(pixels.shape)} after preprocessing, the first one '
+                f"{tuple(self._image_shape)}: add a Resize to one size to the model's preprocessing"
+            )
+        return pixels
 
     def text_embeds(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings float32 (n, D) of length 1; ValueError for a text without a known word."""
@@ -163,10 +175,12 @@ def heads_of(description: ModelDescription) -> list[str]:
 
 
 def _fingerprint(opened: OpenedModel, texts: bool) -> str:
-    """Hash of preprocessing and weights; precisions share an index, which a GPU may build."""
+    """Hash of preprocessing, network and weights; a GPU may build in another precision."""
     digest = hashlib.sha256()
     steps = {n: s for n, s in opened.description.preprocessing.items() if texts or n != 'tokenize'}
-    digest.update(json.dumps(steps, sort_keys=True).encode())
+    # mean, attention heads, ...: settings that no weight tells
+    settings = [opened.description.model.get(part) for part in ('backbone', 'data_preprocessor')]
+    digest.update(json.dumps([steps, *settings], sort_keys=True).encode())
     if texts:
         digest.update(opened.tokenizer.fingerprint.encode())
     parts = ('backbone.', *(f'heads.{name}.' for name in opened.description.that_give('embedding')))

@@ -289,6 +289,28 @@ def test_a_linked_or_relative_catalogue(source, opened, catalogue, tmp_path, mon
     assert search.read_image(row).shape == (30, 40, 3)
 
 
+def test_another_normalisation_is_another_model(opened, embedding_folder, search):
+    """Mean and standard deviation are no weights, and yet decide the embeddings."""
+    model = opened.description.model
+    dark = {
+        **model,
+        'data_preprocessor': dict(model['data_preprocessor'], mean=[0] * 3, std=[1] * 3),
+    }
+    other = opened._replace(description=opened.description._replace(model=dark))
+    with pytest.raises(ValueError, match='another model'):
+        Search(other, search.location)('shoe')
+    assert Search(embedding_folder, search.location).fingerprint == search.fingerprint
+
+
+def test_images_of_several_sizes_are_refused(opened, catalogue):
+    """A model without Resize: each image keeps its size."""
+    reading = {name: s for name, s in opened.transforms.items() if s['type'] != 'Resize'}
+    search = Search(opened._replace(transforms=reading), 'memory', show_progress=False)
+    Image.new('RGB', (48, 32)).save(catalogue / 'images/5.png')
+    with pytest.raises(ValueError, match=r'an image is \(3, \d+, \d+\) after preprocessing'):
+        search.build(catalogue)
+
+
 def test_precisions_share_an_index(search, opened):
     """A GPU may build in bfloat16 what a CPU serves in float32."""
     half = Search(opened, search.location, dtype='bfloat16', show_progress=False)
