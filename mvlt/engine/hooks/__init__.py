@@ -1,6 +1,7 @@
 from .averages import MomentumHook, WeightAverageHook
 from .checkpoint import WholeCheckpointHook
 from .fit_clusters import FitClustersHook
+from .frozen_features import FrozenFeaturesHook
 from .load_report import LoadReportHook
 from .mask_steps import MaskStepsHook
 from .pictures import PicturesHook
@@ -13,6 +14,7 @@ from .tokenizer import TokenizerHook
 __all__ = [
     'FirstStepsHook',
     'FitClustersHook',
+    'FrozenFeaturesHook',
     'LoadReportHook',
     'MaskStepsHook',
     'MomentumHook',

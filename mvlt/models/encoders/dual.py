@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.encoders.image_backbone import as_map
 from mvlt.registry import MODELS
 
 
@@ -76,12 +77,7 @@ class DualEncoder(BaseModule):
             ValueError: the image encoder returns other channels than ``image_dims``.
         """
         encoded = self.image_encoder(image)
-        if isinstance(encoded, tuple | list):
-            encoded = encoded[-1]
-        if encoded.ndim == 3:
-            encoded = encoded.transpose(1, 2)
-        while encoded.ndim < 4:
-            encoded = encoded[..., None]
+        encoded = as_map(encoded[-1] if isinstance(encoded, tuple | list) else encoded)
         if encoded.shape[1] != self.image_dims:
             raise ValueError(
                 f'the image encoder {type(self.image_encoder).__name__} returns '
