@@ -89,12 +89,16 @@ class PairDataset(MaybeEmptyDataset):
         """A record after the pipeline; OSError names annotations, row and image."""
         if self.features is not None:
             image = self.features(record['sample_idx'])
-            return self.pipeline.without_images()(dict(record, img=image))
+            return self._without_images(dict(record, img=image))
         try:
             return self.pipeline(self.load(record))
         except OSError as error:
             where = f'{self.ann_file}, row {record["row"]}: ' if 'row' in record else ''
             raise type(error)(f'{where}{error}') from error
+
+    @cached_property
+    def _without_images(self) -> Pipeline:
+        return self.pipeline.without_images()
 
     def captions(self) -> list[str]:
         """The caption of each record."""

@@ -65,8 +65,8 @@ class FrozenFeaturesHook(Hook):
             ValueError: the image encoder is not frozen, the loader has workers, or the cache would
                 exceed its limit.
         """
-        encoder = getattr(bare_model(runner).backbone, 'image_encoder', None)
-        if not getattr(encoder, 'is_frozen', False) or not encoder.pooled:
+        encoder: Any = getattr(bare_model(runner).backbone, 'image_encoder', None)
+        if not (getattr(encoder, 'is_frozen', False) and getattr(encoder, 'pooled', False)):
             raise ValueError(
                 'FrozenFeaturesHook needs model.backbone.image_encoder=dict(type=ImageBackbone, '
                 'trainable=False, pooled=True); remove the hook '

@@ -85,7 +85,8 @@ class ImageBackbone(BaseModule):
 
     def init_weights(self) -> None:
         """Load the pretrained weights, after the initialization of the backbone's own class."""
-        pretrained, self.init_cfg = self.init_cfg, None
+        pretrained: Any = self.init_cfg
+        self.init_cfg: Any = None
         super().init_weights()
         self.init_cfg = pretrained
         if pretrained:
