@@ -15,6 +15,7 @@ from .heads import (
     MLMHead,
     PromptHead,
     RankingHead,
+    TeacherHead,
 )
 from .mvlt import MVLT
 from .necks import LightDecoder, PartialDecoder, UNet
@@ -43,6 +44,7 @@ __all__ = [
     'PartialDecoder',
     'PromptHead',
     'RankingHead',
+    'TeacherHead',
     'TextTransformer',
     'UNet',
     'ViTVL',

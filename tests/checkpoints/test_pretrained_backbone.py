@@ -26,7 +26,9 @@ def test_a_file_is_loaded_whatever_its_prefix(tmp_path, prefix):
     save_file({**state, head: torch.ones(3)}, tmp_path / 'net.safetensors')
     target = _start(tmp_path / 'net.safetensors')
     target.init_weights()
-    assert all(torch.equal(target.backbone.state_dict()[key], value) for key, value in source.items())
+    assert all(
+        torch.equal(target.backbone.state_dict()[key], value) for key, value in source.items()
+    )
 
 
 @pytest.mark.parametrize(

@@ -62,4 +62,6 @@ def test_keys_follow_the_content(tmp_path):
     a, b, c = (image_key(dict(img_path=str(tmp_path / name))) for name in 'abc')
     assert a == b != c
     flat, tall = np.zeros((1, 4, 3), np.uint8), np.zeros((4, 1, 3), np.uint8)
-    assert image_key(dict(img=flat)) == image_key(dict(img=flat.copy())) != image_key(dict(img=tall))
+    assert (
+        image_key(dict(img=flat)) == image_key(dict(img=flat.copy())) != image_key(dict(img=tall))
+    )

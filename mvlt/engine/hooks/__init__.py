@@ -9,6 +9,7 @@ from .prompts import PromptsHook
 from .results import ResultsHook
 from .skipped_records import SkippedRecordsHook
 from .stopping import FirstStepsHook, StopHook
+from .teachers import TeachersHook
 from .tokenizer import TokenizerHook
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     'ResultsHook',
     'SkippedRecordsHook',
     'StopHook',
+    'TeachersHook',
     'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
