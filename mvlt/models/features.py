@@ -49,7 +49,7 @@ class Features:
 
     @cached_property
     def _maps(self) -> Any:
-        """``maps`` of a joint encoder's image, which all captions of the image share."""
+        """``maps`` of the image, if the encoder has them: all captions of the image share them."""
         return self._maps_of(self.inputs['image'])
 
     @cached_property
@@ -59,7 +59,7 @@ class Features:
 
     def _maps_of(self, image: torch.Tensor) -> Any:
         maps = getattr(self.model.backbone, 'maps', None)
-        return image if maps is None else maps(image)
+        return image if maps is None or isinstance(image, tuple) else maps(image)
 
     def _encode_pair(self, *inputs: Any, cls_only: bool | None = None) -> Any:
         encode = getattr(self.model.backbone, 'encode_pair', None)

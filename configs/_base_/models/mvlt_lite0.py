@@ -1,7 +1,6 @@
 """A joint MVLT on a frozen EfficientNet-Lite0 with ImageNet weights. Not in the paper.
 
-The network's four stages give the visual side; joint layers of the size of mvlt_mini.py read them
-with the tokens. Weights: see dual_encoder_lite0.py.
+The backbone of dual_encoder_lite0.py (weights: see there), with joint layers on its four stages.
 """
 
 from mvlt.checkpoints import PretrainedBackbone
@@ -13,6 +12,7 @@ from mvlt.models import (
     MIRHead,
     MLMHead,
     PairDataPreprocessor,
+    TextTransformer,
     UNet,
 )
 
@@ -39,11 +39,11 @@ model = dict(
             image_size='image_size',
             init_cfg=dict(type=PretrainedBackbone, checkpoint='efficientnet_lite0'),
         ),
-        image_size='image_size',
-        context_length=64,
+        text_encoder=dict(
+            type=TextTransformer, context_length=64, embed_dims=256, depth=2, num_heads=4
+        ),
+        standardise=True,
         vocab_size=1000,
-        token_embed_dim=128,
-        token_dropout=0.0,
         embed_dims=(32, 64, 128, 256),
         depths=(1, 2, 2),
         num_heads=(2, 4, 8),

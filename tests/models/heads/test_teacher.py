@@ -1,4 +1,4 @@
-"""Contract: the student follows the mean of its teachers; other captions and mixed images do not."""
+"""Contract: the student follows its teachers' mean; other captions and mixed images do not."""
 
 import math
 from types import SimpleNamespace
