@@ -242,6 +242,8 @@ def _defines(path: Path, kind: type = ast.AST) -> set[str]:
 
 STEPS = [
     'load',
+    'background',
+    'zoom',
     'crop',
     'augment',
     'resize',
