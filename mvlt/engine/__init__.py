@@ -12,6 +12,7 @@ from .hooks import (
     TokenizerHook,
     WeightAverageHook,
     WholeCheckpointHook,
+    WordVectorsHook,
 )
 from .loops import (
     AttributeQueryLoop,
@@ -49,5 +50,6 @@ __all__ = [
     'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
+    'WordVectorsHook',
     'resolve',
 ]

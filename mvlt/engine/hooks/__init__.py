@@ -9,6 +9,7 @@ from .results import ResultsHook
 from .skipped_records import SkippedRecordsHook
 from .stopping import FirstStepsHook, StopHook
 from .tokenizer import TokenizerHook
+from .word_vectors import WordVectorsHook
 
 __all__ = [
     'FirstStepsHook',
@@ -24,4 +25,5 @@ __all__ = [
     'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
+    'WordVectorsHook',
 ]
