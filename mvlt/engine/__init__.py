@@ -1,6 +1,7 @@
 from .hooks import (
     FirstStepsHook,
     FitClustersHook,
+    FrozenFeaturesHook,
     LoadReportHook,
     MaskStepsHook,
     MomentumHook,
@@ -33,6 +34,7 @@ __all__ = [
     'EpochTrainLoop',
     'FirstStepsHook',
     'FitClustersHook',
+    'FrozenFeaturesHook',
     'FullRankingLoop',
     'IterTrainLoop',
     'LoadReportHook',

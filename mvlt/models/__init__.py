@@ -1,5 +1,5 @@
 from .data_preprocessor import PairDataPreprocessor
-from .encoders import PVTV2VL, PVTVL, DualEncoder, TextTransformer, ViTVL
+from .encoders import PVTV2VL, PVTVL, BackboneVL, DualEncoder, ImageBackbone, TextTransformer, ViTVL
 from .features import Features
 from .heads import (
     BackboneTargets,
@@ -24,6 +24,7 @@ __all__ = [
     'PVTV2VL',
     'PVTVL',
     'BackboneTargets',
+    'BackboneVL',
     'CategoryHead',
     'DualEncoder',
     'Features',
@@ -32,6 +33,7 @@ __all__ = [
     'Head',
     'ITCHead',
     'ITMHead',
+    'ImageBackbone',
     'LightDecoder',
     'MIRHead',
     'MLMHead',

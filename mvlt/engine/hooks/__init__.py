@@ -1,6 +1,7 @@
 from .averages import MomentumHook, WeightAverageHook
 from .checkpoint import WholeCheckpointHook
 from .fit_clusters import FitClustersHook
+from .frozen_features import FrozenFeaturesHook
 from .load_report import LoadReportHook
 from .mask_steps import MaskStepsHook
 from .pictures import PicturesHook
@@ -14,6 +15,7 @@ from .word_vectors import WordVectorsHook
 __all__ = [
     'FirstStepsHook',
     'FitClustersHook',
+    'FrozenFeaturesHook',
     'LoadReportHook',
     'MaskStepsHook',
     'MomentumHook',

@@ -1,4 +1,6 @@
+from .backbone_vl import BackboneVL
 from .dual import DualEncoder
+from .image_backbone import ImageBackbone
 from .joint import JointEncoder, PairFeatures
 from .pvt_v2_vl import PVTV2VL
 from .pvt_vl import PVTVL
@@ -8,7 +10,9 @@ from .vit_vl import ViTVL
 __all__ = [
     'PVTV2VL',
     'PVTVL',
+    'BackboneVL',
     'DualEncoder',
+    'ImageBackbone',
     'JointEncoder',
     'PairFeatures',
     'TextTransformer',
