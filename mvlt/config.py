@@ -55,6 +55,7 @@ def load_config(
         _check_key(config, key)
     config.merge_from_dict(dict(options or {}))
     _fill_image_size(config, options or {})
+    _fill_split_by(config, options or {})
     return config
 
 
@@ -131,6 +132,23 @@ def _fill_image_size(config: Config, options: Mapping[str, Any]) -> None:
         )
 
 
+def _fill_split_by(config: Config, options: Mapping[str, Any]) -> None:
+    """Replace the value 'split_by' of each dataset's ``split_by``."""
+    count = 0
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        dataset = (config.get(loader) or {}).get('dataset')
+        while dataset is not None:
+            if dataset.get('split_by') == 'split_by':
+                dataset.split_by = config.get('split_by')
+                count += 1
+            dataset = dataset.get('dataset')
+    if 'split_by' in options and not count:
+        raise KeyError(
+            f'--cfg-options split_by: no dataset of {config.filename} follows it; a dump holds the '
+            'value itself, take the recipe'
+        )
+
+
 def _check_key(config: Config, key: str) -> None:
     """Refuse a key that nothing reads: a typing error must not run for days."""
     *parents, leaf = key.split('.')
@@ -184,7 +202,7 @@ def _arguments(part: Any) -> list[str]:
     return names
 
 
-_SECTIONS = {*inspect.signature(Runner.__init__).parameters, 'image_size'}
+_SECTIONS = {*inspect.signature(Runner.__init__).parameters, 'image_size', 'split_by'}
 _LOADER = {*inspect.signature(DataLoader.__init__).parameters} - {'self', 'dataset'}
 _SIZES = ('image_size', 'scale', 'side')  # arguments that may follow from image_size
 _SIZE = re.compile(r'image_size(?: \* (\d+(?:\.\d+)?))?')

@@ -22,7 +22,7 @@ INHERITS = (
         ('learning_rate', "'learning_rate' is unknown here"),
         (
             'train_dataloader.dataset.dataset.pipeline.masks.ratio',
-            r"no '.*pipeline.masks' .*; beside it are: load, crop, augment, resize, flip, mask",
+            r"no '.*pipeline.masks' .*; beside it are: load, background, zoom, crop",
         ),
         ('train_dataloader.batchsize', "'batchsize' is unknown here"),
         ('vocab_size', "'vocab_size' only helps the file to write"),
@@ -103,6 +103,25 @@ def test_image_size_that_cannot_be(tmp_path):
     assert load_config(tmp_path / 'mine.py').model.backbone.image_size == 96
     with pytest.raises(ValueError, match=r"is fixed to 96 in .*write image_size='image_"):
         load_config(tmp_path / 'mine.py', {'image_size': 128})
+
+
+def test_split_by_is_one_value(tmp_path):
+    config = load_config('mvlt/quick_start_catalogue', {'split_by': 'brand'})
+    (tmp_path / 'mine.py').write_text(
+        f"{INHERITS.format('quick_start_catalogue')}split_by = 'brand'\n"
+    )
+    assert load_config(tmp_path / 'mine.py').to_dict() == config.to_dict()
+    loaders = (config.train_dataloader, config.val_dataloader, config.test_dataloader)
+    assert [loader.dataset.split_by for loader in loaders] == ['brand'] * 3
+    pretraining = load_config('mvlt/pretrain_catalogue', {'split_by': 'season'})
+    assert pretraining.train_dataloader.dataset.dataset.split_by == 'season'
+    assert load_config('mvlt/retrieval_catalogue').test_dataloader.dataset.split_by is None
+    config.dump(tmp_path / 'dump.py')
+    assert load_config(tmp_path / 'dump.py').to_dict() == config.to_dict()
+    with pytest.raises(KeyError, match=r'no dataset of .*dump\.py follows it'):
+        load_config(tmp_path / 'dump.py', {'split_by': 'season'})
+    with pytest.raises(KeyError, match="'split_by' is unknown here"):
+        load_config('mvlt/pretrain_coco', {'split_by': 'brand'})
 
 
 def test_no_such_config():

@@ -69,14 +69,14 @@ def products(tmp_path_factory, demo_data):
                 'season',
             ]
         )
-        for product in draw_products(5, seed=3):
+        for i, product in enumerate(draw_products(5, seed=3)):
             path = f'images/{product.product_id}.png'
             Image.fromarray(render(product, 'front', 32, 0)).save(root / path)
             writer.writerow(
                 [
                     product.product_id,
                     path,
-                    product.name,
+                    f'{"ABCDEFGHIJKL"[i % 12]}brand {product.name}',
                     product.main_category,
                     product.cut,
                     product.colour,
@@ -244,6 +244,8 @@ def _defines(path: Path, kind: type = ast.AST) -> set[str]:
 
 STEPS = [
     'load',
+    'background',
+    'zoom',
     'crop',
     'augment',
     'resize',

@@ -110,7 +110,7 @@ def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
     (tmp_path / 'images').mkdir()
     rows = [
         {
-            **dict(photo=f'images/{i}.png', sku=i, group='BAGS', kind='TOTES', title=f'Bag {i}'),
+            **dict(photo=f'images/{i}.png', sku=i, group='BAGS', kind='TOTES', title=f'No{i} Bag'),
             **{'colour': i, 'for': 'Women'},
         }
         for i in range(40)
@@ -120,11 +120,11 @@ def test_the_catalogue_of_the_readme_fits_every_config(tmp_path):
     for i in range(40):
         Image.new('RGB', (64, 64)).save(tmp_path / f'images/{i}.png')
     names = set(re.findall(r'(configs/mvlt/\w+_catalogue\.py)', ALL))
-    assert len(names) == 7
+    assert len(names) == 9
     for name in names:
         config = resolve(load_config(ROOT / name, data_root=str(tmp_path)), 'data')
         dataset = DATASETS.build(config.test_dataloader.dataset)
         record = dataset.get_data_info(0)
-        assert record['caption'] == f'Bag {record["product_id"]}'
+        assert record['caption'] == f'No{record["product_id"]} Bag'
         assert record['attributes'] == ('colour', 'gender')
         assert record['other_captions'][1:] == (f'{record["product_id"]} TOTES', 'TOTES')

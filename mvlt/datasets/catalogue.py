@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from mmengine.logging import print_log
 
+from mvlt.datasets.brands import BY_CAPTION, Brands, brand_key
 from mvlt.datasets.catalogue_table import CatalogueTable, TableRecords, TableRules, open_table
+from mvlt.datasets.column_guesses import brand_column
 from mvlt.datasets.columns import (
     SPLITS,
     Meaning,
@@ -61,6 +63,13 @@ class Catalogue(PairDataset):
             and when rows are added.
         split_ratios: shares of train, val and test, which add up to 1.
         split_seed: part of the hash.
+        split_by: hold out whole groups: products with the same cell of this column are in one
+            split, by a hash of the cell; an unknown cell counts as the product id. A column, a key
+            of ``columns`` or ``attributes``, or 'brand'. It overrides a ``split`` column. Shares
+            are of the groups, so the sizes of splits may be far from ``split_ratios``.
+        brand: the column of brands, or 'caption' if captions begin with the brand
+            (:class:`mvlt.datasets.brands.Brands`). Records then have ``brand``, for
+            :class:`mvlt.datasets.AugmentCaption`. 'guess' lets :meth:`decide` look for a column.
         missing: cells that mean "unknown"; captions omit them.
         min_products: a category with fewer products in the whole table is rare.
         on_rare_class: 'warn' and keep rare categories, 'drop' their rows, or 'error'.
@@ -92,6 +101,8 @@ class Catalogue(PairDataset):
         split: str = 'train',
         split_ratios: Sequence[float] = (0.8, 0.1, 0.1),
         split_seed: int = 0,
+        split_by: str | None = None,
+        brand: str | None = None,
         attributes: Mapping[str, str] | None = None,
         caption_templates: Sequence[str] = (),
         missing: Sequence[str] = ('', 'NA', 'nan', 'None'),
@@ -107,6 +118,8 @@ class Catalogue(PairDataset):
     ) -> None:
         if columns == 'guess':
             raise ValueError("Catalogue.columns='guess': Catalogue.decide(settings) guesses them")
+        if brand == 'guess':
+            raise ValueError("Catalogue.brand='guess': Catalogue.decide(settings) guesses it")
         if split not in _LEGAL:
             raise ValueError(f"Catalogue.split='{split}'; legal: {', '.join(_LEGAL)}")
         if on_rare_class not in ('warn', 'drop', 'error'):
@@ -124,6 +137,9 @@ class Catalogue(PairDataset):
         self.split = split
         self.split_ratios = tuple(split_ratios)
         self.split_seed = split_seed
+        self.split_by = split_by
+        self.brand = brand
+        self._brands = Brands(())
         self.missing = frozenset(missing)
         self.all_columns = all_columns
         self.rules = TableRules(
@@ -146,12 +162,13 @@ class Catalogue(PairDataset):
         """Arguments that depend on the data, and the source of each.
 
         Args:
-            settings: arguments of a config; ``columns`` may be 'guess', ``caption`` ''.
+            settings: arguments of a config; ``columns`` and ``brand`` may be 'guess', ``caption``
+                ''.
 
         Returns:
-            Values of ``ann_file``, ``columns``, ``caption``, ``attributes`` and
-            ``caption_templates``; argument -> 'the config', 'the table' or the path of a
-            ``products.json``.
+            Values of ``ann_file``, ``columns``, ``caption``, ``attributes``,
+            ``caption_templates`` and, if used, ``brand``; argument -> 'the config', 'the table' or
+            the path of a ``products.json``.
 
         Raises:
             FileNotFoundError, KeyError, ValueError: no such table; see
@@ -171,6 +188,10 @@ class Catalogue(PairDataset):
             )
         meaning, sources = decide(path, names, lambda: read_sample(path, encoding), given)
         decided = dict(meaning._asdict(), ann_file=os.path.relpath(path, root or '.'))
+        brand = settings.get('brand') or ('guess' if settings.get('split_by') == 'brand' else None)
+        if brand == 'guess':
+            decided['brand'] = meaning.attributes.get('brand') or brand_column(names) or BY_CAPTION
+            sources['brand'] = 'the table'
         return decided, {'ann_file': 'the data', **sources}
 
     def load_data_list(self) -> TableRecords:  # type: ignore[override]
@@ -181,18 +202,32 @@ class Catalogue(PairDataset):
         self._caption = Template(self.caption, names)
         templates = [Template(text, names) for text in self.caption_templates]
         self._templates = [CaptionTemplate(t, tuple(sorted({*t.columns}))) for t in templates]
-        splits = self._splits(table)
+        captions = self._captions(table) if self.brand == BY_CAPTION else []
+        if captions:
+            cells = [table.columns[column] for column in self.labels.values()]
+            classes = {name for column in cells for name in pc.unique(column).to_pylist()}
+            self._brands = Brands(captions, classes - self.missing)
+        groups = self._groups(table, captions)
+        splits = self._splits(table, groups)
         everything = self.split == 'all'
         lines = np.arange(len(splits)) if everything else np.flatnonzero(splits == self.split)
         if not len(lines):
             line = (
                 f"{self.ann_file}: no row belongs to split '{self.split}' "
                 f'(rows of each: {dict(Counter(splits.tolist()))}); add products or change '
-                'split_ratios'
+                'split_ratios or split_seed'
             )
             if self.split != 'val':
                 raise ValueError(line)
             print_log(f'{line}; training validates nothing', 'current', level=30)
+        if self.split_by is not None:
+            sizes = Counter(groups[line] for line in lines)
+            largest = ', '.join(f'{name} {n}' for name, n in sizes.most_common(3))
+            print_log(
+                f"{self.ann_file}, split '{self.split}' by {self.split_by}: {len(lines)} of "
+                f'{len(splits)} rows, {len(sizes)} of {len(set(groups))} groups, largest {largest}',
+                'current',
+            )
         training = lines if everything else np.flatnonzero(splits == 'train')
         ids = self._number_categories(
             {key: table.cells(column, lines) for key, column in self.labels.items()},
@@ -207,6 +242,8 @@ class Catalogue(PairDataset):
         """The table, and the columns that records are made of."""
         meaning = Meaning(self.columns, self.caption, self.attributes, self.caption_templates)
         needed = columns_read(meaning, names)
+        needed += [name for name in (self.brand, self._split_column()) if name]
+        needed = [name for name in needed if name != BY_CAPTION or self.brand != BY_CAPTION]
         lacking = [name for name in needed if name not in names]
         if lacking:
             raise KeyError(
@@ -249,6 +286,10 @@ class Catalogue(PairDataset):
             product_id=cells[self.columns.get('product_id', self.columns['image'])],
             caption=self._caption.fill(cells, self.missing),
         )
+        if self.brand == BY_CAPTION:
+            record['brand'] = self._brands.of(record['caption'])
+        elif self.brand:
+            record['brand'] = '' if cells[self.brand] in self.missing else cells[self.brand]
         if self.attributes:
             record['attributes'] = tuple(self.attributes)
         if self.caption_templates:
@@ -267,11 +308,41 @@ class Catalogue(PairDataset):
             f'{name}={text_key(cells[name])}' for name in columns if cells[name] not in self.missing
         )
 
-    def _splits(self, table: CatalogueTable) -> np.ndarray:
-        """The split of each line, text (lines,)."""
+    def _captions(self, table: CatalogueTable) -> list[str]:
+        """The caption of each line."""
+        names = list(dict.fromkeys(self._caption.columns))
+        columns = {name: table.columns[name].to_pylist() for name in names}
+        return [
+            self._caption.fill({name: columns[name][line] for name in names}, self.missing)
+            for line in range(len(table.rows))
+        ]
+
+    def _split_column(self) -> str | None:
+        """The column by which splits are drawn; BY_CAPTION for the beginning of captions."""
+        if self.split_by == 'brand' and self.brand:
+            return self.brand
+        named = {**self.attributes, **self.columns}
+        return None if self.split_by is None else named.get(self.split_by, self.split_by)
+
+    def _groups(self, table: CatalogueTable, captions: Sequence[str]) -> list[str]:
+        """What stays in one split: the product id of each line, or the group that it is in."""
         everything = np.arange(len(table.rows))
-        if 'split' in self.columns:
-            names = table.cells(self.columns['split'], everything)
+        ids = table.cells(self.columns.get('product_id', self.columns['image']), everything)
+        column = self._split_column()
+        if column is None:
+            return ids
+        if column == self.brand == BY_CAPTION:
+            groups = [brand_key(caption) for caption in captions]
+        else:
+            cells = table.cells(column, everything)
+            groups = ['' if cell in self.missing else text_key(cell) for cell in cells]
+        first = dict(zip(reversed(ids), reversed(groups)))  # of a product's rows
+        return [first[product_id] or product_id for product_id in ids]
+
+    def _splits(self, table: CatalogueTable, groups: Sequence[str]) -> np.ndarray:
+        """The split of each line, text (lines,)."""
+        if 'split' in self.columns and self.split_by is None:
+            names = table.cells(self.columns['split'], np.arange(len(table.rows)))
             cells = np.array([split_of(name) for name in names], object)
             wrong = ~np.isin(cells, SPLITS)
             if wrong.any():
@@ -282,11 +353,10 @@ class Catalogue(PairDataset):
                 )
             return cells
         train, val, _ = self.split_ratios
-        ids = table.cells(self.columns.get('product_id', self.columns['image']), everything)
 
-        def draw(product_id: str) -> str:
-            share = product_share(product_id, self.split_seed)
+        def draw(group: str) -> str:
+            share = product_share(group, self.split_seed)
             return 'train' if share < train else 'val' if share < train + val else 'test'
 
-        splits = {product_id: draw(product_id) for product_id in dict.fromkeys(ids)}
-        return np.array([splits[product_id] for product_id in ids], object)
+        splits = {group: draw(group) for group in dict.fromkeys(groups)}
+        return np.array([splits[group] for group in groups], object)

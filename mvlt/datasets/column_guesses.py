@@ -20,7 +20,7 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, A
         ``columns``, ``caption`` ('' = unknown) and, if columns suggest them, ``attributes`` and
         ``caption_templates``.
     """
-    plain = {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
+    plain = _plain(names)
 
     def first(words: Sequence[str]) -> str:
         return next((plain[word] for word in words if word in plain), '')
@@ -52,6 +52,17 @@ def guess_description(names: Sequence[str], sample: pd.DataFrame) -> dict[str, A
             templates.append(' '.join(f'{{{name}}}' for name in fields))
         description['caption_templates'] = list(dict.fromkeys(templates))
     return description
+
+
+def brand_column(names: Sequence[str]) -> str | None:
+    """The column that holds brands, by its name."""
+    plain = _plain(names)
+    return next((plain[word] for word in _ATTRIBUTES['brand'] if word in plain), None)
+
+
+def _plain(names: Sequence[str]) -> dict[str, str]:
+    """Letters and digits of each column's name -> the name."""
+    return {''.join(c for c in str(name).lower() if c.isalnum()): str(name) for name in names}
 
 
 def _image(plain: Mapping[str, str], sample: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ from mvlt.registry import DATASETS
 from mvlt.structures import text_key
 
 _TRIES = 1000
+_OF_CAPTION = ('other_captions', 'other_caption_keys', 'brand')  # go with a record's caption
 
 
 @DATASETS.register_module()
@@ -54,9 +55,7 @@ class MatchingPairs(PairWrapper):
         if np.random.random() >= self.negative_prob:
             return dict(record, matched=1)
         other = self._other(record)
-        texts = {
-            key: other[key] for key in ('other_captions', 'other_caption_keys') if key in other
-        }
+        texts = {key: other[key] for key in _OF_CAPTION if key in other}
         return {
             **record,
             **texts,

@@ -31,9 +31,9 @@ class PairDataset(MaybeEmptyDataset):
     A record is a dict of ``caption`` (str), ``product_id`` (str), ``main_category`` and
     ``sub_category`` (int, optional), and ``img_path`` (str) or, after :meth:`load`, ``img`` (uint8
     (H, W, 3), RGB). ``row`` is its row in the annotations (optional). ``other_captions`` are more
-    captions of the same image, for :class:`mvlt.datasets.AugmentCaption` (optional). Further
-    images and texts, e.g. of a composed query, are in ``images`` and ``texts``, dicts by name
-    (:mod:`mvlt.datasets.pipeline`).
+    captions of the same image, ``brand`` the product's, '' = unknown, both for
+    :class:`mvlt.datasets.AugmentCaption` (optional). Further images and texts, e.g. of a
+    composed query, are in ``images`` and ``texts``, dicts by name (:mod:`mvlt.datasets.pipeline`).
 
     ``metainfo`` holds the class names of each category and attribute in the order of their ids,
     and in ``<key>_trained`` how many of them training has.

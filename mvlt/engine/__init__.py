@@ -14,6 +14,7 @@ from .hooks import (
     TokenizerHook,
     WeightAverageHook,
     WholeCheckpointHook,
+    WordVectorsHook,
 )
 from .loops import (
     AttributeQueryLoop,
@@ -53,5 +54,6 @@ __all__ = [
     'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
+    'WordVectorsHook',
     'resolve',
 ]

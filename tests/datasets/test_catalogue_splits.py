@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from mvlt.datasets import Catalogue
+from mvlt.datasets.pair_dataset import product_share
 from tests.datasets.catalogues import (
     CAPTION,
     COLUMNS,
@@ -129,3 +130,88 @@ def test_a_column_called_split_that_holds_something_else(catalogue, monkeypatch)
     table.assign(split='left').to_csv(catalogue / 'products.csv', index=False)
     assert len(decided_catalogue(catalogue)) == 20
     assert "column 'split' is not read as the split, it holds 'left'; legal: train, val" in lines[0]
+
+
+def _with_brands(root):
+    """Titles of seven brands; the third and the tenth product have none."""
+    table = pd.read_csv(root / 'products.csv', dtype=str, keep_default_na=False)
+    brands = [f'Brand{chr(65 + i % 7)}' for i in range(20)]
+    table['title'] = [f'{brand} Bag {i}' for i, brand in enumerate(brands)]
+    table['maker'] = ['NA' if i in (2, 9) else brand for i, brand in enumerate(brands)]
+    table.to_csv(root / 'products.csv', index=False)
+    return brands
+
+
+def _expected_split(group):
+    share = product_share(group, 0)
+    return 'train' if share < 0.4 else 'val' if share < 0.7 else 'test'
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        dict(split_by='maker'),
+        dict(split_by='maker', columns=dict(COLUMNS, split='colour')),  # split_by overrides it
+        dict(split_by='tint', attributes=dict(tint='maker')),
+        dict(split_by='brand', brand='maker'),
+        dict(split_by='brand', brand='caption'),
+    ],
+)
+def test_groups_are_held_out_whole(catalogue, settings):
+    brands = _with_brands(catalogue)
+    by_caption = settings.get('brand') == 'caption'
+    expected = {
+        str(i): _expected_split(str(i) if i in (2, 9) and not by_caption else brand.lower())
+        for i, brand in enumerate(brands)
+    }
+    assert len({*expected.values()}) == 3
+    for split in ('train', 'val', 'test'):
+        dataset = open_catalogue(catalogue, split=split, split_ratios=(0.4, 0.3, 0.3), **settings)
+        ids = ids_of(dataset)
+        assert sorted(ids, key=int) == [i for i in expected if expected[i] == split]
+        if 'brand' in settings:
+            for i, product_id in enumerate(ids):
+                unknown = not by_caption and product_id in ('2', '9')
+                brand = '' if unknown else brands[int(product_id)]
+                assert dataset.get_data_info(i)['brand'] == brand
+
+
+def test_rows_of_a_product_stay_together_even_if_their_groups_differ(catalogue):
+    brands = _with_brands(catalogue)
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    table['id'] = [str(i // 4) for i in range(20)]
+    table.to_csv(catalogue / 'products.csv', index=False)
+    settings = dict(split_by='maker', split_ratios=(0.4, 0.3, 0.3))
+    first_images = {str(i // 4): min(f'images/{j}.png' for j in range(20) if j // 4 == i // 4)
+                    for i in range(20)}  # fmt: skip
+    for split in ('train', 'val', 'test'):
+        expected = set()
+        for product_id, image in first_images.items():
+            row = int(image[7:-4])
+            group = product_id if row in (2, 9) else brands[row].lower()
+            expected |= {product_id} if _expected_split(group) == split else set()
+        try:
+            ids = ids_of(open_catalogue(catalogue, split=split, **settings))
+        except ValueError:
+            ids = []
+        assert {*ids} == expected and len(ids) == 4 * len(expected)
+
+
+def test_the_column_of_brands_is_guessed_by_its_name(catalogue):
+    _with_brands(catalogue)
+    settings = dict(
+        data_root=str(catalogue), ann_file='products.csv', columns=COLUMNS, caption='{title}'
+    )
+    assert 'brand' not in Catalogue.decide(settings)[0]
+    guessed = dict(settings, brand='guess')
+    assert Catalogue.decide(guessed)[0]['brand'] == 'caption'
+    assert Catalogue.decide(dict(settings, split_by='brand'))[0]['brand'] == 'caption'
+    named = dict(guessed, attributes=dict(brand='maker'))
+    assert Catalogue.decide(named)[0]['brand'] == 'maker'
+    table = pd.read_csv(catalogue / 'products.csv', dtype=str, keep_default_na=False)
+    table.rename(columns=dict(maker='Vendor')).to_csv(catalogue / 'products.csv', index=False)
+    assert Catalogue.decide(guessed)[0]['brand'] == 'Vendor'
+    with pytest.raises(ValueError, match=r"brand='guess': Catalogue.decide"):
+        Catalogue(**guessed)
+    with pytest.raises(KeyError, match="has no column 'brand'; it has id, image, title"):
+        open_catalogue(catalogue, split_by='brand')

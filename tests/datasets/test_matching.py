@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mvlt.datasets import FashionGen, MatchingPairs
+from tests.datasets.catalogues import ids_of, open_catalogue
 
 
 @pytest.fixture
@@ -31,6 +32,13 @@ def test_a_mismatched_pair_says_whose_caption_it_is(dataset):
     }
     assert record['caption_product_id'] in owners and record['product_id'] not in owners
     assert record['image_title'] == dataset.get_data_info(0)['caption']
+
+
+def test_a_brand_goes_with_its_caption(catalogue):
+    pairs = MatchingPairs(open_catalogue(catalogue, brand='sub'), negative_prob=1.0)
+    record = _drawn(pairs, 0)
+    other = ids_of(pairs.dataset).index(record['caption_product_id'])
+    assert record['brand'] == pairs.dataset.get_data_info(other)['brand']
 
 
 @pytest.mark.parametrize('share', [0.0, 0.5, 1.0])

@@ -47,7 +47,7 @@ def test_a_missing_tokenizer_says_what_to_do(tmp_path, monkeypatch):
         CaptionTokenizer('bert-base-uncased-that-is-not-cached')
 
 
-def _other(kind, folder, **special):
+def train_other(kind, folder, captions=CAPTIONS, **special):
     """A tokenizer of another type, trained on the captions, as transformers saves it."""
     byte_pairs = kind == 'bpe'
     tokenizer = Tokenizer(models.BPE(unk_token='<unk>') if byte_pairs else models.Unigram())
@@ -60,7 +60,7 @@ def _other(kind, folder, **special):
     settings = dict(vocab_size=80, special_tokens=tokens, show_progress=False)
     if kind == 'unigram':
         settings['unk_token'] = '<unk>'
-    tokenizer.train_from_iterator(CAPTIONS, trainer(**settings))
+    tokenizer.train_from_iterator(captions, trainer(**settings))
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
     return CaptionTokenizer(str(folder))
 
@@ -71,7 +71,7 @@ def test_byte_pairs_and_sentence_pieces_do_too(kind, tmp_path):
     special = dict(
         bos_token='<s>', pad_token='<pad>', eos_token='</s>', unk_token='<unk>', mask_token='<mask>'
     )
-    tokenizer = _other(kind, tmp_path, **special)
+    tokenizer = train_other(kind, tmp_path, **special)
     ids = tokenizer.encode('red cotton hat', 32)
     assert (tokenizer.cls_id, tokenizer.pad_id, tokenizer.sep_id) == (0, 1, 2)
     assert ids[0] == 0 and ids[-1] == 2 and tokenizer.mask_id == 4
@@ -86,8 +86,8 @@ def test_a_tokenizer_without_mask_or_without_padding(tmp_path):
     """CLIP's has no mask token; GPT-2's has no padding."""
     ends = dict(bos_token='<s>', eos_token='</s>', unk_token='<unk>')
     with pytest.raises(ValueError, match='lacks a token for pad'):
-        _other('bpe', tmp_path / 'gpt', **ends)
-    tokenizer = _other('bpe', tmp_path / 'clip', **ends, pad_token='<pad>')
+        train_other('bpe', tmp_path / 'gpt', **ends)
+    tokenizer = train_other('bpe', tmp_path / 'clip', **ends, pad_token='<pad>')
     with pytest.raises(ValueError, match='has no mask token: remove MLM'):
         _ = tokenizer.mask_id
 
@@ -95,13 +95,13 @@ def test_a_tokenizer_without_mask_or_without_padding(tmp_path):
 def test_a_tokenizer_that_begins_with_no_token(tmp_path):
     """SigLIP has no first token; SigLIP 2 has one and does not use it."""
     ends = dict(pad_token='</s>', eos_token='</s>', unk_token='<unk>')
-    tokenizer = _other('unigram', tmp_path / 'one', **ends)
+    tokenizer = train_other('unigram', tmp_path / 'one', **ends)
     ids = tokenizer.encode('red cotton hat', 32)
     assert tokenizer.cls_id is None and ids[-1] == tokenizer.sep_id == tokenizer.pad_id
     assert tokenizer.decode(ids).split() == ['red', 'cotton', 'hat']
     assert tokenizer.encode('red cotton hat', 3) == [*ids[:2], tokenizer.sep_id]
     left_out = dict(bos_token='<s>', add_bos_token=False, add_eos_token=True)
-    second = _other('unigram', tmp_path / 'two', **ends, **left_out)
+    second = train_other('unigram', tmp_path / 'two', **ends, **left_out)
     assert second.cls_id is None
     assert second.decode(second.encode('red cotton hat', 32)).split() == ['red', 'cotton', 'hat']
 

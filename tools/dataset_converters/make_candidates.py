@@ -21,6 +21,8 @@ from mvlt.files import write_json
 from mvlt.registry import DATASETS
 from mvlt.tools.command_line import add_options, config_from, run_command
 
+_DATA = ('ann_file', 'split', 'split_by', 'split_seed')  # settings of the dataset that the file has
+
 
 def main() -> None:
     """Parse, draw, write the whole file or none."""
@@ -43,7 +45,7 @@ def main() -> None:
     first = settings.get('seed', 0)
     content = candidate_content(
         records,
-        {key: described[key] for key in ('ann_file', 'split', 'split_seed') if key in described},
+        {key: described[key] for key in _DATA if described.get(key) is not None},
         settings.get('num_queries', 1000),
         settings.get('num_candidates', 101),
         range(first, first + args.draws),

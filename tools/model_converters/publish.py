@@ -106,8 +106,9 @@ def _data(meta: Mapping[str, Any]) -> str:
     kind = str(dataset.get('type', '')).rpartition('.')[2]
     table = Path(str(dataset.get('ann_file', ''))).name
     parts = [f'{kind}, {table}', f'split {dataset.get("split", "of its own file")}']
-    if 'split_seed' in dataset:
-        parts.append(f'split_seed {dataset["split_seed"]}')
+    for key in ('split_by', 'split_seed'):
+        if dataset.get(key) is not None:
+            parts.append(f'{key} {dataset[key]}')
     return f'{", ".join(parts)}.'
 
 

@@ -3,8 +3,8 @@
 `products.json` beside the table names its columns. Without it, the columns below count if the table
 has them; otherwise columns are guessed. Run `tools/check_dataset.py --write` to write the file.
 State each fact once in a caption: a masked token that occurs twice is guessed from its twin, not
-from the image. The split follows a hash of the product id (80 / 10 / 10). The tokenizer is trained
-on the training captions if it is missing.
+from the image. The split follows a hash of the product id (80 / 10 / 10); `split_by` holds out
+whole groups, e.g. 'brand'. The tokenizer is trained on the training captions if it is missing.
 """
 
 from mmengine.config import read_base
@@ -16,6 +16,7 @@ with read_base():
 
 data_root = 'data/catalogue'
 image_size = 64
+split_by = None
 train_set = dict(
     type=Catalogue,
     data_root=data_root,
@@ -28,6 +29,7 @@ train_set = dict(
     ),
     caption='{productDisplayName}',
     split='train',
+    split_by='split_by',
     max_missing_ratio=0.05,  # share of rows without an image or a caption
     on_error='skip',  # at most 1 % of the records, see SkippedRecordsHook
 )

@@ -12,6 +12,8 @@ from mvlt.datasets import LoadImage, PackPairInputs, Tokenize
 
 pipeline = dict(
     load=dict(type=LoadImage),
+    background=None,
+    zoom=None,
     crop=None,
     augment=None,
     resize=dict(

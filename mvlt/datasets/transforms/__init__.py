@@ -1,3 +1,4 @@
+from .background import FillBackground, RandomZoomOut
 from .caption import AugmentCaption
 from .cropping import CenterCropRatio, CropToForeground
 from .formatting import PackPairInputs
@@ -19,6 +20,7 @@ __all__ = [
     'CenterCropRatio',
     'CentreMask',
     'CropToForeground',
+    'FillBackground',
     'GridMask',
     'ImageMask',
     'LoadImage',
@@ -26,6 +28,7 @@ __all__ = [
     'PackPairInputs',
     'RandomGridMask',
     'RandomSquareMask',
+    'RandomZoomOut',
     'StrokeMask',
     'Tokenize',
     'UnitMask',

@@ -11,6 +11,7 @@ from .skipped_records import SkippedRecordsHook
 from .stopping import FirstStepsHook, StopHook
 from .teachers import TeachersHook
 from .tokenizer import TokenizerHook
+from .word_vectors import WordVectorsHook
 
 __all__ = [
     'FirstStepsHook',
@@ -28,4 +29,5 @@ __all__ = [
     'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',
+    'WordVectorsHook',
 ]

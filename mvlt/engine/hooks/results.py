@@ -22,8 +22,9 @@ from mvlt.registry import HOOKS
 
 # settings of the dataset in results.json; the config dump beside has the classes
 _DATA = (
-    *('type', 'data_root', 'ann_file', 'split', 'split_seed', 'split_ratios', 'classes_from'),
-    *('columns', 'caption', 'attributes', 'caption_templates', 'max_missing_ratio', 'indices'),
+    *('type', 'data_root', 'ann_file', 'classes_from', 'max_missing_ratio', 'indices'),
+    *('split', 'split_by', 'split_seed', 'split_ratios', 'brand'),
+    *('columns', 'caption', 'attributes', 'caption_templates'),
 )
 
 

@@ -33,7 +33,7 @@ class TokenizerHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Read or train the tokenizer; compare its size with the model's embedding table."""
-        for transform, dataset in _tokenizers(runner):
+        for transform, dataset in tokenizers_of(runner):
             self.tokenizer = self._load(transform, dataset, runner)
             self._check_size(runner, self.tokenizer)
             return
@@ -90,7 +90,7 @@ class TokenizerHook(Hook):
             )
 
 
-def _tokenizers(runner: Runner) -> Iterator[tuple[Tokenize, PairDataset]]:
+def tokenizers_of(runner: Runner) -> Iterator[tuple[Tokenize, PairDataset]]:
     """Tokenizers and datasets of this run's loops, training first."""
     for loop in built_loops(runner).values():
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)

@@ -15,7 +15,7 @@ from mvlt.engine.resolve.run import Run, datasets_of, plain
 from mvlt.registry import DATASETS
 
 # arguments of a dataset that the data decide
-DECIDED = ('ann_file', 'columns', 'caption', 'attributes', 'caption_templates')
+DECIDED = ('ann_file', 'columns', 'caption', 'attributes', 'caption_templates', 'brand')
 
 
 def settle_data(run: Run, weights: Weights | None, task: str, resume: bool) -> None:
@@ -63,6 +63,13 @@ def _note_other_training_data(run: Run, weights: Weights | None) -> None:
         before, now = plain(trained.get(key)), plain(tested.get(key))
         if before and now and before != now:
             run.note(f'trained on {key} {before!r}, tested on {now!r}')
+    for key in ('split_by', 'split_seed'):
+        before, now = trained.get(key) or None, tested.get(key) or None
+        if trained and before != now:
+            run.note(
+                f'trained on {key} {before!r}, tested on {now!r}: the test split may contain '
+                'training products'
+            )
 
 
 def _decide(run: Run) -> None:

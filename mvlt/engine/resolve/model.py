@@ -24,7 +24,7 @@ from mvlt.engine.resolve.data import DECIDED, set_tokenizer
 from mvlt.engine.resolve.run import Run, datasets_of, plain
 
 # arguments of a dataset that a resumed training keeps
-_KEPT = (*DECIDED, 'split', 'split_seed', 'split_ratios', 'missing')
+_KEPT = (*DECIDED, 'split', 'split_by', 'split_seed', 'split_ratios', 'missing')
 # arguments by which a part of a model reads weights
 _READING = ('folder', 'init_cfg', 'checkpoint', 'pretrained', 'weights')
 

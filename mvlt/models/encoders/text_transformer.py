@@ -28,6 +28,7 @@ class TextTransformer(BaseModule):
         mlp_ratio: hidden size of an MLP in units of C.
         dropout: on token embeddings, 0 to 1.
         drop_path_rate, init_std: see :class:`PVTVL`.
+        token_embed_dim: size of a token embedding; a linear layer maps it to C. None = C.
     """
 
     def __init__(
@@ -41,12 +42,15 @@ class TextTransformer(BaseModule):
         dropout: float = 0.1,
         drop_path_rate: float = 0.1,
         init_std: float | None = 0.02,
+        token_embed_dim: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.embed_dims = embed_dims
         self.context_length = context_length
-        self.words = TokenEmbedding(vocab_size, embed_dims, context_length, dropout)
+        dims = token_embed_dim or embed_dims
+        self.words = TokenEmbedding(vocab_size, dims, context_length, dropout)
+        self.projection = nn.Identity() if dims == embed_dims else nn.Linear(dims, embed_dims)
         self.layers = nn.ModuleList(
             EncoderLayer(
                 embed_dims, SpatialReductionAttention(embed_dims, num_heads, 1), mlp_ratio, rate
@@ -58,7 +62,7 @@ class TextTransformer(BaseModule):
 
     @property
     def token_embedding(self) -> torch.Tensor:
-        """Token embeddings (vocab_size, C)."""
+        """Token embeddings (vocab_size, token_embed_dim)."""
         return self.words.words.weight
 
     def forward(
@@ -70,7 +74,7 @@ class TextTransformer(BaseModule):
             ValueError: T is more than ``context_length``.
         """
         check_length(token_ids, self.context_length, 'text_encoder.context_length')
-        x_BTC = self.words(token_ids)
+        x_BTC = self.projection(self.words(token_ids))
         key_mask = None if text_mask is None else text_mask[:, None, None]
         for layer in self.layers:
             x_BTC = layer(x_BTC, (0, 0), key_mask)

@@ -38,7 +38,33 @@ def test_as_often_as_asked():
     assert all(sorted(words, key=order.index) == words for words in kept)
 
 
-@pytest.mark.parametrize('name', ['other', 'drop', 'shuffle'])
+def test_brands_are_dropped_now_and_then():
+    np.random.seed(0)
+    step = AugmentCaption(drop_brand=0.2)
+    record = dict(caption='Red Tape Men Shoe', brand='red tape')
+    counts = Counter(step(dict(record))['caption'] for _ in range(2000))
+    assert counts.keys() == {'Red Tape Men Shoe', 'Men Shoe'}
+    assert counts['Men Shoe'] / 2000 == pytest.approx(0.2, abs=0.03)
+    always = AugmentCaption(drop_brand=1.0, other=1.0)
+    changed = always(dict(record, other_captions=['Red Tape shoe']))
+    assert changed['caption'] == 'Red Tape shoe'
+    assert always(dict(record))['title'] == 'Red Tape Men Shoe'
+    assert always(dict(record, brand=''))['caption'] == 'Red Tape Men Shoe'
+    with pytest.raises(KeyError, match="drop_brand: records have no brand; set brand='guess'"):
+        step(dict(caption='Red Tape Men Shoe'))
+
+
+def test_random_numbers_are_those_of_before():
+    """drop_brand=0 draws nothing, so that runs without it stay the same."""
+    np.random.seed(3)
+    AugmentCaption(drop=0.5)(dict(caption=CAPTION))
+    following = np.random.random()
+    np.random.seed(3)
+    np.random.random(1 + len(CAPTION.split()))
+    assert np.random.random() == following
+
+
+@pytest.mark.parametrize('name', ['other', 'drop', 'shuffle', 'drop_brand'])
 def test_legal_values(name):
     with pytest.raises(ValueError, match=f'AugmentCaption.{name}=1.5: a probability'):
         AugmentCaption(**{name: 1.5})

@@ -11,6 +11,7 @@ from mvlt.config import load_config
 from mvlt.datasets import CaptionTokenizer
 from mvlt.engine import resolve
 from mvlt.engine.launch import build_runner
+from mvlt.engine.resolve import datasets_of
 from mvlt.registry import DATASETS
 from tests.commands import run_here
 from tests.engine.resolve.shop_table import (
@@ -207,6 +208,29 @@ def test_another_caption_than_in_training_is_noted(shop, tmp_path):
     config = resolve(read, 'test', str(tmp_path / 'a/iter_5.pth'))
     line = "trained on caption '{baseColour} {articleType}', tested on '{productDisplayName}'"
     assert line in config.resolved
+
+
+def test_held_out_brands_are_written_into_the_config(shop, tmp_path):
+    """A resumed training keeps its split; a test of another split is noted."""
+    rows = read_table(shop)
+    titles = [f'{"ABCDEFGHIJKL"[i % 12]}brand thing {i}' for i in range(36)]
+    write_table(shop, [row | dict(productDisplayName=t) for row, t in zip(rows, titles)])
+    build_runner(small_recipe(shop, {'split_by': 'brand'}), work_dir=str(tmp_path / 'a')).train()
+    checkpoint = str(tmp_path / 'a/iter_5.pth')
+    resumed = resolve(small_recipe(shop), resume=checkpoint)
+    for _, dataset in datasets_of(resumed):
+        assert (dataset.split_by, dataset.brand) == ('brand', 'caption')
+    config = resolve(
+        load_config('mvlt/recognition_eval_catalogue', data_root=str(shop)), 'test', checkpoint
+    )
+    line = "trained on split_by 'brand', tested on None: the test split may contain training"
+    assert any(note.startswith(line) for note in config.resolved)
+    same = {'split_by': 'brand'}
+    config = resolve(
+        load_config('mvlt/recognition_eval_catalogue', same, str(shop)), 'test', checkpoint
+    )
+    assert "data: brand 'caption' (the table)" in config.resolved
+    assert not any('split_by' in note for note in config.resolved)
 
 
 def test_a_new_training_trains_its_tokenizer_anew(shop, tmp_path):
