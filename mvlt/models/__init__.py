@@ -1,5 +1,15 @@
 from .data_preprocessor import PairDataPreprocessor
-from .encoders import PVTV2VL, PVTVL, DualEncoder, TextTransformer, ViTVL
+from .encoders import (
+    PVTV2VL,
+    PVTVL,
+    DualEncoder,
+    OpenCLIPImageEncoder,
+    OpenCLIPTextEncoder,
+    TextTransformer,
+    TransformersImageEncoder,
+    TransformersTextEncoder,
+    ViTVL,
+)
 from .features import Features
 from .heads import (
     BackboneTargets,
@@ -37,11 +47,15 @@ __all__ = [
     'MLMHead',
     'MaskedClusterHead',
     'MaskedFeatureHead',
+    'OpenCLIPImageEncoder',
+    'OpenCLIPTextEncoder',
     'PairDataPreprocessor',
     'PartialDecoder',
     'PromptHead',
     'RankingHead',
     'TextTransformer',
+    'TransformersImageEncoder',
+    'TransformersTextEncoder',
     'UNet',
     'ViTVL',
 ]

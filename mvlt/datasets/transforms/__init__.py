@@ -1,5 +1,5 @@
 from .caption import AugmentCaption
-from .cropping import CenterCropRatio, CropToForeground
+from .cropping import CenterCropRatio, CropToForeground, ResizeShortEdge
 from .formatting import PackPairInputs
 from .loading import LoadImage
 from .masking import (
@@ -26,6 +26,7 @@ __all__ = [
     'PackPairInputs',
     'RandomGridMask',
     'RandomSquareMask',
+    'ResizeShortEdge',
     'StrokeMask',
     'Tokenize',
     'UnitMask',

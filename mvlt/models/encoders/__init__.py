@@ -1,4 +1,6 @@
 from .dual import DualEncoder
+from .from_open_clip import OpenCLIPImageEncoder, OpenCLIPTextEncoder
+from .from_transformers import TransformersImageEncoder, TransformersTextEncoder
 from .joint import JointEncoder, PairFeatures
 from .pvt_v2_vl import PVTV2VL
 from .pvt_vl import PVTVL
@@ -10,7 +12,11 @@ __all__ = [
     'PVTVL',
     'DualEncoder',
     'JointEncoder',
+    'OpenCLIPImageEncoder',
+    'OpenCLIPTextEncoder',
     'PairFeatures',
     'TextTransformer',
+    'TransformersImageEncoder',
+    'TransformersTextEncoder',
     'ViTVL',
 ]
