@@ -72,10 +72,10 @@ def _sides(config):
 
 def test_image_size_is_one_value(tmp_path):
     options = {'image_size': 128}
-    config = load_config('mvlt/dual_encoder_catalogue', options)
+    config = load_config('mvlt/dual_encoder_catalogue_scratch', options)
     assert _sides(config) == (128, 128, *[(128, 128)] * 3, *[224] * 3)
     (tmp_path / 'mine.py').write_text(
-        f'{INHERITS.format("dual_encoder_catalogue")}image_size = 128\n'
+        f'{INHERITS.format("dual_encoder_catalogue_scratch")}image_size = 128\n'
     )
     assert load_config(tmp_path / 'mine.py').to_dict() == config.to_dict()
     assert "'image_size'" not in config.pretty_text.replace("'image_size':", '')
@@ -85,7 +85,7 @@ def test_image_size_is_one_value(tmp_path):
         load_config(tmp_path / 'dump.py', options)
     # a fixed number stays
     key = 'test_dataloader.dataset.pipeline.resize.scale'
-    config = load_config('mvlt/dual_encoder_catalogue', {**options, key: (96, 64)})
+    config = load_config('mvlt/dual_encoder_catalogue_scratch', {**options, key: (96, 64)})
     assert config.test_dataloader.dataset.pipeline.resize.scale == (96, 64)
 
 
@@ -94,7 +94,7 @@ def test_image_size_that_cannot_be(tmp_path):
         load_config('mvlt/retrieval_catalogue', {'image_size': 128})
     for wrong in (0, 'large'):
         with pytest.raises(ValueError, match=f'image_size={wrong}; give the side'):
-            load_config('mvlt/dual_encoder_catalogue', {'image_size': wrong})
+            load_config('mvlt/dual_encoder_catalogue_scratch', {'image_size': wrong})
     uneven = load_config('mvlt/pretrain_catalogue', {'image_size': 100})
     with pytest.raises(ValueError, match='32 must divide the side; near it are 96 and 128'):
         MODELS.build(uneven.model)

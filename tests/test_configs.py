@@ -128,7 +128,9 @@ def test_loads_dumps_reloads_builds_and_trains(name, fashion_data, products, tmp
     config = load_config(ROOT / name, data_root=str(root))
     if config.get('model') is None:  # a protocol: any model
         full = 'catalogue' in name or 'demo' in name
-        config = with_model(config, f'mvlt/{"shop_catalogue" if full else "pretrain_fashiongen"}')
+        config = with_model(
+            config, f'mvlt/{"shop_catalogue_scratch" if full else "pretrain_fashiongen"}'
+        )
     if 'load_from' in config:
         config.load_from = None
     config = resolve(config, work_dir=str(tmp_path))

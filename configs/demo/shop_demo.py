@@ -1,6 +1,6 @@
 """The model of make demo on drawn products: search, categories and inpainting.
 
-A small mvlt/shop_catalogue.py. The dual-encoder contrast, which search uses, and the categories,
+A small mvlt/shop_catalogue_scratch.py. The dual-encoder contrast (for search) and the categories,
 which read the image alone, learn at every step. Matching, MLM and MIR encode image and text
 together and cost several times as much, so they learn at every second step. pretrain_demo.py trains
 the paper's objectives on the same products.

@@ -2,7 +2,7 @@
 
 A protocol: it tests the folder or checkpoint that you name (recognition_catalogue.py trains one).
 Command: tools/test.py configs/mvlt/recognition_eval_catalogue.py MODEL --data-root MY_CATALOGUE
-Hardware: two CPU cores. Time: seconds. Accuracy of shop_catalogue.py: 97.9 and 95.1 %
+Hardware: two CPU cores. Time: seconds. Accuracy of shop_catalogue_scratch.py: 97.9 and 95.1 %
 (docs/results/2026-11-28-second-round.md).
 """
 

@@ -53,7 +53,12 @@ def check_foreign(settings: Mapping[str, Any], where: str) -> bool:
     if not isinstance(kind, str) or kind.partition('.')[0] not in PACKAGES:
         return False
     find_part(kind, MODELS)
-    fetching = [key for key in FETCHING if settings.get(key)]
+    # a colon: timm's 'hf-hub:...' and 'local-dir:...'
+    fetching = [
+        key
+        for key, value in settings.items()
+        if (key in FETCHING and value) or (key == 'model_name' and ':' in str(value))
+    ]
     if fetching:
         raise ValueError(f"{where}: '{kind}' reads other files: remove {fetching[0]}")
     return True

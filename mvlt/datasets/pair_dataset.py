@@ -3,11 +3,12 @@
 import hashlib
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 from mmengine.logging import print_log
 
 from mvlt.datasets.image_paths import below, check_is_there
@@ -68,6 +69,8 @@ class PairDataset(MaybeEmptyDataset):
         self.on_error = on_error
         self.classes = {key: tuple(names) for key, names in (classes or {}).items()}
         super().__init__(*args, **kwargs)
+        # row -> features in place of its image (mvlt.engine.FrozenFeaturesHook)
+        self.features: Callable[[int], np.ndarray] | None = None
         self.pipeline: Pipeline = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
 
     def __getitem__(self, idx: int) -> dict:
@@ -84,11 +87,18 @@ class PairDataset(MaybeEmptyDataset):
 
     def run_pipeline(self, record: dict) -> dict:
         """A record after the pipeline; OSError names annotations, row and image."""
+        if self.features is not None:
+            image = self.features(record['sample_idx'])
+            return self._without_images(dict(record, img=image))
         try:
             return self.pipeline(self.load(record))
         except OSError as error:
             where = f'{self.ann_file}, row {record["row"]}: ' if 'row' in record else ''
             raise type(error)(f'{where}{error}') from error
+
+    @cached_property
+    def _without_images(self) -> Pipeline:
+        return self.pipeline.without_images()
 
     def captions(self) -> list[str]:
         """The caption of each record."""

@@ -69,12 +69,24 @@ class Pipeline(Compose):
         index = matches.index(True) if True in matches else len(steps)
         return Pipeline(dict(steps[:index])), Pipeline(dict(steps[index:]))
 
+    def of_images(self) -> 'Pipeline':
+        """The steps that change images alone."""
+        return Pipeline({name: step for name, step in self.steps.items() if _of_images(step)})
+
+    def without_images(self) -> 'Pipeline':
+        """The other steps, of texts and of the whole record."""
+        return Pipeline({name: step for name, step in self.steps.items() if not _of_images(step)})
+
     def tokenize(self) -> Tokenize:
         """The step Tokenize; ValueError if the pipeline has none."""
         step = self.find(Tokenize)
         if step is None:
             raise ValueError('the pipeline has no Tokenize: captions need it')
         return step
+
+
+def _of_images(step: Step) -> bool:
+    return getattr(step, 'modality', 'images') == 'images'
 
 
 # keys of streams that are paths or texts, and of streams that are arrays

@@ -10,7 +10,8 @@ from mvlt.mmengine_private import CompilingRunner
 from mvlt.registry import RUNNERS
 
 _LINES = 3
-_HIDDEN = ('will be deprecated in future', 'paramwise_options')  # of mmengine
+# of mmengine; a frozen backbone has a line for every weight
+_HIDDEN = ('will be deprecated in future', 'paramwise_options', 'since its requires_grad=False')
 
 
 @RUNNERS.register_module(name='QuietRunner')
@@ -45,7 +46,7 @@ def bare_model(runner: Runner) -> Any:
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:
-    if record.levelno >= logging.WARNING and 'deprecated' not in record.getMessage():
-        return True
     message = record.getMessage()
-    return message.count('\n') < _LINES and not any(part in message for part in _HIDDEN)
+    if any(part in message for part in _HIDDEN):
+        return False
+    return record.levelno >= logging.WARNING or message.count('\n') < _LINES

@@ -2,7 +2,9 @@ from .data_preprocessor import PairDataPreprocessor
 from .encoders import (
     PVTV2VL,
     PVTVL,
+    BackboneVL,
     DualEncoder,
+    ImageBackbone,
     OpenCLIPImageEncoder,
     OpenCLIPTextEncoder,
     TextTransformer,
@@ -25,6 +27,7 @@ from .heads import (
     MLMHead,
     PromptHead,
     RankingHead,
+    TeacherHead,
 )
 from .mvlt import MVLT
 from .necks import LightDecoder, PartialDecoder, UNet
@@ -34,6 +37,7 @@ __all__ = [
     'PVTV2VL',
     'PVTVL',
     'BackboneTargets',
+    'BackboneVL',
     'CategoryHead',
     'DualEncoder',
     'Features',
@@ -42,6 +46,7 @@ __all__ = [
     'Head',
     'ITCHead',
     'ITMHead',
+    'ImageBackbone',
     'LightDecoder',
     'MIRHead',
     'MLMHead',
@@ -53,6 +58,7 @@ __all__ = [
     'PartialDecoder',
     'PromptHead',
     'RankingHead',
+    'TeacherHead',
     'TextTransformer',
     'TransformersImageEncoder',
     'TransformersTextEncoder',

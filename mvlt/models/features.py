@@ -45,10 +45,23 @@ class Features:
         Raises:
             ValueError: the encoder is dual.
         """
-        inputs = self.inputs
-        return self._encode_pair(inputs['image'], inputs['token_ids'], inputs['text_mask'])
+        return self._encode_pair(self._maps, self.inputs['token_ids'], self.inputs['text_mask'])
 
-    def _encode_pair(self, *inputs: torch.Tensor | None, cls_only: bool | None = None) -> Any:
+    @cached_property
+    def _maps(self) -> Any:
+        """``maps`` of a joint encoder's image, which all captions of the image share."""
+        return self._maps_of(self.inputs['image'])
+
+    @cached_property
+    def _whole_maps(self) -> Any:
+        """The same of the unmasked image."""
+        return self._maps_of(self._whole('image')) if 'whole_image' in self.inputs else self._maps
+
+    def _maps_of(self, image: torch.Tensor) -> Any:
+        maps = getattr(self.model.backbone, 'maps', None)
+        return image if maps is None else maps(image)
+
+    def _encode_pair(self, *inputs: Any, cls_only: bool | None = None) -> Any:
         encode = getattr(self.model.backbone, 'encode_pair', None)
         if encode is None:
             raise ValueError(
@@ -65,7 +78,7 @@ class Features:
     @cached_property
     def image(self) -> tuple[torch.Tensor, ...]:
         """Maps of all stages of the image alone, unmasked."""
-        return self.model.backbone.encode_image(self._whole('image'))
+        return self.model.backbone.encode_image(self._whole_maps)
 
     @cached_property
     def text(self) -> tuple[torch.Tensor, ...]:
@@ -136,13 +149,13 @@ class Features:
             image_rows, text_rows: rows of the batch, of equal length.
             cls_only: see ``encode_pair`` of the encoder.
         """
-        mask = self.inputs['text_mask']
+        mask, maps = self.inputs['text_mask'], self._maps
         images, texts = (
             torch.as_tensor(rows, device=self.inputs['image'].device)
             for rows in (image_rows, text_rows)
         )
         return self._encode_pair(
-            self.inputs['image'][images],
+            maps[images] if isinstance(maps, torch.Tensor) else tuple(x[images] for x in maps),
             self.inputs['token_ids'][texts],
             None if mask is None else mask[texts],
             cls_only=cls_only,

@@ -182,5 +182,5 @@ def test_differences_of_networks_with_equal_shapes():
     assert pads == 'model.data_preprocessor.attend_pad is True here, False there'
     sizes = {'model.backbone.image_size': 96, 'model.backbone.drop_path_rate': 0.3}
     assert differences(load_config('mvlt/pretrain_catalogue', sizes), description) == []
-    dual = load_config('mvlt/dual_encoder_catalogue')
+    dual = load_config('mvlt/dual_encoder_catalogue_scratch')
     assert 'model.backbone is PVTV2VL here, PVTVL there' in differences(dual, description)

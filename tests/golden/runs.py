@@ -55,12 +55,12 @@ RANKINGS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     'full, embeddings': (
         'mvlt/retrieval_full_catalogue',
         {'test_cfg.rerank': None},
-        'mvlt/dual_encoder_catalogue',
+        'mvlt/dual_encoder_catalogue_scratch',
     ),
     'full, 10 best reranked': (
         'mvlt/retrieval_full_catalogue',
         {'test_cfg.rerank_topk': 10},
-        'mvlt/shop_catalogue',
+        'mvlt/shop_catalogue_scratch',
     ),
     'full, captions apart': ('mvlt/retrieval_full_coco', {}, None),
     '101, fashion': ('mvlt/retrieval_fashiongen', {'test_cfg.num_candidates': 9}, None),

@@ -13,7 +13,7 @@ CONFIG = f"""
 from mmengine.config import read_base
 
 with read_base():
-    from mvlt.configs.mvlt.dual_encoder_catalogue import *
+    from mvlt.configs.mvlt.dual_encoder_catalogue_scratch import *
 
 model.backbone = {DUAL!r}
 test_dataloader.dataset.split = 'all'

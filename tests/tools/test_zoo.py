@@ -46,7 +46,7 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
     for seed, tir in ((0, 40.0), (1, 43.0)):
         result = _results(tmp_path / f'{seed}.json', tir, seed=seed)
         training = zoo.kept(
-            'configs/mvlt/dual_encoder_catalogue.py', [result], None, 'products', note
+            'configs/mvlt/dual_encoder_catalogue_scratch.py', [result], None, 'products', note
         )
         assert training['steps'] == 12600 and training['seed'] == seed
         (tmp_path / zoo.KEPT / f'{seed}.json').write_text(json.dumps(training))
@@ -70,6 +70,12 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
 def test_results_of_two_checkpoints_are_refused(tmp_path):
     both = [_results(tmp_path / f'{sha}.json', 1.0, sha) for sha in 'ab']
     with pytest.raises(ValueError, match='of 2 checkpoints'):
-        zoo.kept('configs/mvlt/dual_encoder_catalogue.py', both, None, '', 'docs/results/index.md')
+        zoo.kept(
+            'configs/mvlt/dual_encoder_catalogue_scratch.py',
+            both,
+            None,
+            '',
+            'docs/results/index.md',
+        )
     with pytest.raises(ValueError, match='--note x.md: no such file'):
-        zoo.kept('configs/mvlt/dual_encoder_catalogue.py', both, None, '', 'x.md')
+        zoo.kept('configs/mvlt/dual_encoder_catalogue_scratch.py', both, None, '', 'x.md')

@@ -24,7 +24,7 @@ from mvlt.tools.command_line import add_options, config_from, run_command
 # of the image or the negative query; the text has 1
 WEIGHTS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 FIRST = 10
-RECIPE = 'configs/mvlt/dual_encoder_catalogue.py'
+RECIPE = 'configs/mvlt/dual_encoder_catalogue_scratch.py'
 
 
 def main() -> None:

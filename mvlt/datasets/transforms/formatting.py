@@ -15,10 +15,10 @@ from mvlt.structures import STREAMS, PairDataSample, stream_key
 class PackPairInputs(BaseTransform):
     """Pack a record as inputs of a model and a PairDataSample.
 
-    ``img`` is an image (H, W, 3), or precomputed features (N, D).
+    ``img`` is an image (H, W, 3), or features, float (N, D) or (D,).
 
     Returns:
-        ``inputs``: ``image`` uint8 (3, H, W), or features float (N, D); ``token_ids`` int64 (T,);
+        ``inputs``: ``image`` uint8 (3, H, W), or the features; ``token_ids`` int64 (T,);
         of further streams ``images`` and ``texts``, dicts of the same by name.
         ``data_samples``: a PairDataSample with the record's labels, those in ``attributes``
         included.

@@ -1,6 +1,7 @@
 from .averages import MomentumHook, WeightAverageHook
 from .checkpoint import WholeCheckpointHook
 from .fit_clusters import FitClustersHook
+from .frozen_features import FrozenFeaturesHook
 from .load_report import LoadReportHook
 from .mask_steps import MaskStepsHook
 from .pictures import PicturesHook
@@ -8,11 +9,13 @@ from .prompts import PromptsHook
 from .results import ResultsHook
 from .skipped_records import SkippedRecordsHook
 from .stopping import FirstStepsHook, StopHook
+from .teachers import TeachersHook
 from .tokenizer import TokenizerHook
 
 __all__ = [
     'FirstStepsHook',
     'FitClustersHook',
+    'FrozenFeaturesHook',
     'LoadReportHook',
     'MaskStepsHook',
     'MomentumHook',
@@ -21,6 +24,7 @@ __all__ = [
     'ResultsHook',
     'SkippedRecordsHook',
     'StopHook',
+    'TeachersHook',
     'TokenizerHook',
     'WeightAverageHook',
     'WholeCheckpointHook',

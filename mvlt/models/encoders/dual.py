@@ -9,6 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
+from mvlt.models.encoders.image_backbone import as_map
 from mvlt.registry import MODELS
 
 
@@ -21,13 +22,17 @@ class DualEncoder(BaseModule):
     text together need a joint encoder.
 
     Args:
-        image_encoder: a module or its settings, e.g. dict(type='mmpretrain.ResNet', depth=18). It
-            turns float (B, 3, H, W) into a map (B, C, h, w), tokens (B, N, C), a vector (B, C), or
-            a tuple of them, of which the last is used.
+        image_encoder: a module or its settings, e.g. dict(type='mmpretrain.ResNet', depth=18) or
+            dict(type=:class:`ImageBackbone`, pooled=True, ...). It turns float (B, 3, H, W) into a
+            map (B, C, h, w), tokens (B, N, C), a vector (B, C), or a tuple of them, of which the
+            last is used.
         text_encoder: a module or its settings, e.g. dict(type=TextTransformer). It turns int64
             (B, T) and a mask, bool (B, T) or None, into tokens (B, T, C) or a vector (B, C). It has
             ``embed_dims``, C, and ``token_embedding`` (vocab_size, token dims).
-        image_dims: channels of the image encoder; a linear layer maps them to C. None = C.
+        image_dims: channels of the image encoder; a linear layer maps them to C. None = those of
+            an encoder with ``embed_dims``, else C.
+        standardise: scale each channel of the image encoder by running statistics to mean 0 and
+            variance 1 first (BatchNorm without weights), for frozen encoders.
         vocab_size: argument of ``text_encoder``, if that is settings.
     """
 
@@ -36,6 +41,7 @@ class DualEncoder(BaseModule):
         image_encoder: nn.Module | dict,
         text_encoder: nn.Module | dict,
         image_dims: int | None = None,
+        standardise: bool = False,
         vocab_size: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -48,10 +54,16 @@ class DualEncoder(BaseModule):
         )
         dims: Any = self.text_encoder.embed_dims
         self.embed_dims: tuple[int] = (dims,)
-        self.image_dims = dims if image_dims is None else image_dims
-        self.projection = (
-            nn.Identity() if self.image_dims == dims else nn.Conv2d(self.image_dims, dims, 1)
-        )
+        known: Any = getattr(self.image_encoder, 'embed_dims', dims)
+        if image_dims is None:
+            image_dims = known if isinstance(known, int) else known[-1]
+        self.image_dims: int = image_dims
+        self.projection: nn.Module = nn.Identity()
+        if self.image_dims != dims or standardise:
+            self.projection = nn.Conv2d(self.image_dims, dims, 1)
+        if standardise:
+            norm = nn.BatchNorm2d(self.image_dims, affine=False)
+            self.projection = nn.Sequential(norm, self.projection)
 
     @property
     def token_embedding(self) -> torch.Tensor:
@@ -72,16 +84,14 @@ class DualEncoder(BaseModule):
     def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor]:
         """One map (B, C, h, w), N x 1 of tokens and 1 x 1 of a vector.
 
+        Args:
+            image: float (B, 3, H, W), or the image encoder's vectors (B, D), e.g. of a cache.
+
         Raises:
             ValueError: the image encoder returns other channels than ``image_dims``.
         """
-        encoded = self.image_encoder(image)
-        if isinstance(encoded, tuple | list):
-            encoded = encoded[-1]
-        if encoded.ndim == 3:
-            encoded = encoded.transpose(1, 2)
-        while encoded.ndim < 4:
-            encoded = encoded[..., None]
+        encoded = image if image.ndim == 2 else self.image_encoder(image)
+        encoded = as_map(encoded[-1] if isinstance(encoded, tuple | list) else encoded)
         if encoded.shape[1] != self.image_dims:
             raise ValueError(
                 f'the image encoder {type(self.image_encoder).__name__} returns '

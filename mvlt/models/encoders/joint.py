@@ -53,9 +53,13 @@ class EncoderStage(nn.Module):
         image: torch.Tensor | None,
         text: torch.Tensor | None,
         text_mask: torch.Tensor | None,
+        side: torch.Tensor | None = None,
     ) -> tuple[Any, Any]:
-        """Image map (B, C, H, W) and text (B, T, C); None stays None."""
-        x, size, key_mask = self._embed(image, text, text_mask)
+        """Image map (B, C, H, W) and text (B, T, C); None stays None.
+
+        ``side`` is a further map that ``patches`` reads.
+        """
+        x, size, key_mask = self._embed(image, text, text_mask, side)
         for layer in self.layers:
             x = layer(x, size, key_mask)
         image_BNC, text_BTC = self.norm(x).tensor_split((size[0] * size[1],), dim=1)
@@ -65,10 +69,14 @@ class EncoderStage(nn.Module):
         )
 
     def cls(
-        self, image: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor | None
+        self,
+        image: torch.Tensor,
+        text: torch.Tensor,
+        text_mask: torch.Tensor | None,
+        side: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """[CLS] alone, (B, 1, C); the last layer computes no other token."""
-        x, size, key_mask = self._embed(image, text, text_mask)
+        x, size, key_mask = self._embed(image, text, text_mask, side)
         last: Any = self.layers[-1]
         for layer in self.layers[:-1]:
             x = layer(x, size, key_mask)
@@ -79,11 +87,12 @@ class EncoderStage(nn.Module):
         image: torch.Tensor | None,
         text: torch.Tensor | None,
         text_mask: torch.Tensor | None,
+        side: torch.Tensor | None,
     ) -> tuple[torch.Tensor, tuple[int, int], torch.Tensor | None]:
         """The sequence (B, N + T, C), the grid of the image, and the mask of keys."""
         tokens, size = [], (0, 0)
         if image is not None:
-            image_BNC, size = self.patches(image)
+            image_BNC, size = self.patches(image) if side is None else self.patches(image, side)
             tokens.append(image_BNC)
         if text is not None:
             tokens.append(self.text(text))
@@ -150,9 +159,17 @@ class JointEncoder(BaseModule):
         """Token embeddings (vocab_size, token_embed_dim)."""
         return self.words.words.weight
 
+    def maps(self, image: torch.Tensor) -> tuple[torch.Tensor, ...] | torch.Tensor:
+        """What the encoder computes of an image whatever its caption; the image itself.
+
+        ``encode_pair`` and ``encode_image`` take the result in the place of the image.
+        """
+        self._check_image(image)
+        return image
+
     def encode_pair(
         self,
-        image: torch.Tensor,
+        image: torch.Tensor | tuple[torch.Tensor, ...],
         token_ids: torch.Tensor,
         text_mask: torch.Tensor | None = None,
         cls_only: bool = False,
@@ -160,7 +177,7 @@ class JointEncoder(BaseModule):
         """Encode image and caption together.
 
         Args:
-            image: float (B, 3, H, W), H and W multiples of 32.
+            image: float (B, 3, H, W), H and W multiples of 32; or the result of :meth:`maps`.
             token_ids: int64 (B, T), T at most ``context_length``.
             text_mask: bool (B, T), True = a real token; None = attend to every token.
             cls_only: compute [CLS] alone in the last stage, text (B, 1, C), and no map; matching
@@ -170,27 +187,36 @@ class JointEncoder(BaseModule):
             ValueError: a caption is longer than ``context_length``, or 32 does not divide the
                 image.
         """
-        self._check_image(image)
+        x, sides = self._sides(image)
         text = self._embed_tokens(token_ids)
         images, texts = [], []
         whole = len(self.stages) - cls_only
-        for stage in self.stages[:whole]:
-            image, text = stage(image, text, text_mask)
-            images.append(image)
+        for stage, side in zip(self.stages[:whole], sides):
+            x, text = stage(x, text, text_mask, side)
+            images.append(x)
             texts.append(text)
         if cls_only:
             last: Any = self.stages[-1]
-            texts.append(last.cls(image, text, text_mask))
+            texts.append(last.cls(x, text, text_mask, sides[-1]))
         return PairFeatures(tuple(images), tuple(texts))
 
-    def encode_image(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def encode_image(
+        self, image: torch.Tensor | tuple[torch.Tensor, ...]
+    ) -> tuple[torch.Tensor, ...]:
         """Maps (B, C_i, H / s_i, W / s_i) of an image without a caption."""
-        self._check_image(image)
+        x, sides = self._sides(image)
         images = []
-        for stage in self.stages:
-            image, _ = stage(image, None, None)
-            images.append(image)
+        for stage, side in zip(self.stages, sides):
+            x, _ = stage(x, None, None, side)
+            images.append(x)
         return tuple(images)
+
+    def _sides(self, image: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[Any, Sequence[Any]]:
+        """The input of the first stage, and the further map that each stage reads."""
+        maps = self.maps(image) if isinstance(image, torch.Tensor) else image
+        if isinstance(maps, torch.Tensor):
+            return maps, [None] * len(self.stages)
+        return maps[0], maps
 
     def encode_text(
         self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None

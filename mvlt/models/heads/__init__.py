@@ -9,6 +9,7 @@ from .mlm import MLMHead
 from .patch_targets import BackboneTargets, HOGTargets
 from .prompt import PromptHead
 from .ranking import RankingHead
+from .teacher import TeacherHead
 
 __all__ = [
     'BackboneTargets',
@@ -24,4 +25,5 @@ __all__ = [
     'MaskedFeatureHead',
     'PromptHead',
     'RankingHead',
+    'TeacherHead',
 ]

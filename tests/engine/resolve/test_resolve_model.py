@@ -153,7 +153,7 @@ def test_a_dual_encoder_with_a_queue_starts_from_checkpoint_and_folder(shop, tmp
         'default_hooks.prompts': None,
         'val_cfg': None,
     }
-    read = load_config('mvlt/dual_encoder_catalogue', options, str(shop))
+    read = load_config('mvlt/dual_encoder_catalogue_scratch', options, str(shop))
     read.default_hooks.momentum = dict(type='MomentumHook')
     build_runner(read, work_dir=str(tmp_path / 'a')).train()
     checkpoint = tmp_path / 'a/iter_5.pth'
@@ -164,12 +164,12 @@ def test_a_dual_encoder_with_a_queue_starts_from_checkpoint_and_folder(shop, tmp
         runner = build_runner(protocol, 'test', str(model), work_dir=str(tmp_path / 'test'))
         assert runner.test()['retrieval/tir/queries'] > 0
     without = {key: value for key, value in options.items() if key != 'model.heads.itc.queue'}
-    read = load_config('mvlt/dual_encoder_catalogue', without, str(shop))
+    read = load_config('mvlt/dual_encoder_catalogue_scratch', without, str(shop))
     for i, model in enumerate((checkpoint, tmp_path / 'folder')):
         build_runner(read, 'train', str(model), work_dir=str(tmp_path / f'b{i}')).train()
     few = {'test_cfg.num_candidates': 2, 'test_cfg.num_queries': 2, **without}
     few['test_dataloader.dataset.split'] = 'all'
-    read = load_config('mvlt/dual_encoder_catalogue', few, str(shop))
+    read = load_config('mvlt/dual_encoder_catalogue_scratch', few, str(shop))
     tested = build_runner(read, 'test', str(tmp_path / 'folder'), work_dir=str(tmp_path / 'c'))
     assert {'main_category', 'sub_category', 'itc'} <= {*tested.model.heads}
     assert tested.test()['retrieval/tir/queries'] == 2

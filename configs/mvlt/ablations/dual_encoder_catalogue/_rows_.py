@@ -1,4 +1,4 @@
-"""Dual encoder on a catalogue with a part removed or changed, over dual_encoder_catalogue.py.
+"""dual_encoder_catalogue_scratch.py with a part removed or changed.
 
 Command: tools/train.py mvlt/ablations/dual_encoder_catalogue/ROW --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time: 0.7 to 1.4 s a step.
@@ -13,7 +13,7 @@ from mvlt.engine import MomentumHook
 from mvlt.models import PVTVL, HardITMHead, MLMHead, ViTVL
 
 with read_base():
-    from ...dual_encoder_catalogue import *
+    from ...dual_encoder_catalogue_scratch import *
 
 rows = {
     # contrast alone: no categories, no attributes, no prompts

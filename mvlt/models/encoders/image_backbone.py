@@ -1,0 +1,134 @@
+"""Image backbones of mmpretrain and timm, pretrained and wholly or partly frozen.
+
+Legend: B batch, H, W image sides, C_i channels and h_i, w_i sides of the map of stage i.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModule, initialize
+from torch.nn.modules.batchnorm import _NormBase
+
+from mvlt.registry import MODELS
+
+
+@MODELS.register_module()
+class ImageBackbone(BaseModule):
+    """A pretrained image backbone; parts of it are trained, BatchNorm never is.
+
+    Args:
+        backbone: settings, e.g. dict(type='mmpretrain.ResNet', depth=50, out_indices=(0, 1, 2, 3))
+            or dict(type='mmpretrain.TIMMBackbone', model_name='tf_efficientnet_lite0',
+            features_only=True, out_indices=(1, 2, 3, 4)). It returns a map (B, C, h, w),
+            tokens (B, N, C), a vector (B, C), or a sequence of them.
+        trainable: True = all of it, False = none, or prefixes of parameter names, e.g.
+            ('timm_model.blocks.6',).
+        pooled: return the means of all maps as one vector.
+        image_size: side of the images in pixels.
+        init_cfg: the pretrained weights,
+            dict(type=:class:`mvlt.checkpoints.PretrainedBackbone`, checkpoint=...).
+
+    Attributes:
+        embed_dims: C_i of the maps, or their sum if ``pooled``.
+        strides: image pixels along a cell of each map.
+
+    Raises:
+        ValueError: a prefix that no parameter has.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        trainable: bool | Sequence[str] = False,
+        pooled: bool = False,
+        image_size: int = 224,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        logger = MMLogger.get_current_instance()
+        level, _ = logger.level, logger.setLevel('WARNING')  # TIMMBackbone lists its stages
+        try:
+            self.backbone: Any = MODELS.build(dict(backbone))
+        finally:
+            logger.setLevel(level)
+        self.backbone = self.backbone.to(memory_format=torch.channels_last)
+        self.pooled = pooled
+        self.trainable = trainable
+        self._freeze()
+        self.eval()
+        with torch.no_grad():
+            maps = self._maps(next(self.backbone.parameters()).new_zeros(1, 3, *2 * (image_size,)))
+        channels = [values.shape[1] for values in maps]
+        self.embed_dims: tuple[int, ...] = (sum(channels),) if pooled else tuple(channels)
+        self.strides = tuple(image_size // values.shape[-1] for values in maps)
+        self.train()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether no weight of it is trained, so that its outputs can be cached."""
+        return not any(weight.requires_grad for weight in self.backbone.parameters())
+
+    def forward(self, image: torch.Tensor) -> Any:
+        """(B, 3, H, W) -> maps (B, C_i, h_i, w_i), or float32 (B, sum C_i) if ``pooled``."""
+        maps = self._maps(image)
+        if not self.pooled:
+            return maps
+        return torch.cat([values.float().flatten(2).mean(2) for values in maps], dim=1)
+
+    def _maps(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self.backbone(image.contiguous(memory_format=torch.channels_last))
+        if isinstance(outputs, torch.Tensor):
+            outputs = (outputs,)
+        return tuple(map(as_map, outputs))
+
+    def init_weights(self) -> None:
+        """Load the pretrained weights, after the initialization of the backbone's own class."""
+        pretrained: Any = self.init_cfg
+        self.init_cfg: Any = None
+        super().init_weights()
+        self.init_cfg = pretrained
+        if pretrained:
+            initialize(self.backbone, pretrained)
+
+    def train(self, mode: bool = True) -> 'ImageBackbone':
+        """Training mode of the trained parts; BatchNorm keeps its statistics."""
+        super().train(mode)
+        if self.is_frozen:
+            self.backbone.eval()
+        for module in self.backbone.modules():
+            if isinstance(module, _NormBase):
+                module.eval()
+        return self
+
+    def _freeze(self) -> None:
+        names = [name for name, _ in self.backbone.named_parameters()]
+        if isinstance(self.trainable, bool):
+            prefixes: tuple[str, ...] = ('',) if self.trainable else ()
+        else:
+            prefixes = tuple(self.trainable)
+        for prefix in prefixes:
+            if not any(name.startswith(prefix) for name in names):
+                parts = dict.fromkeys('.'.join(name.split('.')[:3]) for name in names)
+                raise ValueError(
+                    f"image_encoder.trainable: no parameter begins with '{prefix}'; legal are e.g. "
+                    f'{", ".join(list(parts)[-8:])}'
+                )
+        normed = {
+            id(weight)
+            for module in self.backbone.modules()
+            if isinstance(module, _NormBase)
+            for weight in module.parameters(recurse=False)
+        }
+        for name, weight in self.backbone.named_parameters():
+            weight.requires_grad_(name.startswith(prefixes) and id(weight) not in normed)
+
+
+def as_map(values: torch.Tensor) -> torch.Tensor:
+    """A map (B, C, h, w); N x 1 of tokens (B, N, C), 1 x 1 of a vector (B, C)."""
+    if values.ndim == 3:
+        values = values.transpose(1, 2)
+    while values.ndim < 4:
+        values = values[..., None]
+    return values
