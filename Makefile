@@ -12,7 +12,7 @@ $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --upgrade --quiet pip
 	# compat: a script beside a clone named mvlt would import the clone's folder otherwise
-	$(BIN)/pip install --config-settings editable_mode=compat --editable '.[dev,docs,pretrained,web,export,index,milvus,serve,excel,heic]'
+	$(BIN)/pip install --config-settings editable_mode=compat --editable '.[dev,docs,pretrained,web,export,index,milvus,serve,excel,heic,open_clip]'
 	touch $@
 
 demo: $(STAMP)

@@ -24,7 +24,7 @@ from mvlt.datasets.columns import Meaning, Template, description_of
 from mvlt.datasets.pipeline import build_step, named
 from mvlt.datasets.table import column_names
 from mvlt.engine import SkippedRecordsHook, TokenizerHook, resolve
-from mvlt.engine.resolve import datasets_of
+from mvlt.engine.resolve import Task, datasets_of
 from mvlt.files import write_json
 from mvlt.registry import DATASETS, HOOKS, TRANSFORMS
 from mvlt.tools.check_report import lines
@@ -47,11 +47,18 @@ def main() -> None:
         help='write the meaning of the columns into a JSON file beside the table; the file then '
         'overrides every config',
     )
+    parser.add_argument(
+        '--from',
+        dest='start',
+        metavar='MODEL',
+        help='the model folder that a training starts from: read images and captions as it does',
+    )
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='threads')
     args = parser.parse_args()
     log = _Log()
     MMLogger.get_instance('check_dataset', log_level='INFO').handlers = [log]
-    config = resolve(config_from(args), 'data', work_dir=args.work_dir)
+    task: Task = 'train' if args.start else 'data'
+    config = resolve(config_from(args), task, args.start, work_dir=args.work_dir)
     report = check(config, args.workers)
     report['warn'] = [*log.lines(logging.WARNING), *report['warn']]
     report['said'] = [*meaning_of(config, args.write), *log.lines(logging.INFO)]

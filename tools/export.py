@@ -242,6 +242,8 @@ def export(task: str, args: argparse.Namespace, records: Records) -> dict[str, d
     }
     preprocessor = opened.model.data_preprocessor
     pad = preprocessor.pad_id if preprocessor.context_length is None else None
+    if pad == opened.tokenizer.sep_id:  # CLIP's end token is also a part of the caption
+        pad = None
     truth = _each(runs['pytorch'][1], batch, len(rows), pad)
     report = {}
     for name, (path, run) in runs.items():

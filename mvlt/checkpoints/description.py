@@ -22,6 +22,7 @@ from mvlt.datasets import (
     LoadImage,
     MaskWords,
     PackPairInputs,
+    ResizeShortEdge,
     Tokenize,
 )
 from mvlt.datasets.pipeline import changes_pair, named
@@ -29,7 +30,7 @@ from mvlt.models import MVLT, Head
 from mvlt.registry import MODELS, TRANSFORMS, Registry
 
 _MMCV = (Resize, CenterCrop)  # legal transforms of mmcv
-LEGAL_READING = (LoadImage, CenterCropRatio, CropToForeground, *_MMCV)
+LEGAL_READING = (LoadImage, CenterCropRatio, CropToForeground, ResizeShortEdge, *_MMCV)
 
 
 class ModelDescription(NamedTuple):
@@ -325,6 +326,10 @@ def _head(settings: Mapping[str, Any]) -> type[Head]:
 def plain(value: Any, registry: Registry) -> Any:
     """A setting as plain data; classes become their names in ``registry``."""
     if isinstance(value, Mapping):
+        if 'type' in value and (
+            settings_of := getattr(find_part(value['type'], registry), 'published_settings', None)
+        ):
+            value = settings_of(value)
         return {
             key: part_name(item, registry) if key == 'type' else plain(item, registry)
             for key, item in value.items()

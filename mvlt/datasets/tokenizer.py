@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,6 +42,10 @@ class CaptionTokenizer:
         self.source = source
         self.tokenizer = _read(source, download)
         self._backend = getattr(self.tokenizer, 'backend_tokenizer', None)  # several times faster
+        if self._backend is not None:  # a file may hold the settings of the last call
+            self._backend.no_padding()
+            self._backend.no_truncation()
+        self.cleaning: str | None = self.tokenizer.init_kwargs.get('open_clip_cleaning')
         missing = [role for role in ('pad', 'sep') if self._role(role) is None]
         if missing:
             raise ValueError(
@@ -76,8 +80,11 @@ class CaptionTokenizer:
     def encode(self, caption: str, max_length: int) -> list[int]:
         """[CLS], the caption's ids, [SEP]; long captions are truncated before [SEP].
 
-        There is no [CLS] if the tokenizer has no first token (SigLIP).
+        There is no [CLS] if the tokenizer has no first token (SigLIP). ``open_clip_cleaning`` in
+        ``tokenizer_config.json`` ('lower', 'whitespace' or 'canonicalize') cleans captions by
+        open_clip's own function: mojibake and curly quotes (ftfy), HTML, whitespace.
         """
+        caption = self._clean(caption)
         if self._backend is not None:
             ids = self._backend.encode(caption, add_special_tokens=False).ids
         else:
@@ -94,6 +101,12 @@ class CaptionTokenizer:
         return self.tokenizer.convert_ids_to_tokens(int(token_id)) or '[UNK]'
 
     @cached_property
+    def _clean(self) -> Callable[[str], str]:
+        if self.cleaning is None:
+            return str
+        return open_clip_package().tokenizer.get_clean_fn(self.cleaning)
+
+    @cached_property
     def special_ids(self) -> list[int]:
         """Ids of special and unused tokens, which are never masked and never predicted."""
         ids = self.tokenizer.get_vocab()
@@ -107,6 +120,7 @@ class CaptionTokenizer:
         digest = hashlib.sha256('\n'.join(sorted(ids, key=ids.__getitem__)).encode())
         if self._backend is not None and type(self._backend.model).__name__ != 'WordPiece':
             digest.update(self._backend.to_str().encode())  # merges, scores, normalisation
+        digest.update((self.cleaning or '').encode())
         return digest.hexdigest()[:16]
 
     def save(self, folder: str | Path) -> None:
@@ -117,6 +131,17 @@ class CaptionTokenizer:
                 if (written := Path(partial, name)).is_file():
                     with written_whole(Path(folder, name)) as file:
                         file.write(written.read_bytes())
+
+
+def open_clip_package() -> Any:
+    """open_clip; ValueError with the remedy if it is missing."""
+    try:
+        import open_clip
+    except ImportError as error:
+        raise ValueError(
+            f"models of open_clip need its package: pip install 'mvlt[open_clip]' ({error})"
+        ) from error
+    return open_clip
 
 
 @lru_cache(maxsize=8)

@@ -1,5 +1,17 @@
 from .data_preprocessor import PairDataPreprocessor
-from .encoders import PVTV2VL, PVTVL, BackboneVL, DualEncoder, ImageBackbone, TextTransformer, ViTVL
+from .encoders import (
+    PVTV2VL,
+    PVTVL,
+    BackboneVL,
+    DualEncoder,
+    ImageBackbone,
+    OpenCLIPImageEncoder,
+    OpenCLIPTextEncoder,
+    TextTransformer,
+    TransformersImageEncoder,
+    TransformersTextEncoder,
+    ViTVL,
+)
 from .features import Features
 from .heads import (
     BackboneTargets,
@@ -40,12 +52,16 @@ __all__ = [
     'MLMHead',
     'MaskedClusterHead',
     'MaskedFeatureHead',
+    'OpenCLIPImageEncoder',
+    'OpenCLIPTextEncoder',
     'PairDataPreprocessor',
     'PartialDecoder',
     'PromptHead',
     'RankingHead',
     'TeacherHead',
     'TextTransformer',
+    'TransformersImageEncoder',
+    'TransformersTextEncoder',
     'UNet',
     'ViTVL',
 ]

@@ -126,3 +126,27 @@ def test_no_code_of_a_folder_is_run(tmp_path):
     with pytest.raises(ValueError, match='auto_map'):
         CaptionTokenizer(str(tmp_path))
     assert not (tmp_path / 'ran').exists()
+
+
+def test_settings_of_an_earlier_call_do_not_pad(tmp_path):
+    """A tokenizer's file holds padding and truncation of its last call."""
+    trained = train_tokenizer(CAPTIONS, tmp_path / 'a', 60)
+    expected = trained.encode('red wool hat', 16)
+    theirs = AutoTokenizer.from_pretrained(tmp_path / 'a', local_files_only=True)
+    theirs('red', padding='max_length', max_length=4, truncation=True)
+    theirs.save_pretrained(tmp_path / 'b')
+    assert CaptionTokenizer(str(tmp_path / 'b')).encode('red wool hat', 16) == expected
+
+
+def test_cleaning_by_open_clip(tmp_path):
+    """Its name travels in the tokenizer's files."""
+    pytest.importorskip('open_clip', reason="cleaning needs '.[open_clip]'")
+    plain = train_tokenizer(CAPTIONS, tmp_path / 'a', 60)
+    theirs = AutoTokenizer.from_pretrained(tmp_path / 'a', local_files_only=True)
+    theirs.init_kwargs['open_clip_cleaning'] = 'canonicalize'
+    theirs.save_pretrained(tmp_path / 'b')
+    cleaning = CaptionTokenizer(str(tmp_path / 'b'))
+    assert cleaning.encode('red_“wool”,  hat &amp;', 16) == plain.encode('red wool hat', 16)
+    assert cleaning.fingerprint != plain.fingerprint
+    cleaning.save(tmp_path)
+    assert CaptionTokenizer(str(tmp_path)).cleaning == 'canonicalize'

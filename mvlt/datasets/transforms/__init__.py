@@ -1,6 +1,6 @@
 from .background import FillBackground, RandomZoomOut
 from .caption import AugmentCaption
-from .cropping import CenterCropRatio, CropToForeground
+from .cropping import CenterCropRatio, CropToForeground, ResizeShortEdge
 from .formatting import PackPairInputs
 from .loading import LoadImage
 from .masking import (
@@ -29,6 +29,7 @@ __all__ = [
     'RandomGridMask',
     'RandomSquareMask',
     'RandomZoomOut',
+    'ResizeShortEdge',
     'StrokeMask',
     'Tokenize',
     'UnitMask',

@@ -1,4 +1,6 @@
-"""Crops of product images."""
+"""Crops of product images, and the resizing that ends in a crop."""
+
+from typing import Literal
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -54,4 +56,51 @@ class CenterCropRatio(BaseTransform):
         rows, columns = (max(1, round(side * self.share)) for side in (height, width))
         top, left = (height - rows) // 2, (width - columns) // 2
         _crop(results, top, top + rows, left, left + columns)
+        return results
+
+
+@TRANSFORMS.register_module()
+class ResizeShortEdge(BaseTransform):
+    """Resize ``img`` to a shorter side and crop the central square, as CLIP reads images.
+
+    Args:
+        size: the shorter side.
+        crop_size: side of the square, ``size`` at most; None = ``size``.
+        interpolation: Pillow's filter, e.g. 'bicubic'.
+        rounding: of a crop's offset: 'down' as transformers, 'even' as torchvision and open_clip.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        crop_size: int | None = None,
+        interpolation: str = 'bicubic',
+        rounding: Literal['down', 'even'] = 'down',
+    ) -> None:
+        self.size = size
+        self.crop_size = size if crop_size is None else crop_size
+        if not 0 < self.crop_size <= size:
+            raise ValueError(
+                f'ResizeShortEdge.crop_size={self.crop_size}: 1 to size, which is {size}'
+            )
+        if rounding not in ('down', 'even'):
+            raise ValueError(f"ResizeShortEdge.rounding='{rounding}'; legal: 'down', 'even'")
+        if interpolation.upper() not in Image.Resampling.__members__:
+            raise ValueError(
+                f"ResizeShortEdge.interpolation='{interpolation}'; legal: "
+                f'{", ".join(Image.Resampling.__members__).lower()}'
+            )
+        self.interpolation = Image.Resampling[interpolation.upper()]
+        self.rounding = rounding
+
+    def transform(self, results: dict) -> dict:
+        """Change ``img`` uint8 (H, W, 3) to (crop_size, crop_size, 3)."""
+        height, width = results['img'].shape[:2]
+        short = min(height, width)
+        height, width = (int(self.size * side / short) for side in (height, width))
+        image = Image.fromarray(results['img']).resize((width, height), self.interpolation)
+        results['img'], crop = np.asarray(image), self.crop_size
+        offsets = ((side - crop) / 2 for side in (height, width))
+        top, left = (round(x) if self.rounding == 'even' else int(x) for x in offsets)
+        _crop(results, top, top + crop, left, left + crop)
         return results

@@ -7,7 +7,7 @@ The resolved config runs. It is dumped into the work dir and stored in checkpoin
 dump of a run; it runs again even if ``products.json`` has changed.
 
 A config with a ``model`` is a recipe: a checkpoint must fit it. A config without is a protocol: it
-tests the model of a given folder or checkpoint.
+tests the model of a given folder or checkpoint, and trains it if it has a ``train_dataloader``.
 """
 
 import copy
@@ -62,7 +62,7 @@ def resolve(
         weights = read_weights(model) if model else None
         take_tested(run, weights)
     elif task == 'train':
-        if config.get('model') is None:
+        if config.get('model') is None and not config.get('train_dataloader'):
             raise ValueError(
                 f'{config.filename} is a protocol, it has no model to train; take a recipe, e.g. '
                 'configs/mvlt/dual_encoder_catalogue_scratch.py'

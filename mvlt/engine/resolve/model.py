@@ -22,6 +22,7 @@ from mvlt.datasets import Tokenize
 from mvlt.datasets.pipeline import named
 from mvlt.engine.resolve.data import DECIDED, set_tokenizer
 from mvlt.engine.resolve.run import Run, datasets_of, plain
+from mvlt.registry import MODELS
 
 # arguments of a dataset that a resumed training keeps
 _KEPT = (*DECIDED, 'split', 'split_by', 'split_seed', 'split_ratios', 'missing')
@@ -36,6 +37,7 @@ def take_tested(run: Run, weights: Weights | None) -> None:
     config.resume = False
     config.load_from = weights.path if weights else None
     if config.get('model') is not None:
+        _settle_folders(config.model, weights is not None)
         if weights and counts_classes(config.model) and weights.classes:
             config.model = with_classes(config.model, weights.classes, weights.source)
         _check_fits(run, weights, heads=True)
@@ -64,10 +66,7 @@ def take_tested(run: Run, weights: Weights | None) -> None:
     config.model = description.settings(heads)
     run.note(f'model: that of {weights.source}, heads {", ".join(heads)}')
     _set_rerank(run, description, heads)
-    reading = description.transforms(weights.tokenizer or '')
-    for _, dataset in datasets_of(config):
-        dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
-    set_tokenizer(run, weights.tokenizer, weights.source)
+    _read_as(run, weights)
 
 
 def _set_rerank(run: Run, description: ModelDescription, heads: Sequence[str]) -> None:
@@ -140,6 +139,9 @@ def take_start(run: Run, weights: Weights | None, resume: bool) -> None:
     run.forget_other_models(weights)
     config.resume = resume
     config.load_from = weights.path if weights else None
+    if config.get('model') is None:
+        _take_model(run, weights, resume)
+    _settle_folders(config.model, resume)
     if weights is None:
         return
     _check_fits(run, weights, heads=resume)
@@ -158,6 +160,55 @@ def take_start(run: Run, weights: Weights | None, resume: bool) -> None:
     elif weights.config is not None and 'resolved' in weights.config:
         _take_decisions(run, weights.config)
     _use_tokenizer(run, weights)
+
+
+def _take_model(run: Run, weights: Weights | None, resume: bool) -> None:
+    """Train the weights' model, with its reading of images and captions."""
+    config = run.config
+    if weights is None or weights.description is None:
+        raise ValueError(
+            f'{config.filename} trains the model of a folder: name a published one with --from '
+            '(tools/model_converters/publish.py, import_folder.py)'
+            + (f'; {weights.source}: {weights.why}' if weights else '')
+        )
+    description = weights.description
+    heads = description.that_give('embedding')  # others need labels or wrong pairs
+    if not heads:
+        raise ValueError(
+            f'{weights.source}: {description.lacks("head that gives embeddings (itc)")}'
+        )
+    config.model = description.settings(heads)
+    if resume and weights.config is not None:  # with the settings of training
+        config.model = weights.config.model
+    run.note(f'model: that of {weights.source}, heads {", ".join(heads)}')
+    _read_as(run, weights)
+
+
+def _read_as(run: Run, weights: Weights) -> None:
+    """Let every dataset read images and captions as the weights' model does."""
+    reading = weights.description.transforms(weights.tokenizer or '')  # type: ignore[union-attr]
+    for _, dataset in datasets_of(run.config):
+        dataset.pipeline = _with_reading(named(dataset.pipeline), reading)
+    set_tokenizer(run, weights.tokenizer, weights.source)
+
+
+def _settle_folders(settings: Any, drop: bool) -> None:
+    """Write into parts what their folder tells; ``drop`` the folder if weights are loaded."""
+    if isinstance(settings, list | tuple):
+        for item in settings:
+            _settle_folders(item, drop)
+    if not isinstance(settings, dict):
+        return
+    for value in settings.values():
+        _settle_folders(value, drop)
+    if settings.get('folder') and 'type' in settings:
+        kind = settings['type']
+        kind = MODELS.get(kind) if isinstance(kind, str) else kind
+        describe = getattr(kind, 'published_settings', None)
+        if describe is not None:
+            settings.update(describe(settings))
+            if drop:
+                del settings['folder']
 
 
 def _take_decisions(run: Run, stored: Config) -> None:

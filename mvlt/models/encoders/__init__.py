@@ -1,5 +1,7 @@
 from .backbone_vl import BackboneVL
 from .dual import DualEncoder
+from .from_open_clip import OpenCLIPImageEncoder, OpenCLIPTextEncoder
+from .from_transformers import TransformersImageEncoder, TransformersTextEncoder
 from .image_backbone import ImageBackbone
 from .joint import JointEncoder, PairFeatures
 from .pvt_v2_vl import PVTV2VL
@@ -14,7 +16,11 @@ __all__ = [
     'DualEncoder',
     'ImageBackbone',
     'JointEncoder',
+    'OpenCLIPImageEncoder',
+    'OpenCLIPTextEncoder',
     'PairFeatures',
     'TextTransformer',
+    'TransformersImageEncoder',
+    'TransformersTextEncoder',
     'ViTVL',
 ]

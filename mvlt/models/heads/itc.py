@@ -33,7 +33,7 @@ class ITCHead(Head):
 
     Args:
         in_channels: C of the backbone's last stage.
-        dims: D.
+        dims: D; None = C, for encoders whose outputs are embeddings: there are no projections.
         form: 'softmax' over the candidates, or 'sigmoid' of each pair.
         temperature: initial temperature (learnable).
         max_logit_scale: upper limit of 1 / temperature, whose lower limit is 1.
@@ -60,18 +60,12 @@ class ITCHead(Head):
         *('queued_image_keys', 'queued_text_keys', 'queued'),
     )
 
-    training_only = (
-        'queue',
-        'momentum',
-        'label_smoothing',
-        'max_logit_scale',
-        'count_other_captions',
-    )
+    training_only = ('queue', 'momentum', 'label_smoothing', 'count_other_captions')
 
     def __init__(
         self,
         in_channels: int,
-        dims: int = 256,
+        dims: int | None = 256,
         form: Literal['softmax', 'sigmoid'] = 'softmax',
         temperature: float = 0.07,
         max_logit_scale: float = 100.0,
@@ -93,8 +87,9 @@ class ITCHead(Head):
         self.max_logit_scale = max_logit_scale
         self.momentum = momentum
         self.loss_weight = loss_weight
-        self.image = linear(in_channels, dims)
-        self.text = linear(in_channels, dims)
+        self.image: nn.Module = nn.Identity() if dims is None else linear(in_channels, dims)
+        self.text: nn.Module = nn.Identity() if dims is None else linear(in_channels, dims)
+        dims = in_channels if dims is None else dims
         self.logit_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
         self.bias = nn.Parameter(torch.tensor(bias)) if form == 'sigmoid' else None
         self.followers: Any = None

@@ -1,4 +1,4 @@
-"""Adapters of CLIP, SigLIP, ViLT and BLIP from transformers.
+"""Adapters of ViLT and BLIP from transformers.
 
 Weights come from a local folder saved by transformers, or are random. Nothing is downloaded.
 
@@ -6,18 +6,15 @@ Legend: B batch, N patches, T tokens, C channels, D size of an embedding.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-import transformers
 from mmengine.model import BaseModule
-from safetensors import safe_open
 from torch import nn
 from transformers import BlipForImageTextRetrieval, ViltForImageAndTextRetrieval
 
-from mvlt.models import Features, HardITMHead, Head, ITCHead
+from mvlt.models import Features, HardITMHead, Head
 from mvlt.models.encoders import PairFeatures
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
@@ -62,85 +59,6 @@ class FromTransformers(BaseModule):
     def token_embedding(self) -> torch.Tensor:
         """Token embeddings (vocab_size, token_embed_dim)."""
         return self.model.get_input_embeddings().weight
-
-
-class Side(FromTransformers):
-    """An encoder of a dual encoder: its projected or pooled output is the embedding (B, D).
-
-    Args:
-        kind: class of transformers, e.g. 'CLIPTextModelWithProjection'.
-        kwargs: see :class:`FromTransformers`.
-    """
-
-    def __init__(self, kind: str, **kwargs: Any) -> None:
-        self.model_class = getattr(transformers, kind)
-        super().__init__(**kwargs)
-
-    @property
-    def embed_dims(self) -> int:
-        """D."""
-        config = self.model.config
-        projected = 'WithProjection' in type(self.model).__name__
-        return config.projection_dim if projected else config.hidden_size
-
-
-@MODELS.register_module()
-class ImageSide(Side):
-    """Image encoder of CLIP, SigLIP or another model of transformers."""
-
-    def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
-        """Without a vocabulary."""
-        return self.model_class.config_class(**settings)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """(B, D)."""
-        output = self.model(pixel_values=image)
-        return output.image_embeds if 'image_embeds' in output else output.pooler_output
-
-
-@MODELS.register_module()
-class TextSide(Side):
-    """Text encoder of CLIP, SigLIP or another model of transformers."""
-
-    def config(self, settings: dict[str, Any], vocab_size: int | None) -> Any:
-        """Without a nested text config."""
-        return self.model_class.config_class(vocab_size=vocab_size, **settings)
-
-    def forward(self, token_ids: torch.Tensor, text_mask: torch.Tensor | None) -> torch.Tensor:
-        """(B, D)."""
-        mask = None if text_mask is None else self.seen(token_ids, text_mask).long()
-        output = self.model(input_ids=token_ids, attention_mask=mask)
-        return output.text_embeds if 'text_embeds' in output else output.pooler_output
-
-    def seen(self, token_ids: torch.Tensor, text_mask: torch.Tensor) -> torch.Tensor:
-        """Attention mask: CLIP's tokenizer pads with the end token, and the first one counts."""
-        end = self.model.config.eos_token_id
-        if end == 2:  # OpenAI's folders name a wrong id; the end token has the highest one
-            end = token_ids.amax(1, keepdim=True)
-        first = F.pad(text_mask, (1, 0), value=True)[:, :-1] & ~text_mask
-        return text_mask | (first & (token_ids == end))
-
-
-@MODELS.register_module()
-class ProjectedITCHead(ITCHead):
-    """:class:`ITCHead` without projections; its scale comes from the encoder's folder.
-
-    Args:
-        in_channels, backbone: the model fills them in.
-        kwargs: see :class:`ITCHead`; without ``dims``, ``temperature`` and ``queue``.
-    """
-
-    def __init__(self, in_channels: int, backbone: Any, **kwargs: Any) -> None:
-        if kwargs.get('queue'):
-            raise ValueError('ProjectedITCHead: only ITCHead has a queue; remove queue=')
-        super().__init__(in_channels, dims=1, backbone=backbone, **kwargs)
-        self.image = self.text = nn.Identity()
-        folder = getattr(getattr(backbone, 'text_encoder', None), 'folder', None)
-        if folder is not None:
-            with safe_open(Path(folder, 'model.safetensors'), 'pt') as weights, torch.no_grad():
-                self.logit_scale.copy_(weights.get_tensor('logit_scale').squeeze())
-                if self.bias is not None:
-                    self.bias.copy_(weights.get_tensor('logit_bias').squeeze())
 
 
 @MODELS.register_module()

@@ -6,7 +6,8 @@ Hardware: one thread. Time: 4.4 minutes. R@1 of 101: TIR 8.5, ITR 8.2 (README.md
 
 from mmengine.config import read_base
 
-from projects.baselines.from_transformers.adapters import BlipITMHead, BlipPairs, ProjectedITCHead
+from mvlt.models import ITCHead
+from projects.baselines.from_transformers.adapters import BlipITMHead, BlipPairs
 
 with read_base():
     from .small_catalogue import *
@@ -27,6 +28,6 @@ model.backbone = dict(
         vision_config=dict(small_vision, initializer_range=0.02),  # 1e-10 by default does not train
     ),
 )
-model.heads.itc = dict(type=ProjectedITCHead)
+model.heads.itc = dict(type=ITCHead, dims=None)
 model.heads.itm = dict(type=BlipITMHead, negatives=1, interval=2)
 test_cfg.rerank = 'sum'

@@ -1,4 +1,4 @@
-"""CLIP, small and at random. README.md: how to use weights from a folder.
+"""CLIP, small and at random. tools/model_converters/import_folder.py reads trained ones.
 
 Command: tools/train.py THIS_FILE --data-root MY_CATALOGUE
 Hardware: one thread. Time: 4.1 minutes. R@1 of 101: TIR 18.2, ITR 19.2 (README.md).
@@ -6,8 +6,7 @@ Hardware: one thread. Time: 4.1 minutes. R@1 of 101: TIR 18.2, ITR 19.2 (README.
 
 from mmengine.config import read_base
 
-from mvlt.models import DualEncoder
-from projects.baselines.from_transformers.adapters import ImageSide, ProjectedITCHead, TextSide
+from mvlt.models import DualEncoder, ITCHead, TransformersImageEncoder, TransformersTextEncoder
 
 with read_base():
     from .small_catalogue import *
@@ -15,15 +14,14 @@ with read_base():
 model.backbone = dict(
     type=DualEncoder,
     image_encoder=dict(
-        type=ImageSide,
-        kind='CLIPVisionModelWithProjection',
-        settings=dict(small_vision, projection_dim=128),
+        type=TransformersImageEncoder,
+        config=dict(small_vision, model_type='clip_vision_model', projection_dim=128),
     ),
     text_encoder=dict(
-        type=TextSide,
-        kind='CLIPTextModelWithProjection',
-        settings=dict(
+        type=TransformersTextEncoder,
+        config=dict(
             small_text,
+            model_type='clip_text_model',
             projection_dim=128,
             max_position_embeddings=77,
             pad_token_id=0,
@@ -33,4 +31,4 @@ model.backbone = dict(
     ),
     vocab_size=vocab_size,
 )
-model.heads.itc = dict(type=ProjectedITCHead)
+model.heads.itc = dict(type=ITCHead, dims=None)

@@ -6,8 +6,7 @@ Hardware: one thread. Time: 4.2 minutes. R@1 of 101: TIR 16.2, ITR 18.0 (README.
 
 from mmengine.config import read_base
 
-from mvlt.models import DualEncoder
-from projects.baselines.from_transformers.adapters import ImageSide, ProjectedITCHead, TextSide
+from mvlt.models import DualEncoder, ITCHead, TransformersImageEncoder, TransformersTextEncoder
 
 with read_base():
     from .small_catalogue import *
@@ -18,12 +17,18 @@ test_dataloader.dataset.pipeline.tokenize.max_length = 32
 train_dataloader.dataset.pipeline.tokenize.max_length = 32
 model.backbone = dict(
     type=DualEncoder,
-    image_encoder=dict(type=ImageSide, kind='SiglipVisionModel', settings=small_vision),
+    image_encoder=dict(
+        type=TransformersImageEncoder, config=dict(small_vision, model_type='siglip_vision_model')
+    ),
     text_encoder=dict(
-        type=TextSide,
-        kind='SiglipTextModel',
-        settings=dict(small_text, max_position_embeddings=32, projection_size=128),
+        type=TransformersTextEncoder,
+        config=dict(
+            small_text,
+            model_type='siglip_text_model',
+            max_position_embeddings=32,
+            projection_size=128,
+        ),
     ),
     vocab_size=vocab_size,
 )
-model.heads.itc = dict(type=ProjectedITCHead, form='sigmoid', max_logit_scale=1000.0)
+model.heads.itc = dict(type=ITCHead, dims=None, form='sigmoid', max_logit_scale=1000.0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvlt.datasets import CenterCropRatio, CropToForeground
+from mvlt.datasets import CenterCropRatio, CropToForeground, ResizeShortEdge
 from mvlt.datasets.transforms.loading import read_image
 
 IMAGES = Path(__file__).parents[4] / 'shared/data/products/images'
@@ -94,3 +94,38 @@ def test_the_middle():
     for share in (0, 1.1):
         with pytest.raises(ValueError, match='above 0, 1 at most'):
             CenterCropRatio(share)
+
+
+@pytest.mark.parametrize('size', [(41, 60), (64, 37), (33, 34), (20, 50), (32, 32)])
+@pytest.mark.parametrize('crop', [32, 27])
+def test_the_short_edge_is_resized_as_transformers_and_torchvision_do(size, crop):
+    from PIL import Image
+    from torchvision.transforms import CenterCrop, InterpolationMode, Resize
+    from transformers import CLIPImageProcessor
+
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    processor = CLIPImageProcessor(
+        size=dict(shortest_edge=32), crop_size=crop, do_rescale=False, do_normalize=False
+    )
+    expected = np.asarray(processor(image).pixel_values[0]).transpose(1, 2, 0)
+    results = ResizeShortEdge(32, crop)(dict(img=pixels))
+    assert np.array_equal(results['img'], expected)
+    assert results['img_shape'] == (crop, crop)
+
+    expected = CenterCrop(crop)(Resize(32, InterpolationMode.BILINEAR)(image))
+    step = ResizeShortEdge(32, crop, interpolation='bilinear', rounding='even')
+    assert np.array_equal(step(dict(img=pixels))['img'], np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'says'),
+    [
+        (dict(size=8, crop_size=9), 'crop_size=9: 1 to size, which is 8'),
+        (dict(size=8, interpolation='cubic'), "interpolation='cubic'; legal: .*bicubic"),
+        (dict(size=8, rounding='up'), "rounding='up'; legal: 'down', 'even'"),
+    ],
+)
+def test_settings_of_the_short_edge(settings, says):
+    with pytest.raises(ValueError, match=says):
+        ResizeShortEdge(**settings)

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from mvlt.checkpoints.folder import read_model_folder, write_model_folder
@@ -172,3 +173,53 @@ def test_a_dual_encoder_with_a_queue_starts_from_checkpoint_and_folder(shop, tmp
     tested = build_runner(read, 'test', str(tmp_path / 'folder'), work_dir=str(tmp_path / 'c'))
     assert {'main_category', 'sub_category', 'itc'} <= {*tested.model.heads}
     assert tested.test()['retrieval/tir/queries'] == 2
+
+
+def test_a_recipe_without_a_model_trains_that_of_a_folder(dual_folder, model_folder, demo_data):
+    """With its image preprocessing and tokenizer, and the head that gives embeddings alone."""
+    options = {'model': None}
+    read = load_config('demo/retrieval_demo', data_root=str(demo_data))
+    recipe = load_config('demo/shop_demo', options, str(demo_data))
+    config = resolve(recipe, 'train', str(dual_folder))
+    folder = read_model_folder(dual_folder)
+    assert config.model.backbone == folder.description.model['backbone']
+    assert set(config.model.heads) == {'itc'} and config.load_from == folder.weights
+    dataset = config.train_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    assert dataset.pipeline.tokenize.tokenizer == str(dual_folder)
+    assert dataset.pipeline.resize.scale == (32, 32)
+    with pytest.raises(ValueError, match='trains the model of a folder: name a published one'):
+        resolve(recipe)
+    with pytest.raises(ValueError, match='no head that gives embeddings'):
+        resolve(recipe, 'train', str(model_folder))
+    with pytest.raises(ValueError, match='is a protocol'):
+        resolve(read, 'train', str(dual_folder))
+
+
+def test_a_folder_of_a_text_encoder_is_written_into_the_config(tmp_path, demo_data):
+    """Its configuration; a resumed training and a test read the folder no more."""
+    from transformers import BertConfig, BertModel
+
+    sizes = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
+    BertModel(BertConfig(vocab_size=400, **sizes)).save_pretrained(tmp_path / 'bert')
+    text = dict(type='TransformersTextEncoder', folder=str(tmp_path / 'bert'))
+    backbone = dict(type='DualEncoder', image_encoder=dict(type='mmpretrain.ResNet', depth=18))
+    recipe = load_config('demo/shop_demo', data_root=str(demo_data))
+    recipe.model = dict(
+        type='MVLT',
+        backbone=dict(backbone, image_dims=512, text_encoder=text),
+        heads=dict(itc=dict(type='ITCHead')),
+    )
+    config = resolve(recipe)
+    encoder = config.model.backbone.text_encoder
+    assert encoder.folder == text['folder'] and encoder.config.hidden_size == 16
+    checkpoint = tmp_path / 'a.pth'
+    torch.save(dict(state_dict={}, meta=dict(cfg=config.pretty_text)), checkpoint)
+    shutil.rmtree(tmp_path / 'bert')
+    for again in (
+        resolve(config, 'train', resume=str(checkpoint)),
+        resolve(config, 'test', str(checkpoint)),
+    ):
+        assert again.model.backbone.text_encoder.config.hidden_size == 16
+        assert 'folder' not in again.model.backbone.text_encoder

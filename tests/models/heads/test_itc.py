@@ -285,3 +285,15 @@ def test_two_processes_compute_the_gradients_of_the_whole_batch(form, mix, tmp_p
         theirs, queue = torch.load(tmp_path / f'{rank}.pt')
         torch.testing.assert_close(grads, theirs)
         assert mix or torch.equal(queue, head.queued_text_keys)
+
+
+def test_without_projections_the_encoders_outputs_are_the_embeddings():
+    """``dims=None``: only scale and bias are learnt; a queue holds embeddings of C."""
+    head = ITCHead(DIMS, dims=None, form='sigmoid')
+    pooled = torch.randn(3, DIMS)
+    expected = pooled / pooled.norm(dim=1, keepdim=True)
+    assert torch.equal(head.image_embeds(pooled), nn.functional.normalize(pooled, dim=-1))
+    torch.testing.assert_close(head.text_embeds(pooled), expected)
+    assert {*head.state_dict()} == {'logit_scale', 'bias'}
+    queue = ITCHead(DIMS, dims=None, queue=7, backbone=_Backbone())
+    assert queue.queued_images.shape == (7, DIMS)
