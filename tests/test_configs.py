@@ -93,6 +93,8 @@ def products(tmp_path_factory, demo_data):
 
 def _small(config: Config, tokenizer: str) -> Config:
     """The smoke size: 32 px, narrow stages, a local tokenizer."""
+    if 'text_encoder' in config.model.backbone:
+        return _small_dual(config, tokenizer)
     config.model.backbone.merge(dict(image_size=32, vocab_size=400, token_embed_dim=16))
     stages = dict(embed_dims=(8, 16, 24, 32), num_heads=(1, 1, 1, 1), depths=(1, 1, 1, 1))
     if config.model.backbone.type.endswith('ViTVL'):
@@ -101,6 +103,19 @@ def _small(config: Config, tokenizer: str) -> Config:
     targets = (config.model.heads.get('mir') or {}).get('targets') or {}
     if 'backbone' in targets:
         targets.backbone.init_cfg = None
+
+    return _shrunk(config, tokenizer)
+
+
+def _small_dual(config: Config, tokenizer: str) -> Config:
+    """A dual encoder without pretrained weights, its images as large as they are."""
+    config.model.backbone.image_encoder.merge(dict(image_size=32, init_cfg=None))
+    config.model.backbone.vocab_size = 400
+    return _shrunk(config, tokenizer)
+
+
+def _shrunk(config: Config, tokenizer: str) -> Config:
+    """Data of 32 px and a local tokenizer."""
 
     def shrink(part):
         if isinstance(part, dict):

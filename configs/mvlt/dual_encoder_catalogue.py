@@ -14,14 +14,14 @@ from mmpretrain.datasets import RandomResizedCrop
 
 from mvlt.datasets import AugmentCaption, EndlessSampler, LoadImage
 from mvlt.engine import BFloat16OptimWrapper, FrozenFeaturesHook, WeightAverageHook
-from mvlt.models import CategoryHead
+from mvlt.models import MVLT, CategoryHead, ITCHead
 
 with read_base():
     from .._base_.datasets.catalogue import *
     from .._base_.default_runtime import *
     from .._base_.evaluations.retrieval import *
     from .._base_.evaluations.validation import *
-    from .._base_.models.dual_encoder_lite0 import *
+    from .._base_.models.lite0 import *
     from .._base_.schedules.iterations import *
 
 image_size = 224
@@ -38,15 +38,23 @@ known = dict(
         '{gender} {articleType} {season}',
     ),
 )
-model.backbone.vocab_size = vocab_size
-model.heads.labels = dict(
-    type=CategoryHead,
-    for_each='label',
-    num_classes='data',
-    reads='image',
-    hidden_dims=256,
-    label_smoothing=0.1,
-    loss_weight=0.05,
+model = dict(
+    type=MVLT,
+    data_preprocessor=lite0_preprocessor,
+    backbone=dict(lite0_dual, vocab_size=vocab_size),
+    neck=None,
+    heads=dict(
+        itc=dict(type=ITCHead, dims=256),
+        labels=dict(
+            type=CategoryHead,
+            for_each='label',
+            num_classes='data',
+            reads='image',
+            hidden_dims=256,
+            label_smoothing=0.1,
+            loss_weight=0.05,
+        ),
+    ),
 )
 default_hooks.features = dict(type=FrozenFeaturesHook, views=4)
 default_hooks.average = dict(type=WeightAverageHook, momentum=0.002)

@@ -8,10 +8,8 @@ Hardware: two CPU cores. Time and metric: not measured.
 from mmengine.config import read_base
 
 with read_base():
-    from .._base_.models.mvlt_lite0 import model as pretrained
+    from .._base_.models.lite0 import *
     from .pretrain_catalogue import *
 
-model = pretrained
-model.backbone.vocab_size = vocab_size
-model.heads.itm.loss_weight = 8.0
-model.heads.mlm.loss_weight = 8.0
+model.data_preprocessor = lite0_preprocessor
+model.backbone = dict(lite0_joint, vocab_size=vocab_size)
