@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ IMAGE_KEYS, TEXT_KEYS = 16, 4  # columns of Batch.image_keys and Batch.text_keys
 _ACCENTS = range(0x300, 0x370)  # the marks over Latin, Greek and Cyrillic letters
 
 
+@lru_cache(maxsize=100_000)  # templates of a catalogue repeat few values
 def text_key(text: str) -> str:
     """A caption without case, surplus blanks and Latin, Greek and Cyrillic accents.
 
