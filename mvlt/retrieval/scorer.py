@@ -96,11 +96,15 @@ class PairScorer:
         lengths = np.array([len(texts[text]) for _, text in pairs])
         scores = np.empty(len(pairs), dtype=np.float32)
         order = np.argsort(lengths, kind='stable')
+        maps = self._maps(images, np.unique(pairs[:, 0]).tolist())
         for start in range(0, len(order), self.batch_size):
             check()
             batch = order[start : start + self.batch_size]
+            listed = pairs[batch, 0].tolist()
             scores[batch] = self.match(
-                torch.stack([images[image] for image in pairs[batch, 0]]),
+                torch.stack([images[image] for image in listed])
+                if maps is None
+                else tuple(map(torch.stack, zip(*(maps[image] for image in listed)))),
                 [texts[text] for text in pairs[batch, 1]],
             )
             if progress is not None:
@@ -115,10 +119,31 @@ class PairScorer:
         return torch.autocast(device.type, self.amp_dtype, enabled=self.amp_dtype is not None)
 
     @torch.no_grad()
-    def match(self, pixels: torch.Tensor, token_ids: list[torch.Tensor]) -> np.ndarray:
-        """One batch: uint8 (B, 3, H, W) and B captions int64 (T,) -> float32 (B,)."""
+    def _maps(self, images: Any, keys: list[int]) -> dict[int, tuple[torch.Tensor, ...]] | None:
+        """Key -> maps of the image, which its pairs share; None if the encoder has none."""
+        compute = getattr(getattr(self.model, 'backbone', None), 'maps', None)
+        if compute is None:
+            return None
+        shared: dict[int, tuple[torch.Tensor, ...]] = {}
         preprocessor = self.model.data_preprocessor
-        image = preprocessor.normalise(preprocessor.cast_data(pixels))
+        for start in range(0, len(keys), self.batch_size):
+            check()
+            block = keys[start : start + self.batch_size]
+            pixels = preprocessor.cast_data(torch.stack([images[key] for key in block]))
+            with self.autocast():
+                maps = compute(preprocessor.normalise(pixels))
+            shared.update(zip(block, zip(*maps)))
+        return shared
+
+    @torch.no_grad()
+    def match(
+        self, pixels: torch.Tensor | tuple[torch.Tensor, ...], token_ids: list[torch.Tensor]
+    ) -> np.ndarray:
+        """One batch: uint8 (B, 3, H, W), or maps, and B captions int64 (T,) -> float32 (B,)."""
+        preprocessor = self.model.data_preprocessor
+        image: Any = pixels
+        if isinstance(pixels, torch.Tensor):
+            image = preprocessor.normalise(preprocessor.cast_data(pixels))
         with self.autocast():
             scores = self.model.match(image, *preprocessor.captions(token_ids))
         return scores.float().cpu().numpy()
