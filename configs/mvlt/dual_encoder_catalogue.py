@@ -26,6 +26,9 @@ with read_base():
 
 image_size = 224
 batch_size = 256
+pipeline.resize.interpolation = 'bicubic'
+test_dataloader.dataset.pipeline.resize.interpolation = 'bicubic'
+val_loader.dataset.pipeline.resize.interpolation = 'bicubic'
 known = dict(
     attributes=dict(colour='baseColour', gender='gender', season='season', usage='usage'),
     caption_templates=(
@@ -72,6 +75,7 @@ train_dataloader = dict(
                 type=RandomResizedCrop,
                 scale='image_size',
                 crop_ratio_range=(0.5, 1.0),
+                backend='pillow',  # as resize: the frozen network sees other pixels otherwise
                 interpolation='bicubic',
             ),
             flip=dict(type=RandomFlip, prob=0.5),
