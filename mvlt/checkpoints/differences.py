@@ -17,6 +17,7 @@ from mvlt.registry import MODELS
 _IGNORED = {
     *('init_cfg', 'init_std', 'drop_path_rate', 'token_dropout', 'image_size', 'context_length'),
     *('mixup', 'mixup_alpha', 'pad_multiple', 'non_blocking', 'vocab_size'),
+    *('trainable', 'pooled', 'dropout'),
 }
 
 
@@ -28,7 +29,8 @@ def differences(config: Config, description: ModelDescription, heads: bool = Tru
     Args:
         config: with its parts imported.
         description: of the trained model.
-        heads: compare the common heads, too.
+        heads: compare the common heads, too. Without them, for the start of a training, a part may
+            also extend the trained one's class: it takes its weights.
     """
     lines = []
     trained_heads = description.heads if heads else {}
@@ -47,11 +49,14 @@ def differences(config: Config, description: ModelDescription, heads: bool = Tru
         )
         if not ours or not theirs:
             continue
+        keys = ours.keys() | theirs.keys()
         if ours['type'] != theirs['type']:
-            lines.append(f'model.{part} is {ours["type"]} here, {theirs["type"]} there')
-            continue
-        for key in sorted((ours.keys() | theirs.keys()) - _IGNORED):
-            if _as_lists(ours.get(key)) != _as_lists(theirs.get(key)):
+            if heads or not _extends(ours['type'], theirs['type']):
+                lines.append(f'model.{part} is {ours["type"]} here, {theirs["type"]} there')
+                continue
+            keys = (ours.keys() & theirs.keys()) - {'type', 'image_dims'}
+        for key in sorted(keys - _IGNORED):
+            if _network(ours.get(key)) != _network(theirs.get(key)):
                 lines.append(f'model.{part}.{key} is {ours.get(key)} here, {theirs.get(key)} there')
     return lines
 
@@ -69,5 +74,12 @@ def _with_defaults(settings: Any) -> dict[str, Any]:
     return {**defaults, **settings}
 
 
-def _as_lists(value: Any) -> Any:
-    return [_as_lists(item) for item in value] if isinstance(value, list | tuple) else value
+def _extends(ours: str, theirs: str) -> bool:
+    return issubclass(find_part(ours, MODELS), find_part(theirs, MODELS))
+
+
+def _network(value: Any) -> Any:
+    """A setting without what does not change the network; tuples as lists."""
+    if isinstance(value, dict):
+        return {key: _network(item) for key, item in value.items() if key not in _IGNORED}
+    return [_network(item) for item in value] if isinstance(value, list | tuple) else value
