@@ -13,8 +13,10 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mvlt.checkpoints.description import pipeline_of
 from mvlt.datasets.feature_cache import FeatureCache, image_key
 from mvlt.datasets.pair_dataset import PairDataset
+from mvlt.datasets.pipeline import Pipeline
 from mvlt.datasets.transforms import LoadImage
 from mvlt.engine.runner import bare_model
 from mvlt.randomness import random_of
@@ -28,11 +30,12 @@ class FrozenFeaturesHook(Hook):
     """Training reads cached features of augmented views instead of images.
 
     The image encoder of a :class:`mvlt.models.DualEncoder` must be frozen. Before training, each
-    training image passes the image steps of the pipeline and the encoder ``views`` times; a step
-    then reads one view of each image, at random. The cache is keyed by the bytes of the image, the
-    encoder's weights and the pipeline: a later training with the same ones reuses it, a killed one
-    resumes it, new images are added. A part of the pipeline that changes image and text together
-    is not supported.
+    training image passes the encoder ``views`` times; a step then reads one view of each image, at
+    random. The first view is the image as tests read it (the image steps of ``test_dataloader``),
+    the others pass the image steps of the training. Steps that change image and text together are
+    not supported. The cache is keyed by the bytes of the image, the encoder's weights and the
+    pipelines: a later training with the same ones reuses it, a killed one resumes it, new images
+    are added.
 
     Args:
         views: augmented views of each image.
@@ -115,13 +118,23 @@ class FrozenFeaturesHook(Hook):
             digest.update(name.encode() + value.cpu().numpy().tobytes())
         preprocessor = bare_model(runner).data_preprocessor
         context = runner.optim_wrapper.__class__.__name__
-        steps = {name: _settings(step) for name, step in dataset.pipeline.of_images().steps.items()}
+        steps = [
+            {name: _settings(step) for name, step in pipeline.steps.items()}
+            for pipeline in self._pipelines(runner, dataset)[:2]
+        ]
         facts = [
             *(preprocessor.mean.tolist(), preprocessor.std.tolist(), context, self.seed),
             *(self.views, steps),
         ]
         digest.update(json.dumps(facts, default=str).encode())
         return digest.hexdigest()[:16]
+
+    def _pipelines(self, runner: Runner, dataset: PairDataset) -> list[Pipeline]:
+        """The image steps of each view."""
+        augmented = dataset.pipeline.of_images()
+        read = pipeline_of(runner.cfg, 'test_dataloader')
+        plain = Pipeline(read).of_images() if read else augmented
+        return [plain, *[augmented] * (self.views - 1)]
 
     def _fill(
         self,
@@ -133,8 +146,8 @@ class FrozenFeaturesHook(Hook):
         keys: Sequence[bytes],
     ) -> None:
         """Compute and write the features of some rows, block by block."""
-        pipeline = dataset.pipeline.of_images()
-        load = pipeline.find(LoadImage) or dict  # decode once for all views
+        pipelines = self._pipelines(runner, dataset)
+        load = dataset.pipeline.find(LoadImage) or dict  # decode once for all views
         preprocessor = bare_model(runner).data_preprocessor
         encoder.eval()
         logged = 0.0
@@ -144,7 +157,7 @@ class FrozenFeaturesHook(Hook):
                 views = []
                 for row in block:
                     record = load(dataset.load(dataset.get_data_info(row)))
-                    for view in range(self.views):
+                    for view, pipeline in enumerate(pipelines):
                         with random_of((self.seed, view, *keys[row][:8])):
                             views.append(pipeline(dict(record))['img'])
                 pixels = torch.from_numpy(np.stack(views).transpose(0, 3, 1, 2).copy())
