@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from mvlt.models.encoders.dual import DualEncoder
@@ -97,7 +98,9 @@ class BackboneVL(DualEncoder):
     takes. ``encode_pair`` is the pyramid of MVLT: the backbone's maps (strides 4 to 32) are the
     visual side of the stages, the text encoder's tokens join from the second on. The joint layers
     do not change the maps, so a frozen backbone needs no backward pass, and its maps serve every
-    caption of an image. Not in the paper, whose stages start from PVT's ImageNet weights (Table 4).
+    caption of an image. [CLS] also gets the product of the two embeddings (as ViLBERT's alignment
+    does), so matching starts from what the contrast has learnt. Not in the paper, whose stages
+    start from PVT's ImageNet weights (Table 4).
 
     Args:
         image_encoder: an :class:`ImageBackbone` with maps of four stages, or its settings.
@@ -165,6 +168,7 @@ class BackboneVL(DualEncoder):
             before = embed_dims[i - 1] if i else None
             self.stages.append(FusionStage(encoder.embed_dims[i], text_dims, before, dims, layers))
         self.stages.apply(partial(init_weights, std=init_std))
+        self.product = nn.Linear(text_dims, text_dims)
         self.embed_dims = tuple(embed_dims)  # type: ignore[assignment]
 
     def maps(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -212,4 +216,19 @@ class BackboneVL(DualEncoder):
             before = stage(side, tokens, text_mask, before, last)
             images += [] if last else [before[0]]
             texts.append(before[1])
+        product = self._product(maps, tokens, text_mask)[:, None]
+        texts[-1] = torch.cat((texts[-1][:, :1] + product, texts[-1][:, 1:]), dim=1)
         return PairFeatures(tuple(images), tuple(texts))
+
+    def _product(
+        self,
+        maps: tuple[torch.Tensor, ...],
+        tokens: torch.Tensor,
+        text_mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """A layer over the product of the embeddings of image and text, (B, E)."""
+        image = self.encode_image(maps)[-1].flatten(1)
+        weights = torch.ones_like(tokens[..., :1]) if text_mask is None else text_mask[..., None]
+        text = (tokens * weights).sum(1)
+        both = F.normalize(image.float(), dim=-1) * F.normalize(text.float(), dim=-1)
+        return self.product(both * both.shape[-1])
