@@ -184,3 +184,32 @@ def test_differences_of_networks_with_equal_shapes():
     assert differences(load_config('mvlt/pretrain_catalogue', sizes), description) == []
     dual = load_config('mvlt/dual_encoder_catalogue_scratch')
     assert 'model.backbone is PVTV2VL here, PVTVL there' in differences(dual, description)
+
+
+def test_a_training_may_start_from_the_weights_of_a_part_of_its_network():
+    """Joint layers beside a dual encoder's parts; the trained share of a backbone."""
+    frozen = load_config('mvlt/dual_encoder_catalogue')
+    encoder = 'model.backbone.image_encoder'
+    later = load_config(
+        'mvlt/dual_encoder_catalogue', {f'{encoder}.trainable': ('timm_model.blocks.6',)}
+    )
+    classes = {label: ['a', 'b'] for label in ('main_category', 'sub_category')}
+    frozen.model.heads.labels = later.model.heads.labels = None
+    description = describe(frozen, classes, 'x')
+    assert differences(later, description) == []
+    other = f'{encoder}.backbone.model_name'
+    wider = load_config('mvlt/dual_encoder_catalogue', {other: 'tf_efficientnet_lite1'})
+    wider.model.heads.labels = None
+    (line,) = differences(wider, description)
+    assert line.startswith('model.backbone.image_encoder is ')
+    joint = load_config('mvlt/pretrain_catalogue_imagenet')
+    assert differences(joint, description, heads=False) == []
+    assert differences(joint, description)[0].startswith('model.backbone is BackboneVL here')
+
+
+@pytest.mark.parametrize('key', ['checkpoint_path', 'model_name'])
+def test_a_backbone_of_timm_reads_no_files(key):
+    value = 'hf-hub:timm/resnet18' if key == 'model_name' else 'weights.pth'
+    backbone = {'type': 'mmpretrain.TIMMBackbone', 'model_name': 'resnet18', key: value}
+    with pytest.raises(ValueError, match=f'remove {key}'):
+        checked(json.loads(json.dumps(_content(backbone=backbone))), 'x')
