@@ -2,8 +2,9 @@
 
 The image encoder is a frozen EfficientNet-Lite0. Its features of augmented images are computed once
 (work_dirs/features, reused by later trainings), so that a step costs little. A small text encoder
-learns from scratch. Captions also come from templates over the table's columns; tokens are dropped;
-head labels learns categories and attributes. Tests use the moving average of the weights.
+learns from scratch. Features are mixed (mixup); captions also come from templates over the table's
+columns; tokens are dropped. Head prompts compares images with the names of their classes, labels
+learns categories and attributes. Tests use the moving average of the weights.
 Command: tools/train.py configs/mvlt/dual_encoder_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: not measured.
 """
@@ -13,8 +14,13 @@ from mmengine.config import read_base
 from mmpretrain.datasets import RandomResizedCrop
 
 from mvlt.datasets import AugmentCaption, EndlessSampler, LoadImage
-from mvlt.engine import BFloat16OptimWrapper, FrozenFeaturesHook, WeightAverageHook
-from mvlt.models import MVLT, CategoryHead, ITCHead
+from mvlt.engine import (
+    BFloat16OptimWrapper,
+    FrozenFeaturesHook,
+    PromptsHook,
+    WeightAverageHook,
+)
+from mvlt.models import MVLT, CategoryHead, ITCHead, PromptHead
 
 with read_base():
     from .._base_.datasets.catalogue import *
@@ -43,7 +49,7 @@ known = dict(
 )
 model = dict(
     type=MVLT,
-    data_preprocessor=lite0_preprocessor,
+    data_preprocessor=dict(lite0_preprocessor, mixup=0.5),
     backbone=dict(lite0_dual, vocab_size=vocab_size),
     neck=None,
     heads=dict(
@@ -57,8 +63,16 @@ model = dict(
             label_smoothing=0.1,
             loss_weight=0.05,
         ),
+        prompts=dict(
+            type=PromptHead,
+            labels=('sub_category', 'colour', 'gender'),
+            templates=('{}', 'a photo of {}', '{}', '{} clothes', '{}', 'a image of {}'),
+            label_smoothing=0.1,
+            loss_weight=0.2,
+        ),
     ),
 )
+default_hooks.prompts = dict(type=PromptsHook)
 default_hooks.features = dict(type=FrozenFeaturesHook, views=4)
 default_hooks.average = dict(type=WeightAverageHook, momentum=0.002)
 default_hooks.tokenizer.train_size = vocab_size

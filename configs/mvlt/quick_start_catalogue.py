@@ -1,6 +1,6 @@
 """Quick start: search on a catalogue in six minutes, features included.
 
-Fewer steps than dual_encoder_catalogue.py, on one view of each image.
+Fewer steps than dual_encoder_catalogue.py, on one view of each image, without prompts.
 Command: tools/train.py configs/mvlt/quick_start_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: not measured.
 """
@@ -15,3 +15,5 @@ train_cfg.val_interval = 400
 default_hooks.logger.interval = 20  # first log line within half a minute
 default_hooks.features.views = 1
 default_hooks.average.momentum = 0.005
+default_hooks.prompts = None
+model.heads.prompts = None

@@ -42,6 +42,7 @@ lite0_dual = dict(
     image_encoder=dict(lite0_image_encoder, pooled=True),
     text_encoder=lite0_text_encoder,
     standardise=True,
+    image_hidden_dims=1024,
     vocab_size=1000,
 )
 lite0_joint = dict(
@@ -49,6 +50,7 @@ lite0_joint = dict(
     image_encoder=lite0_image_encoder,
     text_encoder=lite0_text_encoder,
     standardise=True,
+    image_hidden_dims=1024,
     vocab_size=1000,
     embed_dims=(32, 64, 128, 256),
     depths=(1, 2, 2),

@@ -33,6 +33,8 @@ class DualEncoder(BaseModule):
             an encoder with ``embed_dims``, else C.
         standardise: scale each channel of the image encoder by running statistics to mean 0 and
             variance 1 first (BatchNorm without weights), for frozen encoders.
+        image_hidden_dims: hidden size of an MLP beside the linear layer; None = no MLP.
+        image_dropout: in the MLP, 0 to 1.
         vocab_size: argument of ``text_encoder``, if that is settings.
     """
 
@@ -42,6 +44,8 @@ class DualEncoder(BaseModule):
         text_encoder: nn.Module | dict,
         image_dims: int | None = None,
         standardise: bool = False,
+        image_hidden_dims: int | None = None,
+        image_dropout: float = 0.3,
         vocab_size: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -61,9 +65,17 @@ class DualEncoder(BaseModule):
         self.projection: nn.Module = nn.Identity()
         if self.image_dims != dims or standardise:
             self.projection = nn.Conv2d(self.image_dims, dims, 1)
+        self.standardise: nn.Module = nn.Identity()
         if standardise:
-            norm = nn.BatchNorm2d(self.image_dims, affine=False)
-            self.projection = nn.Sequential(norm, self.projection)
+            self.standardise = nn.BatchNorm2d(self.image_dims, affine=False)
+        self.mlp: nn.Module | None = None
+        if image_hidden_dims is not None:
+            self.mlp = nn.Sequential(
+                nn.Conv2d(self.image_dims, image_hidden_dims, 1),
+                nn.GELU(),
+                nn.Dropout(image_dropout),
+                nn.Conv2d(image_hidden_dims, dims, 1),
+            )
 
     @property
     def token_embedding(self) -> torch.Tensor:
@@ -98,7 +110,8 @@ class DualEncoder(BaseModule):
                 f'{encoded.shape[1]} channels: set backbone.image_dims={encoded.shape[1]}, which '
                 f'is {self.image_dims}'
             )
-        return (self.projection(encoded),)
+        x = self.standardise(encoded)
+        return (self.projection(x) if self.mlp is None else self.projection(x) + self.mlp(x),)
 
     def encode_text(
         self, token_ids: torch.Tensor, text_mask: torch.Tensor | None = None

@@ -117,3 +117,15 @@ def test_pairs_cannot_be_matched():
     images, texts = model(features.inputs)
     assert images[-1].shape == (2, 16, 1, 1) and texts[-1].shape == (2, 7, 16)
     assert model.image_embeds(image).shape == model.text_embeds(ids, None).shape == (2, 8)
+
+
+@torch.no_grad()
+def test_channels_are_standardised_and_projected_with_an_mlp_beside():
+    """By hand: (x - mean) / std of each channel, a linear layer, and the MLP's output."""
+    encoder = _dual(None, image_dims=4, standardise=True, image_hidden_dims=8).eval()
+    encoder.standardise.running_mean.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+    encoder.standardise.running_var.copy_(torch.tensor([4.0, 1.0, 1.0, 1.0]))
+    vectors = torch.tensor([[3.0, 0.0, 0.0, 0.0]])
+    x = torch.tensor([[1.0, 0.0, 0.0, 0.0]])[..., None, None]
+    (image,) = encoder.encode_image(vectors)
+    torch.testing.assert_close(image, encoder.projection(x) + encoder.mlp(x), atol=1e-4, rtol=0)
