@@ -161,7 +161,7 @@ def test_time_left(tmp_path, text, seconds, line):
 def test_the_demos_plan(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, 'ROOT', tmp_path)
     _, train, *tests, folder = demo.plan()
-    assert train.result == tmp_path / 'shop/iter_1000.pth'
+    assert train.result == tmp_path / 'shop/iter_500.pth'
     assert {test.needs for test in (*tests, folder)} == {train.result}
     assert load_config(tests[0].command[1]).test_cfg.rerank is None
     assert folder.command[-3:] == [str(test.result) for test in tests]

@@ -61,7 +61,7 @@ def test_images_are_drawn_and_training_is_not_affected(demo_data, tmp_path):
 
 def test_a_model_with_embeddings_ranks_its_images(demo_data, tmp_path):
     hook = dict(type=PicturesHook, interval=4, products=3)
-    _train(demo_data, tmp_path, hook, name='shop_demo')
+    _train(demo_data, tmp_path, hook, name='shop_demo_scratch')
     assert (tmp_path / 'pictures/0000004/ranking.png').is_file()
 
 
