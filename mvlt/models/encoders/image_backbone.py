@@ -37,6 +37,7 @@ class ImageBackbone(BaseModule):
         strides: image pixels along a cell of each map.
 
     Raises:
+        ImportError: timm is not installed.
         ValueError: a prefix that no parameter has.
     """
 
@@ -53,6 +54,11 @@ class ImageBackbone(BaseModule):
         level, _ = logger.level, logger.setLevel('WARNING')  # TIMMBackbone lists its stages
         try:
             self.backbone: Any = MODELS.build(dict(backbone))
+        except ImportError as error:
+            raise ImportError(
+                f'image_encoder: {backbone["type"]} needs a package: pip install '
+                f"'mvlt[pretrained]' ({error}). Recipes named ..._scratch start at random"
+            ) from error
         finally:
             logger.setLevel(level)
         self.backbone = self.backbone.to(memory_format=torch.channels_last)

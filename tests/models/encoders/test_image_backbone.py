@@ -1,5 +1,7 @@
 """Contract: backbones of mmpretrain and timm, frozen or in part; BatchNorm keeps its statistics."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -58,6 +60,12 @@ def test_only_named_convolutions_are_trained(trainable, trained):
     loss = sum(values.sum() for values in backbone(torch.randn(2, 3, 64, 64)))
     assert loss.requires_grad == bool(trained)
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
+
+
+def test_without_timm_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'timm', None)
+    with pytest.raises(ImportError, match=r"pip install 'mvlt\[pretrained\]'"):
+        ImageBackbone(VIT, image_size=32)
 
 
 def test_an_unknown_part_is_named():
