@@ -14,6 +14,7 @@ from mvlt.config import load_config
 from mvlt.config_files import packaged_configs
 from mvlt.engine import resolve
 from mvlt.engine.hooks.prompts import hand_names
+from mvlt.models import TeacherHead
 from mvlt.registry import DATASETS, FUNCTIONS, MODELS
 from tests.datasets.test_coco import write_coco
 from tests.small_model import with_model
@@ -162,6 +163,10 @@ def test_loads_dumps_reloads_builds_and_trains(name, fashion_data, products, tmp
     if config.get('train_dataloader'):
         dataset = DATASETS.build(config.train_dataloader.dataset)
         hand_names(model, dataset)
+        for module in model.modules():
+            if isinstance(module, TeacherHead):  # a hook embeds the data before training
+                embeds = [torch.randn(len(dataset), size) for size in module.dims]
+                module.know([dict(image=values, text=values) for values in embeds])
         named = config.train_dataloader.get('collate_fn')
         collate = FUNCTIONS.get(named.type) if named else pseudo_collate
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)

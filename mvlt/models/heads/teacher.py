@@ -18,6 +18,8 @@ from mvlt.models.heads.base import Head, linear
 from mvlt.registry import MODELS
 from mvlt.structures import Batch
 
+_NEVER = -1e4  # a logit whose probability is 0 in float32
+
 
 @MODELS.register_module()
 class TeacherHead(Head):
@@ -126,21 +128,19 @@ class TeacherHead(Head):
         is_title: torch.Tensor,
     ) -> torch.Tensor:
         head = features.model.head_that('embedding')
-        logits = head.logits(images, texts).masked_fill(~is_title, float('-inf'))
+        logits = head.logits(images, texts).masked_fill(~is_title, _NEVER)
         known = [
-            (of_image @ of_text.T / self.temperature).masked_fill(~is_title, float('-inf'))
+            (of_image @ of_text.T / self.temperature).masked_fill(~is_title, _NEVER)
             for of_image, of_text in teachers
         ]
-        if not bool(is_title.any()):
-            return 0.0 * images.sum()
+        everywhere = torch.ones_like(is_title)
         both = (
-            (logits, known),
-            (logits[:, is_title].T, [values[:, is_title].T for values in known]),
+            (logits, known, everywhere),
+            (logits.T, [values.T for values in known], is_title),
         )
         total = images.new_zeros(())
-        for student, theirs in both:
+        for student, theirs, counted in both:
             target = torch.stack([values.softmax(1) for values in theirs]).mean(0)
-            log_student = student.log_softmax(1).masked_fill(target == 0, 0)
-            entropy = torch.special.entr(target).sum(1)
-            total = total - ((target * log_student).sum(1) + entropy).mean()
+            divergence = -(target * student.log_softmax(1) + torch.special.entr(target)).sum(1)
+            total = total + (divergence * counted).sum() / counted.sum().clamp(min=1)
         return total / 2
