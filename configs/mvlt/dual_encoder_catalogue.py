@@ -1,4 +1,4 @@
-"""Dual encoder on a catalogue, from ImageNet weights: search without a GPU in 25 minutes.
+"""Dual encoder on a catalogue, from ImageNet weights: search without a GPU in half an hour.
 
 The image encoder is a frozen EfficientNet-Lite0. Its features of augmented images are computed once
 (work_dirs/features, reused by later trainings), so that a step costs little. A small text encoder
@@ -6,7 +6,8 @@ learns from scratch. Features are mixed (mixup); captions also come from templat
 columns; tokens are dropped. Head prompts compares images with the names of their classes, labels
 learns categories and attributes. Tests use the moving average of the weights.
 Command: tools/train.py configs/mvlt/dual_encoder_catalogue.py --data-root MY_CATALOGUE
-Hardware: two CPU cores. Time and metric: not measured.
+Hardware: two CPU cores. Time: 28.4 CPU minutes of one thread, beside other programs. R@1 of 101:
+TIR 57.0, ITR 56.3, one seed (docs/results/2026-11-30-a-start-that-has-seen-images.md)
 """
 
 from mmcv.transforms import RandomFlip
