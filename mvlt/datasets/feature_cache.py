@@ -16,6 +16,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from mvlt.datasets.pair_dataset import PairDataset
+
 _KEY = 32  # bytes
 
 
@@ -25,6 +27,19 @@ def image_key(record: Mapping[str, Any]) -> bytes:
         image = np.ascontiguousarray(record['img'])
         return hashlib.sha256(str(image.shape).encode() + image.tobytes()).digest()
     return hashlib.sha256(Path(record['img_path']).read_bytes()).digest()
+
+
+def image_keys(dataset: PairDataset) -> list[bytes]:
+    """:func:`image_key` of each record; b'' of an unreadable image if the dataset skips it."""
+    keys = []
+    for row in range(len(dataset)):
+        try:
+            keys.append(image_key(dataset.load(dataset.get_data_info(row))))
+        except OSError:
+            if dataset.on_error == 'raise':
+                raise
+            keys.append(b'')
+    return keys
 
 
 class FeatureCache:
@@ -58,6 +73,11 @@ class FeatureCache:
             for row in range(count):
                 self._rows[keys[row * _KEY : (row + 1) * _KEY]] = (len(self._parts), row)
             self._parts.append(np.memmap(values, np.float16, 'r', shape=shape))
+
+    def lacks(self, keys: Sequence[bytes]) -> list[int]:
+        """Row of each key that is not in the cache, once; b'' is no image."""
+        rows = {key: row for row, key in enumerate(keys) if key and key not in self}
+        return list(rows.values())
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._rows

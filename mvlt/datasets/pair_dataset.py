@@ -88,8 +88,7 @@ class PairDataset(MaybeEmptyDataset):
     def run_pipeline(self, record: dict) -> dict:
         """A record after the pipeline; OSError names annotations, row and image."""
         if self.features is not None:
-            image = self.features(record['sample_idx'])
-            return self._without_images(dict(record, img=image))
+            return self._without_images(dict(record, img=self.features(record['sample_idx'])))
         try:
             return self.pipeline(self.load(record))
         except OSError as error:
@@ -176,6 +175,13 @@ class PairDataset(MaybeEmptyDataset):
     def _ordered(self, names: set[str], values: Sequence[str]) -> Sequence[str]:
         """Class names of the training data in the order of their ids; ``values``: of each row."""
         return sorted(names)
+
+
+def unwrapped_dataset(dataset: Any) -> PairDataset:
+    """The PairDataset inside of wrappers."""
+    while not isinstance(dataset, PairDataset):
+        dataset = dataset.dataset
+    return dataset
 
 
 class PairWrapper:

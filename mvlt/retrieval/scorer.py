@@ -19,6 +19,7 @@ LOADER = {
     *('prefetch_factor', 'timeout', 'worker_init_fn', 'multiprocessing_context'),
 }
 _BLOCK = 1024  # images in memory at once
+_BLOCK_OF_MAPS = 128  # the same with their maps, megabytes each
 
 
 @TASK_UTILS.register_module()
@@ -46,6 +47,11 @@ class PairScorer:
         self.batch_size = batch_size
         self.amp_dtype = getattr(torch, amp_dtype) if amp_dtype else None
 
+    @property
+    def _compute_maps(self) -> Any:
+        """``maps`` of the encoder, what the captions of an image share; None without."""
+        return getattr(getattr(self.model, 'backbone', None), 'maps', None)
+
     def read(self, rows: Sequence[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Image, uint8 (3, H, W), and token ids, int64 (T,), of each row, in order."""
         given: Any = self.dataloader
@@ -68,8 +74,9 @@ class PairScorer:
         rows, row_index = np.unique(pairs[:, 0], return_inverse=True)
         scores = np.empty(len(pairs), dtype=np.float32)
         reader = self.read(rows.tolist())
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK].tolist()
+        size = _BLOCK if self._compute_maps is None else _BLOCK_OF_MAPS
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size].tolist()
             images = {row: next(reader)[0] for row in block}
             chosen = np.flatnonzero((row_index >= start) & (row_index < start + len(block)))
             scores[chosen] = self.score(pairs[chosen], images, texts, progress)
@@ -121,8 +128,7 @@ class PairScorer:
     @torch.no_grad()
     def _maps(self, images: Any, keys: list[int]) -> dict[int, tuple[torch.Tensor, ...]] | None:
         """Key -> maps of the image, which its pairs share; None if the encoder has none."""
-        compute = getattr(getattr(self.model, 'backbone', None), 'maps', None)
-        if compute is None:
+        if self._compute_maps is None:
             return None
         shared: dict[int, tuple[torch.Tensor, ...]] = {}
         preprocessor = self.model.data_preprocessor
@@ -131,7 +137,7 @@ class PairScorer:
             block = keys[start : start + self.batch_size]
             pixels = preprocessor.cast_data(torch.stack([images[key] for key in block]))
             with self.autocast():
-                maps = compute(preprocessor.normalise(pixels))
+                maps = self._compute_maps(preprocessor.normalise(pixels))
             shared.update(zip(block, zip(*maps)))
         return shared
 

@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from mvlt.datasets.feature_cache import FeatureCache, image_key
+from mvlt.datasets import Catalogue
+from mvlt.datasets.feature_cache import FeatureCache, image_key, image_keys
 
 KEYS = [bytes([i]) * 32 for i in range(4)]
 
@@ -24,6 +25,7 @@ def test_rows_come_back_by_key_and_view(tmp_path):
     assert again.get(KEYS[1], 1).tolist() == [9, 10, 11]
     assert again.get(KEYS[2], 0).tolist() == [100, 101, 102]
     assert KEYS[3] not in again
+    assert again.lacks([KEYS[0], KEYS[3], b'', KEYS[3]]) == [3]
     with cache.writer() as write:  # of another process
         write(KEYS[3:], _features(1))
     again.reload()
@@ -54,6 +56,35 @@ def test_the_least_recently_used_folder_is_deleted(tmp_path):
     assert caches[0].make_room(2 * size) == [tmp_path / 'b']  # a is in use, c is newer
     assert caches[0].make_room(2 * size) == []
     assert KEYS[0] in FeatureCache(tmp_path / 'a', 2, 3)
+
+
+@pytest.fixture
+def shop(catalogue):
+    """(on_error) -> the catalogue's 20 products; one image is cut short, one is gone."""
+    path = catalogue / 'images/3.png'
+    path.write_bytes(path.read_bytes()[:60])
+    (catalogue / 'images/5.png').unlink()
+
+    def dataset(on_error):
+        return Catalogue(
+            data_root=str(catalogue),
+            ann_file='products.csv',
+            columns=dict(image='image', product_id='id'),
+            caption='{title}',
+            split='all',
+            max_missing_ratio=None,
+            on_error=on_error,
+            pipeline=[],
+        )
+
+    return dataset
+
+
+def test_an_image_that_is_gone_has_no_key_if_it_may_be_skipped(shop):
+    keys = image_keys(shop('skip'))
+    assert sum(key == b'' for key in keys) == 1 and len({*keys}) == 20
+    with pytest.raises(FileNotFoundError):
+        image_keys(shop('raise'))
 
 
 def test_keys_follow_the_content(tmp_path):

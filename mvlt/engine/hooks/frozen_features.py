@@ -14,8 +14,8 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mvlt.checkpoints.description import pipeline_of
-from mvlt.datasets.feature_cache import FeatureCache, image_key
-from mvlt.datasets.pair_dataset import PairDataset
+from mvlt.datasets.feature_cache import FeatureCache, image_keys
+from mvlt.datasets.pair_dataset import PairDataset, unwrapped_dataset
 from mvlt.datasets.pipeline import Pipeline
 from mvlt.datasets.transforms import LoadImage
 from mvlt.engine.runner import bare_model
@@ -38,7 +38,7 @@ class FrozenFeaturesHook(Hook):
     are added.
 
     Args:
-        views: augmented views of each image.
+        views: of each image, the plain one included.
         folder: of all caches.
         max_gigabytes: of all caches together; the least recently used are deleted.
         batch_size: images at a time.
@@ -81,9 +81,7 @@ class FrozenFeaturesHook(Hook):
                 'FrozenFeaturesHook: data workers start before the features exist; set '
                 'train_dataloader.num_workers=0'
             )
-        dataset = loader.dataset
-        while not isinstance(dataset, PairDataset):
-            dataset = dataset.dataset
+        dataset = unwrapped_dataset(loader.dataset)
         dims = encoder.embed_dims[0]
         bytes_needed = 2 * self.views * dims * len(dataset)
         if bytes_needed > self.max_gigabytes * 1e9:
@@ -93,12 +91,12 @@ class FrozenFeaturesHook(Hook):
                 'it, or lower views'
             )
         cache = FeatureCache(self.folder / self._name(runner, dataset, encoder), self.views, dims)
-        keys = [image_key(dataset.load(dataset.get_data_info(i))) for i in range(len(dataset))]
-        missing = list({key: i for i, key in enumerate(keys) if key not in cache}.values())
+        keys = image_keys(dataset)
+        missing = cache.lacks(keys)
         if missing:
             print_log(
-                f'features: {self.views} views of {len(missing)} images, of {len(dataset)}; the '
-                f'others are in {cache.folder}',
+                f'features: {len(missing)} of {len({*keys})} different images, {self.views} '
+                f'view(s) each, are computed and kept in {cache.folder}',
                 'current',
             )
             self._fill(
@@ -153,22 +151,29 @@ class FrozenFeaturesHook(Hook):
         logged = 0.0
         with cache.writer() as write, torch.no_grad():
             for start in range(0, len(rows), self.batch_size):
-                block = rows[start : start + self.batch_size]
-                views = []
-                for row in block:
-                    record = load(dataset.load(dataset.get_data_info(row)))
+                views, readable = [], []
+                for row in rows[start : start + self.batch_size]:
+                    try:
+                        record = load(dataset.load(dataset.get_data_info(row)))
+                    except OSError:
+                        if dataset.on_error == 'raise':
+                            raise
+                        continue  # training takes another record, and counts it
+                    readable.append(row)
                     for view, pipeline in enumerate(pipelines):
                         with random_of((self.seed, view, *keys[row][:8])):
                             views.append(pipeline(dict(record))['img'])
+                if not readable:
+                    continue
                 pixels = torch.from_numpy(np.stack(views).transpose(0, 3, 1, 2).copy())
                 images = preprocessor.normalise(preprocessor.cast_data(pixels))
                 with runner.optim_wrapper.optim_context(runner.model):
                     features = encoder(images).float().cpu().numpy()
                 write(
-                    [keys[row] for row in block],
-                    features.reshape(len(block), self.views, -1),
+                    [keys[row] for row in readable],
+                    features.reshape(len(readable), self.views, -1),
                 )
-                done = (start + len(block)) / len(rows)
+                done = min(1.0, (start + self.batch_size) / len(rows))
                 if done - logged >= _LOG_SHARE or done == 1:
                     logged = done
                     print_log(f'features: {done:.0%}', 'current')
@@ -183,7 +188,9 @@ class CachedViews:
         self.keys = keys
 
     def __call__(self, row: int) -> np.ndarray:
-        """Float32 (D,)."""
+        """Float32 (D,); OSError if the image could not be read."""
+        if self.keys[row] not in self.cache:
+            raise OSError(f'row {row}: no features, its image is unreadable')
         return self.cache.get(self.keys[row], np.random.randint(self.cache.views))
 
 

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mvlt.datasets.feature_cache import FeatureCache, image_key
+from mvlt.datasets.feature_cache import FeatureCache, image_keys
 from mvlt.datasets.inputs import to_array
-from mvlt.datasets.pair_dataset import PairDataset
+from mvlt.datasets.pair_dataset import PairDataset, unwrapped_dataset
 from mvlt.engine.runner import bare_model
 from mvlt.models import TeacherHead
 from mvlt.registry import HOOKS
@@ -55,19 +54,17 @@ class TeachersHook(Hook):
                 'TeachersHook: no head of the model is a TeacherHead; remove the hook '
                 '(default_hooks.teachers=None)'
             )
-        dataset: Any = runner.train_loop.dataloader.dataset
-        while not isinstance(dataset, PairDataset):
-            dataset = dataset.dataset
+        dataset = unwrapped_dataset(runner.train_loop.dataloader.dataset)
         for head in heads:
             head.know(
                 [self._embeds(*teacher, dataset) for teacher in zip(head.teachers, head.dims)]
             )
 
     def _embeds(self, teacher: str, dims: int, dataset: PairDataset) -> dict[str, torch.Tensor]:
-        records = [dataset.get_data_info(i) for i in range(len(dataset))]
+        captions = dataset.captions()
         keys = dict(
-            image=[image_key(dataset.load(record)) for record in records],
-            text=[hashlib.sha256(record['caption'].encode()).digest() for record in records],
+            image=image_keys(dataset),
+            text=[hashlib.sha256(caption.encode()).digest() for caption in captions],
         )
         embedder = Embedder(teacher, True, None, self.dtype, self.batch_size)  # type: ignore[arg-type]
         if embedder.encoder is None:
@@ -77,8 +74,11 @@ class TeachersHook(Hook):
             self._fill(teacher, embedder, cache, dataset, keys)
         barrier()
         cache.reload()
+        unread = np.zeros(dims, np.float32)  # of an unreadable image, which no step reads
         return {
-            name: torch.from_numpy(np.stack([cache.get(key, 0) for key in listed]))
+            name: torch.from_numpy(
+                np.stack([cache.get(key, 0) if key in cache else unread for key in listed])
+            )
             for name, listed in keys.items()
         }
 
@@ -91,10 +91,7 @@ class TeachersHook(Hook):
         keys: Mapping[str, Sequence[bytes]],
     ) -> None:
         """Embed and write what the cache lacks, block by block."""
-        missing = {
-            name: list({key: i for i, key in enumerate(listed) if key not in cache}.values())
-            for name, listed in keys.items()
-        }
+        missing = {name: cache.lacks(listed) for name, listed in keys.items()}
         if not any(missing.values()):
             return
         counts = ' and '.join(f'{len(rows)} {name}s' for name, rows in missing.items())

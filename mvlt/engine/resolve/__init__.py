@@ -65,7 +65,7 @@ def resolve(
         if config.get('model') is None and not config.get('train_dataloader'):
             raise ValueError(
                 f'{config.filename} is a protocol, it has no model to train; take a recipe, e.g. '
-                'configs/mvlt/dual_encoder_catalogue_scratch.py'
+                'configs/mvlt/dual_encoder_catalogue.py'
             )
         if start := resume or model or config.get('load_from'):
             weights = read_weights(start)

@@ -58,9 +58,9 @@ class DualEncoder(BaseModule):
         )
         dims: Any = self.text_encoder.embed_dims
         self.embed_dims: tuple[int] = (dims,)
-        known: Any = getattr(self.image_encoder, 'embed_dims', dims)
+        sizes: Any = getattr(self.image_encoder, 'embed_dims', dims)
         if image_dims is None:
-            image_dims = known if isinstance(known, int) else known[-1]
+            image_dims = sizes if isinstance(sizes, int) else sizes[-1]
         self.image_dims: int = image_dims
         self.projection: nn.Module = nn.Identity()
         if self.image_dims != dims or standardise:

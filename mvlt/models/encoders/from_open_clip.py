@@ -6,6 +6,7 @@ downloaded. open_clip (extra ``open_clip``) is imported when an encoder is built
 Legend: B batch, T tokens, D size of an embedding.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,17 +51,17 @@ class _FromOpenCLIP(BaseModule):
         """Nothing: open_clip initialises its models."""
 
     @staticmethod
+    @abstractmethod
     def check(config: Mapping[str, Any]) -> None:
         """ValueError for settings that read files or the network."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sides(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Settings of the image and of the text side."""
-        raise NotImplementedError
 
+    @abstractmethod
     def side(self, both: Any) -> Any:
         """The side of a whole model."""
-        raise NotImplementedError
 
 
 @MODELS.register_module()

@@ -195,10 +195,10 @@ class TransformersTextEncoder(FromTransformers):
         if model_type in self.classes:
             return super()._builder(model_type)
         from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
-        from transformers.models.auto import modeling_auto as known
+        from transformers.models.auto import modeling_auto
 
-        encoders = known.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
-        legal = {*encoders, *known.MODEL_FOR_MASKED_LM_MAPPING_NAMES} - _NOT_ENCODERS
+        encoders = modeling_auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
+        legal = {*encoders, *modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES} - _NOT_ENCODERS
         if model_type not in legal:
             raise ValueError(
                 f"{type(self).__name__}: transformers' model_type '{model_type}' is no text "

@@ -105,8 +105,8 @@ class TeacherHead(Head):
             )
         )
         teachers = [
-            tuple(batch.on_device(known[name][rows]).float() for name in ('image', 'text'))
-            for known in self._embeds
+            tuple(batch.on_device(embeds[name][rows]).float() for name in ('image', 'text'))
+            for embeds in self._embeds
         ]
         similarity = self._similarity_loss(features, images, texts, teachers, is_title)
         embedding = images.new_zeros(())
@@ -129,14 +129,14 @@ class TeacherHead(Head):
     ) -> torch.Tensor:
         head = features.model.head_that('embedding')
         logits = head.logits(images, texts).masked_fill(~is_title, _NEVER)
-        known = [
+        teacher_logits = [
             (of_image @ of_text.T / self.temperature).masked_fill(~is_title, _NEVER)
             for of_image, of_text in teachers
         ]
         everywhere = torch.ones_like(is_title)
         both = (
-            (logits, known, everywhere),
-            (logits.T, [values.T for values in known], is_title),
+            (logits, teacher_logits, everywhere),
+            (logits.T, [values.T for values in teacher_logits], is_title),
         )
         total = images.new_zeros(())
         for student, theirs, counted in both:

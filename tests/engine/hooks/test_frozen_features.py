@@ -6,6 +6,7 @@ import torch
 from mmengine.runner import Runner
 
 from mvlt.checkpoints.checkpoint import read_checkpoint
+from mvlt.datasets import FashionGen
 from mvlt.engine.launch import build_runner
 from tests.faults.runs import difference
 
@@ -62,7 +63,7 @@ def test_a_step_reads_features_of_plain_and_flipped_views(dual, tmp_path):
     assert dataset[5]['inputs']['image'].shape == (120,)
 
 
-def test_the_cache_is_reused_and_completed(dual, tmp_path, caplog):
+def test_the_cache_is_reused(dual, tmp_path):
     build_runner(dual('first', views=2)).train()
     (folder,) = (tmp_path / 'features').iterdir()
     before = {path: path.stat().st_size for path in folder.iterdir()}
@@ -83,6 +84,29 @@ def test_a_resumed_run_equals_the_uninterrupted(dual, tmp_path):
         read_checkpoint(str(tmp_path / name / 'iter_4.pth')) for name in ('whole', 'resumed')
     )
     assert not difference(whole['state_dict'], again['state_dict'])
+
+
+def test_an_unreadable_image_is_replaced_and_counted(dual, monkeypatch):
+    """As without a cache: the record is skipped, another one takes its place."""
+    config = dual(views=1)
+    config.train_dataloader.dataset.on_error = 'skip'
+    config.default_hooks.skipped_records.max_share = 1.0
+    load = FashionGen.load
+
+    def broken(self, record):
+        if record['sample_idx'] == 5:
+            raise OSError('cut short')
+        return load(self, record)
+
+    monkeypatch.setattr(FashionGen, 'load', broken)
+    runner = build_runner(config)
+    runner.train()
+    dataset = runner.train_loop.dataloader.dataset
+    with pytest.raises(OSError, match='row 5: no features'):
+        dataset.features(5)
+    (skipped,) = dataset[5]['data_samples'].skipped
+    assert skipped[0] == 5
+    assert dataset.features(6).shape == (120,)
 
 
 def test_what_cannot_be_cached_is_refused(dual):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from mvlt.checkpoints.loading import read_trained
 from mvlt.engine.launch import build_runner
@@ -40,7 +39,6 @@ def test_embeddings_are_those_of_the_teachers(small_config, demo_data, tmp_path)
     assert {p: p.stat().st_size for p in (tmp_path / 'features').rglob('*.f16')} == sizes
     published = read_trained(str(tmp_path / 'run' / 'iter_2.pth')).description
     assert 'teacher' not in published.heads and 'itc' in published.heads
-    assert torch.is_tensor(runner.model.heads.teacher.image[0].weight)
 
 
 def test_wrong_teachers_are_refused(small_config, demo_data, tmp_path):
