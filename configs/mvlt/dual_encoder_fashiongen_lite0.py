@@ -21,10 +21,4 @@ model.backbone = dict(
     vocab_size=30522,
     pool_size=7,
 )
-optim_wrapper.paramwise_cfg.custom_keys.merge(
-    {
-        'image_encoder': dict(lr_mult=0.1),
-        'image_encoder.backbone.timm_model.blocks.5': dict(lr_mult=0.3),
-        'image_encoder.backbone.timm_model.blocks.6': dict(lr_mult=0.3),
-    }
-)
+optim_wrapper.paramwise_cfg.custom_keys.merge(lite0_rates)

@@ -1,8 +1,8 @@
 """Late unfreezing: the last stages of the image network learn, too.
 
 Starts from dual_encoder_catalogue.py.
-Images are augmented at every step, since features of a trained network cannot be cached. Pretrained
-layers learn at a tenth of the rate, the last stage at a third; BatchNorm keeps its statistics.
+Images are augmented at every step, since features of a trained network cannot be cached. The two
+stages learn at a third of the rate; BatchNorm keeps its statistics.
 Command: tools/train.py configs/mvlt/finetune_dual_encoder_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metric: not measured.
 """
@@ -18,11 +18,6 @@ model.backbone.image_encoder.trainable = ('timm_model.blocks.5', 'timm_model.blo
 default_hooks.features = None
 train_dataloader.batch_size = 128
 optim_wrapper.optimizer.lr = 2e-4
-optim_wrapper.paramwise_cfg.custom_keys.merge(
-    {
-        'image_encoder': dict(lr_mult=0.1),
-        'image_encoder.backbone.timm_model.blocks.6': dict(lr_mult=0.3),
-    }
-)
+optim_wrapper.paramwise_cfg.custom_keys.merge(lite0_rates)
 train_cfg.max_iters = 1000
 train_cfg.val_interval = 500

@@ -57,3 +57,9 @@ lite0_joint = dict(
     num_heads=(2, 4, 8),
     pool_size=4,
 )
+# learning rates of a trained image encoder, as shares of the others': by layer
+lite0_rates = {
+    'image_encoder': dict(lr_mult=0.1),
+    'image_encoder.backbone.timm_model.blocks.5': dict(lr_mult=0.3),
+    'image_encoder.backbone.timm_model.blocks.6': dict(lr_mult=0.3),
+}
