@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import get_world_size
 from mmengine.model import BaseDataPreprocessor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -104,7 +105,7 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         }
         if 'step' in data:
             inputs['step'] = data['step']
-        if training and np.random.random() < self.mixup:
+        if training and self._mixes(data.get('step', 0)):
             self._mixup(inputs)
         for key, read in (('images', self._image_stream), ('texts', self._text_stream)):
             if key in listed:
@@ -142,6 +143,13 @@ class PairDataPreprocessor(BaseDataPreprocessor):
         """Int64 (T_i,) each, on the host -> :meth:`pad` and :meth:`text_mask`, on the device."""
         ids = self.pad(token_ids)
         return self.cast_data((ids, self.text_mask(ids)))
+
+    def _mixes(self, step: int) -> bool:
+        """Whether a step mixes: on all processes alike, since heads then gather other tensors."""
+        chance = np.random.random()
+        if get_world_size() > 1:
+            chance = np.random.default_rng(step).random()
+        return bool(chance < self.mixup)
 
     def _mixup(self, inputs: dict[str, Any]) -> None:
         share = np.random.beta(self.mixup_alpha, self.mixup_alpha)

@@ -100,3 +100,16 @@ def test_mixup_is_for_dual_encoders_alone():
         torch.testing.assert_close(inputs['image'], never(data)['inputs']['image'])
     with pytest.raises(ValueError, match='mixup=2'):
         PairDataPreprocessor(mixup=2)
+
+
+def test_all_processes_mix_in_the_same_steps(monkeypatch):
+    """Heads gather other tensors of a mixed batch; a process that does not mix would wait."""
+    preprocessor = PairDataPreprocessor(mixup=0.5)
+    monkeypatch.setattr('mvlt.models.data_preprocessor.get_world_size', lambda: 2)
+
+    def decisions(seed):
+        np.random.seed(seed)
+        return [preprocessor._mixes(step) for step in range(40)]
+
+    assert decisions(0) == decisions(1)
+    assert 5 < sum(decisions(0)) < 35

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_rank, get_world_size
+from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -92,7 +92,9 @@ class FrozenFeaturesHook(Hook):
             )
         cache = FeatureCache(self.folder / self._name(runner, dataset, encoder), self.views, dims)
         keys = image_keys(dataset)
-        missing = cache.lacks(keys)
+        listed = [cache.lacks(keys)]
+        broadcast_object_list(listed)  # others may have begun to write
+        missing = listed[0]
         if missing:
             print_log(
                 f'features: {len(missing)} of {len({*keys})} different images, {self.views} '
