@@ -6,7 +6,7 @@ MLM and MIR encode image and text together and cost several times as much, so th
 second step. pretrain_demo.py trains the paper's objectives on the same products, from scratch.
 
 Command: make demo (or tools/train.py configs/demo/shop_demo.py once its data exist)
-Hardware: two CPU cores. Time: 9.1 CPU minutes of one thread. R@1 TIR 88.0, ITR 91.0, one seed
+Hardware: two CPU cores. Time: 9.1 CPU minutes of one thread. R@1 TIR 89.0, ITR 91.3, two seeds
 (docs/results/2026-11-30-a-start-that-has-seen-images.md).
 """
 
