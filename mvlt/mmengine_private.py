@@ -35,6 +35,11 @@ def built_loops(runner: Runner) -> dict[str, BaseLoop]:
     return {name: loop for name, loop in loops.items() if loop and not isinstance(loop, dict)}
 
 
+def set_test_loop(runner: Runner, loop: BaseLoop) -> None:
+    """Let ``runner.test()`` run a loop that no config describes."""
+    runner._test_loop = loop
+
+
 class CompilingRunner(Runner):
     """A Runner that compiles the model by a public method."""
 

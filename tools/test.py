@@ -7,9 +7,13 @@ tools/test.py configs/mvlt/retrieval_full_fashiongen.py CHECKPOINT --rerank-topk
 """
 
 import argparse
+from pathlib import Path
+
+from mmengine.dist import is_main_process
 
 from mvlt.engine.launch import build_runner
 from mvlt.engine.resolve import reads_weights
+from mvlt.files import read_json
 from mvlt.tools.command_line import add_options, config_from, run_command
 
 
@@ -41,7 +45,13 @@ def main() -> None:
             f'none: the model of {args.config} reads no weights itself, so its weights would be '
             'random; name a checkpoint'
         )
-    build_runner(config, 'test', model, work_dir=args.work_dir, launcher=args.launcher).test()
+    runner = build_runner(config, 'test', model, work_dir=args.work_dir, launcher=args.launcher)
+    runner.test()
+    path = Path(runner.work_dir) / 'results.json'
+    if is_main_process() and path.is_file() and not read_json(str(path), '')['floors']:
+        runner.logger.info(
+            f'no floors are stored to compare with: tools/analysis_tools/floors.py {args.config}'
+        )
 
 
 if __name__ == '__main__':

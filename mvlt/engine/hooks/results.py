@@ -15,6 +15,7 @@ import mvlt
 from mvlt.checkpoints.checkpoint import run_of
 from mvlt.config import heads_of
 from mvlt.config_files import config_name
+from mvlt.engine.floors import above_floors, floor_key, read_floors, shared_floors
 from mvlt.engine.loops.ranking import RankingLoop
 from mvlt.files import file_sha256, write_json
 from mvlt.mmengine_private import loaded_from
@@ -32,7 +33,8 @@ _DATA = (
 class ResultsHook(Hook):
     """Writes ``work_dir/results.json`` after a test: metrics, protocol, network, data.
 
-    ``resolved`` lists the changes of :mod:`mvlt.engine.resolve`.
+    ``resolved`` lists the changes of :mod:`mvlt.engine.resolve`, ``floors`` has the same metrics of
+    :mod:`mvlt.engine.floors`, if they were measured.
 
     Ranking protocols also write ``rankings.json``, a dict per query; recognition writes
     ``predictions.json``, per category level ``truth`` and ``predicted`` of each sample, and
@@ -49,6 +51,9 @@ class ResultsHook(Hook):
         if isinstance(loop, RankingLoop):
             protocol.update(loop.protocol)
             write_json(folder / 'rankings.json', loop.results, indent=None)
+        records = [dataset.get_data_info(row) for row in range(len(dataset))]
+        measured = dict(metrics or {})
+        floors = shared_floors(read_floors(floor_key(records, protocol)), measured)
         details, predictions = (
             {
                 metric.prefix: getattr(metric, name)
@@ -58,11 +63,12 @@ class ResultsHook(Hook):
             for name in ('details', 'predictions')
         )
         if predictions:
-            ids = [dataset.get_data_info(row)['product_id'] for row in range(len(dataset))]
+            ids = [record['product_id'] for record in records]
             write_json(folder / 'predictions.json', dict(predictions, product_id=ids), indent=None)
         settings, model = config.test_dataloader.dataset, config.get('model') or {}
         content = dict(
-            metrics=dict(metrics or {}),
+            metrics=measured,
+            floors=floors,
             protocol=protocol,
             seed=runner.seed,
             test_cfg=config.test_cfg,
@@ -84,3 +90,5 @@ class ResultsHook(Hook):
             ),
         )
         write_json(folder / 'results.json', content)
+        for line in above_floors(measured, floors):
+            runner.logger.info(line)

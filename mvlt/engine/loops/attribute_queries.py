@@ -5,7 +5,6 @@ from string import Formatter
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -127,8 +126,8 @@ class AttributeQueryLoop(RankingLoop):
             for template in templates
         ]
         texts = [query.text for query in queries] + prompts
-        captions = self.tokens(rows) if self.text_weight else []
-        embeds = self.encode(rows, [*map(self._tokens, texts), *captions])
+        captions = self.captions(rows) if self.text_weight else []
+        embeds = self.encode(rows, [*texts, *captions])
         if self.text_weight:
             caption_embeds = _normalised(embeds.texts[len(texts) :])
             sums = (1 - self.text_weight) * embeds.images + self.text_weight * caption_embeds
@@ -152,10 +151,6 @@ class AttributeQueryLoop(RankingLoop):
             right = predicted[truth >= 0] == truth[truth >= 0]
             accuracy[f'zero_shot/{label}/accuracy'] = 100 * float(right.mean())
         return results, len(queries), accuracy
-
-    def _tokens(self, text: str) -> torch.Tensor:
-        tokenize = self.dataset.pipeline.tokenize()
-        return torch.from_numpy(tokenize.transform(dict(caption=text))['token_ids'])
 
 
 def _normalised(embeds: np.ndarray) -> np.ndarray:

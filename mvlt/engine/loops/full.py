@@ -98,27 +98,31 @@ class FullRankingLoop(RankingLoop):
         gallery = self.gallery
         if not gallery.images:
             return [], 0, {}
-        texts = self.tokens(gallery.texts)
-        embeds = self.encode(gallery.images, texts) if self.encodes else None
+        captions = self.captions(gallery.texts)
+        embeds = self.encode(gallery.images, captions) if self.encodes else None
         lists: dict[str, list[np.ndarray]] = {}
         if embeds is not None and self.rerank_topk is not None:
             for direction in ('tir', 'itr'):
                 lists[direction] = self._rerank_lists(embeds, direction)
-        listed = _listed_pairs(lists, len(texts))
-        # file times may differ between machines: the main process names the folder
-        name = [self._fingerprint(texts, listed) if is_main_process() else '']
-        broadcast_object_list(name)
-        folder = Path(self.runner.work_dir) / 'scores' / name[0]
+        folder = Path(self.runner.work_dir) / 'scores'
         if self.rerank is not None:
+            texts, listed = self.tokens(captions), _listed_pairs(lists, len(captions))
+            # file times may differ between machines: the main process names the folder
+            name = [self._fingerprint(texts, listed) if is_main_process() else '']
+            broadcast_object_list(name)
+            folder /= name[0]
             self._score(folder, texts, listed)
         barrier()
         results = [
             *self._results(folder, embeds, lists, 'itr'),
             *self._results(folder, embeds, lists, 'tir'),
         ]
-        total = len(gallery.images) + len(texts)
+        total = len(gallery.images) + len(captions)
         barrier()
-        if self.mode == 'val' and is_main_process():  # the next validation has other weights
+        scored = self.rerank is not None
+        if (
+            scored and self.mode == 'val' and is_main_process()
+        ):  # the next validation has other weights
             shutil.rmtree(folder, ignore_errors=True)
         return results, total, _rerank_recall(gallery, lists) if lists else {}
 

@@ -159,7 +159,7 @@ class RetrievalLoop(RankingLoop):
             return [None] * len(mine)
         pairs = np.array([pair for query in queries for pair in pairs_of(query)])
         images, texts = (np.unique(pairs[:, side]) for side in (0, 1))
-        embeds = self.encode(images.tolist(), self.tokens(texts.tolist()))
+        embeds = self.encode(images.tolist(), self.captions(texts.tolist()))
         cosines = []
         for query in mine:
             rows = np.array(pairs_of(query))
@@ -187,7 +187,7 @@ class RetrievalLoop(RankingLoop):
         # a pair may be in several lists: both directions, or two draws
         pairs, inverse = np.unique(pairs, axis=0, return_inverse=True)
         rows = np.unique(pairs[:, 1]).tolist()
-        texts = dict(zip(rows, self.tokens(rows)))
+        texts = dict(zip(rows, self.tokens(self.captions(rows))))
         progress = Progress(len(pairs), self.runner.logger)
         scores = self.scorer.score_rows(pairs, texts, progress)[inverse.reshape(-1)]
         return np.split(scores, ends[:-1])

@@ -135,16 +135,19 @@ class RankingLoop(BaseLoop):
             return 1.0
         return self.scorer.model.head_that('embedding').scale.item()
 
-    def tokens(self, rows: Sequence[int]) -> list[torch.Tensor]:
-        """Token ids, int64 (T,), of the captions of some rows."""
+    def captions(self, rows: Sequence[int]) -> list[str]:
+        """The captions of some rows."""
+        return [self.records[row]['caption'] for row in rows]
+
+    def tokens(self, captions: Sequence[str]) -> list[torch.Tensor]:
+        """Token ids, int64 (T,), of each caption."""
         tokenize = self.dataset.pipeline.tokenize()
-        captions = [self.records[row]['caption'] for row in rows]
         return [
             torch.from_numpy(tokenize.transform(dict(caption=caption))['token_ids'])
             for caption in captions
         ]
 
-    def encode(self, images: Sequence[int], texts: Sequence[torch.Tensor]) -> 'Embeds':
+    def encode(self, images: Sequence[int], captions: Sequence[str]) -> 'Embeds':
         """Embeddings of the images of rows and of captions; ranks share the images."""
         tokenizer = self.dataset.pipeline.tokenize().tokenizer
         settings = {'type': 'Encoder', **(self._encoder or {})}
@@ -154,7 +157,7 @@ class RankingLoop(BaseLoop):
         image_embeds = np.empty((len(images), mine.shape[1]), np.float32)
         for other, part in enumerate(all_gather_object(mine)):
             image_embeds[other::world] = part
-        embeds = Embeds(image_embeds, encoder.texts(texts))
+        embeds = Embeds(image_embeds, encoder.texts(self.tokens(captions)))
         check_finite(*embeds)
         return embeds
 
