@@ -31,6 +31,7 @@ lite0_image_encoder = dict(
         out_indices=(1, 2, 3, 4),
     ),
     trainable=False,
+    statistics=('mean', 'std', 'max', 'centre'),
     image_size='image_size',
     init_cfg=dict(type=PretrainedBackbone, checkpoint='efficientnet_lite0'),
 )

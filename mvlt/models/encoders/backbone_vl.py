@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mvlt.models.encoders.dual import DualEncoder
-from mvlt.models.encoders.image_backbone import ImageBackbone, means_of_maps
+from mvlt.models.encoders.image_backbone import ImageBackbone
 from mvlt.models.encoders.joint import PairFeatures, check_stages, init_weights
 from mvlt.models.encoders.pvt_v2_vl import ConvEncoderLayer
 from mvlt.models.layers import PooledAttention
@@ -143,7 +143,7 @@ class BackboneVL(DualEncoder):
                 f'{getattr(encoder, "strides", "unknown")}'
             )
         super().__init__(
-            encoder, text_encoder, image_dims=sum(encoder.embed_dims), init_cfg=init_cfg, **kwargs
+            encoder, text_encoder, image_dims=encoder.vector_dims, init_cfg=init_cfg, **kwargs
         )
         check_stages(embed_dims=embed_dims, depths=(0, *depths), num_heads=(1, *num_heads))
         (text_dims,) = self.embed_dims
@@ -187,11 +187,12 @@ class BackboneVL(DualEncoder):
         return self.image_encoder(image)
 
     def encode_image(self, image: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
-        """One map (B, E, 1, 1) of the image alone: the projected means of the backbone's maps."""
+        """One map (B, E, 1, 1) of the image alone, from statistics of the maps."""
         if isinstance(image, torch.Tensor) and image.ndim == 4:
             image = self.maps(image)
+        backbone: Any = self.image_encoder
         return super().encode_image(
-            image if isinstance(image, torch.Tensor) else means_of_maps(image)
+            image if isinstance(image, torch.Tensor) else backbone.pool(image)
         )
 
     def encode_pair(

@@ -27,18 +27,21 @@ class ImageBackbone(BaseModule):
             tokens (B, N, C), a vector (B, C), or a sequence of them.
         trainable: True = all of it, False = none, or prefixes of parameter names, e.g.
             ('timm_model.blocks.6',).
-        pooled: return the means of all maps as one vector.
+        pooled: return statistics of all maps as one vector.
+        statistics: of each channel of a map: 'mean', 'std', 'max', and 'centre', the mean of the
+            middle half of rows and columns.
         image_size: side of the images in pixels.
         init_cfg: the pretrained weights,
             dict(type=:class:`mvlt.checkpoints.PretrainedBackbone`, checkpoint=...).
 
     Attributes:
-        embed_dims: C_i of the maps, or their sum if ``pooled``.
+        embed_dims: C_i of the maps, or ``vector_dims`` if ``pooled``.
+        vector_dims: size of the vector of :meth:`pool`, the sum of C_i for each statistic.
         strides: image pixels along a cell of each map.
 
     Raises:
         ImportError: timm is not installed.
-        ValueError: a prefix that no parameter has.
+        ValueError: a prefix that no parameter has, an unknown statistic.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class ImageBackbone(BaseModule):
         backbone: Mapping[str, Any],
         trainable: bool | Sequence[str] = False,
         pooled: bool = False,
+        statistics: Sequence[str] = ('mean',),
         image_size: int = 224,
         init_cfg: dict | None = None,
     ) -> None:
@@ -62,14 +66,18 @@ class ImageBackbone(BaseModule):
         finally:
             logger.setLevel(level)
         self.backbone = self.backbone.to(memory_format=torch.channels_last)
+        if not statistics or {*statistics} - {*_STATISTICS}:
+            raise ValueError(f'image_encoder.statistics={statistics}; legal: {[*_STATISTICS]}')
         self.pooled = pooled
+        self.statistics = tuple(statistics)
         self.trainable = trainable
         self._freeze()
         self.eval()
         with torch.no_grad():
             maps = self._maps(next(self.backbone.parameters()).new_zeros(1, 3, *2 * (image_size,)))
         channels = [values.shape[1] for values in maps]
-        self.embed_dims: tuple[int, ...] = (sum(channels),) if pooled else tuple(channels)
+        self.vector_dims = sum(channels) * len(self.statistics)
+        self.embed_dims: tuple[int, ...] = (self.vector_dims,) if pooled else tuple(channels)
         self.strides = tuple(image_size // values.shape[-1] for values in maps)
         self.train()
 
@@ -79,9 +87,14 @@ class ImageBackbone(BaseModule):
         return not any(weight.requires_grad for weight in self.backbone.parameters())
 
     def forward(self, image: torch.Tensor) -> Any:
-        """(B, 3, H, W) -> maps (B, C_i, h_i, w_i), or float32 (B, sum C_i) if ``pooled``."""
+        """(B, 3, H, W) -> maps (B, C_i, h_i, w_i), or float32 (B, vector_dims) if ``pooled``."""
         maps = self._by_blocks(image) if self.is_frozen else self._maps(image)
-        return means_of_maps(maps) if self.pooled else maps
+        return self.pool(maps) if self.pooled else maps
+
+    def pool(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Maps (B, C_i, h_i, w_i) -> float32 (B, vector_dims), the statistics of each channel."""
+        values = [_STATISTICS[name](of.float()) for name in self.statistics for of in maps]
+        return torch.cat(values, dim=1)
 
     def _by_blocks(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The maps without gradients; on a CPU in blocks whose activations stay in the cache.
@@ -142,9 +155,25 @@ class ImageBackbone(BaseModule):
             weight.requires_grad_(name.startswith(prefixes) and id(weight) not in normed)
 
 
-def means_of_maps(maps: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Maps (B, C_i, h_i, w_i) -> float32 (B, sum C_i)."""
-    return torch.cat([values.float().flatten(2).mean(2) for values in maps], dim=1)
+def _mean(maps: torch.Tensor) -> torch.Tensor:
+    return maps.flatten(2).mean(2)
+
+
+def _std(maps: torch.Tensor) -> torch.Tensor:
+    # the gradient of a constant map's root would be no number
+    return (maps.flatten(2).var(2, correction=0) + 1e-6).sqrt()
+
+
+def _max(maps: torch.Tensor) -> torch.Tensor:
+    return maps.flatten(2).amax(2)
+
+
+def _centre(maps: torch.Tensor) -> torch.Tensor:
+    top, left = maps.shape[2] // 4, maps.shape[3] // 4
+    return _mean(maps[:, :, top : maps.shape[2] - top, left : maps.shape[3] - left])
+
+
+_STATISTICS = dict(mean=_mean, std=_std, max=_max, centre=_centre)
 
 
 def as_map(values: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,30 @@ def test_maps_and_their_pooled_means():
     torch.testing.assert_close(pooled(image), means)
 
 
+def test_statistics_of_a_map_by_hand():
+    backbone = ImageBackbone(
+        RESNET, image_size=64, pooled=True, statistics=('max', 'centre', 'std')
+    )
+    assert backbone.vector_dims == 3 * 120 == backbone.embed_dims[0]
+    ramp = torch.arange(16.0).view(1, 1, 4, 4)
+    # the middle 2 x 2 of 0..15 holds 5, 6, 9, 10; the variance of 0..n-1 is (n^2 - 1) / 12
+    expected = torch.tensor([[15, 1, 7.5, 1, (255 / 12) ** 0.5, 0]])
+    ones = torch.ones(1, 1, 1, 1)
+    torch.testing.assert_close(backbone.pool((ramp, ones)), expected, atol=2e-3, rtol=0)
+
+
+def test_a_constant_map_has_a_gradient():
+    backbone = ImageBackbone(RESNET, image_size=64, statistics=('std',))
+    constant = torch.zeros(1, 2, 3, 3, requires_grad=True)
+    backbone.pool((constant,)).sum().backward()
+    assert constant.grad.isfinite().all()
+
+
+def test_an_unknown_statistic_is_named():
+    with pytest.raises(ValueError, match=r"statistics=\('median',\); legal: \['mean', 'std'"):
+        ImageBackbone(RESNET, image_size=64, statistics=('median',))
+
+
 def test_tokens_of_timm_become_a_map():
     pytest.importorskip('timm')
     backbone = ImageBackbone(VIT, image_size=32).eval()
