@@ -137,7 +137,7 @@ def floors_of(
     targets = task.targets(chosen)
     floors: dict[str, Mapping[str, float]] = dict(task.without_images())
     for name, floor in FLOORS.items():
-        vectors = _Vectors(floor.reader(), Path(FOLDER) / 'features' / name)
+        vectors = _Vectors(floor.reader(), Path(FOLDER) / 'features' / floor.reader.__name__)
         x = vectors.of(datasets['train'], chosen)
         mean, std = x.mean(0), x.std(0) + 1e-3
         if floor.reader is thumbnails:  # distances between pixels, as they are
@@ -190,7 +190,7 @@ class _Vectors:
 
     def __init__(self, reader: Reader, folder: Path) -> None:
         self.reader = reader
-        self.cache = FeatureCache(folder, 1, reader.dims)
+        self.cache = FeatureCache(folder / f'{reader.side}_{reader.dims}', 1, reader.dims)
         scale = (reader.side, reader.side)
         resize = dict(
             type=Resize, scale=scale, backend='pillow', interpolation=reader.interpolation

@@ -112,7 +112,7 @@ class FrozenFeaturesHook(Hook):
         dataset.features = CachedViews(cache, keys)
 
     def _name(self, runner: Runner, dataset: PairDataset, encoder: Any) -> str:
-        """Hash of what decides the features: weights, normalisation, precision, image steps."""
+        """Hash of what decides the features: weights, statistics, normalisation, image steps ..."""
         digest = hashlib.sha256()
         for name, value in encoder.state_dict().items():
             digest.update(name.encode() + value.cpu().numpy().tobytes())
@@ -124,7 +124,7 @@ class FrozenFeaturesHook(Hook):
         ]
         facts = [
             *(preprocessor.mean.tolist(), preprocessor.std.tolist(), context, self.seed),
-            *(self.views, steps),
+            *(self.views, steps, encoder.vector_dims, encoder.statistics),
         ]
         digest.update(json.dumps(facts, default=str).encode())
         return digest.hexdigest()[:16]

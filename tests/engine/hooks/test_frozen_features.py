@@ -71,6 +71,10 @@ def test_the_cache_is_reused(dual, tmp_path):
     assert {path: path.stat().st_size for path in folder.iterdir()} == before
     build_runner(dual('views', views=1)).train()
     assert len(list((tmp_path / 'features').iterdir())) == 2
+    config = dual('statistics', views=1)
+    config.model.backbone.image_encoder.statistics = ['max']  # as many values as the means
+    build_runner(config).train()
+    assert len(list((tmp_path / 'features').iterdir())) == 3
 
 
 def test_a_resumed_run_equals_the_uninterrupted(dual, tmp_path):
