@@ -1,3 +1,4 @@
+from .analysis import analyse
 from .language import MLMMetric
 from .recognition import CategoryMetric
 from .reconstruction import ReconstructionMetric
@@ -10,4 +11,5 @@ __all__ = [
     'PrecisionMetric',
     'ReconstructionMetric',
     'RetrievalMetric',
+    'analyse',
 ]

@@ -33,6 +33,23 @@ def pessimistic_rank(scores: np.ndarray, positives: np.ndarray) -> int:
     return 1 + int((scores[~positives] >= scores[positives].max()).sum())
 
 
+def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
+    """Mean precision at the ranks of all positives, 0 to 1; ties count against them.
+
+    Example:
+        scores [0.9, 0.8, 0.7], positives [True, False, True] -> (1/1 + 2/3) / 2.
+
+    Args:
+        scores, positives: see :func:`pessimistic_rank`.
+    """
+    positives = np.asarray(positives, dtype=bool)
+    right = np.sort(np.asarray(scores)[positives])[::-1]
+    wrong = np.sort(np.asarray(scores)[~positives])
+    ahead = len(wrong) - np.searchsorted(wrong, right, side='left')
+    found = np.arange(1, len(right) + 1)
+    return float((found / (found + ahead)).mean())
+
+
 def recall_at_k(ranks: Sequence[int], k: int) -> float:
     """Percentage of queries whose positive is among the first ``k``.
 

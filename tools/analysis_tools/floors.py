@@ -38,10 +38,11 @@ from mvlt.datasets.feature_cache import FeatureCache, image_keys
 from mvlt.engine import resolve
 from mvlt.engine.floors import FOLDER, floor_key, write_floors
 from mvlt.engine.loops.ranking import Embeds, RankingLoop
+from mvlt.engine.splits import split_of
 from mvlt.evaluation import CategoryMetric
 from mvlt.mmengine_private import set_test_loop
 from mvlt.models import ImageBackbone
-from mvlt.registry import DATASETS, LOOPS, METRICS, MODELS, RUNNERS
+from mvlt.registry import LOOPS, METRICS, MODELS, RUNNERS
 from mvlt.tools.command_line import add_options, config_from, run_command
 
 _WORDS = 8000  # the most frequent ones of the training captions
@@ -152,28 +153,6 @@ def floors_of(
         floors[name] = task.test(name, best.predict((vectors.of(datasets['test']) - mean) / std))
     about = dict(train_size=len(chosen), config=str(config.filename))
     return floors, write_floors(task.key, floors, about)
-
-
-def split_of(config: Config, split: str) -> PairDataset:
-    """The dataset of a split, without a pipeline."""
-    settings = config.test_dataloader.dataset
-    if split != 'test':
-        loader = config.get(f'{split}_dataloader') or {}
-        if 'dataset' in loader:
-            settings = loader['dataset']
-        elif 'split' in settings:
-            settings = dict(settings, split=split)
-        else:
-            raise ValueError(
-                f'{config.filename}: no {split}_dataloader, and its test data have no split; name '
-                'a recipe with training data'
-            )
-    while 'dataset' in settings:  # wrappers
-        settings = settings['dataset']
-    dataset: PairDataset = DATASETS.build(
-        dict(settings, pipeline=[], test_mode=True, on_error='raise')
-    )
-    return dataset
 
 
 def _recognises(config: Config) -> bool:

@@ -12,5 +12,6 @@ test_cfg = dict(
     encoder=dict(type=Encoder),
     scorer=dict(type=PairScorer),
     batch_size=256,
+    analysis=False,  # True: intervals, new captions, gallery sizes, NDCG, hubness, typos
 )
 test_evaluator = dict(type=RetrievalMetric, topk=(1, 5, 10))

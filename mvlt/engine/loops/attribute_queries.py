@@ -61,6 +61,8 @@ class AttributeQueryLoop(RankingLoop):
         text_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get('analysis'):
+            raise ValueError('test_cfg.analysis: for queries by title or image, not by attributes')
         super().__init__(runner, dataloader, evaluator, rerank=None, **kwargs)
         legal = [key for key in self.dataset.metainfo if key in self.dataset.get_data_info(0)]
         phrases = {kind: template for kind, template in phrases.items() if template}

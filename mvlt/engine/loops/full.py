@@ -93,6 +93,10 @@ class FullRankingLoop(RankingLoop):
         name = names[self.rerank]
         return name if self.rerank_topk is None else f'{name}, {self.rerank_topk} best reranked'
 
+    @property
+    def galleries(self) -> dict[str, Sequence[int]]:
+        return dict(tir=self.gallery.images, itr=self.gallery.texts)
+
     def rank(self) -> tuple[list[dict], int, dict[str, float]]:
         """Score the missing shards, then rank from all shards."""
         gallery = self.gallery

@@ -11,6 +11,10 @@ from mmengine.dist import all_gather_object, collect_results, get_rank, get_worl
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
+from mvlt.config import labels_of
+from mvlt.engine.splits import captions_of_split
+from mvlt.evaluation.analysis import analyse
+from mvlt.evaluation.functional import average_precision
 from mvlt.mmengine_private import built_loops
 from mvlt.registry import TASK_UTILS
 from mvlt.retrieval.encoder import similarity
@@ -22,9 +26,10 @@ class RankingLoop(BaseLoop):
     """A loop for ``test_cfg`` or ``val_cfg`` whose results are a dict per query.
 
     A result has ``direction`` ('tir', 'itr'), ``query`` (row) and its ``product_id``, ``rank``
-    (1 = first), ``draw``, ``num_candidates`` and how many of them are right (``relevant``), and
-    ``candidates`` (rows) with their ``scores`` and ``positives``. The full protocol keeps only the
-    first candidates. :class:`mvlt.apis.Search` ranks by the same code.
+    (1 = first), ``average_precision`` (0 to 1), ``draw``, ``num_candidates``, the ``right`` ones
+    (rows) and their number (``relevant``), and ``candidates`` (rows) with their ``scores`` and
+    ``positives``. The full protocol keeps only the first candidates. :class:`mvlt.apis.Search`
+    ranks by the same code.
 
     Args:
         runner, dataloader, evaluator: as mmengine's TestLoop.
@@ -35,6 +40,8 @@ class RankingLoop(BaseLoop):
         scorer: settings of the scorer of matching logits.
         batch_size: pairs at once.
         amp_dtype: 'bfloat16' or 'float16' scores under autocast; None in float32.
+        analysis: also give what :func:`mvlt.evaluation.analyse` finds in the results, and
+            ``tir/typo/R@1`` of queries with a typing error (:func:`with_typo`), under 'analysis/'.
 
     Raises:
         ValueError: an unknown ``rerank``, a ``rerank_topk`` below 1, an unused setting of the data
@@ -52,6 +59,7 @@ class RankingLoop(BaseLoop):
         scorer: dict | None = None,
         batch_size: int = 256,
         amp_dtype: str | None = None,
+        analysis: bool = False,
     ) -> None:
         unused = set(dataloader) - LOADER if isinstance(dataloader, dict) else None
         if unused:
@@ -72,6 +80,8 @@ class RankingLoop(BaseLoop):
         self.rerank_topk = rerank_topk
         self._encoder = encoder
         self.amp_dtype = amp_dtype
+        self.analysis = analysis
+        self._typos = False
         self.scorer = TASK_UTILS.build(
             dict(
                 scorer or dict(type='PairScorer'),
@@ -117,11 +127,34 @@ class RankingLoop(BaseLoop):
         self.evaluator.process(data_samples=results, data_batch=None)
         metrics = {**self.evaluator.evaluate(total), **more}
         self.results = collect_results(results, total, 'gpu') or []
+        if self.analysis:
+            metrics |= self._analyse()
         for result in self.results:
             result['product_id'] = self.records[result['query']]['product_id']
         self.runner.call_hook(f'after_{mode}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{mode}')
         return metrics
+
+    @property
+    def galleries(self) -> dict[str, Sequence[int]]:
+        """Direction -> ranked rows, if all queries of a direction rank the same."""
+        return {}
+
+    def _analyse(self) -> dict[str, float]:
+        """Metrics of :func:`mvlt.evaluation.analyse`; {} on other ranks than the main one."""
+        self._typos = True
+        mine, total, _ = self.rank()
+        self._typos = False
+        with_typos: list[dict] = collect_results(mine, total, 'gpu') or []
+        if not self.results:
+            return {}
+        labels = [name for name in labels_of(self.dataset.metainfo) if name in self.records[0]]
+        trained = captions_of_split(self.runner.cfg, 'train')
+        metrics = analyse(self.results, self.records, self.galleries, labels, trained)
+        found = [result['rank'] == 1 for result in with_typos if result['direction'] == 'tir']
+        if found:
+            metrics['tir/typo/R@1'] = 100 * float(np.mean(found))
+        return {f'analysis/{name}': value for name, value in metrics.items()}
 
     @property
     def encodes(self) -> bool:
@@ -136,8 +169,9 @@ class RankingLoop(BaseLoop):
         return self.scorer.model.head_that('embedding').scale.item()
 
     def captions(self, rows: Sequence[int]) -> list[str]:
-        """The captions of some rows."""
-        return [self.records[row]['caption'] for row in rows]
+        """The captions of some rows; with typing errors while queries with them are ranked."""
+        captions = [self.records[row]['caption'] for row in rows]
+        return [*map(with_typo, captions)] if self._typos else captions
 
     def tokens(self, captions: Sequence[str]) -> list[torch.Tensor]:
         """Token ids, int64 (T,), of each caption."""
@@ -160,6 +194,22 @@ class RankingLoop(BaseLoop):
         embeds = Embeds(image_embeds, encoder.texts(self.tokens(captions)))
         check_finite(*embeds)
         return embeds
+
+
+def with_typo(caption: str) -> str:
+    """The caption with two neighbouring letters of its longest word swapped, as fingers do.
+
+    Example:
+        'Nike Men Running Shoes' -> 'Nike Men Runinng Shoes'.
+    """
+    words = caption.split()
+    index = max(range(len(words)), key=lambda i: len(words[i]), default=0)
+    word = words[index] if words else ''
+    places = [i for i in range(len(word) - 1) if word[i] != word[i + 1]]
+    if places:
+        i = min(places, key=lambda place: abs(place - len(word) // 2))
+        words[index] = word[:i] + word[i + 1] + word[i] + word[i + 2 :]
+    return ' '.join(words)
 
 
 def check_finite(*arrays: np.ndarray) -> None:
@@ -188,6 +238,8 @@ def result_of(
     return dict(
         **query,
         rank=ranking.rank_of(positives),
+        average_precision=average_precision(ranking.scores, positives),
+        right=[int(rows[i]) for i in np.flatnonzero(positives).tolist()],
         relevant=int(positives.sum()),
         num_candidates=len(positives),
         candidates=[int(rows[i]) for i in shown],

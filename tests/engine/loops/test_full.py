@@ -242,3 +242,23 @@ def test_wrong_settings(demo_data, tmp_path):
     runner = _runner(demo_data, tmp_path, 'no_itc', **{'test_cfg.rerank_topk': 2})
     with pytest.raises(ValueError, match='needs a head that gives embedding'):
         runner.test()
+
+
+def test_the_analysis_stands_beside_the_metrics(demo_data, tmp_path):
+    plain = _runner(demo_data, tmp_path, 'plain', **_ITC, **{'test_cfg.rerank': None})
+    more = _runner(
+        demo_data, tmp_path, 'more', **_ITC, **{'test_cfg.rerank': None, 'test_cfg.analysis': True}
+    )
+    more.model.load_state_dict(plain.model.state_dict())
+    metrics, all_metrics = plain.test(), more.test()
+    assert {name: all_metrics[name] for name in metrics} == metrics
+    for direction in ('tir', 'itr'):
+        low, high = (all_metrics[f'analysis/{direction}/R@1_{end}'] for end in ('low', 'high'))
+        assert low <= metrics[f'retrieval/{direction}/R@1'] <= high
+        assert 0 < all_metrics[f'analysis/{direction}/NDCG@10'] <= 100
+        assert f'analysis/{direction}/hubness' in all_metrics
+    assert 'analysis/tir/typo/R@1' in all_metrics
+    # queries with typing errors leave the results as they are
+    assert [query['rank'] for query in more.test_loop.results] == [
+        query['rank'] for query in plain.test_loop.results
+    ]

@@ -1,0 +1,44 @@
+"""The datasets of the splits of a config."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+from mvlt.datasets import PairDataset
+from mvlt.registry import DATASETS
+
+
+def split_of(config: Config, split: str) -> PairDataset:
+    """The records of a split of a config's data, without a pipeline.
+
+    The config's own loader of the split counts, else its test data with another ``split``.
+
+    Raises:
+        ValueError: it has neither.
+    """
+    settings: Mapping[str, Any] = config.test_dataloader.dataset
+    loader = config.get(f'{split}_dataloader') or {}
+    if 'dataset' in loader:
+        settings = loader['dataset']
+    while 'dataset' in settings:  # wrappers
+        settings = settings['dataset']
+    if 'dataset' not in loader:
+        if 'split' not in settings:
+            raise ValueError(
+                f'{config.filename}: no {split}_dataloader, and its test data have no split; name '
+                'a recipe with training data'
+            )
+        settings = dict(settings, split=split)
+    dataset: PairDataset = DATASETS.build(
+        dict(settings, pipeline=[], test_mode=True, on_error='raise')
+    )
+    return dataset
+
+
+def captions_of_split(config: Config, split: str) -> list[str] | None:
+    """The captions of :func:`split_of`; None if the config has no such split."""
+    try:
+        return split_of(config, split).captions()
+    except ValueError:
+        return None
