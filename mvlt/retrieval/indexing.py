@@ -20,6 +20,7 @@ from torch import distributed as dist
 
 from mvlt.deadline import check
 from mvlt.retrieval.index import Index, Kind
+from mvlt.retrieval.index.filters import is_of_kind
 from mvlt.retrieval.records import Records
 
 BLOCK = 512  # rows written at once
@@ -235,11 +236,14 @@ def upsert_product(
     kinds = index.description.columns
     if unknown := set(values) - set(kinds):
         raise ValueError(f'no column {", ".join(sorted(unknown))}; legal: {", ".join(kinds)}')
-    cells = {
-        name: value_of(value, kind, name) if isinstance(value, str) else value
-        for name, kind in kinds.items()
-        for value in (values.get(name),)
-    }
+    cells = {}
+    for name, kind in kinds.items():
+        value = values.get(name)
+        if isinstance(value, str):
+            value = value_of(value, kind, name)
+        elif value is not None and not is_of_kind(value, kind):
+            raise ValueError(f"column '{name}' of the index holds {kind}s, not {value!r:.60}")
+        cells[name] = float(value) if kind == 'number' and value is not None else value
     rows = [dict(cells, img_path=path) for path in paths or [None] * len(hashes)]
     index.upsert(
         index.rows(

@@ -10,7 +10,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 from pydantic import BaseModel
 
-from mvlt.datasets.transforms.loading import read_image
+from mvlt.datasets.transforms.loading import open_image, read_image
 
 MAX_MEGABYTES = 8
 MAX_PIXELS = 25_000_000
@@ -37,6 +37,8 @@ def guarded(component: Any) -> Any:
             if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
                 raise refusal(UNREADABLE)
         try:
+            for path in _paths(payload):  # Gradio opens every format that Pillow knows
+                open_image(path, MAX_PIXELS).close()
             return read(payload)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise refusal(UNREADABLE) from error
@@ -81,7 +83,7 @@ def brush_mask(layers: Sequence[str | None], size: tuple[int, int]) -> np.ndarra
     painted = np.zeros(size, dtype=bool)
     for path in layers:
         if path:
-            with Image.open(path) as layer:
+            with open_image(path, MAX_PIXELS) as layer:
                 alpha = layer.convert('RGBA').getchannel('A').resize((size[1], size[0]))
             painted |= np.asarray(alpha) > 0
     return painted

@@ -80,6 +80,12 @@ class _Shop(BaseHTTPRequestHandler):
                 self.wfile.write(b'x')
                 self.wfile.flush()
                 time.sleep(0.2)
+        elif name == 'drips_headers':
+            for _ in range(20):
+                self.wfile.write(b'H')
+                self.wfile.flush()
+                time.sleep(0.2)
+            self.close_connection = True
         elif name == 'moved':
             self._send(302, Location='/good.png')
         elif name == 'around':
@@ -135,6 +141,7 @@ def test_a_busy_server_is_retried(shop):
         ('endless', 'more than 0.0 MB', 1),
         ('stalls', 'no answer in time; tried 2 times', 2),
         ('drips', 'no answer in time; tried 2 times', 2),
+        ('drips_headers', 'no answer in time; tried 2 times', 2),
         ('around', 'more than 5 redirections', 6),
         ('file', 'not an http address: file:///etc/hostname', 1),
     ],
@@ -148,7 +155,11 @@ def test_faults_of_servers(shop, tmp_path, path, message, tries):
 
 
 @pytest.mark.parametrize(
-    'address', ['10.0.0.1', '169.254.169.254', '::1', '::ffff:127.0.0.1', 'fd00::1', '0.0.0.0']
+    'address',
+    [
+        *('10.0.0.1', '169.254.169.254', '::1', '::ffff:127.0.0.1', 'fd00::1', '0.0.0.0'),
+        *('64:ff9b::7f00:1', '2002:7f00:1::', '::127.0.0.1'),  # private IPv4 inside
+    ],
 )
 def test_only_public_addresses_are_fetched(monkeypatch, address):
     """Checked after the name is resolved; redirections are checked, too."""
@@ -170,12 +181,11 @@ def test_a_redirection_to_a_private_address_is_refused(shop, monkeypatch):
     """A public host redirects to the local network."""
     checked = []
 
-    class Public:
-        def __init__(self, text):
-            checked.append(text)
-            self.is_global = len(checked) == 1
+    def is_public(address):
+        checked.append(address)
+        return len(checked) == 1
 
-    monkeypatch.setattr(fetch_images.ipaddress, 'ip_address', Public)
+    monkeypatch.setattr(fetch_images, 'is_public', is_public)
     with pytest.raises(ValueError, match='not public'):
         fetch(f'{shop}/moved', QUICK._replace(private=False))
     assert _Shop.asked == ['/moved']

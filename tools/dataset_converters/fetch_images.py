@@ -9,6 +9,7 @@ addresses are requested, also after a redirection: a table may come from anybody
 """
 
 import argparse
+import contextlib
 import hashlib
 import http.client
 import io
@@ -20,19 +21,21 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Timer
 from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from PIL import Image
 from rich.progress import track
 
 from mvlt.datasets.column_guesses import has_addresses
 from mvlt.datasets.table import find_table, read_table
+from mvlt.datasets.transforms.loading import open_image
 from mvlt.files import written_whole
 from mvlt.tools.command_line import run_command
 
 REDIRECTIONS = 5
 _BLOCK = 1 << 16
+_MAX_PIXELS = 100_000_000
 _AGAIN = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -69,7 +72,7 @@ class _Connection(http.client.HTTPConnection):
         """Connect; every address of the host must be public."""
         addresses = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         for *_, address in addresses:
-            if not self.limits.private and not ipaddress.ip_address(address[0]).is_global:
+            if not self.limits.private and not is_public(str(address[0])):
                 raise ValueError(
                     f'{self.host} is {address[0]}, not public; to allow it, add --private'
                 )
@@ -78,6 +81,28 @@ class _Connection(http.client.HTTPConnection):
         if self.tls:
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+
+    def abort(self) -> None:
+        """End a read that waits, from another thread."""
+        with contextlib.suppress(OSError, AttributeError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is public, and so are the IPv4 addresses that an IPv6 address contains."""
+    ip = ipaddress.ip_address(address)
+    if not ip.is_global:
+        return False
+    if isinstance(ip, ipaddress.IPv4Address):
+        return True
+    contained = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    if any(ip in network for network in _WITH_IPV4):
+        contained.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    return all(v4.is_global for v4 in contained if v4 is not None)
+
+
+# NAT64 (RFC 6052) and IPv4-compatible addresses end with an IPv4 address
+_WITH_IPV4 = [ipaddress.ip_network(name) for name in ('64:ff9b::/96', '::/96')]
 
 
 def fetch(address: str, limits: Limits = DEFAULT) -> bytes:
@@ -107,6 +132,8 @@ def _fetch_once(address: str, limits: Limits) -> bytes:
             raise ValueError(f'not an http address: {address:.80}')
         tls = parts.scheme == 'https'
         connection = _Connection(parts.hostname, parts.port or (443 if tls else 80), limits, tls)
+        end = Timer(max(0.0, until - time.monotonic()), connection.abort)
+        end.start()
         try:
             target = quote(parts.path or '/', safe="/%:@!$&'()*+,;=~")
             target += f'?{quote(parts.query, safe="%:@!$&()*+,;=/?~")}' if parts.query else ''
@@ -120,7 +147,12 @@ def _fetch_once(address: str, limits: Limits) -> bytes:
             if answer.status != 200:
                 raise ValueError(f'the server answers {answer.status} {answer.reason}')
             return _body(answer, limits, until)
+        except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() > until:  # the end came while headers or bytes dripped
+                raise TimeoutError from error
+            raise
         finally:
+            end.cancel()
             connection.close()
     raise ValueError(f'more than {REDIRECTIONS} redirections')
 
@@ -154,7 +186,7 @@ def fetch_to(address: str, folder: Path, limits: Limits = DEFAULT) -> str:
         return known.name
     content = fetch(address, limits)
     try:
-        with Image.open(io.BytesIO(content)) as opened:
+        with open_image(io.BytesIO(content), _MAX_PIXELS) as opened:
             suffix = (opened.format or '').lower()
             opened.verify()
     except Exception as error:  # Pillow's decoders raise many kinds

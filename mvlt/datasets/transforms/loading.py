@@ -1,28 +1,37 @@
 """Images of any format to RGB arrays."""
 
 import warnings
+from collections.abc import Container
+from contextlib import suppress
+from functools import lru_cache
+from importlib import import_module
 from typing import IO, Literal, get_args
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mvlt.registry import TRANSFORMS
 
 Shape = Literal['as_is', 'padded', 'cropped']
 
 
+# What shops and cameras write. Pillow knows more, but its EPS reader starts Ghostscript, and a few
+# bytes of JPEG 2000 take seconds to decode.
+FORMATS = ('JPEG', 'MPO', 'PNG', 'WEBP', 'AVIF', 'HEIF', 'GIF', 'BMP', 'TIFF')
+
+
 def read_image(
     path: str | IO[bytes], max_pixels: int = 50_000_000, at_least: int | None = None
 ) -> np.ndarray:
-    """Decode an image to uint8 (H, W, 3), RGB.
+    """Decode an image to uint8 (H, W, 3), RGB: the first frame of an animation.
 
     Transparency becomes white, as shops show it; 16-bit grey is scaled to 8 bits; the EXIF
     orientation is applied; Pillow converts palettes, CMYK and other modes.
 
     Args:
-        path: a file.
-        max_pixels: refuse larger images.
+        path: a file in one of :data:`FORMATS`, whatever its name.
+        max_pixels: refuse larger images, before decoding.
         at_least: decode a JPEG at 1/2, 1/4 or 1/8 of its size if both sides keep so many pixels.
             The decoder averages its blocks, in a fraction of the time.
 
@@ -30,16 +39,9 @@ def read_image(
         OSError: the file is missing, truncated, no image or too large; the message names it.
     """
     try:
-        if str(path).lower().endswith(('.heic', '.heif')):
-            _register_heic()
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                if opened.width * opened.height > max_pixels:
-                    raise OSError(
-                        f'{opened.width} x {opened.height} pixels are more than the limit of '
-                        f'{max_pixels}'
-                    )
+            with open_image(path, max_pixels) as opened:
                 if at_least is not None:
                     opened.draft('', (at_least, at_least))
                 return np.asarray(to_rgb(ImageOps.exif_transpose(opened)))
@@ -51,12 +53,35 @@ def read_image(
         ) from error
 
 
-def _register_heic() -> None:
+def open_image(path: str | IO[bytes], max_pixels: int) -> Image.Image:
+    """Open an image without decoding it, by its content alone.
+
+    Raises:
+        OSError: another format than :data:`FORMATS`, or more pixels.
+    """
+    _register_heic()
     try:
-        from pillow_heif import register_heif_opener
-    except ImportError as error:
-        raise OSError("needs pillow-heif: pip install 'mvlt[heic]'") from error
-    register_heif_opener()
+        opened = Image.open(path, formats=[name for name in FORMATS if name in _readers()])
+    except UnidentifiedImageError as error:
+        raise OSError(f'{error}; legal: {", ".join(FORMATS)}, HEIF by mvlt[heic]') from error
+    if opened.width * opened.height > max_pixels:
+        opened.close()
+        raise OSError(
+            f'{opened.width} x {opened.height} pixels are more than the limit of {max_pixels}'
+        )
+    return opened
+
+
+def _readers() -> Container[str]:
+    Image.init()
+    return Image.OPEN
+
+
+@lru_cache
+def _register_heic() -> None:
+    """Let Pillow read HEIF, if the package is there."""
+    with suppress(ImportError):
+        import_module('pillow_heif').register_heif_opener()
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

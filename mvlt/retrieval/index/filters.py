@@ -7,6 +7,7 @@ Several keys must all hold. An empty cell is in no list and in no range, so ``no
 product.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -16,8 +17,10 @@ import pyarrow.compute as pc
 
 Kind = Literal['text', 'number', 'flag']
 Where = Mapping[str, Any]
-MAX_VALUES = 1000  # of one list
+MAX_VALUES = 1000  # of a filter
+MAX_TERMS = 100  # conditions, and, or and not of a filter: a store's parser is recursive
 MAX_DEPTH = 8
+_LARGEST = float(np.finfo(np.float64).max)
 _TYPES: dict[Kind, pa.DataType] = dict(text=pa.string(), number=pa.float64(), flag=pa.bool_())
 
 
@@ -42,7 +45,7 @@ def arrow_type(kind: Kind) -> pa.DataType:
     return _TYPES[kind]
 
 
-def parse(where: Where | None, columns: Mapping[str, Kind], depth: int = 0) -> Group:
+def parse(where: Where | None, columns: Mapping[str, Kind]) -> Group:
     """Check a filter against the columns.
 
     Args:
@@ -50,8 +53,14 @@ def parse(where: Where | None, columns: Mapping[str, Kind], depth: int = 0) -> G
         columns: name -> kind.
 
     Raises:
-        ValueError: an unknown column, a value of another kind, a list that is too long.
+        ValueError: an unknown column, a value of another kind, too many terms or values.
     """
+    return _parse(where, columns, Counter(terms=MAX_TERMS, values=MAX_VALUES), 0)
+
+
+def _parse(
+    where: Where | None, columns: Mapping[str, Kind], budget: Counter[str], depth: int
+) -> Group:
     if where is None:
         return Group('and', ())
     if not isinstance(where, Mapping):
@@ -60,22 +69,27 @@ def parse(where: Where | None, columns: Mapping[str, Kind], depth: int = 0) -> G
         raise ValueError(f'where: nest and, or, not at most {MAX_DEPTH} deep')
     parts: list[Condition | Group] = []
     for key, value in where.items():
+        budget['terms'] -= 1
+        if budget['terms'] < 0:
+            raise ValueError(f'where: at most {MAX_TERMS} conditions')
         if key in ('and', 'or'):
             if not isinstance(value, Sequence) or isinstance(value, str) or not value:
                 raise ValueError(f"where: '{key}' takes a list of dicts, not {_short(value)}")
             word: Literal['and', 'or'] = 'and' if key == 'and' else 'or'
-            parts.append(Group(word, tuple(parse(part, columns, depth + 1) for part in value)))
+            parts.append(
+                Group(word, tuple(_parse(part, columns, budget, depth + 1) for part in value))
+            )
         elif key == 'not':
-            parts.append(Group('not', (parse(value, columns, depth + 1),)))
+            parts.append(Group('not', (_parse(value, columns, budget, depth + 1),)))
         elif key in columns:
-            parts.append(_condition(key, columns[key], value))
+            parts.append(_condition(key, columns[key], value, budget))
         else:
             legal = ', '.join(columns) or 'none'
             raise ValueError(f'where: no column {_short(key)}; legal: {legal}, and, or, not')
     return Group('and', tuple(parts))
 
 
-def _condition(column: str, kind: Kind, value: Any) -> Condition:
+def _condition(column: str, kind: Kind, value: Any, budget: Counter[str]) -> Condition:
     if isinstance(value, Mapping):
         if kind != 'number' or not value or set(value) - {'min', 'max'}:
             legal = "legal: {'min': 10, 'max': 50}, one bound or both"
@@ -89,17 +103,29 @@ def _condition(column: str, kind: Kind, value: Any) -> Condition:
             high=_checked(column, kind, value['max']) if 'max' in value else None,
         )
     listed = [value] if isinstance(value, str) or not isinstance(value, Sequence) else value
-    if not 0 < len(listed) <= MAX_VALUES:
-        raise ValueError(f"where: '{column}' takes 1 to {MAX_VALUES} values, not {len(listed)}")
+    budget['values'] -= len(listed)
+    if not listed or budget['values'] < 0:
+        raise ValueError(
+            f"where: '{column}' takes 1 to {MAX_VALUES} values, in all columns together"
+        )
     return Condition(column, tuple(_checked(column, kind, item) for item in listed))
 
 
 def _checked(column: str, kind: Kind, value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = dict(text=isinstance(value, str), number=number, flag=isinstance(value, bool))
-    if not fits[kind] or (number and not np.isfinite(float(value))):
+    if not is_of_kind(value, kind):
         raise ValueError(f"where: '{column}' holds {kind}s, not {_short(value)}")
-    return float(value) if number else value
+    return float(value) if kind == 'number' else value
+
+
+def is_of_kind(value: Any, kind: Kind) -> bool:
+    """Whether a value may stand in a column: text, a finite number of 64 bits, or a flag."""
+    if kind == 'text':
+        return isinstance(value, str)
+    if kind == 'flag':
+        return isinstance(value, bool)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= _LARGEST  # NaN is not; Python compares large integers exactly
 
 
 def _short(value: Any) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from unittest.mock import patch
 
@@ -77,7 +78,8 @@ class LanceIndex(Index):
     ) -> None:
         self.folder = Path(folder)
         self.probes, self.refine, self.exact_rows = probes, refine, exact_rows
-        self._held = 0
+        self._threads = RLock()
+        self._held = False
         path = self.folder / DESCRIPTION
         if description is None:
             if not path.is_file():
@@ -114,27 +116,28 @@ class LanceIndex(Index):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """See :meth:`Index.writing`."""
-        if self._held:
-            yield
-            return
-        with open(self.folder / '.lock', 'a+') as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                lock.seek(0)
-                raise ValueError(
-                    f'{self.folder}: process {lock.read().strip() or "?"} writes to this index; '
-                    'wait for it or stop it'
-                ) from error
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
-            self._held += 1
-            try:
+        """See :meth:`Index.writing`. Threads of a process wait for each other."""
+        with self._threads:
+            if self._held:
                 yield
-            finally:
-                self._held -= 1
+                return
+            with open(self.folder / '.lock', 'a+') as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    lock.seek(0)
+                    raise ValueError(
+                        f'{self.folder}: process {lock.read().strip() or "?"} writes to this '
+                        'index; wait for it or stop it'
+                    ) from error
+                lock.truncate(0)
+                lock.write(str(os.getpid()))
+                lock.flush()
+                self._held = True
+                try:
+                    yield
+                finally:
+                    self._held = False
 
     @_report_failure
     def _upsert(self, rows: pa.Table) -> None:
