@@ -187,7 +187,7 @@ class Search(Embedder):
 
         Args:
             text: text query.
-            images: image query: one image or several.
+            images: image query: one image or several; tensors are results of :meth:`pixels`.
             products: ids of products to look like; they are not returned.
             negative_query: text that products should not match.
             topk: maximal number of products.
@@ -268,8 +268,11 @@ class Search(Embedder):
         """The query's embedding, float32 (D,) of length 1: text + 0.5 images - 0.5 negative."""
         image_embeds: list[np.ndarray] = []
         if images is not None:
-            arrays = [to_array(image, i) for i, image in enumerate(list_images(images))]
-            image_embeds += [*self.embed_images([self.pixels(array) for array in arrays])]
+            pixels = [
+                image if isinstance(image, torch.Tensor) else self.pixels(to_array(image, i))
+                for i, image in enumerate(list_images(images))
+            ]
+            image_embeds += [*self.embed_images(pixels)]
         if products:
             image_embeds += product_embeds(self.index, products)
         if not image_embeds and not text:

@@ -8,47 +8,43 @@ the variable nobody can write. The service fetches no addresses. /docs lists all
 
 import argparse
 import contextlib
-import hashlib
 import hmac
-import io
 import json
 import os
+import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from threading import Event, Thread
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 import uvicorn
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
-from limits import parse as parse_limit
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from mmengine.logging import print_log
 from PIL import Image
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import generate_latest
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException as RouteError
 
-from mvlt.datasets.transforms.loading import read_image
-from mvlt.deadline import within
-from mvlt.files import written_whole
+import mvlt
 from mvlt.retrieval.index.base import MAX_ID, check_id
 from mvlt.tools.command_line import run_command
+from projects.search_service import uploads
 from projects.search_service.batching import BatchedSearch
+from projects.search_service.guard import Guard, Metrics
+from projects.search_service.pools import Pool
 
 MAX_TEXT = 200  # characters
 MAX_IMAGES = 8  # a request
-MAX_BYTES = 20_000_000  # a request
-MAX_PIXELS = 25_000_000  # an image
-UPLOADS = 'uploads'  # below the folder of images
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+Image.MAX_IMAGE_PIXELS = uploads.MAX_PIXELS
 
+T = TypeVar('T')
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
+Images = Annotated[list[UploadFile], File()]
 
 
 class Query(BaseModel):
@@ -73,74 +69,74 @@ class Settings(BaseModel):
     rate: requests per client address, in the syntax of ``limits``.
     seconds: time limit of a request.
     compact_hours: interval between compactions of the index; 0 = never.
+    admin_port: serves writing, /metrics and /docs, which the other port then does not.
+    log: file of a JSON line per request.
+    proxies: addresses of reverse proxies, separated by commas, whose X-Forwarded-For counts.
     """
 
     token: str = ''
     rate: str = '50/second'
     seconds: float = 10
     compact_hours: float = 24
+    admin_port: int | None = None
+    log: str | None = None
+    proxies: str | None = None
+
+
+class Pools:
+    """The threads of a service: a slow kind of work leaves the others their own."""
+
+    def __init__(self, seconds: float) -> None:
+        self.search = Pool('search', 8, 64, seconds)
+        self.decode = Pool('decode', 2, 8, seconds)
+        self.write = Pool('write', 1, 32, seconds)
+        self.health = Pool('health', 1, 16, seconds)
+
+    def close(self) -> None:
+        """End all threads after their work."""
+        for pool in vars(self).values():
+            pool.close()
 
 
 def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     """The service of one model and one index."""
-    metrics = Metrics(search)
-    limiter = MovingWindowRateLimiter(MemoryStorage())
-    rate = parse_limit(settings.rate)
+    search.warm_up()
+    pools, metrics = Pools(settings.seconds), _metrics(search)
+    for name, pool in vars(pools).items():
+        metrics.gauge(f'mvlt_busy_{name}', f'Work that runs or waits: {name}', _busy(pool))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stop = Event()
-        args = (search, settings.compact_hours, stop)
-        Thread(target=_compact_regularly, args=args, daemon=True).start()
+        args = (search, pools.write, settings.compact_hours, stop)
+        Thread(target=_keep_up, args=args, daemon=True).start()
         yield
         stop.set()
-        await run_in_threadpool(search.close)
+        pools.close()
+        search.close()
 
     app = FastAPI(title='MVLT search', lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(
+        Guard,
+        metrics=metrics,
+        rate=settings.rate,
+        seconds=settings.seconds,
+        admin_port=settings.admin_port,
+        log=settings.log,
+    )
 
-    @app.middleware('http')
-    async def guard(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        started = time.monotonic()
-        path = request.url.path.split('/')[1]
-        host = request.client.host if request.client else '?'
-        length = request.headers.get('content-length', '')
-        if path not in ('healthz', 'metrics') and not limiter.hit(rate, host):
-            response: Response = _refusal(429, f'more than {settings.rate} requests')
-        elif request.method in ('POST', 'PUT') and not length.isdecimal():
-            response = _refusal(411, 'send a Content-Length header')
-        elif length.isdecimal() and int(length) > MAX_BYTES:
-            response = _refusal(413, f'send at most {MAX_BYTES:,} bytes')
-        else:
-            response = await call_next(request)
-        metrics.count(path, response.status_code, time.monotonic() - started)
-        return response
-
-    @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        return _refusal(error.status_code, str(error.detail))
+    @app.exception_handler(RouteError)
+    async def refused(_: Request, error: RouteError) -> JSONResponse:
+        return JSONResponse(dict(error=str(error.detail)), error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def wrong(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         field = '.'.join(str(part) for part in first['loc'] if part != 'body')
-        return _refusal(422, f'{field}: {first["msg"]}')
+        return JSONResponse(dict(error=f'{field}: {first["msg"]}'), 422)
 
-    @app.exception_handler(Exception)
-    async def broken(_: Request, error: Exception) -> JSONResponse:
-        return _refusal(500, 'internal error; see the log of the service')
-
-    def ask(work: Callable[[], Any]) -> Any:
-        """Call ``work`` within the time limit; a ValueError becomes a 4xx."""
-        try:
-            with within(settings.seconds):
-                return work()
-        except TimeoutError as error:
-            raise HTTPException(503, f'no answer within {settings.seconds:g} seconds') from error
-        except ValueError as error:
-            status = 409 if 'writes to this index' in str(error) else 422
-            raise HTTPException(status, str(error)) from error
+    def deadline() -> float:
+        return time.monotonic() + settings.seconds
 
     def writer(request: Request) -> None:
         if not settings.token:
@@ -149,59 +145,99 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
         if not hmac.compare_digest(given, f'Bearer {settings.token}'.encode()):
             raise HTTPException(401, 'send the header "Authorization: Bearer TOKEN"')
 
+    async def answer(request: Request, query: Query, work: Callable[[], Any], until: float) -> dict:
+        request.state.asked = query.model_dump(exclude_defaults=True)
+        rows = await pools.search.run(work, until)
+        request.state.asked['results'] = len(rows)
+        if not rows:
+            metrics.empty.inc()
+        return dict(results=[{k: v for k, v in row.items() if k != 'img_path'} for row in rows])
+
     @app.post('/search')
-    def search_text(query: Query) -> dict[str, Any]:
+    async def search_text(query: Query, request: Request) -> dict[str, Any]:
         """Find products by a text, by similar products, or both."""
-        return _answer(ask(lambda: search(**query.model_dump())))
+        return await answer(request, query, lambda: search(**query.model_dump()), deadline())
 
     @app.post('/similar')
-    def search_images(
-        images: Annotated[list[UploadFile], File()],
+    async def search_images(
+        images: Images,
+        request: Request,
         query: Annotated[str, Form(max_length=10_000)] = '{}',
     ) -> dict[str, Any]:
         """Find products similar to uploaded images; ``query`` is the JSON of /search."""
+        until = deadline()
         try:
-            options = Query.model_validate_json(query).model_dump()
+            options = Query.model_validate_json(query)
         except ValueError as error:
             raise HTTPException(422, f'query: {_first_line(error)}') from error
-        pixels = [_read(upload) for upload in _checked(images)]
-        return _answer(ask(lambda: search(images=pixels, **options)))
+        contents = await _contents(images)
+        decoded = await pools.decode.run(lambda: uploads.decode(search, contents), until)
+        pixels = [upload.pixels for upload in decoded]
+        return await answer(
+            request, options, lambda: search(images=pixels, **options.model_dump()), until
+        )
 
     @app.put('/products/{product_id:path}', dependencies=[Depends(writer)])
-    def upsert(
+    async def upsert(
         product_id: str,
-        images: Annotated[list[UploadFile], File()],
+        images: Images,
         values: Annotated[str, Form(max_length=100_000)] = '{}',
     ) -> dict[str, Any]:
         """Add or replace a product; ``values`` is JSON, column -> value."""
-        ask(lambda: check_id(product_id))
-        if search.images is None:
+        until = deadline()
+        try:
+            check_id(product_id)
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        root = search.images
+        if root is None:
             raise HTTPException(403, 'the service was started without a folder of images')
         try:
             cells = json.loads(values)
-        except ValueError as error:
-            raise HTTPException(422, f'values: invalid JSON ({error})') from error
+        except (ValueError, RecursionError) as error:
+            raise HTTPException(422, f'values: invalid JSON ({_first_line(error)})') from error
         if not isinstance(cells, dict) or {'img_path', 'product_id', 'images'} & set(cells):
             raise HTTPException(
                 422,
                 'values: send an object of column -> value, without img_path, product_id, images',
             )
-        with _stored(search.images, _checked(images)) as paths:
-            img_paths = [str(path.relative_to(search.images)) for path in paths]
-            ask(lambda: search.upsert(product_id, paths, img_paths, **cells))
-        return dict(product_id=product_id, images=len(paths))
+        contents = await _contents(images)
+        decoded = await pools.decode.run(lambda: uploads.decode(search, contents), until)
+
+        def write() -> None:
+            with search.index.writing():  # nobody deletes a file before its row is there
+                paths = [uploads.store(root, upload) for upload in decoded]
+                try:
+                    img_paths = [str(path.relative_to(root)) for path in paths]
+                    search.upsert(product_id, paths, img_paths, **cells)
+                except BaseException:
+                    uploads.clean(search, {path.stem for path in paths})
+                    raise
+
+        await pools.write.run(write, until)
+        return dict(product_id=product_id, images=len(decoded))
 
     @app.delete('/products/{product_id:path}', dependencies=[Depends(writer)])
-    def delete(product_id: str) -> dict[str, Any]:
-        """Delete a product."""
-        if not ask(lambda: search.delete([product_id])):
+    async def delete(product_id: str, forget: bool = False) -> dict[str, Any]:
+        """Delete a product; ``forget``: its uploaded images at once, too, not in the upkeep."""
+
+        def work() -> int:
+            with search.index.writing():
+                hashes = {*search.index.fetch([product_id])['image_hash'].to_pylist()}
+                count = search.delete([product_id])
+                if forget:
+                    uploads.clean(search, hashes)
+            return count
+
+        if not await pools.write.run(work, deadline()):
             raise HTTPException(404, 'no such product')
         return dict(product_id=product_id)
 
     @app.get('/images/{product_id:path}')
-    def image(product_id: str) -> FileResponse:
+    async def image(product_id: str) -> FileResponse:
         """Return the first image of a product."""
-        rows = ask(lambda: search.index.fetch([product_id])).sort_by('image_index').to_pylist()
+        table = await pools.search.run(lambda: search.index.fetch([product_id]), deadline())
+        rows = table.sort_by('image_index').to_pylist()
         img_path = rows[0]['img_path'] if rows else None
         # symbolic links in the catalogue's folder are trusted: visitors cannot create any
         if img_path is None or search.images is None or '..' in Path(img_path).parts:
@@ -214,14 +250,15 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
         return FileResponse(path, headers={'X-Content-Type-Options': 'nosniff'})
 
     @app.get('/healthz')
-    def health() -> dict[str, Any]:
+    async def health() -> dict[str, Any]:
         """Check the index and count its images."""
-        return dict(status='ok', images=ask(search.count))
+        return dict(status='ok', images=await pools.health.run(search.count, deadline()))
 
     @app.get('/metrics')
-    def prometheus() -> Response:
+    async def prometheus() -> Response:
         """Return metrics for Prometheus."""
-        return Response(generate_latest(metrics.registry), media_type='text/plain; version=0.0.4')
+        text = await pools.health.run(lambda: generate_latest(metrics.registry), deadline())
+        return Response(text, media_type='text/plain; version=0.0.4')
 
     @app.get('/docs', include_in_schema=False)
     def docs() -> Response:
@@ -230,85 +267,42 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     return app
 
 
-class Metrics:
-    """Prometheus metrics of one service."""
-
-    def __init__(self, search: BatchedSearch) -> None:
-        self.registry = CollectorRegistry()
-        names = ['path', 'status']
-        self.requests = Counter('mvlt_requests', 'Requests', names, registry=self.registry)
-        self.seconds = Histogram(
-            'mvlt_request_seconds', 'Duration of a request', ['path'], registry=self.registry
-        )
-        images = Gauge('mvlt_index_images', 'Images in the index', registry=self.registry)
-        images.set_function(search.count)
-
-    def count(self, path: str, status: int, seconds: float) -> None:
-        """Count a request; unknown paths share a label, or visitors could add any number."""
-        routes = ('search', 'similar', 'products', 'images', 'healthz', 'metrics', 'docs')
-        path = path if path in routes else 'other'
-        self.requests.labels(path, status).inc()
-        self.seconds.labels(path).observe(seconds)
+def _clean(search: BatchedSearch) -> None:
+    with search.index.writing():
+        uploads.clean(search)
 
 
-def _refusal(status: int, line: str) -> JSONResponse:
-    return JSONResponse(dict(error=line), status)
+def _metrics(search: BatchedSearch) -> Metrics:
+    metrics = Metrics()
+    metrics.gauge('mvlt_index_images', 'Images in the index', search.count)
+    metrics.gauge('mvlt_index_changed', 'Time of the last change, Unix', search.index.changed)
+    metrics.gauge('mvlt_model_queue', 'Requests that wait for the model', search.waiting)
+    metrics.info(model=search.fingerprint[:12], version=mvlt.__version__)
+    return metrics
 
 
-def _answer(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return dict(results=[{k: v for k, v in row.items() if k != 'img_path'} for row in rows])
+def _busy(pool: Pool) -> Callable[[], float]:
+    return lambda: pool.busy
+
+
+async def _contents(images: list[UploadFile]) -> list[bytes]:
+    if not 0 < len(images) <= MAX_IMAGES:
+        raise HTTPException(422, f'images: send 1 to {MAX_IMAGES}')
+    return [await upload.read() for upload in images]
 
 
 def _first_line(error: BaseException) -> str:
     return ' '.join(str(error).split())[:300]
 
 
-def _checked(images: list[UploadFile]) -> list[UploadFile]:
-    if not 0 < len(images) <= MAX_IMAGES:
-        raise HTTPException(422, f'images: send 1 to {MAX_IMAGES}')
-    return images
-
-
-def _read(upload: UploadFile) -> Any:
-    try:
-        return read_image(io.BytesIO(upload.file.read()), MAX_PIXELS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise HTTPException(
-            422, f'images: unreadable image, or more than {MAX_PIXELS:,} pixels'
-        ) from error
-
-
-@contextlib.contextmanager
-def _stored(root: Path, uploads: list[UploadFile]) -> Any:
-    """Store uploads by their hash and yield their paths; remove new files if the work fails."""
-    new: list[Path] = []
-    paths: list[Path] = []
-    for upload in uploads:
-        _read(upload)
-        upload.file.seek(0)
-        content = upload.file.read()
-        with Image.open(io.BytesIO(content)) as image:
-            suffix = (image.format or 'png').lower()
-        path = root / UPLOADS / f'{hashlib.sha256(content).hexdigest()}.{suffix}'
-        paths.append(path)
-        if not path.is_file():
-            new.append(path)
-            with written_whole(path) as file:
-                file.write(content)
-    try:
-        yield paths
-    except BaseException:
-        for path in new:
-            path.unlink(missing_ok=True)
-        raise
-
-
-def _compact_regularly(search: BatchedSearch, hours: float, stop: Event) -> None:
+def _keep_up(search: BatchedSearch, pool: Pool, hours: float, stop: Event) -> None:
+    """Compact the index and delete uploads without a product, in the queue of the writers."""
     while hours and not stop.wait(hours * 3600):
-        try:
-            search.index.compact()
-        except Exception as error:  # e.g. another process writes: try again next time
-            print_log(f'compaction: {_first_line(error)}', 'current', level=30)
+        for work in (search.index.compact, lambda: _clean(search)):
+            try:
+                pool.submit(work).result()
+            except Exception as error:  # e.g. another process writes: try again next time
+                print_log(f'upkeep: {_first_line(error)}', 'current', level=30)
 
 
 def _docs_page(api: dict[str, Any]) -> str:
@@ -349,6 +343,16 @@ def main() -> None:
     parser.add_argument(
         '--compact-hours', type=float, default=24, help='interval of compactions; 0 = never'
     )
+    parser.add_argument(
+        '--admin-port',
+        type=int,
+        help='serves writing, /metrics and /docs on 127.0.0.1; the other port then does not',
+    )
+    parser.add_argument(
+        '--proxies',
+        help='addresses of reverse proxies, separated by commas, whose X-Forwarded-For counts',
+    )
+    parser.add_argument('--log', help='file of a JSON line per request, without images')
     args = parser.parse_args()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     if not args.catalogue and not args.index:
@@ -362,16 +366,32 @@ def main() -> None:
         rate=args.rate,
         seconds=args.seconds,
         compact_hours=args.compact_hours,
+        admin_port=args.admin_port,
+        log=args.log,
+        proxies=args.proxies,
     )
+    sockets = [_listening(args.host, args.port)]
+    if args.admin_port is not None:
+        sockets.append(_listening('127.0.0.1', args.admin_port))
     print(f'{count} images; http://{args.host}:{args.port} (ctrl-C stops it)', flush=True)
-    uvicorn.run(
-        create_app(search, settings),
-        host=args.host,
-        port=args.port,
+    make_server(search, settings).run(sockets)
+
+
+def make_server(search: BatchedSearch, settings: Settings, **more: Any) -> uvicorn.Server:
+    """The server of a service; ``more``: arguments of uvicorn.Config."""
+    arguments = dict(
         log_level='warning',
-        timeout_graceful_shutdown=int(args.seconds) + 1,
+        timeout_graceful_shutdown=int(settings.seconds) + 1,
         limit_concurrency=200,
+        proxy_headers=settings.proxies is not None,
+        forwarded_allow_ips=settings.proxies,
     )
+    return uvicorn.Server(uvicorn.Config(create_app(search, settings), **{**arguments, **more}))
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
 
 
 if __name__ == '__main__':

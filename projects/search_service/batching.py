@@ -27,6 +27,15 @@ class BatchedSearch(Search):
         self._thread = Thread(target=self._work, name='model', daemon=True)
         self._thread.start()
 
+    def warm_up(self) -> None:
+        """Read all that is read late, so that later changes of the model's folder do not matter."""
+        self.embed_images([self.pixels(np.zeros((8, 8, 3), np.uint8))])
+        self.embed_texts(self.tokens(['a']))
+
+    def waiting(self) -> int:
+        """Number of requests that wait for the model."""
+        return self._queue.qsize()
+
     def close(self) -> None:
         """Answer waiting requests, then end the thread."""
         self._queue.put(None)

@@ -1,66 +1,21 @@
 """Contract: an HTTP client searches, adds and deletes; mistakes get one line and a 4xx."""
 
-import importlib
-import io
 import json
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
 
-uvicorn = pytest.importorskip('uvicorn', reason="the service needs '.[serve]'")
+from projects.search_service.conftest import TOKEN, files, png
+
 httpx = pytest.importorskip('httpx', reason="its tests need '.[dev]'")
-app = importlib.import_module('projects.search_service.app')
-TOKEN = dict(Authorization='Bearer secret')
-
-
-@pytest.fixture(scope='module')
-def shop(tmp_path_factory):
-    """20 products, each with a colour and a price."""
-    root = tmp_path_factory.mktemp('shop')
-    (root / 'images').mkdir()
-    lines = ['image,id,title,category,price']
-    for i in range(20):
-        Image.new('RGB', (40, 60), (12 * i, 0, 255 - 12 * i)).save(root / f'images/{i}.png')
-        lines.append(f'images/{i}.png,{i},Bag {i},{"Shoes" if i % 2 else "Bags"},{i}')
-    (root / 'products.csv').write_text('\n'.join(lines))
-    return root
-
-
-@pytest.fixture(scope='module')
-def serve(embedding_folder, shop, tmp_path_factory):
-    """(settings) -> address and search of a new service."""
-    servers = []
-
-    def start(**settings):
-        search = app.BatchedSearch(
-            embedding_folder, tmp_path_factory.mktemp('i') / 'index', device='cpu'
-        )
-        search.build(shop)
-        service = app.create_app(search, app.Settings(**settings))
-        server = uvicorn.Server(uvicorn.Config(service, port=0, log_level='error'))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        servers.append((server, thread))
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        return f'http://127.0.0.1:{port}', search
-
-    yield start
-    for server, _ in servers:
-        server.should_exit = True
-    for _, thread in servers:
-        thread.join(20)
 
 
 @pytest.fixture(scope='module')
@@ -72,16 +27,6 @@ def service(serve):
 def client(service):
     with httpx.Client(base_url=service[0], timeout=30) as http:
         yield http
-
-
-def png(colour=(0, 200, 0), size=(40, 60)):
-    file = io.BytesIO()
-    Image.new('RGB', size, colour).save(file, 'png')
-    return file.getvalue()
-
-
-def files(*contents):
-    return [('images', ('a.png', content)) for content in contents]
 
 
 def test_search_equals_the_python_api(client, service):
@@ -175,13 +120,13 @@ def test_wrong_requests_are_refused_and_leave_nothing(client, service, shop):
     assert client.post('/similar', files=files(*[png()] * 9)).status_code == 422
     assert client.post('/similar', files=files(png()), data=dict(query='{')).status_code == 422
     assert client.post('/search', content=b'{').status_code == 422
-    assert client.post('/search', content=iter([b'{}'])).status_code == 411
-    assert client.post('/similar', content=bytes(app.MAX_BYTES + 1)).status_code == 413
+    assert client.post('/search', content=iter([b'{}'])).status_code == 422
+    assert client.post('/similar', content=bytes(20_000_001)).status_code == 413
     for path in ('/images/none', '/images/..%2F..%2Fproducts.csv', '/nowhere'):
         refused = client.get(path)
         assert refused.status_code == 404 and refused.headers['content-type'] == 'application/json'
     after = sorted((shop / 'uploads').glob('*')) if (shop / 'uploads').is_dir() else []
-    assert before == after and service[1].count() == 20
+    assert {*after} <= {*before} and service[1].count() == 20
 
 
 def test_a_second_writer_gets_409(client, service, tmp_path):

@@ -62,6 +62,8 @@ def open_image(path: str | IO[bytes], max_pixels: int) -> Image.Image:
     _register_heic()
     try:
         opened = Image.open(path, formats=[name for name in FORMATS if name in _readers()])
+    except Image.DecompressionBombError as error:
+        raise OSError(f'more pixels than the limit of {max_pixels}') from error
     except UnidentifiedImageError as error:
         raise OSError(f'{error}; legal: {", ".join(FORMATS)}, HEIF by mvlt[heic]') from error
     if opened.width * opened.height > max_pixels:

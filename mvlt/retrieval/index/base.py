@@ -138,6 +138,10 @@ class Index(ABC):
         """Number of rows that pass a filter."""
         return self._count(self._parsed(where))
 
+    def changed(self) -> float:
+        """Unix time of the last change in seconds; NaN = unknown."""
+        return float('nan')
+
     def fetch(self, product_ids: Sequence[str]) -> pa.Table:
         """All rows of some products, with ``vector``, in no order."""
         return self._named(self._fetch(list(product_ids)))

@@ -139,6 +139,10 @@ class LanceIndex(Index):
                 finally:
                     self._held = False
 
+    def changed(self) -> float:
+        """See :meth:`Index.changed`."""
+        return (self.folder / f'{TABLE}.lance' / '_versions').stat().st_mtime
+
     @_report_failure
     def _upsert(self, rows: pa.Table) -> None:
         ids = rows['product_id'].unique().to_pylist()

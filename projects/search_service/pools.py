@@ -1,0 +1,76 @@
+"""Threads for the work of requests, with bounded queues and a deadline."""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from fastapi import HTTPException
+
+from mvlt.deadline import within
+
+T = TypeVar('T')
+
+
+class Pool:
+    """Threads that do one kind of work, so that other kinds go on while they are busy.
+
+    Args:
+        name: of the threads.
+        threads: that work at a time.
+        most: that work or wait; more are refused with 503. Work that has missed its deadline counts
+            until it ends.
+        seconds: the time limit of a request, for the message.
+    """
+
+    def __init__(self, name: str, threads: int, most: int, seconds: float) -> None:
+        self.name = name
+        self.most = most
+        self.seconds = seconds
+        self.busy = 0
+        self._executor = ThreadPoolExecutor(threads, name)
+
+    async def run(self, work: Callable[[], T], until: float) -> T:
+        """Call ``work`` in a thread.
+
+        Args:
+            until: the deadline, of ``time.monotonic``.
+
+        Raises:
+            HTTPException: 503, too much work waits, or the deadline has passed; 409, another
+                process writes; 422, ``work`` raised ValueError or OSError.
+        """
+        if self.busy >= self.most:
+            raise HTTPException(503, f'{self.most} requests wait already: try again later')
+        seconds = max(0.0, until - time.monotonic())
+        context = contextvars.copy_context()
+
+        def call() -> T:
+            with within(until - time.monotonic()):
+                return work()
+
+        self.busy += 1
+        future = self._executor.submit(context.run, call)
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
+        except TimeoutError as error:
+            future.cancel()
+            raise HTTPException(503, f'no answer within {self.seconds:g} seconds') from error
+        except ValueError as error:
+            status = 409 if 'writes to this index' in str(error) else 422
+            raise HTTPException(status, str(error)) from error
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Let a thread call ``work`` without a deadline."""
+        return self._executor.submit(work)
+
+    def _done(self) -> None:
+        self.busy -= 1
+
+    def close(self) -> None:
+        """End the threads after their work."""
+        self._executor.shutdown(cancel_futures=True)

@@ -1,0 +1,79 @@
+"""Uploaded images: decoding, files by content, and their cleaning."""
+
+import hashlib
+import io
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from mvlt.datasets.transforms.loading import open_image, read_image
+from mvlt.files import written_whole
+from mvlt.retrieval.search import Search
+
+FOLDER = 'uploads'  # below the folder of images
+MAX_PIXELS = 25_000_000  # an image
+KEPT_SECONDS = 3600  # a file without a product stays so long: its request may be running
+_UNREADABLE = f'images: unreadable image, or more than {MAX_PIXELS:,} pixels'
+
+
+class Upload(NamedTuple):
+    """An uploaded image: its bytes, the file's suffix and the model's input, uint8 (3, S, S)."""
+
+    content: bytes
+    suffix: str
+    pixels: torch.Tensor
+
+
+def decode(search: Search, contents: Sequence[bytes]) -> list[Upload]:
+    """Decode images one after the other, so that one at a time is in memory.
+
+    Raises:
+        ValueError: unreadable, or too large.
+    """
+    uploads = []
+    for content in contents:
+        try:
+            with open_image(io.BytesIO(content), MAX_PIXELS) as opened:
+                suffix = str(opened.format).lower()
+            pixels = search.pixels(read_image(io.BytesIO(content), MAX_PIXELS))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(_UNREADABLE) from error
+        uploads.append(Upload(content, suffix, pixels))
+    return uploads
+
+
+def store(root: Path, upload: Upload) -> Path:
+    """Write an upload into a file that is named by its content."""
+    path = root / FOLDER / f'{hashlib.sha256(upload.content).hexdigest()}.{upload.suffix}'
+    if path.is_file():
+        path.touch()  # cleaning leaves new files
+    else:
+        with written_whole(path) as file:
+            file.write(upload.content)
+    return path
+
+
+def clean(search: Any, hashes: Collection[str] | None = None) -> int:
+    """Delete uploads that no product has, and return how many.
+
+    Args:
+        search: with its index and its folder of images.
+        hashes: only these contents, however new their files are; None = all that are older than
+            :data:`KEPT_SECONDS`.
+    """
+    folder = search.images / FOLDER if search.images else None
+    if folder is None or not folder.is_dir():
+        return 0
+    stored = {*search.index.keys()['image_hash'].to_pylist()}
+    deleted = 0
+    for path in folder.iterdir():
+        if path.stem in stored or (hashes is not None and path.stem not in hashes):
+            continue
+        if hashes is None and time.time() - path.stat().st_mtime < KEPT_SECONDS:
+            continue
+        path.unlink(missing_ok=True)
+        deleted += 1
+    return deleted
