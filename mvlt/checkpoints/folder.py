@@ -11,12 +11,13 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 import mvlt
@@ -30,6 +31,7 @@ WEIGHTS = 'model.safetensors'
 _CONFIG = 'config.json'
 _SUMS = 'SHA256SUMS'
 _FORMAT = 1
+_MAX_SIDE = 4096  # pixels of an image
 
 
 class ModelFolder(NamedTuple):
@@ -83,7 +85,9 @@ def read_model_folder(path: str | Path) -> ModelFolder:
             f'{path / _CONFIG}: format {version}, this version of mvlt reads {_FORMAT}; update mvlt'
         )
     content.pop('mvlt_version', None)
-    return ModelFolder(path, checked(content, str(path / _CONFIG)))
+    description = checked(content, str(path / _CONFIG))
+    _check_sizes(description.model, path)
+    return ModelFolder(path, description)
 
 
 def write_model_folder(
@@ -163,6 +167,38 @@ def fitting(
     common = {key: state[key] for key in model_state if key in state}
     check_finite(common, 'the checkpoint')
     return {key: value.detach().clone().contiguous() for key, value in common.items()}
+
+
+def _check_sizes(model: Mapping[str, Any], path: Path) -> None:
+    """Refuse a network that its weights cannot fill, before it is built.
+
+    Raises:
+        ValueError: more layers than tensors, or a size above the number of stored bytes.
+    """
+    with safe_open(path / WEIGHTS, 'pt') as weights:
+        tensors = len(weights.keys())
+    stored = (path / WEIGHTS).stat().st_size
+    for name, number in _integers(model):
+        layers = name.startswith(('depth', 'num_layers', 'num_hidden_layers'))
+        most = _MAX_SIDE if name in ('image_size', 'img_size') else stored
+        most = tensors if layers else most
+        if abs(number) > most:
+            raise ValueError(
+                f'{path / _CONFIG}: {name}={number}, but {WEIGHTS} has {tensors} tensors of '
+                f'{stored:,} bytes: this network cannot be of these weights; fetch the folder again'
+            )
+
+
+def _integers(settings: Any, name: str = '') -> Iterator[tuple[str, int]]:
+    """Every whole number in nested settings, with the innermost name."""
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            yield from _integers(value, str(key))
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            yield from _integers(value, name)
+    elif isinstance(settings, int) and not isinstance(settings, bool):
+        yield name, settings
 
 
 def _read_sums(path: Path) -> dict[str, str]:

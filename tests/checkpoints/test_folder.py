@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import mvlt
 from mvlt.apis import CategoryInferencer
@@ -20,6 +20,7 @@ from mvlt.checkpoints.folder import (
     read_model_folder,
     write_model_folder,
 )
+from mvlt.files import file_sha256
 from tests.small_model import write_small_model
 
 
@@ -102,6 +103,36 @@ def test_a_hostile_folder_runs_nothing(copy, tmp_path):
     with pytest.raises(ValueError, match="asks for the part 'os.system'"):
         read_model_folder(copy)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [('depths', [100_000, 1, 1, 1]), ('vocab_size', 10**9), ('image_size', 50_000)],
+)
+def test_a_network_that_its_weights_cannot_fill_is_not_built(copy, name, value):
+    content = json.loads((copy / 'config.json').read_text())
+    content['model']['backbone'][name] = value
+    (copy / 'config.json').write_text(json.dumps(content))
+    _sign(copy)
+    with pytest.raises(ValueError, match=f'{name}=.*cannot be of these weights'):
+        read_model_folder(copy)
+
+
+def _sign(folder):
+    """Hashes as a publisher would write them."""
+    lines = [line.split('  ') for line in (folder / 'SHA256SUMS').read_text().splitlines()]
+    (folder / 'SHA256SUMS').write_text(
+        ''.join(f'{file_sha256(folder / name)}  {name}\n' for _, name in lines)
+    )
+
+
+def test_weights_that_are_no_numbers_are_refused(copy):
+    weights = load_file(copy / 'model.safetensors')
+    next(value for value in weights.values() if value.is_floating_point()).fill_(torch.nan)
+    save_file(weights, copy / 'model.safetensors')
+    _sign(copy)
+    with pytest.raises(ValueError, match='is not finite'):
+        open_model(str(copy))
 
 
 def test_written_whole_or_not_at_all(model_folder, demo_data, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 
 import pandas as pd
 import pytest
@@ -235,3 +236,17 @@ def test_a_json_list_is_no_description(tmp_path):
     assert [row['title'] for row in _cells(tmp_path / 'products.jsonl')] == [
         row['title'] for row in ROWS
     ]
+
+
+def test_a_spreadsheet_that_would_fill_the_memory(tmp_path):
+    openpyxl = pytest.importorskip('openpyxl')
+    book = openpyxl.Workbook()
+    book.active['A1'] = 'id'
+    book.active['XFD1048576'] = 1  # a reader fills 17 thousand million cells
+    book.save(tmp_path / 'products.xlsx')
+    with pytest.raises(ValueError, match=r'1,048,576 rows of 16,384 columns up to its last cell'):
+        read_table(tmp_path / 'products.xlsx')
+    with zipfile.ZipFile(tmp_path / 'products.xlsx', 'a', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('xl/sharedStrings.xml', bytes(600_000_000))
+    with pytest.raises(ValueError, match=r'MB unpacked, more than 500: save the sheet as CSV'):
+        read_table(tmp_path / 'products.xlsx')
