@@ -39,6 +39,13 @@ def main() -> None:
     parser.add_argument(
         '--compact', action='store_true', help='compact the named index, add nothing'
     )
+    parser.add_argument(
+        '--max-deleted',
+        type=float,
+        default=0.5,
+        metavar='SHARE',
+        help='refuse to delete a larger share of the products, since an export may be cut off',
+    )
     args = parser.parse_args()
     if args.launcher == 'pytorch':
         # embeddings are gathered on the CPU, whatever device computes them
@@ -57,7 +64,7 @@ def main() -> None:
         search.index.compact()
         summary = f'{search.count()} images'
     else:
-        summary = str(search.build(args.catalogue))
+        summary = str(search.build(args.catalogue, args.max_deleted))
     if get_rank() == 0:
         print(
             f'{search.location}: {summary}; columns: {_columns(search.index.description.columns)}'

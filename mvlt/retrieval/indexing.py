@@ -28,6 +28,7 @@ MAX_TEXT = 2000  # characters kept of a cell
 SHOWN = ('img_path', 'caption')  # columns beside those of the table
 _RESERVED = {'product_id', 'image_index', 'image_hash', 'row_hash', 'vector', 'similarity'}
 _RESERVED |= {'score', 'itm_score', 'duplicates', 'and', 'or', 'not', *SHOWN}
+_FEW_DELETED = 20  # products, that may always be deleted
 _FLAGS = dict(true=True, yes=True, false=False, no=False)
 
 
@@ -69,12 +70,12 @@ class Columns:
         """Values of some rows by column, None = unknown."""
         shown = {name: [self.shown[name][i] for i in rows] for name in SHOWN}
         return shown | {
-            name: [value_of(cells[i], self.kinds[name], name) for i in rows]
+            name: [value_of(cells[i], self.kinds[name], name, self.ids[i]) for i in rows]
             for name, cells in self.texts.items()
         }
 
 
-def value_of(cell: str | None, kind: Kind, name: str) -> Any:
+def value_of(cell: str | None, kind: Kind, name: str, product_id: str = '') -> Any:
     """A cell as a value of its column's kind; ValueError if it is of another kind."""
     if cell is None:
         return None
@@ -84,7 +85,8 @@ def value_of(cell: str | None, kind: Kind, name: str) -> Any:
         return _FLAGS[cell.lower()] if kind == 'flag' else _number(cell)
     except (KeyError, ValueError) as error:
         raise ValueError(
-            f"column '{name}' of the index holds {kind}s, not '{cell:.60}': correct the cell, "
+            f"{f'product {product_id}: ' if product_id else ''}column '{name}' of the index holds "
+            f"{kind}s, not '{cell:.60}': correct the cell, "
             'or build a new index in an empty folder'
         ) from error
 
@@ -144,6 +146,7 @@ def update_index(
     reader: RowReader,
     track: Callable[[Iterable, int], Iterable],
     block: int = BLOCK,
+    max_deleted: float = 0.5,
 ) -> Update:
     """Update an index to a gallery's rows; each of several processes embeds its share.
 
@@ -156,9 +159,10 @@ def update_index(
         reader: turns rows into embeddings.
         track: wraps an iteration of known length in a progress bar.
         block: rows that are read, embedded and written at once.
+        max_deleted: refuse to delete a larger share of the products, 0 to 1; a few always may be.
 
     Raises:
-        ValueError: another process writes; a wrong cell.
+        ValueError: another process writes; a wrong cell; too many products are missing.
     """
     rank, processes = get_dist_info()
     stored = _stored_hashes(index)
@@ -166,6 +170,14 @@ def update_index(
     counts = dict(new=0, changed=0, embedded=0, unreadable=0)
     first = ''
     product_ids = {product_id for rows_of in blocks for product_id in rows_of}
+    known = {product_id for product_id, _ in stored}
+    deleted = sorted(known - product_ids)
+    if len(deleted) > max(_FEW_DELETED, max_deleted * len(known)):
+        raise ValueError(
+            f'{len(deleted)} of {len(known)} products of the index are not in the catalogue, first '
+            f"'{deleted[0]:.60}': is the export whole? To delete them, set max_deleted=1 "
+            '(tools/build_index.py --max-deleted 1)'
+        )
 
     def start(rows_of: Mapping[str, list[int]]) -> list[Future]:
         keyed = [
@@ -200,7 +212,6 @@ def update_index(
                 for name in counts:
                     counts[name] += block_counts[name]
                 first = first or next((row.error for row, _ in pairs if row.error), '')
-        deleted = sorted({product_id for product_id, _ in stored} - product_ids)
         if rank == 0:
             for i in range(0, len(deleted), block):
                 index.delete(deleted[i : i + block])

@@ -114,15 +114,17 @@ class Search(Embedder):
             )
         return index
 
-    def build(self, gallery: Source) -> Update:
+    def build(self, gallery: Source, max_deleted: float = 0.5) -> Update:
         """Build or update the index of a gallery.
 
         Args:
             gallery: see :class:`mvlt.retrieval.records.Records`.
+            max_deleted: refuse to delete a larger share of the products, 0 to 1, since an export
+                may be cut off; 20 products always may be deleted.
 
         Raises:
             FileNotFoundError, KeyError, ValueError: no such gallery, a wrong row or cell; another
-                process writes to the index.
+                process writes to the index; too many products are missing.
             OSError: no row can be read.
         """
         records = Records(gallery, self.texts, all_columns=True)
@@ -144,7 +146,9 @@ class Search(Embedder):
             barrier()
         self.row_images.records = records
         with self.index.writing() if is_main_process() else nullcontext():
-            update = update_index(self.index, columns, self._reader(records), self._track)
+            update = update_index(
+                self.index, columns, self._reader(records), self._track, max_deleted=max_deleted
+            )
         if update.unreadable and not self.count():
             raise OSError(f'{gallery}: nothing can be read; first: {update.first_unreadable}')
         return update

@@ -85,6 +85,22 @@ def test_queries_are_sums_of_embeddings(search, catalogue):
     np.testing.assert_allclose(got, expected / np.linalg.norm(expected), atol=1e-5)
 
 
+def test_an_export_that_was_cut_off_deletes_nothing(search, catalogue, monkeypatch):
+    monkeypatch.setattr('mvlt.retrieval.indexing._FEW_DELETED', 5)
+    rewrite(catalogue, lambda row: row if int(row['id']) < 3 else None)
+    with pytest.raises(ValueError, match=r"17 of 20 products .* first '10': is the export whole"):
+        search.build(catalogue)
+    assert search.count() == 20
+    assert search.build(catalogue, max_deleted=1).deleted == 17
+
+
+def test_a_cell_of_another_kind_is_named_with_its_product(search, catalogue):
+    rewrite(catalogue, lambda row: row | (dict(price='on request') if row['id'] == '7' else {}))
+    with pytest.raises(ValueError, match="product 7: column 'price' of the index holds numbers"):
+        search.build(catalogue)
+    assert search.count() == 20
+
+
 def test_an_update_follows_the_catalogue(search, catalogue, opened):
     """Of 20: an image, a price, a product deleted, one new, one unreadable, an image more."""
 
