@@ -16,11 +16,12 @@ os.environ['HF_HUB_DISABLE_TELEMETRY'] = '1'
 
 import gradio as gr
 import torch
+from starlette.middleware import Middleware
 
 from mvlt.apis.completion import Style
 from mvlt.tools.command_line import run_command
 from projects.web_demo.page import ALL, BRUSH, CONCURRENCY, MAX_TEXT, Page
-from projects.web_demo.uploads import MAX_MEGABYTES, guarded
+from projects.web_demo.uploads import MAX_MEGABYTES, NoRedirections, guarded
 
 WAITING = 40  # requests that may wait
 EVENT: dict = dict(api_visibility='private', concurrency_id='model', concurrency_limit=CONCURRENCY)
@@ -163,6 +164,7 @@ def launch(blocks: gr.Blocks, host: str, port: int | None, block: bool = True) -
         footer_links=[],
         theme=theme,
         css=CSS,
+        app_kwargs=dict(middleware=[Middleware(NoRedirections)]),
     )
     print(f'{address} (ctrl-C stops it)', flush=True)
     if block:

@@ -94,8 +94,7 @@ class Page:
             like: id of a query product.
         """
         text = _text(text)
-        image = read_upload(path) if path else None
-        if not text and image is None and like is None:
+        if not text and not path and like is None:
             raise refusal(NO_QUERY if self.shop and self.shop.embeds else NO_TEXT)
         where = {name: value for name, value in zip(self.filters, chosen) if value not in ('', ALL)}
         prices = (low or None, high or None)  # an empty field of the page is 0
@@ -103,6 +102,7 @@ class Page:
         assert shop is not None
 
         def ask() -> tuple[list, list[str]]:
+            image = read_upload(path) if path else None
             rows = shop(text, image, like, where, prices, TOPK, deduplicate)
             shown = [(card, row) for row in rows if (card := shop.image(row)) is not None]
             cards = [(card, f'{row["score"]:.2f}  {row["caption"] or ""}') for card, row in shown]
@@ -114,7 +114,7 @@ class Page:
 
     def captions(self, path: str | None) -> str:
         """The catalogue's captions for an image, best first, as HTML."""
-        result = self._within_time(self.caption_in, [read_upload(path)], topk=10)
+        result = self._within_time(lambda: self.caption_in([read_upload(path)], topk=10))
         return ''.join(
             f'<div class="caption"><b>{row["score"]:.2f}</b> {escape(row["caption"])}'
             f'<div style="width: {max(row["score"], 0):.0%}"></div></div>'
@@ -123,7 +123,7 @@ class Page:
 
     def categories(self, path: str | None, caption: str) -> list[dict[str, float]]:
         """Class -> probability, a dict for each category level."""
-        result = self._within_time(self.recognise, [read_upload(path)], _text(caption))
+        result = self._within_time(lambda: self.recognise([read_upload(path)], _text(caption)))
         (levels,) = result['predictions']
         return [
             {category['name']: category['probability'] for category in names}
@@ -134,26 +134,26 @@ class Page:
         """The masked image and the completed image."""
         if not painted or painted.get('background') is None:
             raise refusal('Upload an image first.')
-        image = read_upload(painted['background'])
-        mask: Any = style
-        if style == BRUSH:
-            mask = brush_mask(painted['layers'], image.shape[:2])
-            if not mask.any():
-                raise refusal('Paint over the part to complete, or choose another mask.')
-        elif style not in get_args(Style):
+        path, layers = painted['background'], painted['layers']
+        if style != BRUSH and style not in get_args(Style):
             raise refusal('Unknown mask style.')
-        result = self._within_time(
-            self.complete_with,
-            [image],
-            _text(caption),
-            mask=mask,
-            ratio=min(max(float(ratio), 0.0), 1.0),
-        )
+
+        def work() -> Any:
+            image = read_upload(path)
+            mask: Any = style
+            if style == BRUSH:
+                mask = brush_mask(layers, image.shape[:2])
+                if not mask.any():
+                    raise refusal('Paint over the part to complete, or choose another mask.')
+            share = min(max(float(ratio), 0.0), 1.0)
+            return image, self.complete_with([image], _text(caption), mask=mask, ratio=share)
+
+        image, result = self._within_time(work)
         (completed,) = result['predictions']
         masked = np.where(completed['mask'][..., None], np.uint8(190), image)
         return [(masked, 'input of the model'), (completed['image'], 'completed')]
 
-    def _within_time(self, ask: Callable, *args: Any, **kwargs: Any) -> Any:
+    def _within_time(self, ask: Callable[[], Any]) -> Any:
         """Call ``ask``; refuse after ``seconds``, waiting included."""
         until = time.monotonic() + self.seconds
         future: Future = Future()
@@ -161,7 +161,7 @@ class Page:
         def work() -> None:
             try:
                 with within(until - time.monotonic()):
-                    future.set_result(ask(*args, **kwargs))
+                    future.set_result(ask())
             except BaseException as error:
                 future.set_exception(error)
 
@@ -175,6 +175,8 @@ class Page:
                 self.slots.release()
         except (TooLate, TimeoutError) as error:
             raise refusal(f'No answer within {self.seconds:g} seconds; try again.') from error
+        except gr.Error:
+            raise
         except ValueError as error:  # the visitor's mistake
             raise refusal(str(error)) from error
         except Exception as error:

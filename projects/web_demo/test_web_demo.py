@@ -25,6 +25,9 @@ app = importlib.import_module('projects.web_demo.app')
         'file=/etc/passwd',
         'gradio_api/file=README.md',
         'assets/../../../etc/passwd',
+        'gradio_api/file=https://example.com/',  # no redirection, either
+        'gradio_api/file=//http://example.com/',
+        'gradio_api/file=%68ttps://example.com/',
     ],
 )
 def test_no_path_reaches_the_file_system(address, path):

@@ -1,5 +1,6 @@
 """Uploaded images, the only files that the page reads."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from gradio.utils import get_upload_folder
 from PIL import Image
 from pydantic import BaseModel
+from starlette.responses import PlainTextResponse
 
 from mvlt.datasets.transforms.loading import open_image, read_image
 
@@ -34,7 +36,7 @@ def guarded(component: Any) -> Any:
 
     def preprocess(payload: Any) -> Any:
         for path in _paths(payload):
-            if not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+            if not _is_upload(path):
                 raise refusal(UNREADABLE)
         try:
             for path in _paths(payload):  # Gradio opens every format that Pillow knows
@@ -44,8 +46,8 @@ def guarded(component: Any) -> Any:
             raise refusal(UNREADABLE) from error
 
     async def moved(path: Any) -> str | None:
-        # Gradio fetches addresses before it calls preprocess
-        if '://' in str(path):
+        # before preprocess, Gradio fetches addresses and names the working directory to others
+        if path is not None and ('://' in str(path) or not _is_upload(str(path))):
             raise refusal(UNREADABLE)
         return await move(path)
 
@@ -53,6 +55,25 @@ def guarded(component: Any) -> Any:
     component.async_move_resource_to_block_cache = moved
     component.preprocess = preprocess
     return component
+
+
+def _is_upload(path: str) -> bool:
+    return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+
+
+class NoRedirections:
+    """ASGI middleware: Gradio's file route sends visitors to any address in its path."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer 404 to a path with an address in it."""
+        path = scope.get('path', '')
+        if scope['type'] == 'http' and '/file=' in path and re.search(r'file=\W*\w+:/', path):
+            await PlainTextResponse('no such file', 404)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def _paths(payload: Any) -> Iterator[str]:
