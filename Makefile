@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+EXTRAS := dev,docs,pretrained,web,export,index,milvus,serve,excel,heic,open_clip
+# the versions that the tests ran with are those of one Python
+CONSTRAINTS = $(shell $(PYTHON) -c "import sys; print('--constraint constraints.txt' if sys.version_info[:2] == (3, 11) else '')")
 
-.PHONY: demo web serve docs test lint package release bench format install clean
+.PHONY: demo web serve docs test lint package release bench format install constraints licences clean
 
 install: $(STAMP)
 
@@ -12,8 +15,19 @@ $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --upgrade --quiet pip
 	# compat: a script beside a clone named mvlt would import the clone's folder otherwise
-	$(BIN)/pip install --config-settings editable_mode=compat --editable '.[dev,docs,pretrained,web,export,index,milvus,serve,excel,heic,open_clip]'
+	$(BIN)/pip install --config-settings editable_mode=compat $(CONSTRAINTS) --editable '.[$(EXTRAS)]'
 	touch $@
+
+# new versions of all packages within the ranges of setup.cfg; run the tests before you keep them
+constraints:
+	rm -rf work_dirs/constraints && python3.11 -m venv work_dirs/constraints
+	work_dirs/constraints/bin/pip install --quiet '.[$(EXTRAS)]'
+	{ echo '# written by make constraints: the versions that the tests ran with, Python 3.11'; \
+	  work_dirs/constraints/bin/pip freeze | grep '=='; } > constraints.txt
+
+# licence of each installed package
+licences: $(STAMP)
+	$(BIN)/python -m tools.licences
 
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py
