@@ -4,6 +4,7 @@
 """
 
 from importlib.metadata import Distribution, distributions
+from typing import Any
 
 
 def main() -> None:
@@ -13,7 +14,7 @@ def main() -> None:
 
 
 def _line(distribution: Distribution) -> str:
-    metadata = distribution.metadata
+    metadata: Any = distribution.metadata
     named = metadata.get('License-Expression') or ''
     classes = [c for c in metadata.get_all('Classifier') or () if c.startswith('License ::')]
     named = named or '; '.join(c.rpartition(' :: ')[2] for c in classes)

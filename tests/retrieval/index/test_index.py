@@ -1,5 +1,9 @@
 """Every store against plain arrays, and against filters evaluated by hand."""
 
+import fcntl
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -212,6 +216,27 @@ def test_one_process_writes_at_a_time(tmp_path):
             second.upsert(table(second, ROWS))
     second.upsert(table(second, ROWS[:2]))
     assert first.count() == 5
+
+
+def test_threads_of_a_process_wait_and_keep_the_lock(tmp_path):
+    """While any of them writes, the file is locked against other processes, too."""
+    index = open_index(tmp_path / 'index', DESCRIPTION)
+    inside, seen = [], []
+
+    def write(number):
+        with index.writing(), index.writing():
+            inside.append(number)
+            seen.append(len(inside))
+            with open(tmp_path / 'index' / '.lock', 'a+') as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(0.005)
+            inside.remove(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(40)))
+    assert seen == [1] * 40
+    with open(tmp_path / 'index' / '.lock', 'a+') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # free again
 
 
 def test_a_damaged_index_is_reported(tmp_path):
