@@ -1,6 +1,6 @@
 """List the installed packages with version and licence, as their metadata name it.
 
-    make licences
+make licences
 """
 
 from importlib.metadata import Distribution, distributions

@@ -62,7 +62,8 @@ model and its card into one archive. `tools/zoo.py` writes this page from the JS
 
 {ours}
 101 candidates: the match and 100 negatives of its sub-category. If it has too few (68 % of the
-test queries), its main category and then all products fill them up. Chance is 1, 5 and 10.
+test queries), its main category and then all products fill them up. Chance is 1, 5 and 10. The
+best floor needs no training of a network (`tools/analysis_tools/floors.py`).
 
 ## Other systems, on the same data
 
@@ -136,8 +137,12 @@ def _chosen(result: dict) -> dict[str, Any]:
     candidates = (result.get('protocol') or {}).get('num_candidates')
     if isinstance(candidates, dict):  # the full protocol
         candidates = f'{candidates["tir"]} images, {candidates["itr"]} captions'
-    metrics = {key: round(result['metrics'][key], 4) for key in METRICS if key in result['metrics']}
-    return dict(candidates=candidates, metrics=metrics)
+    metrics, *floors = (
+        {key: round(values[key], 4) for key in METRICS if key in values}
+        for values in (result['metrics'], *(result.get('floors') or {}).values())
+    )
+    names = result.get('floors') or {}
+    return dict(candidates=candidates, metrics=metrics, floors=dict(zip(names, floors)))
 
 
 def size(recipe: str, data_root: str | None) -> dict[str, float]:
@@ -183,14 +188,19 @@ def files(root: Path) -> dict[str, str]:
 def _ours(root: Path) -> list[dict]:
     """One entry a recipe, data set and number of steps; of a seed the newest run."""
     groups: dict[tuple, list[dict]] = defaultdict(list)
+    floors: dict[tuple[str, str], dict] = {}  # of data and protocol, whichever run brought them
     for path in sorted((root / KEPT).glob('*.json')):
         entry = read_json(str(path), 'tools/zoo.py keep writes it')
         groups[entry['recipe'], entry['data'], entry['steps']].append(entry)
+        for config, result in entry['results'].items():
+            if result.get('floors'):
+                floors[entry['data'], config] = result['floors']
     entries = []
     for runs in groups.values():
         of_seed = {run['seed']: run for run in sorted(runs, key=lambda run: run['date'])}
         newest = [of_seed[seed] for seed in sorted(of_seed)]
         protocols = {config: result for run in newest for config, result in run['results'].items()}
+        data = newest[0]['data']
         entries.append(
             dict(
                 max(newest, key=lambda run: run['date']),
@@ -199,6 +209,7 @@ def _ours(root: Path) -> list[dict]:
                     dict(
                         config=config,
                         candidates=protocol['candidates'],
+                        floors=floors.get((data, config), {}),
                         metrics=_together(
                             run['results'][config]['metrics']
                             for run in newest
@@ -254,7 +265,7 @@ def _together(runs: Iterable[dict[str, float]]) -> dict[str, list[float]]:
 
 def _table(entries: list[dict], site: bool = False) -> str:
     head = ['recipe', 'M params', 'GFLOP per pair', 'steps', 'seeds', 'candidates']
-    head += ['TIR Recall@1 / 5 / 10', 'ITR Recall@1 / 5 / 10', 'log']
+    head += ['TIR Recall@1 / 5 / 10', 'ITR Recall@1 / 5 / 10', 'best floor TIR, ITR @1', 'log']
     lines = [head, ['---'] * len(head)]
     for entry in entries:
         for protocol in entry['protocols']:
@@ -280,10 +291,20 @@ def _table(entries: list[dict], site: bool = False) -> str:
                     ', '.join(map(str, entry['seeds'])),
                     str(protocol['candidates'] or 'all'),
                     *cells,
+                    _best_floor(protocol.get('floors') or {}),
                     log,
                 ]
             )
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n'
+
+
+def _best_floor(floors: dict[str, dict[str, float]]) -> str:
+    """Recall@1 of the best floor, text to image and image to text; '-' if none was measured."""
+    best = [
+        max((of.get(f'retrieval/{way}/R@1', 0.0) for of in floors.values()), default=0.0)
+        for way in ('tir', 'itr')
+    ]
+    return ', '.join(f'{value:.1f}' for value in best) if all(best) else '-'
 
 
 def _cell(values: list[float]) -> str:

@@ -67,6 +67,16 @@ def test_seeds_become_mean_and_deviation(tmp_path, monkeypatch):
     )
 
 
+def test_the_best_floor_of_each_direction():
+    floors = {
+        'ridge': {'retrieval/tir/R@1': 48.5, 'retrieval/itr/R@1': 38.0},
+        'kernel': {'retrieval/tir/R@1': 40.3, 'retrieval/itr/R@1': 39.74},
+        'frequent': {'sub_category/accuracy': 17.1},
+    }
+    assert zoo._best_floor(floors) == '48.5, 39.7'
+    assert zoo._best_floor({}) == zoo._best_floor({'a': {'sub_category/accuracy': 1.0}}) == '-'
+
+
 def test_results_of_two_checkpoints_are_refused(tmp_path):
     both = [_results(tmp_path / f'{sha}.json', 1.0, sha) for sha in 'ab']
     with pytest.raises(ValueError, match='of 2 checkpoints'):
