@@ -81,7 +81,10 @@ def test_a_later_run_reads_the_cached_thumbnails(shop, monkeypatch):
 
 
 def test_a_protocol_without_floors_is_refused(shop):
-    with pytest.raises(ValueError, match='rankings and for recognition'):
+    with pytest.raises(
+        ValueError,
+        match=r'recognition of labels that the data have \(main_category, sub_category\)',
+    ):
         _floors(shop, 'generation_catalogue')
 
 

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from mmcv.transforms import Resize
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.kernel_ridge import KernelRidge
@@ -32,7 +33,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
 from mvlt.checkpoints import PretrainedBackbone
-from mvlt.config import load_config
+from mvlt.config import labels_of, load_config
 from mvlt.datasets import LoadImage, PairDataset, Pipeline, draw_candidates
 from mvlt.datasets.feature_cache import FeatureCache, image_keys
 from mvlt.engine import resolve
@@ -138,7 +139,11 @@ def floors_of(
     targets = task.targets(chosen)
     floors: dict[str, Mapping[str, float]] = dict(task.without_images())
     for name, floor in FLOORS.items():
-        vectors = _Vectors(floor.reader(), Path(FOLDER) / 'features' / floor.reader.__name__)
+        try:
+            vectors = _Vectors(floor.reader(), Path(FOLDER) / 'features' / floor.reader.__name__)
+        except ImportError as error:
+            print_log(f'{name}: skipped ({error})', 'current', level=30)
+            continue
         x = vectors.of(datasets['train'], chosen)
         mean, std = x.mean(0), x.std(0) + 1e-3
         if floor.reader is thumbnails:  # distances between pixels, as they are
@@ -258,13 +263,18 @@ class Recognition:
 
     def __init__(self, config: Config, datasets: Mapping[str, PairDataset]) -> None:
         evaluator = config.test_evaluator
-        metrics = [
-            METRICS.build(m) for m in (evaluator if isinstance(evaluator, list) else [evaluator])
+        listed = evaluator if isinstance(evaluator, list) else [evaluator]
+        metrics = [METRICS.build(metric) for metric in listed]
+        known = labels_of(datasets['test'].metainfo)
+        self.metrics = [
+            metric
+            for metric in metrics
+            if isinstance(metric, CategoryMetric) and metric.category in known
         ]
-        self.metrics = [metric for metric in metrics if isinstance(metric, CategoryMetric)]
         if not self.metrics:
             raise ValueError(
-                f'{config.filename}: floors are for rankings and for recognition, it has neither'
+                f'{config.filename}: floors are for rankings and for recognition of labels that '
+                f'the data have ({", ".join(known) or "none"})'
             )
         self.datasets = datasets
         self.labels = {
