@@ -188,13 +188,13 @@ def files(root: Path) -> dict[str, str]:
 def _ours(root: Path) -> list[dict]:
     """One entry a recipe, data set and number of steps; of a seed the newest run."""
     groups: dict[tuple, list[dict]] = defaultdict(list)
-    floors: dict[tuple[str, str], dict] = {}  # of data and protocol, whichever run brought them
+    floors: dict[tuple, dict] = {}  # of data, protocol and candidates, whichever run brought them
     for path in sorted((root / KEPT).glob('*.json')):
         entry = read_json(str(path), 'tools/zoo.py keep writes it')
         groups[entry['recipe'], entry['data'], entry['steps']].append(entry)
         for config, result in entry['results'].items():
             if result.get('floors'):
-                floors[entry['data'], config] = result['floors']
+                floors[entry['data'], config, str(result['candidates'])] = result['floors']
     entries = []
     for runs in groups.values():
         of_seed = {run['seed']: run for run in sorted(runs, key=lambda run: run['date'])}
@@ -209,7 +209,7 @@ def _ours(root: Path) -> list[dict]:
                     dict(
                         config=config,
                         candidates=protocol['candidates'],
-                        floors=floors.get((data, config), {}),
+                        floors=floors.get((data, config, str(protocol['candidates'])), {}),
                         metrics=_together(
                             run['results'][config]['metrics']
                             for run in newest

@@ -79,7 +79,9 @@ def _extends(ours: str, theirs: str) -> bool:
 
 
 def _network(value: Any) -> Any:
-    """A setting without what does not change the network; tuples as lists."""
+    """A setting without what does not change the network, defaults filled in; tuples as lists."""
     if isinstance(value, dict):
+        if '.' not in str(value.get('type', '.')):  # parts of this package
+            value = _with_defaults(value)
         return {key: _network(item) for key, item in value.items() if key not in _IGNORED}
     return [_network(item) for item in value] if isinstance(value, list | tuple) else value

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from mvlt.datasets import PairDataset
+from mvlt.datasets.pair_dataset import OnError
 from mvlt.registry import DATASETS
 
 
-def split_of(config: Config, split: str) -> PairDataset:
+def split_of(config: Config, split: str, on_error: OnError = 'raise') -> PairDataset:
     """The records of a split of a config's data, without a pipeline.
 
     The config's own loader of the split counts, else its test data with another ``split``.
@@ -29,16 +31,17 @@ def split_of(config: Config, split: str) -> PairDataset:
                 f'{config.filename}: no {split}_dataloader, and its test data have no split; name '
                 'a recipe with training data'
             )
-        settings = dict(settings, split=split)
+        settings = {k: v for k, v in settings.items() if k != 'indices'} | dict(split=split)
     dataset: PairDataset = DATASETS.build(
-        dict(settings, pipeline=[], test_mode=True, on_error='raise')
+        dict(settings, pipeline=[], test_mode=on_error == 'raise', on_error=on_error)
     )
     return dataset
 
 
 def captions_of_split(config: Config, split: str) -> list[str] | None:
-    """The captions of :func:`split_of`; None if the config has no such split."""
+    """The captions of :func:`split_of`, whether its images are there or not; None without it."""
     try:
-        return split_of(config, split).captions()
-    except ValueError:
+        return split_of(config, split, on_error='skip').captions()
+    except (KeyError, OSError, ValueError) as error:
+        print_log(f'no captions of {split} to compare with: {error}', 'current', level=30)
         return None

@@ -25,7 +25,8 @@ def analyse(
 ) -> dict[str, float]:
     """Metrics by direction, percent where nothing else is said.
 
-    ``tir/new/R@1``: of queries whose caption does not occur in training (``tir/new/queries``);
+    ``tir/new/R@1``: of queries whose caption, or right captions, do not occur in the training split
+    of the data (``tir/new/queries``);
     ``tir/R@1_low``, ``_high``: 95 % interval, queries of a product drawn together (percentile
     bootstrap); ``tir/R@1_of_100``: expected among 100 random candidates, the match included;
     ``tir/MAP``: mean average precision over all right candidates; ``tir/NDCG@10``: gain of a
@@ -50,7 +51,7 @@ def analyse(
         rows = np.array([result['query'] for result in of])
         values: dict[str, float] = {}
         if known is not None:
-            is_new = np.array([text_key(records[row]['caption']) not in known for row in rows])
+            is_new = np.array([_is_new(result, records, known) for result in of])
             values['new/queries'] = float(is_new.sum())
             if is_new.any():
                 recalls = rank_statistics(ranks[is_new], _TOPK)
@@ -69,6 +70,14 @@ def analyse(
             values['hubness'] = hubness(first, len(galleries[direction]))
         metrics |= {f'{direction}/{name}': value for name, value in values.items()}
     return metrics
+
+
+def _is_new(
+    result: Mapping[str, Any], records: Sequence[Mapping[str, Any]], known: Collection[str]
+) -> bool:
+    """Whether training has no caption of the query: its own, or any right one of an image."""
+    rows = result['right'] if result['direction'] == 'itr' else [result['query']]
+    return all(text_key(records[row]['caption']) not in known for row in rows)
 
 
 def interval(values: np.ndarray, groups: Sequence[Any]) -> tuple[float, float]:
@@ -152,7 +161,8 @@ def _by_labels(
     kind = labels.index('sub_category') if 'sub_category' in labels else None
     for result, rows in zip(results, first):
         query = ids[result['query']]
-        candidates = np.asarray(result['candidates'] if gallery is None else gallery)
+        listed = result.get('pool', result['candidates'])
+        candidates = np.asarray(listed if gallery is None else gallery)
         right = np.asarray(result['right'])
         equal = (ids[candidates] == query) & (query >= 0)
         everything = np.where(np.isin(candidates, right), 1.0, equal.mean(1))
@@ -162,7 +172,8 @@ def _by_labels(
         gains.append(ndcg(of_first, everything))
         if len(rows):
             fine.append(of_first[0] == 1)
-            coarse.append(kind is not None and ids[rows[0], kind] == query[kind])
+            alike = kind is not None and query[kind] >= 0 and ids[rows[0], kind] == query[kind]
+            coarse.append(rows[0] in right or alike)
     values = {'NDCG@10': 100 * float(np.mean(gains)), 'fine_R@1': 100 * float(np.mean(fine))}
     if kind is not None:
         values['coarse_R@1'] = 100 * float(np.mean(coarse))

@@ -4,24 +4,44 @@ import pytest
 
 from mvlt.engine.floors import above_floors, floor_key, read_floors, shared_floors, write_floors
 
-RECORDS = [dict(product_id='1', caption='red shoe'), dict(product_id='2', caption='blue bag')]
+RECORDS = [
+    dict(product_id='1', caption='red shoe', img_path='/a/1.jpg', kind=0),
+    dict(product_id='2', caption='blue bag', img_path='/a/2.jpg', kind=1),
+]
 PROTOCOL = dict(name='101', num_candidates=101, seeds=[0], rerank='itm', rerank_topk=None)
 
 
+class _Data(list):
+    metainfo = dict(kind=('Shoe', 'Bag'), kind_trained=2)
+    get_data_info = list.__getitem__
+
+
 def test_the_key_follows_data_and_protocol_but_not_the_model():
-    key = floor_key(RECORDS, PROTOCOL)
-    assert floor_key(RECORDS, dict(PROTOCOL, rerank=None, rerank_topk=10)) == key
-    assert floor_key(RECORDS, dict(PROTOCOL, seeds=[1])) != key
-    assert floor_key(RECORDS[::-1], PROTOCOL) != key
-    assert floor_key([dict(RECORDS[0], caption='red shoes'), RECORDS[1]], PROTOCOL) != key
+    data = _Data(RECORDS)
+    key = floor_key(data, PROTOCOL)
+    assert floor_key(data, dict(PROTOCOL, rerank=None, rerank_topk=10)) == key
+    assert floor_key(data, dict(PROTOCOL, seeds=[1])) != key
+    assert floor_key(_Data(RECORDS[::-1]), PROTOCOL) != key
+    for change in (dict(caption='red shoes'), dict(img_path='/a/3.jpg'), dict(kind=1)):
+        assert floor_key(_Data([RECORDS[0] | change, RECORDS[1]]), PROTOCOL) != key
+    moved = [record | dict(img_path=record['img_path'].replace('/a', '/b')) for record in RECORDS]
+    assert floor_key(_Data(moved), PROTOCOL) == key
+    # class ids follow the model, names do not
+    other = _Data([RECORDS[0] | dict(kind=1), RECORDS[1] | dict(kind=0)])
+    other.metainfo = dict(kind=('Bag', 'Shoe'), kind_trained=2)
+    assert floor_key(other, PROTOCOL) == key
 
 
-def test_floors_are_stored_by_key(tmp_path, monkeypatch):
+def test_floors_are_stored_by_key_and_added(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_floors('a') == {}
-    floors = dict(ridge={'retrieval/tir/R@1': 41.6})
-    write_floors('a', floors, dict(train_size=3))
-    assert read_floors('a') == floors
+    write_floors('a', dict(ridge={'x/R@1': 41.6}), 300, 'c')
+    write_floors('a', dict(ridge={'y/R@1': 1.0}, nearest={'x/R@1': 2.0}), 300, 'c')
+    assert read_floors('a') == dict(ridge={'x/R@1': 41.6, 'y/R@1': 1.0}, nearest={'x/R@1': 2.0})
+    write_floors('a', dict(ridge={'x/R@1': 9.0}), 20, 'c')  # learnt from fewer products
+    assert read_floors('a')['ridge']['x/R@1'] == 41.6
+    write_floors('a', dict(ridge={'x/R@1': 50.0}), 400, 'c')
+    assert read_floors('a')['ridge']['x/R@1'] == 50.0
     assert read_floors('b') == {}
 
 

@@ -54,6 +54,20 @@ def test_a_hand_case():
     assert 'tir/new/R@1' not in analyse(results, RECORDS, {}, [], None)
 
 
+def test_right_captions_and_candidates_that_were_not_reranked():
+    records = [*RECORDS, dict(product_id='a', caption='trained', sub_category=-1, colour=0)]
+    image = dict(_result(0, [0, 1], [0.9, 0.5], 1), direction='itr', right=[0, 4], relevant=2)
+    metrics = analyse([image], records, {}, ['sub_category', 'colour'], ['Trained'])
+    assert metrics['itr/new/queries'] == 0  # one of the image's captions was trained
+    # the right candidate is among the four, but only two of them were reranked: 2 has no gain
+    missed = dict(_result(1, [2, 3], [0.9, 0.5], 4), pool=[1, 0, 2, 3])
+    metrics = analyse([missed], records, {}, ['sub_category', 'colour'], None)
+    assert metrics['tir/NDCG@10'] == 0
+    unknown = _result(4, [3, 4], [0.9, 0.5], 2)  # its kind is unknown, so nothing is alike
+    metrics = analyse([unknown], records, {}, ['sub_category', 'colour'], None)
+    assert metrics['tir/coarse_R@1'] == 0 and metrics['tir/fine_R@1'] == 0
+
+
 def test_expected_recall_equals_sampling():
     # rank 2: one of three negatives is better, drawn with probability 1/3
     assert expected_recall(np.array([2]), np.array([3]), 2) == pytest.approx(100 * 2 / 3)

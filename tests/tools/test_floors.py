@@ -49,7 +49,11 @@ def test_full_ranking(shop):
     assert [*measured] == ['nearest_thumbnails', 'ridge_thumbnails']
     assert measured['ridge_thumbnails']['retrieval/itr/R@1'] == 100
     assert measured['ridge_thumbnails']['retrieval/tir/R@1'] == 100
-    rankings = json.loads((shop / 'work_dirs/floors/ridge_thumbnails/rankings.json').read_text())
+    rankings = json.loads(
+        (
+            shop / 'work_dirs/floors/retrieval_full_catalogue/ridge_thumbnails/rankings.json'
+        ).read_text()
+    )
     assert {query['direction'] for query in rankings} == {'tir', 'itr'}
 
 

@@ -11,9 +11,9 @@ ridge_frozen        ridge regression from the features of a frozen pretrained ba
 most_frequent       recognition: the most frequent class
 
 Chance stands beside every ranking metric; attribute_oracle.py gives what perfect reading of columns
-allows. Rankings go to work_dirs/floors, a folder per floor, for compare.py. From then on
-tools/test.py with the same protocol and data logs how far above the floors a model is, and writes
-them into its results.json.
+allows. Rankings go to work_dirs/floors, a folder per protocol and floor, for compare.py. From then
+on tools/test.py with the same protocol and data logs how far above the floors a model is, and
+writes them into its results.json.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from mvlt.checkpoints import PretrainedBackbone
 from mvlt.config import labels_of, load_config
+from mvlt.config_files import config_name
 from mvlt.datasets import LoadImage, PairDataset, Pipeline, draw_candidates
 from mvlt.datasets.feature_cache import FeatureCache, image_keys
 from mvlt.engine import resolve
@@ -156,8 +157,7 @@ def floors_of(
                 score = task.score(regressor.predict(x_val))
                 best, best_score = max(((best, best_score), (regressor, score)), key=lambda p: p[1])
         floors[name] = task.test(name, best.predict((vectors.of(datasets['test']) - mean) / std))
-    about = dict(train_size=len(chosen), config=str(config.filename))
-    return floors, write_floors(task.key, floors, about)
+    return floors, write_floors(task.key, floors, len(chosen), str(config_name(config.filename)))
 
 
 def _recognises(config: Config) -> bool:
@@ -245,13 +245,14 @@ class Retrieval:
             def encode(self, rows: Sequence[int], captions: Sequence[str]) -> Embeds:
                 return Embeds(images[list(rows)], embed_captions(captions))
 
-        config = _for_test(self.config, Path(FOLDER) / name)
+        folder = Path(FOLDER) / Path(str(self.config.filename)).stem / name
+        config = _for_test(self.config, folder)
         runner = RUNNERS.build(config)
         settings = {k: v for k, v in config.test_cfg.items() if k != 'type'}
         loop = FloorLoop(runner, config.test_dataloader, config.test_evaluator, **settings)
         set_test_loop(runner, loop)
         metrics: Mapping[str, float] = runner.test()
-        self.key = floor_key(loop.records, dict(loop.protocol, rows=len(loop.records)))
+        self.key = floor_key(loop.dataset, dict(loop.protocol, rows=len(loop.records)))
         return metrics
 
     def _vectors(self, captions: Sequence[str]) -> np.ndarray:
@@ -288,9 +289,7 @@ class Recognition:
         }
         meta = datasets['test'].metainfo
         self._sizes = {metric.category: len(meta[metric.category]) for metric in self.metrics}
-        test = datasets['test']
-        records = [test.get_data_info(row) for row in range(len(test))]
-        self.key = floor_key(records, dict(rows=len(records)))
+        self.key = floor_key(datasets['test'], dict(rows=len(datasets['test'])))
 
     def targets(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """One-hot classes of training rows, all levels side by side; zeros where unknown."""

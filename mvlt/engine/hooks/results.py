@@ -51,9 +51,8 @@ class ResultsHook(Hook):
         if isinstance(loop, RankingLoop):
             protocol.update(loop.protocol)
             write_json(folder / 'rankings.json', loop.results, indent=None)
-        records = [dataset.get_data_info(row) for row in range(len(dataset))]
         measured = dict(metrics or {})
-        floors = shared_floors(read_floors(floor_key(records, protocol)), measured)
+        floors = shared_floors(read_floors(floor_key(dataset, protocol)), measured)
         details, predictions = (
             {
                 metric.prefix: getattr(metric, name)
@@ -63,7 +62,7 @@ class ResultsHook(Hook):
             for name in ('details', 'predictions')
         )
         if predictions:
-            ids = [record['product_id'] for record in records]
+            ids = [dataset.get_data_info(row)['product_id'] for row in range(len(dataset))]
             write_json(folder / 'predictions.json', dict(predictions, product_id=ids), indent=None)
         settings, model = config.test_dataloader.dataset, config.get('model') or {}
         content = dict(

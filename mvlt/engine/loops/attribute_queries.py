@@ -87,6 +87,7 @@ class AttributeQueryLoop(RankingLoop):
         kinds = [query.kind for query in self.queries]
         return dict(
             name='phrases',
+            phrases=dict(self.phrases),
             num_queries={kind: kinds.count(kind) for kind in self.phrases},
             num_candidates=len(self.records),
             fewest=self.fewest,

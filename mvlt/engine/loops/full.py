@@ -288,10 +288,14 @@ def _pairs_of(block: tuple[int, int], listed: np.ndarray | None, texts: int) -> 
 
 
 def _shown(ranking: Ranking, positives: np.ndarray) -> np.ndarray:
-    """The first candidates, and the best positive if it is ranked."""
-    first = ranking.first(_SHOWN)
-    best = positives[ranking.scores[positives].argmax()]
-    if best in first or not np.isfinite(ranking.scores[best]):
+    """The first candidates, ties against positives, and the best positive if it is ranked."""
+    scores = ranking.scores
+    bound = np.partition(scores, -_SHOWN)[-_SHOWN] if len(scores) > _SHOWN else -np.inf
+    listed = np.flatnonzero((scores >= bound) & (scores > -np.inf))
+    right = np.isin(listed, positives)
+    first = listed[np.lexsort((right, -scores[listed]))][:_SHOWN]
+    best = positives[scores[positives].argmax()]
+    if best in first or not np.isfinite(scores[best]):
         return first
     return np.append(first, best)
 

@@ -1,5 +1,6 @@
 """Ranks short candidate lists: the protocols 101 and 101 x 5."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -89,6 +90,7 @@ class RetrievalLoop(RankingLoop):
             num_queries={name: len(self.lists[0][name]) for name in directions},
             num_candidates=lengths[0] if len(lengths) == 1 else lengths,
             **self._negatives_of_kind(lists),
+            lists_sha256=hashlib.sha256(repr(lists).encode()).hexdigest(),
             draws=len(self.lists),
             **source,
             rerank=self.rerank,
@@ -145,6 +147,8 @@ class RetrievalLoop(RankingLoop):
             ranking = rank(rows, count, match, cosines, self.rerank, logit_scale)
             ranked = np.flatnonzero(ranking.scores > -np.inf)
             asked = dict(direction=query.direction, draw=query.draw, query=query.lists.query)
+            if self.analysis and len(ranked) < count:
+                asked['pool'] = list(query.lists.candidates)  # those that were not reranked, too
             results.append(result_of(ranking, positives, ranked, query.lists.candidates, **asked))
         return results, len(queries), {}
 

@@ -123,12 +123,13 @@ class RankingLoop(BaseLoop):
         self.runner.call_hook(f'before_{mode}')
         self.runner.call_hook(f'before_{mode}_epoch')
         self.runner.model.eval()
+        trained = captions_of_split(self.runner.cfg, 'train') if self.analysis else None
         results, total, more = self.rank()
         self.evaluator.process(data_samples=results, data_batch=None)
         metrics = {**self.evaluator.evaluate(total), **more}
         self.results = collect_results(results, total, 'gpu') or []
         if self.analysis:
-            metrics |= self._analyse()
+            metrics |= self._analyse(trained)
         for result in self.results:
             result['product_id'] = self.records[result['query']]['product_id']
         self.runner.call_hook(f'after_{mode}_epoch', metrics=metrics)
@@ -140,7 +141,7 @@ class RankingLoop(BaseLoop):
         """Direction -> ranked rows, if all queries of a direction rank the same."""
         return {}
 
-    def _analyse(self) -> dict[str, float]:
+    def _analyse(self, trained: Sequence[str] | None) -> dict[str, float]:
         """Metrics of :func:`mvlt.evaluation.analyse`; {} on other ranks than the main one."""
         self._typos = True
         mine, total, _ = self.rank()
@@ -149,7 +150,6 @@ class RankingLoop(BaseLoop):
         if not self.results:
             return {}
         labels = [name for name in labels_of(self.dataset.metainfo) if name in self.records[0]]
-        trained = captions_of_split(self.runner.cfg, 'train')
         metrics = analyse(self.results, self.records, self.galleries, labels, trained)
         found = [result['rank'] == 1 for result in with_typos if result['direction'] == 'tir']
         if found:

@@ -28,8 +28,9 @@ class ImageBackbone(BaseModule):
         trainable: True = all of it, False = none, or prefixes of parameter names, e.g.
             ('timm_model.blocks.6',).
         pooled: return statistics of all maps as one vector.
-        statistics: of each channel of a map: 'mean', 'std', 'max', and 'centre', the mean of the
-            middle half of rows and columns.
+        statistics: of each channel of a map: 'mean', 'std', 'max', and 'centre', the mean
+            without a quarter of the rows and columns at each border, rounded down: all of a map up
+            to 3 x 3.
         image_size: side of the images in pixels.
         init_cfg: the pretrained weights,
             dict(type=:class:`mvlt.checkpoints.PretrainedBackbone`, checkpoint=...).

@@ -94,6 +94,7 @@ def test_queries_and_prompts_as_a_naive_twin(shop, embedding_folder, tmp_path):
     assert json.loads((tmp_path / 'plain/results.json').read_text())['protocol'] == dict(
         rows=18,
         name='phrases',
+        phrases=dict(kind='{sub_category}', both='{colour} {sub_category}'),
         num_queries=dict(kind=2, both=4),
         num_candidates=18,
         fewest=3,
