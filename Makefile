@@ -40,7 +40,7 @@ web: $(STAMP) $(if $(MODEL)$(CATALOGUE),,demo)
 # search behind HTTP, on the page's index: make serve MODEL=my_model CATALOGUE=my/products.csv PORT=8000
 serve: $(STAMP)
 	@test -n "$(MODEL)" -a -n "$(CATALOGUE)" || { echo 'make serve MODEL=my_model CATALOGUE=my/products.csv'; exit 2; }
-	$(BIN)/python -m projects.search_service.app --model '$(MODEL)' --catalogue '$(CATALOGUE)' $(if $(INDEX),--index '$(INDEX)') --port $(or $(PORT),8000)
+	$(BIN)/python -m projects.search_service.app --update --model '$(MODEL)' --catalogue '$(CATALOGUE)' $(if $(INDEX),--index '$(INDEX)') --port $(or $(PORT),8000)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

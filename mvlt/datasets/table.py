@@ -35,7 +35,7 @@ _SAMPLE = 200  # rows to detect separator and columns by
 _BLOCK = 1 << 20  # bytes
 _MAX_UNPACKED = 500_000_000  # bytes of a spreadsheet
 _MAX_CELLS = 10_000_000
-_REFERENCE = re.compile(rb' r="([A-Z]{1,3})(\d{1,7})"')  # of a cell, e.g. r="AB12"
+_REFERENCE = re.compile(rb"""\sr\s*=\s*["']([A-Z]{1,3})(\d{1,7})["']""")  # of a cell: r="AB12"
 # encodings that shops' programs use besides UTF: Western, Central European, and more, which
 # charset_normalizer distinguishes
 _WESTERN, _CENTRAL = 'cp1252', 'cp1250'
@@ -352,7 +352,7 @@ def _check_size(path: Path) -> None:
                 'sheet as CSV'
             )
         for name in archive.namelist():
-            if not re.fullmatch(r'xl/worksheets/[^/]+\.xml', name):
+            if not re.fullmatch(r'xl/.*sheet[^/]*\.xml', name):
                 continue
             rows, columns, rest = 0, 0, b''
             with archive.open(name) as sheet:

@@ -295,6 +295,7 @@ class Search(Embedder):
         product_id: str,
         images: ImageInputs,
         paths: Sequence[str | None] | None = None,
+        /,  # a column may have any name
         **values: Any,
     ) -> None:
         """Add or replace a product with all its images.

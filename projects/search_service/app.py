@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as RouteError
 
 import mvlt
+from mvlt.retrieval.index import default_location, open_index
 from mvlt.retrieval.index.base import MAX_ID, check_id
 from mvlt.tools.command_line import run_command
 from projects.search_service import uploads
@@ -92,10 +93,11 @@ class Pools:
         self.write = Pool('write', 1, 32, seconds)
         self.health = Pool('health', 1, 16, seconds)
 
-    def close(self) -> None:
-        """End all threads after their work."""
+    async def close(self, seconds: float) -> None:
+        """Wait for writers, at most so long."""
+        await self.write.close(seconds)
         for pool in vars(self).values():
-            pool.close()
+            await pool.close()
 
 
 def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
@@ -112,10 +114,16 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
         Thread(target=_keep_up, args=args, daemon=True).start()
         yield
         stop.set()
-        pools.close()
+        await pools.close(settings.seconds)
         search.close()
 
-    app = FastAPI(title='MVLT search', lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title='MVLT search',
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.add_middleware(
         Guard,
         metrics=metrics,
@@ -146,7 +154,9 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
             raise HTTPException(401, 'send the header "Authorization: Bearer TOKEN"')
 
     async def answer(request: Request, query: Query, work: Callable[[], Any], until: float) -> dict:
-        request.state.asked = query.model_dump(exclude_defaults=True)
+        request.state.asked = dict(query.model_dump(exclude_defaults=True))
+        if query.where:
+            request.state.asked['where'] = json.dumps(query.where)[:1000]
         rows = await pools.search.run(work, until)
         request.state.asked['results'] = len(rows)
         if not rows:
@@ -328,7 +338,12 @@ def main() -> None:
     )
     parser.add_argument('--model', required=True, help='dual encoder, a folder of publish.py')
     parser.add_argument(
-        '--catalogue', help='table or folder of images; updates the index before serving'
+        '--catalogue', help='table or folder of images; makes the index if there is none'
+    )
+    parser.add_argument(
+        '--update',
+        action='store_true',
+        help='update the index to the catalogue first; deletes products that clients have put',
     )
     parser.add_argument(
         '--index', help='index of tools/build_index.py; default: shared with the web page'
@@ -357,9 +372,7 @@ def main() -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     if not args.catalogue and not args.index:
         raise ValueError('give --catalogue or --index')
-    search = BatchedSearch(args.model, args.index, args.images)
-    if args.catalogue:
-        print(search.build(args.catalogue), flush=True)
+    search = open_search(args.model, args.catalogue, args.index, args.images, args.update)
     count = search.count()  # refuses an index of another model before the port is opened
     settings = Settings(
         token=os.environ.get('MVLT_SEARCH_TOKEN', ''),
@@ -377,12 +390,33 @@ def main() -> None:
     make_server(search, settings).run(sockets)
 
 
+def open_search(
+    model: str, catalogue: str | None, index: str | None, images: str | None, update: bool
+) -> BatchedSearch:
+    """The search of an index, which is built if it is missing, or updated."""
+    search = BatchedSearch(model, index, images)
+    if catalogue is None:
+        return search
+    location = index or default_location(catalogue, search.fingerprint)
+    try:
+        open_index(location)
+    except FileNotFoundError:
+        update = True
+    if update:
+        print(search.build(catalogue), flush=True)
+        return search
+    search.close()
+    path = Path(catalogue)
+    folder = images or (path if path.is_dir() else path.parent)
+    return BatchedSearch(model, location, folder)
+
+
 def make_server(search: BatchedSearch, settings: Settings, **more: Any) -> uvicorn.Server:
     """The server of a service; ``more``: arguments of uvicorn.Config."""
     arguments = dict(
         log_level='warning',
         timeout_graceful_shutdown=int(settings.seconds) + 1,
-        limit_concurrency=200,
+        limit_concurrency=1000,  # connections; the guard bounds requests
         proxy_headers=settings.proxies is not None,
         forwarded_allow_ips=settings.proxies,
     )

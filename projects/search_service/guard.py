@@ -17,7 +17,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BYTES = 20_000_000  # a request
+MAX_BYTES = 20_000_000  # a request with images
+MAX_JSON = 200_000  # another request: its text is parsed at once
+MAX_REQUESTS = 200  # at a time
+WITH_IMAGES = ('similar', 'products')
 PUBLIC = ('search', 'similar', 'images', 'healthz')  # first part of a path
 ROUTES = (*PUBLIC, 'products', 'metrics', 'docs', 'openapi.json')
 UNLIMITED = ('healthz', 'metrics')
@@ -84,7 +87,10 @@ class Guard:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self.seconds = seconds
         self.admin_port = admin_port
-        self._log = open(log, 'a', encoding='utf-8') if log else None  # noqa: SIM115
+        self._running = 0
+        self._log = None
+        if log:
+            self._log = open(log, 'a', encoding='utf-8', errors='backslashreplace')  # noqa: SIM115
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -92,7 +98,8 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started, status, read, whole = time.monotonic(), 0, 0, False
-        path = scope['path'].split('/')[1]
+        path = '/'.join(scope['path'].split('/')[1:2])
+        most = MAX_BYTES if path in WITH_IMAGES else MAX_JSON
 
         async def bounded() -> Message:
             """The next part of the body; bytes count as they come, whatever the headers say."""
@@ -106,8 +113,8 @@ class Guard:
                 raise HTTPException(408, f'send a request within {self.seconds:g} s') from error
             if message['type'] == 'http.request':
                 read += len(message.get('body', b''))
-                if read > MAX_BYTES:
-                    raise HTTPException(413, f'send at most {MAX_BYTES:,} bytes')
+                if read > most:
+                    raise HTTPException(413, f'send at most {most:,} bytes')
                 whole = not message.get('more_body')
             return message
 
@@ -117,8 +124,9 @@ class Guard:
                 status = message['status']
             await send(message)
 
+        self._running += 1
         try:
-            refused = self._refusal(scope, path)
+            refused = self._refusal(scope, path, most)
             if refused is not None:
                 await refused(scope, receive, noted)
             else:
@@ -132,19 +140,22 @@ class Guard:
             if status == 0:
                 await refused(scope, receive, noted)
         finally:
+            self._running -= 1
             seconds = time.monotonic() - started
             self.metrics.count(path, status, seconds)
             self._write(scope, status, seconds)
 
-    def _refusal(self, scope: Scope, path: str) -> JSONResponse | None:
+    def _refusal(self, scope: Scope, path: str, most: int) -> JSONResponse | None:
         """The answer to a request that goes no further."""
         client = scope.get('client')
         host = client[0] if client else '?'
         length = next((v for k, v in scope['headers'] if k == b'content-length'), b'')
         if path not in UNLIMITED and not self._limiter.hit(self._limit, host):
             return JSONResponse(dict(error=f'more than {self.rate} requests'), 429)
-        if length.isdigit() and (len(length) > 12 or int(length) > MAX_BYTES):
-            return JSONResponse(dict(error=f'send at most {MAX_BYTES:,} bytes'), 413)
+        if length.isdigit() and (len(length) > 12 or int(length) > most):
+            return JSONResponse(dict(error=f'send at most {most:,} bytes'), 413)
+        if self._running > MAX_REQUESTS and path not in UNLIMITED:
+            return JSONResponse(dict(error='too many requests at a time: try again later'), 503)
         if self.admin_port is not None:
             public = scope['server'][1] != self.admin_port
             if (public and path not in PUBLIC) or (not public and path in PUBLIC[:3]):
@@ -164,5 +175,8 @@ class Guard:
             milliseconds=round(1000 * seconds, 1),
             **scope.get('state', {}).get('asked', {}),
         )
-        self._log.write(json.dumps(line, ensure_ascii=False) + '\n')
-        self._log.flush()
+        try:
+            self._log.write(json.dumps(line, ensure_ascii=False) + '\n')
+            self._log.flush()
+        except OSError as error:  # e.g. a full disk: answers matter more
+            print_log(f'log: {error}', 'current', level=40)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from fastapi import HTTPException
 
-from mvlt.deadline import within
+from mvlt.deadline import check, within
 
 T = TypeVar('T')
 
@@ -40,7 +40,7 @@ class Pool:
 
         Raises:
             HTTPException: 503, too much work waits, or the deadline has passed; 409, another
-                process writes; 422, ``work`` raised ValueError or OSError.
+                process writes; 422, ``work`` raised ValueError.
         """
         if self.busy >= self.most:
             raise HTTPException(503, f'{self.most} requests wait already: try again later')
@@ -49,16 +49,17 @@ class Pool:
 
         def call() -> T:
             with within(until - time.monotonic()):
+                check()  # it may have waited too long
                 return work()
 
-        self.busy += 1
         future = self._executor.submit(context.run, call)
+        self.busy += 1
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
+            # not cancelled: what waits in the queue keeps its memory, so it counts until it ends
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
         except TimeoutError as error:
-            future.cancel()
             raise HTTPException(503, f'no answer within {self.seconds:g} seconds') from error
         except ValueError as error:
             status = 409 if 'writes to this index' in str(error) else 422
@@ -71,6 +72,9 @@ class Pool:
     def _done(self) -> None:
         self.busy -= 1
 
-    def close(self) -> None:
-        """End the threads after their work."""
-        self._executor.shutdown(cancel_futures=True)
+    async def close(self, seconds: float = 0) -> None:
+        """Wait at most so long for running work, then take no more; threads end with theirs."""
+        until = time.monotonic() + seconds
+        while self.busy and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        self._executor.shutdown(wait=False, cancel_futures=True)

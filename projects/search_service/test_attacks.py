@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -55,16 +56,27 @@ def _error(response, status: int) -> str:
 @pytest.mark.parametrize(
     ('where', 'says'),
     [
-        ({'and': [{'price': 1}] * 40_000}, 'at most 100 conditions'),
+        ({'and': [{'price': 1}] * 5_000}, 'at most 100 conditions'),
+        ({'or': [{}] * 40_000}, 'at most 100 conditions'),
+        ({'price': [[]] * 60_000}, '1 to 1000 values'),
+        ({'price': {'max': [1] * 50_000}}, 'not a list of 50000'),
+        ({'main_category': '\ud800'}, 'holds texts'),
         ({'or': [{'price': list(range(600))}, {'price': list(range(600))}]}, '1 to 1000 values'),
         (json.loads('{"not": ' * 30 + '{}' + '}' * 30), 'nest and, or, not at most 8 deep'),
     ],
 )
 def test_filters_have_a_budget(client, where, says):
     started = time.monotonic()
-    assert says in _error(client.post('/search', json=dict(text='shoe', where=where)), 422)
+    body, head = json.dumps(dict(text='shoe', where=where)), {'Content-Type': 'application/json'}
+    assert says in _error(client.post('/search', content=body, headers=head), 422)
     assert time.monotonic() - started < 5
     assert client.get('/healthz').status_code == 200
+
+
+def test_a_large_text_is_not_parsed(client):
+    where = {'and': [{'price': 1}] * 40_000}
+    refused = client.post('/search', json=dict(text='shoe', where=where))
+    assert _error(refused, 413) == 'send at most 200,000 bytes'
 
 
 @pytest.mark.parametrize('number', ['9' * 401, '1e999', '-1e999', 'NaN', 'Infinity', 'true'])
@@ -110,6 +122,43 @@ def test_formats_beside_the_list_are_never_opened(client, content, monkeypatch):
     assert 'unreadable image' in _error(client.post('/similar', files=files(content)), 422)
     put = dict(files=files(content), headers=TOKEN)
     assert 'unreadable image' in _error(client.put('/products/x', **put), 422)
+
+
+def test_what_takes_seconds_to_decode(client):
+    comments = b'GIF89a\x01\0\x01\0\0\0\0' + (b'!\xfe\xff' + bytes(255) + b'\0') * 10_000
+    file = io.BytesIO()
+    Image.new('L', (64, 64)).save(file, 'JPEG', progressive=True)
+    scan = file.getvalue()[file.getvalue().rindex(b'\xff\xda') : -2]
+    for content in (comments, file.getvalue()[:-2] + scan * 200 + b'\xff\xd9'):
+        started = time.monotonic()
+        assert 'unreadable image' in _error(client.post('/similar', files=files(content)), 422)
+        assert time.monotonic() - started < 2
+
+
+def test_decoders_that_fail_in_their_own_way(client, monkeypatch):
+    for error in (RuntimeError('not implemented'), EOFError(), struct.error('no integer')):
+
+        def fail(*args, error=error):
+            raise error
+
+        monkeypatch.setattr('mvlt.datasets.transforms.loading.to_rgb', fail)
+        assert 'unreadable image' in _error(client.post('/similar', files=files(png())), 422)
+
+
+def test_phone_photos_are_served_as_jpeg(client, shop):
+    file = io.BytesIO()
+    first, second = (Image.new('RGB', (40, 60), (9, shade, 9)) for shade in (10, 20))
+    first.save(file, 'MPO', save_all=True, append_images=[second])
+    put = client.put('/products/phone', files=files(file.getvalue()), headers=TOKEN)
+    assert put.status_code == 200
+    assert client.get('/images/phone').headers['content-type'] == 'image/jpeg'
+    client.delete('/products/phone', params=dict(forget=1), headers=TOKEN)
+
+
+def test_columns_may_have_the_names_of_arguments(client):
+    for name in ('paths', 'self', 'images_', 'product_id_'):
+        put = dict(files=files(png()), data=dict(values=json.dumps({name: 'x'})), headers=TOKEN)
+        assert f'no column {name}' in _error(client.put('/products/x', **put), 422)
 
 
 def test_heic_whatever_its_name(client):
@@ -232,8 +281,15 @@ def test_uploads_without_a_product_are_cleaned_in_the_upkeep(service, client, sh
     client.put('/products/old', files=files(png((7, 77, 7))), headers=TOKEN)  # replaced
     (left,) = [p for p in (shop / 'uploads').glob('*') if p.read_bytes() == image]
     assert uploads.clean(service[1]) == 0  # too new: its request may be running
+    own = [shop / 'uploads' / name for name in ('handbag.png', '2024/shoe.png')]
+    for path in own:  # of the shop: not named by its content
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(png())
     _age(shop)
     assert uploads.clean(service[1]) == 1 and not left.exists()
+    assert all(path.is_file() for path in own)
+    shutil.rmtree(own[1].parent)
+    own[0].unlink()
     assert client.get('/images/old').content == png((7, 77, 7))
     client.delete('/products/old', params=dict(forget=1), headers=TOKEN)
 
@@ -241,8 +297,9 @@ def test_uploads_without_a_product_are_cleaned_in_the_upkeep(service, client, sh
 def test_every_answer_is_json_and_counted(service, client, monkeypatch):
     assert _error(client.get('/search'), 405) == 'Method Not Allowed'
     assert _error(client.get('/nowhere'), 404) == 'Not Found'
-    answer = _raw(service[0], b'POST /search HTTP/1.1\r\nHost: x\r\n\r\n')
-    assert b'{"error":' in answer
+    for request in (b'POST /search', b'OPTIONS *', b'POST /search/', b'GET //products'):
+        answer = _raw(service[0], request + b' HTTP/1.1\r\nHost: x\r\n\r\n')
+        assert b'{"error":' in answer and b' 500 ' not in answer[:20], answer
     monkeypatch.setattr(service[1], 'embed_query', lambda *_: 1 / 0)
     _error(client.post('/search', json=dict(text='shoe')), 500)
     text = client.get('/metrics').text

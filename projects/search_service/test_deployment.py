@@ -72,6 +72,23 @@ def test_two_ports(process):
     assert '/search' in (folder / 'requests.jsonl').read_text()
 
 
+def test_a_restart_keeps_what_clients_have_put(embedding_folder, shop, tmp_path):
+    """Only --update follows the table, which lacks their products."""
+    from projects.search_service import app
+
+    opened = (str(embedding_folder), str(shop), str(tmp_path / 'index'), None)
+    search = app.open_search(*opened, update=False)
+    search.upsert('put', shop / 'images/3.png', ['images/3.png'])
+    search.close()
+    search = app.open_search(*opened, update=False)
+    assert search.count() == 21 and search.images == shop
+    assert search('a bag', topk=30)[0]['product_id']
+    search.close()
+    search = app.open_search(*opened, update=True)
+    assert search.count() == 20
+    search.close()
+
+
 @pytest.mark.skipif(not shutil.which('nginx'), reason='no nginx')
 def test_behind_nginx_visitors_are_told_apart_and_cannot_choose(process, tmp_path):
     """The block of the README, without its certificate."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Any, NamedTuple
 import torch
 
 from mvlt.datasets.transforms.loading import open_image, read_image
+from mvlt.deadline import check
 from mvlt.files import written_whole
 from mvlt.retrieval.search import Search
 
 FOLDER = 'uploads'  # below the folder of images
 MAX_PIXELS = 25_000_000  # an image
 KEPT_SECONDS = 3600  # a file without a product stays so long: its request may be running
+_MAX_GIF = 2_000_000  # bytes
+_MAX_SCANS = 100
+_SUFFIXES = dict(JPEG='jpg', MPO='jpg', TIFF='tif')
+_OURS = re.compile(r'[0-9a-f]{64}\.\w+')  # names of uploads
 _UNREADABLE = f'images: unreadable image, or more than {MAX_PIXELS:,} pixels'
 
 
@@ -31,18 +37,30 @@ def decode(search: Search, contents: Sequence[bytes]) -> list[Upload]:
     """Decode images one after the other, so that one at a time is in memory.
 
     Raises:
+        TimeoutError: the deadline has passed.
         ValueError: unreadable, or too large.
     """
     uploads = []
     for content in contents:
+        check()
         try:
+            if _is_slow(content):
+                raise OSError('takes seconds to decode')
             with open_image(io.BytesIO(content), MAX_PIXELS) as opened:
-                suffix = str(opened.format).lower()
+                suffix = _SUFFIXES.get(str(opened.format), str(opened.format).lower())
             pixels = search.pixels(read_image(io.BytesIO(content), MAX_PIXELS))
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(_UNREADABLE) from error
         uploads.append(Upload(content, suffix, pixels))
     return uploads
+
+
+def _is_slow(content: bytes) -> bool:
+    """Whether a decoder would take seconds: GIF comments take quadratic time, every scan of a
+    progressive JPEG decodes all pixels (cameras write ten)."""
+    if content[:3] == b'GIF':
+        return len(content) > _MAX_GIF
+    return content[:2] == b'\xff\xd8' and content.count(b'\xff\xda') > _MAX_SCANS
 
 
 def store(root: Path, upload: Upload) -> Path:
@@ -70,6 +88,8 @@ def clean(search: Any, hashes: Collection[str] | None = None) -> int:
     stored = {*search.index.keys()['image_hash'].to_pylist()}
     deleted = 0
     for path in folder.iterdir():
+        if not (path.is_file() and _OURS.fullmatch(path.name)):
+            continue  # a shop may have a folder of this name
         if path.stem in stored or (hashes is not None and path.stem not in hashes):
             continue
         if hashes is None and time.time() - path.stat().st_mtime < KEPT_SECONDS:

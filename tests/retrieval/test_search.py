@@ -138,7 +138,7 @@ def test_single_products(search, catalogue):
     path = str(catalogue / 'images/7.png')
     columns = search.index.description.columns
     values = {n: v for n, v in search.index.fetch(['7']).to_pylist()[0].items() if n in columns}
-    search.upsert('7', path, **values, paths=[values.pop('img_path')])
+    search.upsert('7', path, [values.pop('img_path')], **values)
     assert search.build(catalogue)[1:5] == (0, 0, 0, 0)
     search.upsert('new', [path, path], price='12', stock='no')
     (row,) = search('shoe', topk=1, where={'price': {'max': 12, 'min': 11}})

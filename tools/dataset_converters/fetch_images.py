@@ -66,7 +66,7 @@ class _Connection(http.client.HTTPConnection):
 
     def __init__(self, host: str, port: int, limits: Limits, tls: bool) -> None:
         super().__init__(host, port, timeout=limits.seconds)
-        self.limits, self.tls = limits, tls
+        self.limits, self.tls, self.ended = limits, tls, False
 
     def connect(self) -> None:
         """Connect; every address of the host must be public."""
@@ -80,10 +80,16 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.create_connection((host, port), timeout=self.timeout)
         if self.tls:
             context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+            self.sock = context.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+            self.sock.do_handshake()
+        if self.ended:  # before there was a socket to shut down
+            raise TimeoutError
 
     def abort(self) -> None:
         """End a read that waits, from another thread."""
+        self.ended = True
         with contextlib.suppress(OSError, AttributeError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -170,6 +176,8 @@ def _body(answer: http.client.HTTPResponse, limits: Limits, until: float) -> byt
             raise ValueError(f'more than {limits.max_bytes / 1e6:.1f} MB; raise --max-mb')
         if time.monotonic() > until:
             raise TimeoutError
+    if time.monotonic() > until:  # the end of the time looks like the end of the answer
+        raise TimeoutError
     if length.isdigit() and len(content) < int(length):
         raise _PassingError(f'broken off after {len(content)} of {length} bytes')
     return bytes(content)

@@ -47,7 +47,9 @@ def read_image(
                 return np.asarray(to_rgb(ImageOps.exif_transpose(opened)))
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{path}: no such image') from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise RuntimeError, EOFError, struct.error ...
         raise OSError(
             f'{path}: unreadable image ({error}); replace the file or delete its row'
         ) from error
@@ -66,6 +68,10 @@ def open_image(path: str | IO[bytes], max_pixels: int) -> Image.Image:
         raise OSError(f'more pixels than the limit of {max_pixels}') from error
     except UnidentifiedImageError as error:
         raise OSError(f'{error}; legal: {", ".join(FORMATS)}, HEIF by mvlt[heic]') from error
+    except (FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:  # as in read_image
+        raise OSError(f'unreadable image ({error})') from error
     if opened.width * opened.height > max_pixels:
         opened.close()
         raise OSError(

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mvlt.deadline import check
 from mvlt.retrieval.index.filters import Group, Kind, Where, arrow_type, parse
 
 VERSION = 2
@@ -270,7 +271,9 @@ def nearest_rows(
         exclude: product ids.
     """
     requested = count + len(exclude) + 10
+    most = 20 * requested + 1000  # if nearly all rows are duplicates, fewer are returned
     while True:
+        check()
         rows = index.search(query, requested, where).to_pylist()
         best: dict[str, Row] = {}
         for row in rows:
@@ -280,9 +283,9 @@ def nearest_rows(
         unique = list(best.values())
         if dedup_threshold is not None and unique:
             unique = _deduplicated(index, unique, dedup_threshold)
-        if len(unique) >= count or len(rows) < requested:
+        if len(unique) >= count or len(rows) < requested or requested == most:
             return unique[:count]
-        requested *= 4
+        requested = min(4 * requested, most)
 
 
 def _deduplicated(index: Index, rows: list[Row], threshold: float) -> list[Row]:

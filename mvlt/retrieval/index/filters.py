@@ -7,6 +7,7 @@ Several keys must all hold. An empty cell is in no list and in no range, so ``no
 product.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -20,6 +21,7 @@ Where = Mapping[str, Any]
 MAX_VALUES = 1000  # of a filter
 MAX_TERMS = 100  # conditions, and, or and not of a filter: a store's parser is recursive
 MAX_DEPTH = 8
+_SURROGATE = re.compile('[\ud800-\udfff]')  # half of a character, which no store can encode
 _LARGEST = float(np.finfo(np.float64).max)
 _TYPES: dict[Kind, pa.DataType] = dict(text=pa.string(), number=pa.float64(), flag=pa.bool_())
 
@@ -75,6 +77,9 @@ def _parse(
         if key in ('and', 'or'):
             if not isinstance(value, Sequence) or isinstance(value, str) or not value:
                 raise ValueError(f"where: '{key}' takes a list of dicts, not {_short(value)}")
+            budget['terms'] -= len(value)
+            if budget['terms'] < 0:
+                raise ValueError(f'where: at most {MAX_TERMS} conditions')
             word: Literal['and', 'or'] = 'and' if key == 'and' else 'or'
             parts.append(
                 Group(word, tuple(_parse(part, columns, budget, depth + 1) for part in value))
@@ -120,7 +125,7 @@ def _checked(column: str, kind: Kind, value: Any) -> Any:
 def is_of_kind(value: Any, kind: Kind) -> bool:
     """Whether a value may stand in a column: text, a finite number of 64 bits, or a flag."""
     if kind == 'text':
-        return isinstance(value, str)
+        return isinstance(value, str) and not _SURROGATE.search(value)
     if kind == 'flag':
         return isinstance(value, bool)
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -129,6 +134,8 @@ def is_of_kind(value: Any, kind: Kind) -> bool:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list | tuple | dict):  # of millions of items, repr takes seconds
+        return f'a {type(value).__name__} of {len(value)}'
     text = repr(value)
     return text if len(text) <= 60 else f'{text[:57]}...'
 
