@@ -53,9 +53,10 @@ PAPER = dict(
 
 _SITE = """# Zoo
 
-Trained and tested on real products on two CPU cores, recipes named `_scratch` and other systems from random weights; mean ± SD over several
-seeds. Ties count against the model. No weights are published yet; `make release` packs a trained
-model and its card into one archive. `tools/zoo.py` writes this page from the JSON files in
+Trained and tested on real products, on two CPU cores; recipes named `_scratch` and the other
+systems from random weights; mean ± SD over several seeds. Ties count against the model. No weights
+are published yet; `make release` packs a trained model and its card into one archive.
+`tools/zoo.py` writes this page from the JSON files in
 `docs/results/zoo/`. `configs/mvlt/README.md` says how to train and test.
 
 ## This project's recipes
