@@ -46,8 +46,8 @@ def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
     right = np.sort(np.asarray(scores)[positives])[::-1]
     wrong = np.sort(np.asarray(scores)[~positives])
     ahead = len(wrong) - np.searchsorted(wrong, right, side='left')
-    found = np.arange(1, len(right) + 1)
-    return float((found / (found + ahead)).mean())
+    counts = np.arange(1, len(right) + 1)
+    return float((counts / (counts + ahead)).mean())
 
 
 def recall_at_k(ranks: Sequence[int], k: int) -> float:

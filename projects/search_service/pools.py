@@ -5,6 +5,7 @@ import contextvars
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from fastapi import HTTPException
@@ -55,7 +56,7 @@ class Pool:
         future = self._executor.submit(context.run, call)
         self.busy += 1
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        future.add_done_callback(lambda _: self._count_down(loop))
         try:
             # not cancelled: what waits in the queue keeps its memory, so it counts until it ends
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
@@ -68,6 +69,10 @@ class Pool:
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Let a thread call ``work`` without a deadline."""
         return self._executor.submit(work)
+
+    def _count_down(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the service has ended before the work
+            loop.call_soon_threadsafe(self._done)
 
     def _done(self) -> None:
         self.busy -= 1

@@ -281,15 +281,15 @@ def test_uploads_without_a_product_are_cleaned_in_the_upkeep(service, client, sh
     client.put('/products/old', files=files(png((7, 77, 7))), headers=TOKEN)  # replaced
     (left,) = [p for p in (shop / 'uploads').glob('*') if p.read_bytes() == image]
     assert uploads.clean(service[1]) == 0  # too new: its request may be running
-    own = [shop / 'uploads' / name for name in ('handbag.png', '2024/shoe.png')]
-    for path in own:  # of the shop: not named by its content
+    shop_files = [shop / 'uploads' / name for name in ('handbag.png', '2024/shoe.png')]
+    for path in shop_files:  # of the shop: not named by its content
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(png())
     _age(shop)
     assert uploads.clean(service[1]) == 1 and not left.exists()
-    assert all(path.is_file() for path in own)
-    shutil.rmtree(own[1].parent)
-    own[0].unlink()
+    assert all(path.is_file() for path in shop_files)
+    shutil.rmtree(shop_files[1].parent)
+    shop_files[0].unlink()
     assert client.get('/images/old').content == png((7, 77, 7))
     client.delete('/products/old', params=dict(forget=1), headers=TOKEN)
 

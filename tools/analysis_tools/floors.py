@@ -349,21 +349,22 @@ class NoNetwork(BaseModel):
 
 
 def _for_test(config: Config, folder: Path) -> Config:
-    """A config that tests without a model's settings."""
-    config = Config(config.to_dict(), filename=config.filename)
-    config.work_dir = str(folder)
-    config.model = dict(type='NoNetwork')
-    config.load_from = None
-    config.default_hooks = dict(results=config.default_hooks.results)
-    config.test_dataloader.dataset.pipeline = []
-    for name in ('rerank', 'rerank_topk'):
-        if name in config.test_cfg:
-            config.test_cfg[name] = None
-    for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-        config[name] = None
-    for name in ('val_dataloader', 'val_cfg', 'val_evaluator'):
-        config[name] = None
-    return config
+    """A config that tests without a network."""
+    content = config.to_dict()
+    loader, test = content['test_dataloader'], content['test_cfg']
+    without = (
+        *('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'),
+        *('val_dataloader', 'val_cfg', 'val_evaluator', 'load_from'),
+    )
+    changes: dict[str, Any] = dict(
+        dict.fromkeys(without),
+        work_dir=str(folder),
+        model=dict(type='NoNetwork'),
+        default_hooks=dict(results=content['default_hooks']['results']),
+        test_dataloader=dict(loader, dataset=dict(loader['dataset'], pipeline=[])),
+        test_cfg={k: None if k in ('rerank', 'rerank_topk') else v for k, v in test.items()},
+    )
+    return Config({**content, **changes}, filename=config.filename)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -151,9 +151,9 @@ class RankingLoop(BaseLoop):
             return {}
         labels = [name for name in labels_of(self.dataset.metainfo) if name in self.records[0]]
         metrics = analyse(self.results, self.records, self.galleries, labels, trained)
-        found = [result['rank'] == 1 for result in with_typos if result['direction'] == 'tir']
-        if found:
-            metrics['tir/typo/R@1'] = 100 * float(np.mean(found))
+        hits = [result['rank'] == 1 for result in with_typos if result['direction'] == 'tir']
+        if hits:
+            metrics['tir/typo/R@1'] = 100 * float(np.mean(hits))
         return {f'analysis/{name}': value for name, value in metrics.items()}
 
     @property
@@ -205,9 +205,9 @@ def with_typo(caption: str) -> str:
     words = caption.split()
     index = max(range(len(words)), key=lambda i: len(words[i]), default=0)
     word = words[index] if words else ''
-    places = [i for i in range(len(word) - 1) if word[i] != word[i + 1]]
-    if places:
-        i = min(places, key=lambda place: abs(place - len(word) // 2))
+    swaps = [i for i in range(len(word) - 1) if word[i] != word[i + 1]]
+    if swaps:
+        i = min(swaps, key=lambda swap: abs(swap - len(word) // 2))
         words[index] = word[:i] + word[i + 1] + word[i] + word[i + 2 :]
     return ' '.join(words)
 
