@@ -91,21 +91,23 @@ def file_sha256(path: str | Path) -> str:
 
 
 @contextmanager
-def sole_process(path: str | Path, doing: str) -> Iterator[None]:
+def sole_process(path: str | Path, doing: str, per_file: bool = False) -> Iterator[None]:
     """Hold a lock file, which the system frees when the process ends.
 
     Args:
         path: of the lock file; it and its folder are created.
         doing: what the holder does, for the message to another process.
+        per_file: exclude other holders in this process, too. A forked child then keeps the lock.
 
     Raises:
         ValueError: another process holds it.
     """
+    lock_file = fcntl.flock if per_file else fcntl.lockf
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, 'a+') as lock:
         try:
             # data workers would keep a flock after their process has died
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 yield  # a file system without locks

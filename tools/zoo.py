@@ -138,12 +138,12 @@ def _chosen(result: dict) -> dict[str, Any]:
     candidates = (result.get('protocol') or {}).get('num_candidates')
     if isinstance(candidates, dict):  # the full protocol
         candidates = f'{candidates["tir"]} images, {candidates["itr"]} captions'
-    metrics, *floors = (
-        {key: round(values[key], 4) for key in METRICS if key in values}
-        for values in (result['metrics'], *(result.get('floors') or {}).values())
-    )
-    names = result.get('floors') or {}
-    return dict(candidates=candidates, metrics=metrics, floors=dict(zip(names, floors)))
+    floors = {name: _of_the_zoo(of) for name, of in (result.get('floors') or {}).items()}
+    return dict(candidates=candidates, metrics=_of_the_zoo(result['metrics']), floors=floors)
+
+
+def _of_the_zoo(values: dict[str, float]) -> dict[str, float]:
+    return {key: round(values[key], 4) for key in METRICS if key in values}
 
 
 def size(recipe: str, data_root: str | None) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Quick start for brands that training has not seen, with brands held out.
 
-Validation and test rank held-out brands. Cropped views and captions without their brand help there,
-and cost a little on brands that training has seen. Any recipe holds out brands with --cfg-options
-split_by=brand. Test with retrieval_by_brand_catalogue.py.
+Validation and test rank held-out brands. It adds cropped views, and drops the brand from half of
+the captions. Any recipe holds out brands with --cfg-options split_by=brand. Test with
+retrieval_by_brand_catalogue.py.
 Command: tools/train.py configs/mvlt/quick_start_by_brand_catalogue.py --data-root MY_CATALOGUE
 Hardware: two CPU cores. Time and metrics: docs/results/2026-11-30-a-start-that-has-seen-images.md.
 """

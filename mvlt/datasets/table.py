@@ -7,7 +7,6 @@ import json
 import re
 import sys
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,6 +20,8 @@ from charset_normalizer import from_bytes
 from mmengine.logging import print_log
 from pyarrow import parquet
 
+from mvlt.datasets.spreadsheet import read_sheet
+
 TEXTS = ('.csv', '.tsv')
 SHEETS = ('.xlsx', '.xls', '.ods')
 SUFFIXES = (*TEXTS, '.parquet', '.jsonl', *SHEETS)
@@ -33,9 +34,6 @@ _LIST = (
 _SEPARATORS = ',;\t|'
 _SAMPLE = 200  # rows to detect separator and columns by
 _BLOCK = 1 << 20  # bytes
-_MAX_UNPACKED = 500_000_000  # bytes of a spreadsheet
-_MAX_CELLS = 10_000_000
-_REFERENCE = re.compile(rb"""\sr\s*=\s*["']([A-Z]{1,3})(\d{1,7})["']""")  # of a cell: r="AB12"
 # encodings that shops' programs use besides UTF: Western, Central European, and more, which
 # charset_normalizer distinguishes
 _WESTERN, _CENTRAL = 'cp1252', 'cp1250'
@@ -248,7 +246,7 @@ def _read(path: Path, encoding: str | None, columns: Sequence[str] | None = None
     elif suffix == '.jsonl':
         table = _read_json_lines(path, encoding)
     else:
-        table = _read_sheet(path)
+        table = read_sheet(path)
     table.columns = [str(name).strip() for name in table.columns]
     table.index = range(2, len(table) + 2)
     return table if columns is None else table[list(columns)]
@@ -323,56 +321,6 @@ def _cell(value: object) -> str:
     if isinstance(value, list):
         return '|'.join(map(_cell, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _read_sheet(path: Path) -> pd.DataFrame:
-    """The first sheet."""
-    _check_size(path)
-    try:
-        table = pd.read_excel(path, dtype=str, keep_default_na=False, engine='calamine')
-    except ImportError as error:
-        raise ValueError("needs python-calamine: pip install 'mvlt[excel]'") from error
-    unnamed = [name for name in table.columns if str(name).startswith('Unnamed: ')]
-    return table.drop(columns=[name for name in unnamed if (table[name] == '').all()])
-
-
-def _check_size(path: Path) -> None:
-    """Refuse a spreadsheet that would fill the memory: a reader fills all cells up to the last.
-
-    Raises:
-        ValueError: more than ``_MAX_CELLS`` cells or ``_MAX_UNPACKED`` bytes.
-    """
-    if not zipfile.is_zipfile(path):  # .xls
-        return
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _MAX_UNPACKED:
-            raise ValueError(
-                f'{unpacked / 1e6:.0f} MB unpacked, more than {_MAX_UNPACKED / 1e6:.0f}: save the '
-                'sheet as CSV'
-            )
-        for name in archive.namelist():
-            if not re.fullmatch(r'xl/.*sheet[^/]*\.xml', name):
-                continue
-            rows, columns, rest = 0, 0, b''
-            with archive.open(name) as sheet:
-                while block := sheet.read(_BLOCK):
-                    for letters, row in _REFERENCE.findall(rest + block):
-                        rows, columns = max(rows, int(row)), max(columns, _column(letters))
-                    rest = block[-32:]
-            if rows * columns > _MAX_CELLS:
-                raise ValueError(
-                    f'{name} has {rows:,} rows of {columns:,} columns up to its last cell, more '
-                    f'than {_MAX_CELLS:,} cells; delete what lies far outside, or save as CSV'
-                )
-
-
-def _column(letters: bytes) -> int:
-    """Number of a spreadsheet's column: A = 1, AA = 27."""
-    number = 0
-    for letter in letters:
-        number = 26 * number + letter - 64
-    return number
 
 
 @contextmanager

@@ -19,13 +19,11 @@ def split_of(config: Config, split: str, on_error: OnError = 'raise') -> PairDat
     Raises:
         ValueError: it has neither.
     """
-    settings: Mapping[str, Any] = config.test_dataloader.dataset
     loader = config.get(f'{split}_dataloader') or {}
-    if 'dataset' in loader:
-        settings = loader['dataset']
+    settings: Mapping[str, Any] = loader.get('dataset') or config.test_dataloader.dataset
     while 'dataset' in settings:  # wrappers
         settings = settings['dataset']
-    if 'dataset' not in loader:
+    if not loader.get('dataset'):
         if 'split' not in settings:
             raise ValueError(
                 f'{config.filename}: no {split}_dataloader, and its test data have no split; name '

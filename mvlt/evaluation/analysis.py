@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from mvlt.evaluation.functional import rank_statistics
+from mvlt.evaluation.significance import paired_bootstrap
 from mvlt.structures import text_key
 
 _SIZES = (100, 300, 1000, 3000, 10_000, 30_000)
 _TOPK = (1, 5, 10)
-_RESAMPLES = 2000
 
 
 def analyse(
@@ -42,7 +42,7 @@ def analyse(
         labels: of the records, class ids, -1 = unknown.
         trained_captions: captions of the training data; None = unknown.
     """
-    known = None if trained_captions is None else {*map(text_key, trained_captions)}
+    trained = None if trained_captions is None else {*map(text_key, trained_captions)}
     ids = np.array([[record[label] for label in labels] for record in records])
     metrics: dict[str, float] = {}
     for direction in dict.fromkeys(result['direction'] for result in results):
@@ -50,14 +50,16 @@ def analyse(
         ranks = np.array([result['rank'] for result in of])
         rows = np.array([result['query'] for result in of])
         values: dict[str, float] = {}
-        if known is not None:
-            is_new = np.array([_is_new(result, records, known) for result in of])
+        if trained is not None:
+            is_new = np.array([_is_new(result, records, trained) for result in of])
             values['new/queries'] = float(is_new.sum())
             if is_new.any():
                 recalls = rank_statistics(ranks[is_new], _TOPK)
                 values |= {f'new/R@{k}': recalls[f'R@{k}'] for k in _TOPK}
         products = [records[row]['product_id'] for row in rows]
-        values['R@1_low'], values['R@1_high'] = interval(100.0 * (ranks == 1), products)
+        hits = 100.0 * (ranks == 1)
+        interval = paired_bootstrap(hits, np.zeros(len(hits)), groups=products)
+        values['R@1_low'], values['R@1_high'] = interval.low, interval.high
         negatives = np.array([result['num_candidates'] - result['relevant'] for result in of])
         for size in _SIZES:
             if size <= negatives.min():
@@ -73,25 +75,11 @@ def analyse(
 
 
 def _is_new(
-    result: Mapping[str, Any], records: Sequence[Mapping[str, Any]], known: Collection[str]
+    result: Mapping[str, Any], records: Sequence[Mapping[str, Any]], trained: Collection[str]
 ) -> bool:
     """Whether training has no caption of the query: its own, or any right one of an image."""
     rows = result['right'] if result['direction'] == 'itr' else [result['query']]
-    return all(text_key(records[row]['caption']) not in known for row in rows)
-
-
-def interval(values: np.ndarray, groups: Sequence[Any]) -> tuple[float, float]:
-    """95 % percentile interval of a mean (n,) whose groups are drawn together (seeded)."""
-    names, index = np.unique(np.asarray(groups), return_inverse=True)
-    sums = np.bincount(index, weights=values, minlength=len(names))
-    counts = np.bincount(index, minlength=len(names))
-    rng = np.random.default_rng(0)
-    means = np.empty(_RESAMPLES)
-    for draw in range(_RESAMPLES):
-        drawn = rng.integers(len(names), size=len(names))
-        means[draw] = sums[drawn].sum() / counts[drawn].sum()
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)
+    return all(text_key(records[row]['caption']) not in trained for row in rows)
 
 
 def expected_recall(ranks: np.ndarray, negatives: np.ndarray, size: int) -> float:
@@ -142,11 +130,12 @@ def _discounted(gains: np.ndarray) -> float:
 
 def hubness(first: Sequence[np.ndarray], gallery: int) -> float:
     """Skewness of how often each of ``gallery`` candidates is among the first ones."""
+    from scipy.stats import skew  # slow to import
+
     counts = np.zeros(gallery)
     rows, often = np.unique(np.concatenate(first), return_counts=True)
     counts[: len(rows)] = often
-    spread = counts.std()
-    return float(((counts - counts.mean()) ** 3).mean() / spread**3) if spread else 0.0
+    return float(skew(counts)) if counts.std() else 0.0
 
 
 def _by_labels(

@@ -170,12 +170,12 @@ def update_index(
     counts = dict(new=0, changed=0, embedded=0, unreadable=0)
     first = ''
     product_ids = {product_id for rows_of in blocks for product_id in rows_of}
-    known = {product_id for product_id, _ in stored}
-    deleted = sorted(known - product_ids)
-    if len(deleted) > max(_FEW_DELETED, max_deleted * len(known)):
+    stored_ids = {product_id for product_id, _ in stored}
+    deleted = sorted(stored_ids - product_ids)
+    if len(deleted) > max(_FEW_DELETED, max_deleted * len(stored_ids)):
         raise ValueError(
-            f'{len(deleted)} of {len(known)} products of the index are not in the catalogue, first '
-            f"'{deleted[0]:.60}': is the export whole? To delete them, set max_deleted=1 "
+            f'{len(deleted)} of {len(stored_ids)} products of the index are not in the catalogue, '
+            f"first '{deleted[0]:.60}': is the export whole? To delete them, set max_deleted=1 "
             '(tools/build_index.py --max-deleted 1)'
         )
 

@@ -23,20 +23,19 @@ import uvicorn
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
-from mmengine.logging import print_log
 from PIL import Image
 from prometheus_client import generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as RouteError
 
-import mvlt
 from mvlt.retrieval.index import default_location, open_index
 from mvlt.retrieval.index.base import MAX_ID, check_id
 from mvlt.tools.command_line import run_command
 from projects.search_service import uploads
 from projects.search_service.batching import BatchedSearch
-from projects.search_service.guard import Guard, Metrics
-from projects.search_service.pools import Pool
+from projects.search_service.guard import Guard
+from projects.search_service.metrics import Metrics
+from projects.search_service.pools import Pools
 
 MAX_TEXT = 200  # characters
 MAX_IMAGES = 8  # a request
@@ -84,34 +83,17 @@ class Settings(BaseModel):
     proxies: str | None = None
 
 
-class Pools:
-    """The threads of a service: a slow kind of work leaves the others their own."""
-
-    def __init__(self, seconds: float) -> None:
-        self.search = Pool('search', 8, 64, seconds)
-        self.decode = Pool('decode', 2, 8, seconds)
-        self.write = Pool('write', 1, 32, seconds)
-        self.health = Pool('health', 1, 16, seconds)
-
-    async def close(self, seconds: float) -> None:
-        """Wait for writers, at most so long."""
-        await self.write.close(seconds)
-        for pool in vars(self).values():
-            await pool.close()
-
-
 def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     """The service of one model and one index."""
     search.warm_up()
-    pools, metrics = Pools(settings.seconds), _metrics(search)
-    for name, pool in vars(pools).items():
-        metrics.gauge(f'mvlt_busy_{name}', f'Work that runs or waits: {name}', _busy(pool))
+    pools = Pools(settings.seconds)
+    metrics = Metrics(search, pools)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stop = Event()
         args = (search, pools.write, settings.compact_hours, stop)
-        Thread(target=_keep_up, args=args, daemon=True).start()
+        Thread(target=uploads.keep_up, args=args, daemon=True).start()
         yield
         stop.set()
         await pools.close(settings.seconds)
@@ -277,24 +259,6 @@ def create_app(search: BatchedSearch, settings: Settings) -> FastAPI:
     return app
 
 
-def _clean(search: BatchedSearch) -> None:
-    with search.index.writing():
-        uploads.clean(search)
-
-
-def _metrics(search: BatchedSearch) -> Metrics:
-    metrics = Metrics()
-    metrics.gauge('mvlt_index_images', 'Images in the index', search.count)
-    metrics.gauge('mvlt_index_changed', 'Time of the last change, Unix', search.index.changed)
-    metrics.gauge('mvlt_model_queue', 'Requests that wait for the model', search.waiting)
-    metrics.info(model=search.fingerprint[:12], version=mvlt.__version__)
-    return metrics
-
-
-def _busy(pool: Pool) -> Callable[[], float]:
-    return lambda: pool.busy
-
-
 async def _contents(images: list[UploadFile]) -> list[bytes]:
     if not 0 < len(images) <= MAX_IMAGES:
         raise HTTPException(422, f'images: send 1 to {MAX_IMAGES}')
@@ -303,16 +267,6 @@ async def _contents(images: list[UploadFile]) -> list[bytes]:
 
 def _first_line(error: BaseException) -> str:
     return ' '.join(str(error).split())[:300]
-
-
-def _keep_up(search: BatchedSearch, pool: Pool, hours: float, stop: Event) -> None:
-    """Compact the index and delete uploads without a product, in the queue of the writers."""
-    while hours and not stop.wait(hours * 3600):
-        for work in (search.index.compact, lambda: _clean(search)):
-            try:
-                pool.submit(work).result()
-            except Exception as error:  # e.g. another process writes: try again next time
-                print_log(f'upkeep: {_first_line(error)}', 'current', level=30)
 
 
 def _docs_page(api: dict[str, Any]) -> str:

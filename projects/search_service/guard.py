@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,50 +11,18 @@ from limits import parse as parse_limit
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from mmengine.logging import print_log
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from projects.search_service.metrics import Metrics
 
 MAX_BYTES = 20_000_000  # a request with images
 MAX_JSON = 200_000  # another request: its text is parsed at once
 MAX_REQUESTS = 200  # at a time
 WITH_IMAGES = ('similar', 'products')
 PUBLIC = ('search', 'similar', 'images', 'healthz')  # first part of a path
-ROUTES = (*PUBLIC, 'products', 'metrics', 'docs', 'openapi.json')
 UNLIMITED = ('healthz', 'metrics')
-
-
-class Metrics:
-    """Prometheus metrics of one service."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            'mvlt_requests', 'Requests', ['path', 'status'], registry=self.registry
-        )
-        self.seconds = Histogram(
-            'mvlt_request_seconds', 'Duration of a request', ['path'], registry=self.registry
-        )
-        self.empty = Counter(
-            'mvlt_empty_answers', 'Searches that found nothing', registry=self.registry
-        )
-
-    def gauge(self, name: str, about: str, value: Callable[[], float]) -> None:
-        """Add a value that is read with every request of the metrics."""
-        Gauge(name, about, registry=self.registry).set_function(value)
-
-    def info(self, **facts: str) -> None:
-        """Name facts that do not change."""
-        Gauge('mvlt_info', 'Model and version', [*facts], registry=self.registry).labels(
-            *facts.values()
-        ).set(1)
-
-    def count(self, path: str, status: int, seconds: float) -> None:
-        """Count a request; unknown paths share a label, or visitors could add any number."""
-        path = path if path in ROUTES else 'other'
-        self.requests.labels(path, status).inc()
-        self.seconds.labels(path).observe(seconds)
 
 
 class Guard:

@@ -83,3 +83,19 @@ class Pool:
         while self.busy and time.monotonic() < until:
             await asyncio.sleep(0.05)
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class Pools:
+    """The threads of a service: a slow kind of work leaves the others their own."""
+
+    def __init__(self, seconds: float) -> None:
+        self.search = Pool('search', 8, 64, seconds)
+        self.decode = Pool('decode', 2, 8, seconds)
+        self.write = Pool('write', 1, 32, seconds)
+        self.health = Pool('health', 1, 16, seconds)
+
+    async def close(self, seconds: float) -> None:
+        """Wait for writers, at most so long."""
+        await self.write.close(seconds)
+        for pool in vars(self).values():
+            await pool.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from projects.search_service.conftest import TOKEN, files, png
+from tests.faults.runs import free_port
 
 httpx = pytest.importorskip('httpx', reason="its tests need '.[dev]'")
 README = Path(__file__).with_name('README.md').read_text('utf-8')
@@ -20,12 +21,6 @@ README = Path(__file__).with_name('README.md').read_text('utf-8')
 
 def _block(language: str) -> str:
     return re.search(rf'```{language}\n(.*?)```', README, re.DOTALL).group(1)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        return free.getsockname()[1]
 
 
 @pytest.mark.skipif(not shutil.which('systemd-analyze'), reason='no systemd-analyze')
@@ -42,7 +37,7 @@ def test_the_unit_is_valid(tmp_path):
 def process(embedding_folder, shop, tmp_path_factory):
     """(public address, admin address) of the command as the README runs it."""
     folder = tmp_path_factory.mktemp('deployed')
-    public, admin = _free_port(), _free_port()
+    public, admin = free_port(), free_port()
     command = [sys.executable, '-m', 'projects.search_service.app', '--port', str(public)]
     command += ['--model', str(embedding_folder), '--index', str(folder / 'index')]
     command += ['--catalogue', str(shop), '--admin-port', str(admin), '--proxies', '127.0.0.1']
@@ -93,7 +88,7 @@ def test_a_restart_keeps_what_clients_have_put(embedding_folder, shop, tmp_path)
 def test_behind_nginx_visitors_are_told_apart_and_cannot_choose(process, tmp_path):
     """The block of the README, without its certificate."""
     public, _, _ = process
-    port = _free_port()
+    port = free_port()
     block = _block('nginx').replace('listen 443 ssl;', f'listen 127.0.0.1:{port};')
     block = block.replace('http://127.0.0.1:8000', public)
     config = tmp_path / 'nginx.conf'

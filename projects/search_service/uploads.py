@@ -1,4 +1,4 @@
-"""Uploaded images: decoding, files by content, and their cleaning."""
+"""Uploaded images: decoding, files by content, and their upkeep."""
 
 import hashlib
 import io
@@ -6,14 +6,17 @@ import re
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from threading import Event
+from typing import NamedTuple
 
 import torch
+from mmengine.logging import print_log
 
 from mvlt.datasets.transforms.loading import open_image, read_image
 from mvlt.deadline import check
 from mvlt.files import written_whole
 from mvlt.retrieval.search import Search
+from projects.search_service.pools import Pool
 
 FOLDER = 'uploads'  # below the folder of images
 MAX_PIXELS = 25_000_000  # an image
@@ -74,7 +77,7 @@ def store(root: Path, upload: Upload) -> Path:
     return path
 
 
-def clean(search: Any, hashes: Collection[str] | None = None) -> int:
+def clean(search: Search, hashes: Collection[str] | None = None) -> int:
     """Delete uploads that no product has, and return how many.
 
     Args:
@@ -97,3 +100,18 @@ def clean(search: Any, hashes: Collection[str] | None = None) -> int:
         path.unlink(missing_ok=True)
         deleted += 1
     return deleted
+
+
+def keep_up(search: Search, pool: Pool, hours: float, stop: Event) -> None:
+    """Compact the index and delete uploads without a product, in the queue of the writers."""
+
+    def clean_all() -> None:
+        with search.index.writing():
+            clean(search)
+
+    while hours and not stop.wait(hours * 3600):
+        for work in (search.index.compact, clean_all):
+            try:
+                pool.submit(work).result()
+            except Exception as error:  # e.g. another process writes: try again next time
+                print_log(f'upkeep: {" ".join(str(error).split())[:300]}', 'current', level=30)

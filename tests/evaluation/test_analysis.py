@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import skew
 
 from mvlt.engine.loops.ranking import with_typo
-from mvlt.evaluation.analysis import analyse, expected_recall, hubness, interval, ndcg
+from mvlt.evaluation.analysis import analyse, expected_recall, hubness, ndcg
 from mvlt.evaluation.functional import average_precision
 
 RECORDS = [
@@ -83,13 +83,18 @@ def test_expected_recall_equals_sampling():
     assert expected == pytest.approx(100 * np.mean(hits), abs=1.5)
 
 
-def test_the_interval_of_a_mean():
-    values = np.repeat([0.0, 100.0], 200)
-    low, high = interval(values, range(400))
+def test_the_interval_draws_the_queries_of_a_product_together():
+    results = [_result(0, [0, 1], [0.9, 0.5], 1 + (i < 200)) for i in range(400)]
+    products = [dict(RECORDS[0], product_id=str(i)) for i in range(400)]
+    alone = [dict(result, query=i) for i, result in enumerate(results)]
+    metrics = analyse(alone, products, {}, [], None)
     # normal approximation: 50 +- 1.96 x 50 / sqrt(400)
-    assert (low, high) == pytest.approx((45.1, 54.9), abs=0.6)
-    low, high = interval(values, np.arange(400) // 4)  # four equal queries of a product
-    assert (low, high) == pytest.approx((40.2, 59.8), abs=1.2)
+    ends = metrics['tir/R@1_low'], metrics['tir/R@1_high']
+    assert ends == pytest.approx((45.1, 54.9), abs=0.6)
+    four = [dict(result, query=i // 4) for i, result in enumerate(results)]  # equal queries
+    metrics = analyse(four, products, {}, [], None)
+    ends = metrics['tir/R@1_low'], metrics['tir/R@1_high']
+    assert ends == pytest.approx((40.2, 59.8), abs=1.2)
 
 
 def test_ndcg_and_average_precision_by_hand():

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mvlt.tools.analysis_tools.significance import mcnemar, paired_bootstrap
+from mvlt.evaluation.significance import mcnemar, paired_bootstrap
 from mvlt.tools.command_line import run_command
 
 

@@ -86,10 +86,10 @@ def thumbnails() -> Reader:
 
 
 def frozen() -> Reader:
-    """Means of the four maps of a frozen EfficientNet-Lite0 with ImageNet weights, 224 px."""
+    """Features that the pretrained recipes read: EfficientNet-Lite0, ImageNet weights, 224 px."""
     model = load_config('mvlt/dual_encoder_catalogue').model
     encoder = model.backbone.image_encoder
-    network = ImageBackbone(encoder.backbone, pooled=True).eval()
+    network = ImageBackbone(encoder.backbone, pooled=True, statistics=encoder.statistics).eval()
     PretrainedBackbone(encoder.init_cfg.checkpoint)(network.backbone)
     preprocessor = MODELS.build(model.data_preprocessor)
 
@@ -226,15 +226,11 @@ class Retrieval:
     def score(self, predicted: np.ndarray) -> float:
         """R@1 of val, in lists of 101, both directions together."""
         cosines = _unit(predicted) @ self._val_words.T
-        hits = [
-            (cosines[rows, query] >= cosines[query, query]).sum() == 1
-            for query, candidates in self._val
-            for rows in [list(candidates)]
-        ]
-        hits += [
-            (cosines[query, list(candidates)] >= cosines[query, query]).sum() == 1
-            for query, candidates in self._val
-        ]
+        hits = []
+        for query, candidates in self._val:
+            rows, right = list(candidates), cosines[query, query]
+            ahead = (cosines[rows, query] >= right).sum(), (cosines[query, rows] >= right).sum()
+            hits += [count == 1 for count in ahead]  # the right one alone
         return float(np.mean(hits))
 
     def test(self, name: str, predicted: np.ndarray) -> Mapping[str, float]:
@@ -266,16 +262,16 @@ class Recognition:
         evaluator = config.test_evaluator
         listed = evaluator if isinstance(evaluator, list) else [evaluator]
         metrics = [METRICS.build(metric) for metric in listed]
-        known = labels_of(datasets['test'].metainfo)
+        labels = labels_of(datasets['test'].metainfo)
         self.metrics = [
             metric
             for metric in metrics
-            if isinstance(metric, CategoryMetric) and metric.category in known
+            if isinstance(metric, CategoryMetric) and metric.category in labels
         ]
         if not self.metrics:
             raise ValueError(
                 f'{config.filename}: floors are for rankings and for recognition of labels that '
-                f'the data have ({", ".join(known) or "none"})'
+                f'the data have ({", ".join(labels) or "none"})'
             )
         self.datasets = datasets
         self.labels = {

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mvlt.evaluation.significance import paired_bootstrap
 from mvlt.tools.analysis_tools.compare import matched, read_answers, right
 from mvlt.tools.analysis_tools.paper_results import RECOGNITION, RELEASED, Result, read_results
-from mvlt.tools.analysis_tools.significance import paired_bootstrap
 from mvlt.tools.command_line import run_command
 
 PROTOCOL = '101'  # the paper's, without fine-tuning; only its rows show the paper's results

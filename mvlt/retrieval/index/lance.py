@@ -1,6 +1,5 @@
 """An index in a folder, on LanceDB: for one machine, up to about ten million images."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 
-from mvlt.files import write_text
+from mvlt.files import sole_process, write_text
 from mvlt.retrieval.index.base import Index, IndexDescription
 from mvlt.retrieval.index.filters import Dialect, Group, to_text
 
@@ -121,18 +120,7 @@ class LanceIndex(Index):
             if self._held:
                 yield
                 return
-            with open(self.folder / '.lock', 'a+') as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    lock.seek(0)
-                    raise ValueError(
-                        f'{self.folder}: process {lock.read().strip() or "?"} writes to this '
-                        'index; wait for it or stop it'
-                    ) from error
-                lock.truncate(0)
-                lock.write(str(os.getpid()))
-                lock.flush()
+            with sole_process(self.folder / '.lock', 'writes to this index', per_file=True):
                 self._held = True
                 try:
                     yield

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mvlt.tools.analysis_tools.significance import mcnemar, paired_bootstrap
+from mvlt.evaluation.significance import mcnemar, paired_bootstrap
 
 
 def test_mcnemar_by_hand():
